@@ -1,0 +1,250 @@
+"""Rows that broke their contract, kept with their reasons until a steward releases or rejects them.
+
+Layout under `<root>/quarantine/<table>/`: `rows/<batch>.parquet` are the rows that the last run of each batch held
+back, `history/*.parquet` those that have left since, `decisions.jsonl` is the log of the stewards, which only grows.
+"""
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from data_checks.decisions import VERDICTS, Decision, Decisions, Scope, Verdict, VerdictsInForce
+from data_checks.durable import append_entry, locked, read_entries, replace_file
+
+Status = Literal["open", "released", "rejected", "gone"]
+STATUSES: tuple[Status, ...] = ("open", "released", "rejected", "gone")
+REQUIRED_COLUMNS = {"_row_key": pa.string(), "rules": pa.list_(pa.string()), "raw": pa.string()}
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_=.-]{0,99}")
+
+
+class QuarantineError(ValueError):
+    """A request the quarantine refuses; the message names the value, what is known and the remedy."""
+
+
+@dataclass(frozen=True)
+class TableSummary:
+    """Rows of one table by status, and how many open rows each rule holds back."""
+
+    table: str
+    rows: dict[str, int]
+    open_by_rule: dict[str, int]
+    decisions: int
+
+
+class Quarantine:
+    """The quarantine of all tables under `root`. Safe for several processes; reading never waits."""
+
+    def __init__(self, root: Path) -> None:
+        self.folder = root / "quarantine"
+
+    def write(self, table: str, batch: str, rows: pa.Table) -> None:
+        """Replace what `batch` of `table` holds by `rows` in one step; rows no longer among them become history.
+
+        `batch` names the slice of the table that a run judges whole ("all", or a day), not the run: the same input
+        leaves the same files. `rows` has `_row_key` (unique), `rules` list of rule ids, `raw` (row as JSON), and any
+        contract columns as text. Raises QuarantineError for a missing column, a repeated key or an unusable name.
+        """
+        for what, name in (("table", table), ("batch", batch)):
+            if not _NAME.fullmatch(name):
+                raise QuarantineError(f"{what} name {name!r}: use 1 to 100 letters, digits, '_', '-', '=' or '.'")
+        if missing := [name for name in REQUIRED_COLUMNS if name not in rows.column_names]:
+            raise QuarantineError(f"quarantined rows of {table!r} lack {missing}; they need {list(REQUIRED_COLUMNS)}")
+        schema = pa.schema([(name, REQUIRED_COLUMNS.get(name, pa.string())) for name in rows.column_names])
+        rows = rows.cast(schema).sort_by("_row_key")
+        repeated = rows.num_rows - pc.count_distinct(rows["_row_key"]).as_py()
+        if repeated:
+            raise QuarantineError(f"{repeated} row keys of {table!r} occur twice: number equal rows in their keys")
+        folder = self.folder / table
+        current = folder / "rows" / f"{batch}.parquet"
+        with locked(folder):
+            if current.exists():
+                before = _read(current)
+                if before.equals(rows):
+                    return
+                # History first: a kill in between leaves rows in both places, and readers prefer the current ones.
+                self._keep(folder, before.filter(pc.invert(pc.is_in(before["_row_key"], rows["_row_key"]))))
+            replace_file(current, lambda draft: pq.write_table(rows, draft, compression="zstd"))
+
+    def tables(self) -> tuple[str, ...]:
+        """Names of all tables that ever had a run."""
+        return tuple(sorted(path.name for path in self.folder.glob("*") if (path / "rows").is_dir()))
+
+    def rows(self, table: str, *, status: Status | None = None, rule: str | None = None) -> pa.Table:
+        """All rows ever held back, current ones first, each with its `status`; of one rule or status if given."""
+        if status is not None and status not in STATUSES:
+            raise QuarantineError(f"status {status!r}: use one of {', '.join(STATUSES)}")
+        rows = self._with_status(table, VerdictsInForce(self.log(table)))
+        if rule is not None:
+            rows = _breaking(rows, rule)
+        return rows if status is None else rows.filter(pc.equal(rows["status"], status))
+
+    def summary(self, table: str) -> TableSummary:
+        """Counts of one table."""
+        log = self.log(table)
+        rows = self._with_status(table, VerdictsInForce(log)).select(["rules", "status"])
+        counts = Counter(rows["status"].to_pylist())
+        is_open = rows.filter(pc.equal(rows["status"], "open"))
+        by_rule = Counter(pc.list_flatten(is_open["rules"]).to_pylist())
+        return TableSummary(
+            table, {status: counts[status] for status in STATUSES}, dict(sorted(by_rule.items())), len(log)
+        )
+
+    def summaries(self) -> tuple[TableSummary, ...]:
+        """Counts of every table."""
+        return tuple(self.summary(table) for table in self.tables())
+
+    def log(self, table: str) -> tuple[Decision, ...]:
+        """Every decision ever made on `table`, oldest first."""
+        self._known(table)
+        entries = read_entries(self.folder / table / "decisions.jsonl")
+        return tuple(Decision.from_entry(entry) for entry in entries)
+
+    def decisions(self, table: str) -> Decisions:
+        """The verdicts in force, as the gate takes them; none for a table without a quarantine."""
+        if table not in self.tables():
+            return Decisions()
+        return VerdictsInForce(self.log(table)).to_decisions()
+
+    def decide(
+        self,
+        table: str,
+        *,
+        verdict: Verdict,
+        reason: str,
+        who: str,
+        row_keys: Sequence[str] | None = None,
+        rule: str | None = None,
+        every_row: bool = False,
+        when: datetime | None = None,
+    ) -> Decision:
+        """Record a verdict on rows by key, on what one rule holds back, or on every row; it is on disk on return.
+
+        A rule or `every_row` reaches the rows held back now and those decided earlier, not rows that come later. A
+        later decision overrules an earlier one. Raises QuarantineError for an empty name or reason, an unknown table,
+        row key or rule, and where there is nothing to decide on.
+        """
+        who, reason = who.strip(), reason.strip()
+        if verdict not in VERDICTS:
+            raise QuarantineError(f"verdict {verdict!r}: use {' or '.join(VERDICTS)}")
+        if not who:
+            raise QuarantineError("the name is empty: say who decides, it goes into the log")
+        if not reason:
+            raise QuarantineError("the reason is empty: say why, the next steward will ask")
+        if (row_keys is not None) + (rule is not None) + every_row != 1:
+            raise QuarantineError("say which rows: either row keys, or one rule, or all")
+        scope: Scope = "rows" if row_keys is not None else "rule" if rule is not None else "all"
+        moment = (when or datetime.now(UTC)).astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+        self._known(table)
+        with locked(self.folder / table):
+            log = self.log(table)
+            in_force = VerdictsInForce(log)
+            targets = self._targets(table, self._with_status(table, in_force), row_keys, rule)
+            opposite = "reject" if verdict == "release" else "release"
+            decision = Decision(
+                decision_id=f"{table}-{len(log) + 1}",
+                table=table,
+                when=moment,
+                who=who,
+                verdict=verdict,
+                reason=reason,
+                scope=scope,
+                rule=rule,
+                rows=sum(len(keys) for _, keys in targets),
+                overrules=sum(
+                    in_force.of(key).get(name) == opposite for names, keys in targets for key in keys for name in names
+                ),
+                targets=targets,
+            )
+            append_entry(self.folder / table / "decisions.jsonl", decision.entry())
+        return decision
+
+    def _targets(
+        self, table: str, rows: pa.Table, row_keys: Sequence[str] | None, rule: str | None
+    ) -> tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]:
+        if row_keys is not None:
+            if not row_keys:
+                raise QuarantineError(f"no row of {table!r} was named: give at least one row key")
+            chosen = rows.filter(pc.is_in(rows["_row_key"], pa.array(list(row_keys), pa.string())))
+            if unknown := sorted(set(row_keys) - set(chosen["_row_key"].to_pylist())):
+                known = ", ".join(rows["_row_key"].slice(0, 3).to_pylist())
+                raise QuarantineError(
+                    f"{len(unknown)} row keys are not in the quarantine of {table!r}, first {unknown[0]!r}; "
+                    f"it holds {rows.num_rows} rows, such as {known or 'none'}"
+                )
+        else:
+            chosen = rows.filter(pc.not_equal(rows["status"], "gone"))
+            if rule is not None:
+                chosen = _breaking(chosen, rule)
+        if not chosen.num_rows:
+            raise QuarantineError(f"the quarantine of {table!r} holds no row to decide on")
+        groups: dict[tuple[str, ...], list[str]] = {}
+        for key, rules in zip(chosen["_row_key"].to_pylist(), chosen["rules"].to_pylist(), strict=True):
+            groups.setdefault((rule,) if rule is not None else tuple(rules), []).append(key)
+        return tuple((rules, tuple(dict.fromkeys(keys))) for rules, keys in sorted(groups.items()))
+
+    def _with_status(self, table: str, in_force: VerdictsInForce) -> pa.Table:
+        current, history = self._stored(table)
+        stored = [current, history]
+        status = [
+            in_force.row_status(key, rules, is_current=rows is current)
+            for rows in stored
+            for key, rules in zip(rows["_row_key"].to_pylist(), rows["rules"].to_pylist(), strict=True)
+        ]
+        # A contract may have gained or lost a column between two runs: absent ones are null.
+        joined = pa.concat_tables(stored, promote_options="default")
+        return joined.append_column("status", pa.array(status, pa.string()))
+
+    def _stored(self, table: str) -> tuple[pa.Table, pa.Table]:
+        folder = self._known(table)
+        current = _read_all(folder / "rows")
+        history = _read_all(folder / "history")
+        # One row may have left and come back several times: its last state is the one to show.
+        history = history.filter(pc.invert(pc.is_in(history["_row_key"], current["_row_key"])))
+        keys = history["_row_key"].to_pylist()
+        last = sorted({key: position for position, key in enumerate(keys)}.values())
+        return current, history.take(pa.array(last, pa.int64()))
+
+    def _keep(self, folder: Path, left: pa.Table) -> None:
+        if not left.num_rows:
+            return
+        kept = sorted((folder / "history").glob("*.parquet"))
+        content = hashlib.sha256("\n".join(left["_row_key"].to_pylist()).encode()).hexdigest()[:16]
+        path = folder / "history" / f"{len(kept):06d}-{content}.parquet"
+        replace_file(path, lambda draft: pq.write_table(left, draft, compression="zstd"))
+
+    def _known(self, table: str) -> Path:
+        known = self.tables()
+        if table not in known:
+            raise QuarantineError(f"no table {table!r} in the quarantine; known: {', '.join(known) or 'none yet'}")
+        return self.folder / table
+
+
+def _breaking(rows: pa.Table, rule: str) -> pa.Table:
+    rules = rows["rules"].combine_chunks()
+    parents = pc.list_parent_indices(rules)
+    flat = pc.list_flatten(rules)
+    found = pc.unique(parents.filter(pc.equal(flat, rule)))
+    if not len(found):
+        known = ", ".join(sorted(set(flat.to_pylist()))) or "none"
+        raise QuarantineError(f"no such row breaks rule {rule!r}; rules broken here: {known}")
+    return rows.take(found)
+
+
+def _read(path: Path) -> pa.Table:
+    # Without `partitioning=None` a folder named like "a=b" anywhere above would turn into a column.
+    return pq.read_table(path, partitioning=None)
+
+
+def _read_all(folder: Path) -> pa.Table:
+    empty = pa.schema(list(REQUIRED_COLUMNS.items())).empty_table()
+    stored = [_read(path) for path in sorted(folder.glob("*.parquet"))]
+    return pa.concat_tables([empty, *stored], promote_options="default")
