@@ -1,0 +1,106 @@
+"""The forecaster: challenger, report, promotion gate, release and edge bundle."""
+
+import dagster as dg
+
+from orchestration.resources import WorkspaceResource
+
+OWNERS = ["team:ml-engineers"]
+DEPLOYERS = ["team:deployers"]
+
+
+@dg.asset(
+    key=["forecaster", "challenger"],
+    deps=[
+        dg.AssetKey(["features", "training_state"]),
+        dg.AssetKey(["features", "known_future"]),
+        dg.AssetKey(["demand", "sales"]),
+    ],
+    group_name="forecaster",
+    owners=OWNERS,
+    kinds={"xgboost", "onnx"},
+    description="Trained on what lies before the cutoff; one seed, one artifact.",
+    retry_policy=dg.RetryPolicy(max_retries=1, delay=5),
+)
+def challenger(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
+    """Train and save."""
+    from orchestration.forecasting import train_challenger
+
+    return dg.MaterializeResult(metadata=train_challenger(workspace.open(), on_progress=context.log.info))
+
+
+@dg.asset(
+    key=["forecaster", "report"],
+    deps=[dg.AssetKey(["forecaster", "challenger"])],
+    group_name="forecaster",
+    owners=OWNERS,
+    kinds={"mlflow"},
+    description="The challenger beside seasonal naive, a peer library and, on the twin, the oracle; logged and registered.",
+)
+def report(workspace: WorkspaceResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
+    """Evaluate, log the run, register the version."""
+    from orchestration.forecasting import report_challenger
+
+    return dg.MaterializeResult(metadata=report_challenger(workspace.open()))
+
+
+@dg.asset(
+    key=["forecaster", "champion"],
+    deps=[dg.AssetKey(["forecaster", "report"])],
+    group_name="forecaster",
+    owners=OWNERS,
+    kinds={"mlflow"},
+    description="The promotion gate: the challenger beside the champion on a window neither saw, with an evidence page.",
+)
+def champion(workspace: WorkspaceResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
+    """Judge and, if it wins, promote."""
+    from orchestration.forecasting import judge_and_promote
+
+    return dg.MaterializeResult(metadata=judge_and_promote(workspace.open()))
+
+
+@dg.asset(
+    key=["forecaster", "release"],
+    deps=[dg.AssetKey(["forecaster", "champion"]), dg.AssetKey(["features", "online_store"])],
+    group_name="forecaster",
+    owners=DEPLOYERS,
+    kinds={"onnx"},
+    description="What services load: champion, newest state, last good forecast of every series; running services follow.",
+)
+def release(workspace: WorkspaceResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
+    """Forecast every series, write the release folder, move the pointer."""
+    from orchestration.releases import publish_release
+
+    return dg.MaterializeResult(metadata=publish_release(workspace.open()))
+
+
+@dg.asset(
+    key=["forecaster", "bento"],
+    deps=[dg.AssetKey(["forecaster", "release"])],
+    group_name="forecaster",
+    owners=DEPLOYERS,
+    kinds={"bentoml"},
+    description="The champion as one BentoML package, without the training stack.",
+)
+def bento(workspace: WorkspaceResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
+    """`bentoml build`."""
+    from orchestration.releases import build_bento
+
+    return dg.MaterializeResult(metadata=build_bento(workspace.open()))
+
+
+@dg.asset(
+    key=["forecaster", "edge_bundle"],
+    deps=[dg.AssetKey(["forecaster", "release"])],
+    group_name="forecaster",
+    owners=DEPLOYERS,
+    kinds={"onnx"},
+    description="The same release as a signed bundle for an edge box.",
+)
+def edge_bundle(workspace: WorkspaceResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
+    """Build and verify."""
+    from orchestration.releases import build_edge_bundle
+
+    return dg.MaterializeResult(metadata=build_edge_bundle(workspace.open()))
+
+
+FORECASTER_ASSETS = [challenger, report, champion, release, bento, edge_bundle]

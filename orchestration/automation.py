@@ -1,0 +1,101 @@
+"""Jobs, the daily schedule and the sensors: a new day, a gate that refused, a new champion."""
+
+import json
+
+import dagster as dg
+
+from orchestration.resources import WorkspaceResource
+
+FORECASTER = dg.AssetSelection.groups("forecaster")
+TABLES_AND_FEATURES = dg.AssetSelection.groups("sources", "gate", "demand", "features")
+
+full_job = dg.define_asset_job(
+    "full", dg.AssetSelection.all(), description="Every table, feature and model, end to end; unchanged work is skipped."
+)
+daily_job = dg.define_asset_job(
+    "daily",
+    TABLES_AND_FEATURES | dg.AssetSelection.assets(["forecaster", "release"]),
+    description="A new day: tables, gate, features, online store and forecasts with the champion in place.",
+)
+retrain_job = dg.define_asset_job(
+    "retrain", FORECASTER, description="Train a challenger on the tables at hand, judge it, release the champion."
+)
+
+
+@dg.op(config_schema={"model": str, "version": int, "who": str, "reason": str})
+def promote_version(context: dg.OpExecutionContext, workspace: WorkspaceResource) -> None:
+    """Promote a version through the gate, as `storeloop promote` does."""
+    from orchestration.releases import promote_and_publish
+
+    c = context.op_config
+    moved = promote_and_publish(workspace.open(), c["model"], c["version"], who=c["who"], reason=c["reason"])
+    context.log.info(f"champion of {moved.model}: version {moved.version}")
+
+
+@dg.op(config_schema={"model": str, "who": str, "reason": str})
+def roll_back(context: dg.OpExecutionContext, workspace: WorkspaceResource) -> None:
+    """Give the alias back to the champion before, as `storeloop rollback` does."""
+    from orchestration.releases import rollback_and_publish
+
+    c = context.op_config
+    moved = rollback_and_publish(workspace.open(), c["model"], who=c["who"], reason=c["reason"])
+    context.log.info(f"champion of {moved.model}: version {moved.version}")
+
+
+@dg.job(name="promote", description="Promote a registered version, if it passes the gate.")
+def promote_job() -> None:
+    """One op, so that a promotion has a run, a log and a person in its configuration."""
+    promote_version()
+
+
+@dg.job(name="rollback", description="Give the champion's place back to the version before it.")
+def rollback_job() -> None:
+    """One op, for the same reason."""
+    roll_back()
+
+
+daily_schedule = dg.ScheduleDefinition(
+    name="every_morning", job=daily_job, cron_schedule="30 4 * * *", execution_timezone="UTC"
+)
+
+
+@dg.sensor(job=daily_job, minimum_interval_seconds=60, description="Runs the daily job when the source has changed.")
+def new_day(context: dg.SensorEvaluationContext, workspace: WorkspaceResource) -> dg.RunRequest | dg.SkipReason:
+    """One run a state of the source: its fingerprint is cursor and run key."""
+    seen = workspace.open().source.fingerprint()
+    if seen == context.cursor:
+        return dg.SkipReason("the source has not changed")
+    context.update_cursor(seen)
+    return dg.RunRequest(run_key=seen)
+
+
+@dg.sensor(minimum_interval_seconds=60, description="Reports each gate that refused a batch, once, to the stewards' log.")
+def failed_gate(context: dg.SensorEvaluationContext, workspace: WorkspaceResource) -> dg.SkipReason:
+    """Writes `alerts.jsonl`; nothing is sent outside the machine."""
+    from orchestration.alerts import report_refusals
+
+    reported, cursor = report_refusals(workspace.open(), context.cursor)
+    context.update_cursor(cursor)
+    return dg.SkipReason(f"{reported} refusals reported" if reported else "no new refusal")
+
+
+@dg.sensor(
+    job=dg.define_asset_job("publish", dg.AssetSelection.assets(["forecaster", "release"])),
+    minimum_interval_seconds=30,
+    description="Publishes a release when the champion moved without one (an alias moved by hand in MLflow).",
+)
+def new_champion(context: dg.SensorEvaluationContext, workspace: WorkspaceResource) -> dg.RunRequest | dg.SkipReason:
+    """One run a champion: its version and artifact are cursor and run key."""
+    champion = workspace.open().registry.champion("forecaster")
+    if champion is None:
+        return dg.SkipReason("no champion yet")
+    key = json.dumps([champion.version, champion.artifact_id])
+    if key == context.cursor:
+        return dg.SkipReason(f"version {champion.version} still serves")
+    context.update_cursor(key)
+    return dg.RunRequest(run_key=key)
+
+
+JOBS = [full_job, daily_job, retrain_job, promote_job, rollback_job]
+SCHEDULES = [daily_schedule]
+SENSORS = [new_day, failed_gate, new_champion]

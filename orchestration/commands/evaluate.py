@@ -1,0 +1,61 @@
+"""`storeloop evaluate`: train on what lies before a cutoff, score what lies after it, beside baselines."""
+
+import json
+from datetime import datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from orchestration.commands.progress import StepPrinter
+from orchestration.settings import HORIZON_MAX, Settings
+
+app = typer.Typer(no_args_is_help=True)
+
+
+@app.callback()
+def evaluate() -> None:
+    """Evaluate a model on any source, in a workspace of its own."""
+
+
+@app.command()
+def forecaster(
+    source: Annotated[str, typer.Option(help="twin | folder:PATH | rossmann:PATH | online_retail:PATH")],
+    cutoff: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="Last period the model may see.")],
+    horizon: Annotated[int, typer.Option(min=1, max=HORIZON_MAX, help="Periods (days or weeks) scored.")] = HORIZON_MAX,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write the report here; `-` prints it.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed of training.")] = None,
+) -> None:
+    """Every table passes the gate, as ever: a refused batch ends the evaluation with its reason."""
+    from orchestration.forecasting import read_report
+    from orchestration.runner import run
+    from orchestration.workspace import Workspace
+
+    base = Settings()
+    what = json.dumps([source, cutoff.date().isoformat(), horizon, seed])
+    settings = Settings(
+        **{
+            **base.model_dump(exclude_none=True),
+            "home": base.home / "evaluations" / sha256(what.encode()).hexdigest()[:12],
+            "source": source,
+            "cutoff": cutoff.date(),
+            "horizon": horizon,
+            "seed": base.seed if seed is None else seed,
+        }
+    )
+    to_stdout = json_file is not None and str(json_file) == "-"
+    with StepPrinter(f"evaluate forecaster on {source}", quiet=to_stdout) as printer:
+        outcome = run(settings, '+key:"forecaster/report"', on_step=printer)
+    if not outcome.success:
+        raise typer.Exit(1)
+    report = read_report(Workspace(settings))
+    if to_stdout:
+        typer.echo(report.to_json())
+        return
+    if json_file is not None:
+        json_file.parent.mkdir(parents=True, exist_ok=True)
+        json_file.write_text(report.to_json(), encoding="utf-8")
+    from orchestration.commands.tables import report_table
+
+    report_table(report)

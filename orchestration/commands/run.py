@@ -1,0 +1,29 @@
+"""`storeloop run`: a job or a selection of assets, with progress."""
+
+import json
+from typing import Annotated
+
+import typer
+
+from orchestration.commands.progress import StepPrinter
+from orchestration.settings import Settings
+
+app = typer.Typer()
+
+
+@app.command()
+def run(
+    target: Annotated[
+        str, typer.Argument(help="A job (full, daily, retrain) or assets such as `group:features` or `clean/sales`.")
+    ] = "full",
+    as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
+) -> None:
+    """Run a job or assets on the workspace of STORELOOP_SOURCE; exit 1 when a gate refused or a step failed."""
+    from orchestration.runner import run as run_target
+
+    settings = Settings()
+    with StepPrinter(f"{target} on {settings.source}", quiet=as_json) as printer:
+        outcome = run_target(settings, target, on_step=printer)
+    if as_json:
+        typer.echo(json.dumps(outcome.to_json(), indent=2, default=str))
+    raise typer.Exit(0 if outcome.success else 1)

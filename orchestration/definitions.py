@@ -1,0 +1,29 @@
+"""The one Dagster Definitions: every asset, check, job, schedule and sensor of the loop."""
+
+import dagster as dg
+
+from models.common.telemetry import switch_off
+from orchestration.assets.demand import DEMAND_ASSETS
+from orchestration.assets.features import FEATURE_ASSETS
+from orchestration.assets.forecaster import FORECASTER_ASSETS
+from orchestration.assets.tables import TABLE_ASSETS
+from orchestration.automation import JOBS, SCHEDULES, SENSORS
+from orchestration.resources import WorkspaceResource
+from orchestration.settings import Settings
+
+
+def build(settings: Settings) -> dg.Definitions:
+    """The definitions for one set of settings."""
+    return dg.Definitions(
+        assets=[*TABLE_ASSETS, *DEMAND_ASSETS, *FEATURE_ASSETS, *FORECASTER_ASSETS],
+        jobs=JOBS,
+        schedules=SCHEDULES,
+        sensors=SENSORS,
+        resources={"workspace": WorkspaceResource.of(settings)},
+        # Many small steps that share one warm interpreter: seconds in process, minutes with a process a step.
+        executor=dg.in_process_executor,
+    )
+
+
+switch_off()
+defs = build(Settings())

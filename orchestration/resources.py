@@ -1,0 +1,24 @@
+"""Dagster resources: the only configuration that assets see."""
+
+from typing import Any
+
+import dagster as dg
+from pydantic import Field
+
+from orchestration.settings import Settings
+from orchestration.workspace import Workspace
+
+
+class WorkspaceResource(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """One source's workspace, built from settings that travel as plain JSON so that the UI can show them."""
+
+    settings: dict[str, Any] = Field(description="Settings as JSON; see orchestration.settings.Settings.")
+
+    @classmethod
+    def of(cls, settings: Settings) -> "WorkspaceResource":
+        """The resource for these settings."""
+        return cls(settings=settings.model_dump(mode="json", exclude_none=True))
+
+    def open(self) -> Workspace:
+        """The workspace itself."""
+        return Workspace(Settings(**self.settings))

@@ -1,0 +1,158 @@
+"""Runs jobs and selections in this process, with progress, on the same instance that the UI shows."""
+
+import os
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from data_checks.durable import locked
+from orchestration.settings import Settings
+from orchestration.workspace import Workspace
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+PID_TAG = "storeloop/pid"
+
+DAGSTER_YAML = """telemetry:
+  enabled: false
+nux:
+  enabled: false
+concurrency:
+  runs:
+    max_concurrent_runs: 1
+run_monitoring:
+  enabled: true
+  max_resume_run_attempts: 0
+"""
+
+
+@dataclass(frozen=True)
+class StepEnd:
+    """One finished step: its asset, how it ended, and how many are done."""
+
+    step: str
+    status: str
+    done: int
+    total: int
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class RunOutcome:
+    """How a run ended, step by step, and what each asset said of itself."""
+
+    run_id: str
+    success: bool
+    steps: dict[str, str]
+    failures: dict[str, str]
+    metadata: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        return {**vars(self)}
+
+
+def open_instance(workspace: Workspace) -> "dg.DagsterInstance":
+    """The Dagster instance of a workspace; created on first use, telemetry and pop-ups off."""
+    import dagster as dg
+
+    home = workspace.dagster_home
+    home.mkdir(parents=True, exist_ok=True)
+    config = home / "dagster.yaml"
+    if not config.exists() or config.read_text(encoding="utf-8") != DAGSTER_YAML:
+        config.write_text(DAGSTER_YAML, encoding="utf-8")
+    return dg.DagsterInstance.from_config(str(home))
+
+
+def run(
+    settings: Settings,
+    target: str,
+    *,
+    on_step: Callable[[StepEnd], None] | None = None,
+    lock: bool = True,
+) -> RunOutcome:
+    """Run a job by name or a selection of assets (Dagster's selection syntax, such as `group:features`).
+
+    Only one run at a time may write a workspace; a second one waits. Runs whose process was killed are closed first.
+    """
+    from orchestration.definitions import build
+
+    workspace = Workspace(settings)
+    workspace.root.mkdir(parents=True, exist_ok=True)
+    definitions = build(settings)
+    job, keys = _resolve(definitions, target)
+    holder: AbstractContextManager[object] = locked(workspace.root / "run") if lock else nullcontext()
+    with holder, open_instance(workspace) as instance:
+        _close_dead_runs(instance)
+        run_id = str(uuid4())
+        total = len(job.execution_plan_steps(keys)) if hasattr(job, "execution_plan_steps") else len(keys or job.nodes)
+        steps: dict[str, str] = {}
+        failures: dict[str, str] = {}
+
+        def listen(entry: Any) -> None:
+            event = entry.dagster_event
+            if event is None or not event.is_step_event:
+                return
+            kind = event.event_type_value
+            if kind not in {"STEP_SUCCESS", "STEP_FAILURE", "STEP_SKIPPED"}:
+                return
+            steps[event.step_key] = kind.removeprefix("STEP_").lower()
+            message = _reason(event) if kind == "STEP_FAILURE" else ""
+            if message:
+                failures[event.step_key] = message
+            if on_step:
+                on_step(StepEnd(event.step_key, steps[event.step_key], len(steps), total, message))
+
+        instance.add_event_listener(run_id, listen)
+        result = job.execute_in_process(
+            instance=instance,
+            run_id=run_id,
+            raise_on_error=False,
+            asset_selection=keys,
+            tags={PID_TAG: str(os.getpid())},
+            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+        )
+        metadata = {
+            "/".join(event.asset_key.path): {k: v.value for k, v in event.materialization.metadata.items()}
+            for event in result.get_asset_materialization_events()
+            if event.asset_key is not None
+        }
+    return RunOutcome(run_id, bool(result.success), steps, failures, metadata)
+
+
+def _resolve(definitions: "dg.Definitions", target: str) -> tuple[Any, list["dg.AssetKey"] | None]:
+    import dagster as dg
+
+    named = {job.name for job in definitions.jobs or []}
+    if target in named:
+        return definitions.resolve_job_def(target), None
+    try:
+        selection = dg.AssetSelection.from_string(target)
+        keys = sorted(selection.resolve(definitions.resolve_asset_graph()), key=lambda key: key.path)
+    except Exception as error:
+        raise ValueError(
+            f"{target!r} is neither a job ({', '.join(sorted(named))}) nor a selection of assets: {error}"
+        ) from error
+    if not keys:
+        raise ValueError(f"{target!r} selects no asset; jobs are {', '.join(sorted(named))}, or try `group:features`")
+    return definitions.resolve_implicit_global_asset_job_def(), keys
+
+
+def _reason(event: Any) -> str:
+    error = event.step_failure_data.error
+    while error.cause is not None:
+        error = error.cause
+    return str(error.message).strip()
+
+
+def _close_dead_runs(instance: "dg.DagsterInstance") -> None:
+    import dagster as dg
+    import psutil
+
+    for stale in instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])):
+        pid = stale.tags.get(PID_TAG)
+        if pid is not None and (int(pid) == os.getpid() or not psutil.pid_exists(int(pid))):
+            instance.report_run_failed(stale, f"the process {pid} that ran it is gone")

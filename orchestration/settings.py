@@ -1,0 +1,67 @@
+"""The one reader of the environment: where things lie, which source feeds the loop, and the overrides of `params.yaml`."""
+
+from datetime import date
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+HORIZON_MAX = 42
+
+
+class SettingsError(ValueError):
+    """A setting that cannot be used; the message names the value, the bound and the remedy."""
+
+
+class Settings(BaseSettings):
+    """Every knob of the loop, each settable as `STORELOOP_<NAME>`.
+
+    Paths are absolute after validation; dates are ISO; sizes are GiB; horizons are periods of the source
+    (days or weeks).
+    """
+
+    model_config = SettingsConfigDict(env_prefix="STORELOOP_", frozen=True, extra="forbid")
+
+    home: Path = Field(default=Path(".storeloop"), description="Everything Storeloop writes lies under this folder.")
+    source: str = Field(default="twin", description="twin | folder:PATH | rossmann:PATH | online_retail:PATH")
+    twin_size: Literal["tiny", "demo", "large"] = Field(default="demo", description="Preset of the twin's parameters.")
+    twin_seed: int = Field(default=20260101, ge=0, le=2**63 - 1, description="Seed of the twin's world.")
+    twin_params: Path | None = Field(default=None, description="YAML or JSON file that overrides the twin's preset.")
+    params: Path = Field(default=Path("params.yaml"), description="Overrides that each model's Config validates.")
+    seed: int = Field(default=7, ge=0, le=2**31 - 1, description="Seed of training and of the bootstrap.")
+    cutoff: date | None = Field(default=None, description="Last period models may see; default: last period - horizon.")
+    horizon: int = Field(default=HORIZON_MAX, ge=1, le=HORIZON_MAX, description="Periods forecast ahead.")
+    top_series: int = Field(default=500, ge=1, le=1_000_000, description="Best sellers kept of a shop without a plan.")
+    origin_stride: int = Field(default=7, ge=1, le=91, description="Periods between the forecast origins of training.")
+    memory_gb: float = Field(default=3.0, ge=0.5, le=1024, description="Memory the table engine may take, GiB.")
+    threads: int = Field(default=2, ge=1, le=256, description="Threads of the table engine and of training.")
+    engine: str = Field(default="duckdb://", description="Table engine: duckdb:// here, spark://... at scale.")
+    online_store: str = Field(default="sqlite", description="sqlite, or a redis://host:port address.")
+    real_data: Path | None = Field(default=None, description="Folder of the public data sets, for tests and benchmarks.")
+    actor: str = Field(default="storeloop", min_length=1, max_length=100, description="Who acts, where nobody says.")
+
+    @field_validator("home", "params", "twin_params", "real_data")
+    @classmethod
+    def _absolute(cls, path: Path | None) -> Path | None:
+        return None if path is None else path.expanduser().resolve()
+
+    @cached_property
+    def overrides(self) -> dict[str, Any]:
+        """Sections of `params.yaml`, by model; empty when the file does not exist."""
+        if not self.params.is_file():
+            return {}
+        import yaml
+
+        loaded = yaml.safe_load(self.params.read_text(encoding="utf-8")) or {}
+        if not isinstance(loaded, dict) or not all(isinstance(v, dict | None) for v in loaded.values()):
+            raise SettingsError(
+                f"{self.params}: every top-level key must hold a mapping of overrides, such as `forecaster: {{...}}`; "
+                "mend the file or point STORELOOP_PARAMS elsewhere"
+            )
+        return {section: values or {} for section, values in loaded.items()}
+
+    def section(self, name: str) -> dict[str, Any]:
+        """The overrides of one section, `{}` when the file has none."""
+        return dict(self.overrides.get(name, {}))

@@ -1,0 +1,133 @@
+"""Where one source's tables, models and pages lie, and how its engines are opened."""
+
+import hashlib
+import subprocess
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from orchestration.settings import Settings
+
+if TYPE_CHECKING:
+    from data_checks.lake import Lake
+    from data_checks.quarantine import Quarantine
+    from data_checks.validation_history import ValidationHistory
+    from orchestration.registry import Registry
+    from sources.base import Source
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """One source, one folder: `<home>/<slug>/`, so that a shop's models never meet another shop's tables."""
+
+    settings: Settings
+
+    @cached_property
+    def root(self) -> Path:
+        """Folder of this source's workspace."""
+        return self.settings.home / self.slug
+
+    @cached_property
+    def slug(self) -> str:
+        """Folder name of the source: readable first, a short hash where a path or a parameter file is part of it."""
+        kind, _, where = self.settings.source.partition(":")
+        if kind == "twin":
+            name = f"twin-{self.settings.twin_size}-{self.settings.twin_seed}"
+            params = self.settings.twin_params
+            return f"{name}-{_short(params.read_bytes())}" if params else name
+        folder = Path(where).expanduser().resolve()
+        return f"{kind}-{folder.name}-{_short(str(folder).encode())}"
+
+    @cached_property
+    def source(self) -> "Source":
+        """The source that feeds this workspace."""
+        from sources.open import TwinOptions, open_source
+
+        options = TwinOptions(
+            size=self.settings.twin_size, seed=self.settings.twin_seed, params_file=self.settings.twin_params
+        )
+        return open_source(self.settings.source, twin=options)
+
+    @cached_property
+    def lake(self) -> "Lake":
+        """The Parquet tables of every layer."""
+        from data_checks.lake import Lake
+
+        return Lake(self.root / "lake")
+
+    @cached_property
+    def quarantine(self) -> "Quarantine":
+        """Rows that broke a rule, and what the steward decided on them."""
+        from data_checks.quarantine import Quarantine
+
+        return Quarantine(self.root)
+
+    @cached_property
+    def history(self) -> "ValidationHistory":
+        """What the gate said, run after run."""
+        from data_checks.validation_history import ValidationHistory
+
+        return ValidationHistory(self.root)
+
+    @cached_property
+    def registry(self) -> "Registry":
+        """Runs, versions and aliases."""
+        from orchestration.registry import Registry
+
+        return Registry(self.root / "registry")
+
+    @property
+    def spool(self) -> Path:
+        """One-pass export of a source that is made rather than read."""
+        return self.root / "spool"
+
+    @property
+    def site(self) -> Path:
+        """The validation site."""
+        return self.root / "validation_site"
+
+    @property
+    def dagster_home(self) -> Path:
+        """Dagster's run and event storage."""
+        return self.root / "dagster"
+
+    @property
+    def metrics(self) -> Path:
+        """Metrics and plots that DVC reads."""
+        return self.root / "metrics"
+
+    @property
+    def releases(self) -> Path:
+        """Release folders and the pointer that running services follow."""
+        return self.root / "releases"
+
+    @property
+    def feast(self) -> Path:
+        """Feast's registry, its Parquet sources and the embedded online store."""
+        return self.root / "feast"
+
+    def connect(self) -> Any:
+        """A fresh connection to the table engine, bounded in memory."""
+        from features.engine import connect
+
+        return connect(
+            self.settings.engine, memory_limit_gb=self.settings.memory_gb, threads=self.settings.threads
+        )
+
+
+def code_revision() -> str:
+    """The commit this code stands at, with `+` when files differ from it; `unknown` outside a checkout."""
+    root = Path(__file__).resolve().parent.parent
+    try:
+        commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=root, capture_output=True, text=True, check=True)
+        state = subprocess.run(
+            ["git", "status", "--porcelain", "--untracked-files=no"], cwd=root, capture_output=True, text=True, check=True
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return commit.stdout.strip() + ("+" if state.stdout.strip() else "")
+
+
+def _short(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:8]
