@@ -1,0 +1,150 @@
+"""Casting raw rows to their contract and tagging every one of them with a class: the first half of cleaning, for any table.
+
+A tagged table has the contract's columns and four more:
+
+- `_row_key` str: content hash of the raw row, a dash and its occurrence number; stays the same however cleaning changes.
+- `_class` str: `row`, `duplicate`, `matched_cancellation` or `non_merchandise`; every raw row is in exactly one.
+- `_repaired` str null: what cleaning mended, e.g. "receipt_text: encoding".
+- `_type_errors` str null: raw values that are not of the contract's type ("units=three; ..."); their cells are null.
+
+Nothing is dropped here: what a row is worth is the gate's business.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Final, Protocol
+
+import ibis
+from ibis.expr import datatypes as dt
+
+ROW: Final = "row"
+DUPLICATE: Final = "duplicate"
+MATCHED_CANCELLATION: Final = "matched_cancellation"
+NON_MERCHANDISE: Final = "non_merchandise"
+CLASSES: Final = (ROW, DUPLICATE, MATCHED_CANCELLATION, NON_MERCHANDISE)
+TAGS: Final = ("_row_key", "_class", "_repaired", "_type_errors")
+
+IBIS_TYPES: Final[Mapping[str, str]] = {
+    "str": "string",
+    "int": "int64",
+    "float": "float64",
+    "bool": "boolean",
+    "date": "date",
+    "ts": "timestamp(6)",
+}
+_TRUE: Final = ("true", "t", "yes", "y", "1", "1.0")
+_FALSE: Final = ("false", "f", "no", "n", "0", "0.0")
+_FIELD: Final = "\x1f"  # no text file holds these two, so two different rows never spell the same content
+_NULL: Final = "\x1e"
+
+
+class ColumnLike(Protocol):
+    """What cleaning needs to know of a contract's column."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def type(self) -> str: ...
+
+
+class ContractLike(Protocol):
+    """What cleaning needs to know of a contract."""
+
+    @property
+    def columns(self) -> Sequence[ColumnLike]: ...
+
+
+def tag_table(raw: ibis.Table, contract: ContractLike) -> ibis.Table:
+    """Casts a raw table to its contract and tags exact duplicates.
+
+    Columns of the contract that `raw` lacks come out as typed nulls, columns of `raw` outside the contract are left behind.
+    Text is trimmed and empty text is null. A value that cannot be cast becomes null and is spelt in `_type_errors`.
+    Of identical raw rows the first is `row`, the others `duplicate`.
+    """
+    delivered = [column for column in contract.columns if column.name in raw.columns]
+    if not delivered:
+        wanted = ", ".join(column.name for column in contract.columns)
+        raise ValueError(f"the raw table has none of the contract's columns ({wanted}); it has {', '.join(raw.columns)}")
+    keyed = number_duplicates(raw, content_hash(raw, [column.name for column in delivered]))
+    values = {column.name: cast_value(keyed[column.name], column.type) for column in delivered}
+    missing = {c.name: ibis.null(IBIS_TYPES[c.type]) for c in contract.columns if c.name not in values}
+    return keyed.select(
+        **{column.name: values.get(column.name, missing.get(column.name)) for column in contract.columns},
+        _row_key=keyed["_content"] + "-" + keyed["_occurrence"].cast("string"),
+        _class=ibis.ifelse(keyed["_occurrence"] > 1, DUPLICATE, ROW),
+        _repaired=ibis.null("string"),
+        _type_errors=_type_errors(keyed, values),
+    )
+
+
+def content_hash(raw: ibis.Table, columns: Sequence[str]) -> ibis.Value:
+    """MD5 (hex) over the text of the columns: names a row by what was delivered. No secret is guarded by it."""
+    parts = [raw[name].cast("string").fill_null(_NULL) for name in columns]
+    text = parts[0] if len(parts) == 1 else ibis.literal(_FIELD).join(parts)
+    return text.hexdigest("md5")
+
+
+def number_duplicates(raw: ibis.Table, content: ibis.Value) -> ibis.Table:
+    """Adds `_content` and `_occurrence` (1, 2, ... within equal content)."""
+    hashed = raw.mutate(_content=content)
+    window = ibis.window(group_by="_content", order_by="_content")
+    return hashed.mutate(_occurrence=ibis.row_number().over(window) + 1)
+
+
+def cast_value(value: ibis.Value, kind: str) -> ibis.Value:
+    """`value` as the contract's type `kind` (a key of `IBIS_TYPES`); null where it is none."""
+    if kind not in IBIS_TYPES:
+        raise ValueError(f"contract type {kind!r} is unknown; use one of {', '.join(IBIS_TYPES)}")
+    source = value.type()
+    if isinstance(source, dt.String):
+        value = value.strip().nullif("")
+    casts = {"str": _as_text, "int": _as_integer, "float": _as_float, "bool": _as_flag, "date": _as_date}
+    return casts[kind](value) if kind in casts else value.try_cast(IBIS_TYPES[kind])
+
+
+def _as_text(value: ibis.Value) -> ibis.Value:
+    if isinstance(value.type(), dt.Floating):  # 17850.0 is the id 17850 that a null once turned into a float
+        return (value % 1 == 0).ifelse(value.try_cast("int64").cast("string"), value.cast("string"))
+    return value.cast("string")
+
+
+def _as_integer(value: ibis.Value) -> ibis.Value:
+    if isinstance(value.type(), dt.Integer):
+        return value.cast("int64")
+    number = value.try_cast("float64")  # engines round '12.7' to 13 when asked for an integer: 12.7 units are an error
+    return (number % 1 == 0).ifelse(number.try_cast("int64"), ibis.null("int64"))
+
+
+def _as_float(value: ibis.Value) -> ibis.Value:
+    number = value.try_cast("float64")
+    return (number.isnan() | number.isinf()).ifelse(ibis.null("float64"), number)
+
+
+def _as_flag(value: ibis.Value) -> ibis.Value:
+    if isinstance(value.type(), dt.Boolean):
+        return value
+    text = value.cast("string").lower()
+    return ibis.cases((text.isin(_TRUE), True), (text.isin(_FALSE), False), else_=ibis.null("boolean"))
+
+
+def _as_date(value: ibis.Value) -> ibis.Value:
+    if isinstance(value.type(), dt.String):
+        return value.try_cast("timestamp(6)").date()
+    return value.cast("date")
+
+
+def _type_errors(raw: ibis.Table, values: Mapping[str, ibis.Value]) -> ibis.Value:
+    """Text naming every delivered value that its cast lost; null where none was."""
+    lost = {name: _lost(raw[name], value) for name, value in values.items() if _may_lose(raw[name], value)}
+    if not lost:
+        return ibis.null("string")
+    spelt = [hit.ifelse(f"{name}=" + raw[name].cast("string"), ibis.null("string")) for name, hit in lost.items()]
+    return ibis.literal("; ").join(spelt).nullif("")
+
+
+def _may_lose(raw: ibis.Value, value: ibis.Value) -> bool:
+    return not isinstance(value.type(), dt.String) and raw.type() != value.type()
+
+
+def _lost(raw: ibis.Value, value: ibis.Value) -> ibis.Value:
+    given = raw.strip() != "" if isinstance(raw.type(), dt.String) else raw.notnull()
+    return given.fill_null(False) & value.isnull()

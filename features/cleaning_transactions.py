@@ -1,0 +1,88 @@
+"""Cleaning of transaction lines: repaired text, fee lines, and returns booked against the sales they cancel."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import reduce
+from operator import or_
+
+import ibis
+
+from features.cleaning import DUPLICATE, MATCHED_CANCELLATION, NON_MERCHANDISE, ROW, ContractLike, tag_table
+from features.cleaning_returns import ReturnMatching, match_returns
+
+
+@dataclass(frozen=True)
+class TransactionRules:
+    """What a source says about its lines.
+
+    `fee_codes`: product ids, upper case, that are charges and no goods (postage, bank charges, vouchers); a trailing `*`
+    stands for any ending. `upper_case_product_ids`: the source spells one product in several cases.
+    `returns_by`: how a return finds its sale, see `features.cleaning_returns.match_returns`.
+    """
+
+    fee_codes: frozenset[str] = frozenset()
+    upper_case_product_ids: bool = False
+    returns_by: ReturnMatching = "original_line"
+
+    def __post_init__(self) -> None:
+        wrong = sorted(code for code in self.fee_codes if code != code.strip().upper() or not code.rstrip("*"))
+        if wrong:
+            raise ValueError(f"fee codes {wrong} can match nothing or everything: write them trimmed, in upper case, not empty")
+
+
+def tag_transactions(
+    raw: ibis.Table,
+    contract: ContractLike,
+    *,
+    rules: TransactionRules | None = None,
+    repairs: Mapping[str, str] | None = None,
+) -> ibis.Table:
+    """Raw transaction lines cast to the contract and tagged; one row out for every row in.
+
+    `repairs` maps wrong receipt texts to right ones (`features.cleaning_text.encoding_repairs`). `cancelled_units` of a
+    sale are the units later returned, of any other line 0; `sold_on` is the day of `sold_at`. A return that finds no
+    sale stays class `row`: the contract's rule sends it to quarantine.
+    """
+    rules = rules or TransactionRules()
+    lines = tag_table(raw, contract)
+    if rules.upper_case_product_ids:
+        lines = lines.mutate(product_id=lines.product_id.upper())
+    if repairs:
+        lines = _repair(lines, repairs)
+    if rules.fee_codes:
+        fee = (lines["_class"] != DUPLICATE) & _is_fee(lines.product_id, rules.fee_codes)
+        lines = lines.mutate(_class=fee.fill_null(False).ifelse(NON_MERCHANDISE, lines["_class"]))
+    lines = lines.mutate(sold_on=lines.sold_at.date())
+    return _book_returns(lines, match_returns(lines, rules.returns_by)).select(
+        *(column.name for column in contract.columns), "_row_key", "_class", "_repaired", "_type_errors"
+    )
+
+
+def _repair(lines: ibis.Table, repairs: Mapping[str, str]) -> ibis.Table:
+    fixes = ibis.memtable({"wrong_text": list(repairs), "right_text": list(repairs.values())})
+    joined = lines.left_join(fixes, lines.receipt_text == fixes.wrong_text)
+    return joined.mutate(
+        receipt_text=joined.right_text.fill_null(joined.receipt_text),
+        _repaired=joined.right_text.notnull().ifelse("receipt_text: encoding", joined["_repaired"]),
+    ).drop("wrong_text", "right_text")
+
+
+def _is_fee(product_id: ibis.Value, fee_codes: frozenset[str]) -> ibis.Value:
+    code = product_id.upper()
+    exact = sorted(fee for fee in fee_codes if not fee.endswith("*"))
+    prefixes = sorted(fee.rstrip("*") for fee in fee_codes if fee.endswith("*"))
+    tests = [code.startswith(prefix) for prefix in prefixes]
+    return reduce(or_, [code.isin(exact), *tests] if exact else tests)
+
+
+def _book_returns(lines: ibis.Table, matched: ibis.Table) -> ibis.Table:
+    """Writes the matches into both their lines with one join."""
+    of_sales = matched.group_by("sale_key").agg(booked=matched.units.sum()).rename(booked_key="sale_key")
+    of_returns = matched.select(booked_key="return_key", booked=ibis.literal(0, "int64"))
+    bookings = of_sales.select("booked_key", booked=of_sales.booked.cast("int64")).union(of_returns)
+    joined = lines.left_join(bookings, lines["_row_key"] == bookings.booked_key)
+    is_return = joined.booked_key.notnull() & (joined.kind == "return") & (joined["_class"] == ROW)
+    return joined.mutate(
+        cancelled_units=joined.booked.fill_null(0),
+        _class=is_return.fill_null(False).ifelse(MATCHED_CANCELLATION, joined["_class"]),
+    ).drop("booked_key", "booked")
