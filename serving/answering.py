@@ -1,0 +1,221 @@
+"""Decides who answers a forecast: the champion within its deadline, or the fallback, which says that it did."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from pydantic_core import to_json
+
+from serving import fallback
+from serving.champion import Champion
+from serving.guarded import Outcome, guarded
+from serving.metrics import ServiceMetrics
+from serving.schemas import ForecastRequest, ReasonsRequest, SeriesRequest
+from serving.settings import ServeSettings
+
+FloatArray = npt.NDArray[np.float32]
+QUANTILE_COLUMNS: Mapping[float, tuple[str, int]] = {0.1: ("q10", 1), 0.5: ("q50", 2), 0.9: ("q90", 3)}
+NAMED_AT_MOST = 10
+
+
+class Refusal(Exception):
+    """A request that is understood but cannot be answered: HTTP status and a sentence for the caller."""
+
+    def __init__(self, status: int, error: str, **detail: object) -> None:
+        super().__init__(error)
+        self.status, self.error, self.detail = status, error, detail
+
+    def body(self) -> bytes:
+        """The JSON sent to the caller."""
+        return to_json({"error": self.error, **self.detail})
+
+
+class Answerer:
+    """Answers the requests of the forecaster from whatever champion is current when they come in."""
+
+    def __init__(
+        self, current: Callable[[], Champion | None], settings: ServeSettings, metrics: ServiceMetrics
+    ) -> None:
+        self._current, self._settings, self._metrics = current, settings, metrics
+        self._pool = ThreadPoolExecutor(settings.model_threads, thread_name_prefix="model")
+
+    def close(self) -> None:
+        """Let the worker threads go; what still runs is abandoned."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    async def forecast(self, request: ForecastRequest) -> bytes:
+        """Reply (JSON of `ForecastReply`) to a forecast request; Refusal when it cannot be answered at all."""
+        start = time.perf_counter()
+        champion = self._champion(request.series_ids, request.horizon)
+        overrides = _overrides(request, champion)
+        explained = min(len(request.series_ids), 20) if request.reasons else 0
+        if request.reasons and explained < len(request.series_ids):
+            raise Refusal(
+                400, f"reasons are given for at most 20 series a request, not {len(request.series_ids)}: split it"
+            )
+        outcome = await self._ask(
+            champion,
+            len(request.series_ids),
+            explained,
+            lambda: (
+                champion.predict(request.series_ids, request.horizon, overrides),
+                champion.explain(request.series_ids, request.horizon, overrides) if request.reasons else None,
+            ),
+        )
+        notes: list[str] = []
+        if outcome.value is not None:
+            batch, reasons = outcome.value
+            values, origins = batch.values, batch.origins
+            served_by: Sequence[str] = (f"champion {champion.artifact_id}",) * len(request.series_ids)
+        else:
+            values, origins, served_by, notes = self._fall_back(champion, request.series_ids, request.horizon, outcome)
+            reasons = None
+            if request.overrides:
+                notes.append("the what-if overrides are not in this answer: only the model can honour them")
+            if request.reasons:
+                notes.append("there are no reasons for an answer that the model did not give")
+        worst = max(served_by, key=_degraded)
+        body = {
+            "served_by": worst,
+            "breaker": champion.breaker_state,
+            "artifact_id": champion.artifact_id,
+            "registry_version": champion.registry_version,
+            "frequency": champion.frequency,
+            "forecasts": _rows(champion, request, values, origins, served_by),
+            "reasons": reasons,
+            "notes": notes,
+        }
+        reply = to_json(body)
+        self._count("forecast", worst, champion, start)
+        return reply
+
+    async def reasons(self, request: ReasonsRequest) -> bytes:
+        """Reply (JSON of `ReasonsReply`); Refusal 503 when the model cannot be asked."""
+        start = time.perf_counter()
+        champion = self._champion(request.series_ids, request.horizon)
+        count = len(request.series_ids)
+        outcome = await self._ask(
+            champion, count, count, lambda: champion.explain(request.series_ids, request.horizon, {})
+        )
+        if outcome.value is None:
+            self._count("reasons", "refused", champion, start)
+            raise Refusal(503, f"no reasons can be given now: {outcome.detail}; `/forecast` still answers")
+        served_by = f"champion {champion.artifact_id}"
+        reply = to_json({
+            "served_by": served_by,
+            "breaker": champion.breaker_state,
+            "artifact_id": champion.artifact_id,
+            "reasons": outcome.value,
+            "notes": [],
+        })  # fmt: skip
+        self._count("reasons", served_by, champion, start)
+        return reply
+
+    async def series(self, request: SeriesRequest) -> bytes:
+        """Reply (JSON of `SeriesPage`)."""
+        page, total, more = self._champion((), 1).page(request.prefix, request.after, request.limit)
+        return to_json({"series_ids": page, "total": total, "next_after": page[-1] if more else None})
+
+    async def model(self, *, swaps: int, problem: str | None) -> bytes:
+        """Reply (JSON of `ModelReply`)."""
+        champion = self._champion((), 1)
+        return to_json({**champion.card(), "swaps": swaps, "problem": champion.refused or problem})
+
+    def _champion(self, series_ids: Sequence[str], horizon: int) -> Champion:
+        champion = self._current()
+        if champion is None:
+            raise Refusal(503, "no champion has been promoted yet: promote one, the service then picks it up by itself")
+        unknown = [series_id for series_id in series_ids if series_id not in champion.units]
+        if unknown:
+            named = ", ".join(repr(series_id) for series_id in unknown[:NAMED_AT_MOST])
+            rest = f" and {len(unknown) - NAMED_AT_MOST} more" if len(unknown) > NAMED_AT_MOST else ""
+            raise Refusal(404, f"unknown series {named}{rest}: `/series` lists the {len(champion.units)} known ones")
+        if horizon > champion.horizon:
+            raise Refusal(
+                400,
+                f"horizon {horizon} is beyond the {champion.horizon} periods of this champion: ask for at most that many",
+            )
+        return champion
+
+    async def _ask(self, champion: Champion, series: int, explained: int, work: Callable[[], Any]) -> Outcome[Any]:
+        if champion.refused is not None:
+            return Outcome(None, "refused", champion.refused)
+        knobs = self._settings
+        deadline_ms = (
+            knobs.deadline_ms + knobs.deadline_per_series_ms * (series - 1) + knobs.reasons_deadline_ms * explained
+        )
+        return await guarded(work, champion.breaker, self._pool, deadline_s=deadline_ms / 1000)
+
+    def _fall_back(
+        self, champion: Champion, series_ids: Sequence[str], horizon: int, outcome: Outcome[Any]
+    ) -> tuple[FloatArray, npt.NDArray[np.datetime64], Sequence[str], list[str]]:
+        origins, state = champion.last_known(series_ids)
+        answer = fallback.answer(champion.last_good, series_ids, origins, horizon, champion.frequency, state)
+        self._metrics.fell_back(outcome.failure or "error")
+        return answer.values, origins, answer.served_by, [f"fallback: {outcome.detail}", *answer.notes]
+
+    def _count(self, endpoint: str, served_by: str, champion: Champion, start: float) -> None:
+        self._metrics.answered(endpoint, served_by.split(" ", 1)[0], time.perf_counter() - start)
+        self._metrics.breaker(champion.breaker_state)
+
+
+def _degraded(served_by: str) -> int:
+    return ("champion", "fallback:last_good_forecast", "fallback:seasonal_mean").index(served_by.split(" ", 1)[0])
+
+
+def _overrides(request: ForecastRequest, champion: Champion) -> dict[str, FloatArray]:
+    """What-if values by covariate, each `(N, horizon)` with NaN where the plan stands."""
+    rows = {series_id: row for row, series_id in enumerate(request.series_ids)}
+    found: dict[str, FloatArray] = {}
+    for override in request.overrides:
+        if override.name not in champion.known_ahead:
+            raise Refusal(
+                400,
+                f"{override.name!r} is no covariate that is known ahead: override one of {', '.join(champion.known_ahead) or 'none'}",
+            )
+        if len(override.values) != request.horizon:
+            raise Refusal(
+                400,
+                f"override {override.name!r} has {len(override.values)} values for a horizon of {request.horizon}: give one a period",
+            )
+        values = found.setdefault(override.name, np.full((len(rows), request.horizon), np.nan, dtype=np.float32))
+        wanted = request.series_ids if override.series_ids is None else override.series_ids
+        strangers = [series_id for series_id in wanted if series_id not in rows]
+        if strangers:
+            raise Refusal(
+                400, f"override {override.name!r} names series {strangers[0]!r} that the request does not ask for"
+            )
+        values[[rows[series_id] for series_id in wanted]] = override.values
+    return found
+
+
+def _rows(
+    champion: Champion,
+    request: ForecastRequest,
+    values: FloatArray,
+    origins: npt.NDArray[np.datetime64],
+    served_by: Sequence[str],
+) -> list[dict[str, object]]:
+    lists = values.transpose(0, 2, 1).tolist()
+    columns = [("mean", 0), *(QUANTILE_COLUMNS[level] for level in request.quantiles)]
+    step = fallback.STEP_DAYS[champion.frequency]
+    calendar: dict[np.datetime64, tuple[str, list[str]]] = {}
+    rows = []
+    for row, series_id in enumerate(request.series_ids):
+        origin = origins[row]
+        if origin not in calendar:
+            ahead = origin + np.arange(1, request.horizon + 1) * np.timedelta64(step, "D")
+            calendar[origin] = (str(origin), ahead.astype(str).tolist())
+        known_until, period_start = calendar[origin]
+        rows.append({
+            "series_id": series_id,
+            "unit": champion.units[series_id],
+            "origin": known_until,
+            "period_start": period_start,
+            **{name: lists[row][column] for name, column in columns},
+            "served_by": served_by[row],
+        })  # fmt: skip
+    return rows

@@ -1,0 +1,1 @@
+"""Templates that deployers use: Dockerfile, compose file, Kubernetes manifest, container script."""

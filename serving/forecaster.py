@@ -1,0 +1,153 @@
+"""The forecaster as a BentoML service: how much of each product will be asked for, and why."""
+
+import os
+
+from models.common.telemetry import switch_off
+
+switch_off(os.environ)  # before BentoML is imported: it reads its switches once
+
+import inspect  # noqa: E402
+import logging  # noqa: E402
+from collections.abc import Awaitable  # noqa: E402
+
+import bentoml  # noqa: E402
+from pydantic import ValidationError  # noqa: E402
+from starlette.responses import Response  # noqa: E402
+
+from serving.answering import Answerer, Refusal  # noqa: E402
+from serving.champion import BOT, Champion, degrade, open_champion  # noqa: E402
+from serving.front_door import FrontDoor, Page  # noqa: E402
+from serving.loader import ChampionLoader, Doors  # noqa: E402
+from serving.metrics import ServiceMetrics  # noqa: E402
+from serving.openapi import describe  # noqa: E402
+from serving.pages import docs_page, index_page  # noqa: E402
+from serving.predictor import feature_reader, load_model, load_snapshot  # noqa: E402
+from serving.release import POINTER_FILE  # noqa: E402
+from serving.schemas import (  # noqa: E402
+    ForecastReply,
+    ForecastRequest,
+    ModelReply,
+    ModelRequest,
+    ReasonsReply,
+    ReasonsRequest,
+    SeriesPage,
+    SeriesRequest,
+)
+from serving.settings import ServeSettings  # noqa: E402
+
+settings = ServeSettings()
+metrics = ServiceMetrics(BOT)
+JSON = "application/json"
+
+
+@bentoml.service(
+    name=BOT,
+    workers=1,  # one process: every answer after a swap comes from the new champion
+    metrics={
+        "enabled": False
+    },  # BentoML labels by raw path, which a caller could grow without bound; ours are at /metrics
+    traffic={"timeout": 60, "max_concurrency": 256},
+    logging={"access": {"enabled": False}},  # one line a request costs more than the forecast; the metrics count them
+)
+class Forecaster:
+    """Demand of every series for the next days or weeks: mean and quantiles, reasons, what-if.
+
+    When the model fails, is late, or does not match its hashes, the last good forecast answers and `served_by` says so.
+    """
+
+    def __init__(self) -> None:
+        self._loader: ChampionLoader[Champion] = ChampionLoader(
+            settings.releases / BOT / POINTER_FILE,
+            Doors(
+                lambda folder, pointer: open_champion(
+                    folder,
+                    pointer,
+                    settings,
+                    load_model=load_model,
+                    load_snapshot=load_snapshot,
+                    load_features=feature_reader(settings),
+                ),
+                lambda running, folder, pointer, why: degrade(running, folder, pointer, why, settings),
+                _measure,
+            ),
+            poll_s=settings.poll_s,
+        )
+        self._answerer = Answerer(lambda: self._loader.current, settings, metrics)
+        self._loader.start()
+        logging.getLogger("bentoml._internal.server.http_app").addFilter(_not_the_callers_fault)
+
+    @bentoml.api(output_spec=ForecastReply)
+    async def forecast(self, request: ForecastRequest, /) -> Response:
+        """Forecast one or many series.
+
+        Answers mean and the quantiles asked for, by period, from the end of the data on. `overrides` asks what would be
+        if a covariate that is known ahead were different, such as a planned promotion. `served_by` says who answered.
+        """
+        return await _reply(self._answerer.forecast(request))
+
+    @bentoml.api(output_spec=ReasonsReply)
+    async def reasons(self, request: ReasonsRequest, /) -> Response:
+        """Say why: the contribution of each group of features to the mean (exact Shapley values)."""
+        return await _reply(self._answerer.reasons(request))
+
+    @bentoml.api(output_spec=SeriesPage)
+    async def series(self, request: SeriesRequest, /) -> Response:
+        """List the known series, page by page."""
+        return await _reply(self._answerer.series(request))
+
+    @bentoml.api(output_spec=ModelReply)
+    async def model(self, request: ModelRequest, /) -> Response:
+        """Tell which champion answers, what it may be asked, and whether something is wrong."""
+        del request
+        return await _reply(self._answerer.model(swaps=self._loader.swaps, problem=self._loader.problem))
+
+    def __is_ready__(self) -> bool:
+        """Ready once anything can answer, be it the fallback."""
+        return self._loader.current is not None
+
+    @bentoml.on_shutdown
+    def close(self) -> None:
+        """Stop following promotions and let the worker threads go."""
+        self._loader.stop()
+        self._answerer.close()
+
+
+def _measure(loader: ChampionLoader[Champion]) -> None:
+    champion = loader.current
+    metrics.champion(
+        "" if champion is None else champion.artifact_id,
+        "" if champion is None else champion.registry_version,
+        swaps=loader.swaps,
+        refusals=loader.refusals,
+        problem=loader.problem is not None,
+    )
+
+
+def _not_the_callers_fault(record: logging.LogRecord) -> bool:
+    """BentoML logs a traceback for every malformed request; the caller has the reason in the 400 already."""
+    return record.exc_info is None or not isinstance(record.exc_info[1], ValidationError)
+
+
+async def _reply(answer: Awaitable[bytes]) -> Response:
+    """Make the response here: the reply is already checked JSON, a second pass through its schema would cost more than the model."""
+    try:
+        return Response(await answer, media_type=JSON)
+    except Refusal as refusal:
+        return Response(refusal.body(), status_code=refusal.status, media_type=JSON)
+
+
+def _metrics_page() -> Page:
+    return metrics.exposition()
+
+
+Forecaster.add_asgi_middleware(
+    FrontDoor,
+    pages={
+        "/": index_page(BOT),
+        "/docs.json": docs_page(
+            lambda: Forecaster.openapi_spec.asdict(), describe(BOT, inspect.cleandoc(Forecaster.inner.__doc__))
+        ),
+        "/metrics": _metrics_page,
+    },
+    max_body_bytes=settings.max_body_bytes,
+)

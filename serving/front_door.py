@@ -1,0 +1,110 @@
+"""What may reach a service: bounded bodies of JSON only; and the pages that BentoML would fill with third-party scripts."""
+
+import json
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+Page = tuple[str, bytes]  # content type, body
+PAGE_HEADERS = (
+    (b"content-security-policy", b"default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+)
+
+
+class FrontDoor:
+    """ASGI middleware: answers `pages` itself, refuses other content types (415), oversize (413) and non-JSON (400) bodies.
+
+    The body is read here, up to `max_body_bytes`, and handed on whole.
+    """
+
+    def __init__(self, app: App, *, pages: dict[str, Callable[[], Page]], max_body_bytes: int) -> None:
+        self._app, self._pages, self._limit = app, pages, max_body_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1003})
+            return
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        if scope["method"] in ("GET", "HEAD"):
+            page = self._pages.get(scope["path"])
+            if page is None:
+                await self._app(scope, receive, send)
+            else:
+                await _send_page(send, page(), head=scope["method"] == "HEAD")
+            return
+        if problem := self._refusal(scope):
+            await _send_error(send, *problem)
+            return
+        body = await _read(receive, self._limit)
+        if body is None:
+            await _send_error(send, 413, f"the body is larger than {self._limit} bytes: send fewer series a request")
+            return
+        await self._app(scope, _replay(body, receive), send)
+
+    def _refusal(self, scope: Scope) -> tuple[int, str] | None:
+        content_type, length = b"application/json", b"0"
+        for name, value in scope["headers"]:
+            if name == b"content-type":
+                content_type = value
+            elif name == b"content-length":
+                length = value
+        if content_type.split(b";", 1)[0].strip().lower() != b"application/json":
+            return 415, "this service reads application/json only: set the content type and send a JSON object"
+        if not length.isdigit() or int(length[:20]) > self._limit:
+            return 413, f"the body is larger than {self._limit} bytes: send fewer series a request"
+        return None
+
+
+async def _read(receive: Receive, limit: int) -> bytes | None:
+    """The whole body, or None once it grows over `limit` bytes."""
+    message = await receive()
+    body = message.get("body", b"")
+    while message.get("more_body", False) and len(body) <= limit:
+        message = await receive()
+        body += message.get("body", b"")
+    return body if len(body) <= limit else None
+
+
+def _replay(body: bytes, receive: Receive) -> Receive:
+    sent = False
+
+    async def replay() -> Message:
+        nonlocal sent
+        if sent:
+            return await receive()
+        sent = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return replay
+
+
+async def _send_page(send: Send, page: Page, *, head: bool) -> None:
+    content_type, body = page
+    await _send(send, 200, content_type.encode(), body, PAGE_HEADERS, head=head)
+
+
+async def _send_error(send: Send, status: int, error: str) -> None:
+    await _send(send, status, b"application/json", json.dumps({"error": error}).encode(), ())
+
+
+async def _send(
+    send: Send,
+    status: int,
+    content_type: bytes,
+    body: bytes,
+    extra: tuple[tuple[bytes, bytes], ...],
+    *,
+    head: bool = False,
+) -> None:
+    headers = [(b"content-type", content_type), (b"content-length", str(len(body)).encode()), *extra]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": b"" if head else body})

@@ -1,0 +1,53 @@
+"""Runs a model under a deadline and behind a breaker, off the event loop; whatever happens is an outcome, not an exception."""
+
+import asyncio
+import logging
+import math
+import time
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import Generic, Literal, TypeVar
+
+from models.common.guard import CircuitBreaker
+
+logger = logging.getLogger("storeloop.serving")
+T = TypeVar("T")
+Failure = Literal["late", "error", "implausible", "breaker_open", "refused"]
+
+
+class Implausible(ValueError):
+    """The model answered, but nothing that may be passed on."""
+
+
+@dataclass(frozen=True)
+class Outcome(Generic[T]):
+    """A value, or why there is none."""
+
+    value: T | None
+    failure: Failure | None
+    detail: str = ""
+
+
+async def guarded(work: Callable[[], T], breaker: CircuitBreaker, pool: Executor, *, deadline_s: float) -> Outcome[T]:
+    """Ask the model once. A call over the deadline is abandoned: its thread ends by itself, its result is dropped."""
+    if not breaker.allow():
+        return Outcome(None, "breaker_open", "the breaker is open after repeated failures of the model")
+    start = time.perf_counter()
+    future = asyncio.get_running_loop().run_in_executor(pool, work)
+    done, _ = await asyncio.wait((future,), timeout=deadline_s)
+    elapsed_s = time.perf_counter() - start
+    if not done:
+        future.cancel()
+        breaker.record(elapsed_s=math.inf)
+        return Outcome(None, "late", f"the model took longer than {deadline_s * 1000:.0f} ms")
+    error = future.exception()
+    if error is None:
+        breaker.record(elapsed_s=elapsed_s)
+        return Outcome(future.result(), None)
+    implausible = isinstance(error, Implausible)
+    breaker.record(elapsed_s=elapsed_s, error=not implausible, confidence=0.0 if implausible else 1.0)
+    if not isinstance(error, Exception):
+        raise error
+    logger.error("the model failed: %s", error, exc_info=error)
+    return Outcome(None, "implausible" if implausible else "error", f"the model failed ({type(error).__name__})")

@@ -1,0 +1,83 @@
+"""Prometheus metrics of a bot; every label has a bounded set of values."""
+
+from collections.abc import Mapping
+
+BREAKER_STATES: Mapping[str, int] = {"closed": 0, "half_open": 1, "open": 2}
+LATENCY_BUCKETS = (0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+
+class ServiceMetrics:
+    """Counters, gauges and histograms of one bot.
+
+    Made inside a running service: prometheus_client reads its multi-process folder when it is imported.
+    """
+
+    def __init__(self, bot: str) -> None:
+        from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+        self.registry = CollectorRegistry()
+        labels, where = {"namespace": "storeloop"}, {"registry": self.registry}
+        self._bot = bot
+        self._requests = Counter(
+            "requests", "Requests answered, by who answered", ["bot", "endpoint", "served_by"], **labels, **where
+        )
+        self._latency = Histogram(
+            "request_seconds",
+            "Time to answer inside the service",
+            ["bot", "endpoint"],
+            buckets=LATENCY_BUCKETS,
+            **labels,
+            **where,
+        )
+        self._fallbacks = Counter(
+            "fallbacks", "Answers the model did not give, by reason", ["bot", "reason"], **labels, **where
+        )
+        self._breaker = Gauge(
+            "breaker_state", "0 closed, 1 half open, 2 open", ["bot"], multiprocess_mode="max", **labels, **where
+        )
+        self._champion = Gauge(
+            "champion_info", "1 for the champion that answers", ["bot", "artifact_id", "registry_version"],
+            multiprocess_mode="max", **labels, **where,
+        )  # fmt: skip
+        self._swaps = Gauge(
+            "champion_swaps", "Champions taken over since start", ["bot"], multiprocess_mode="max", **labels, **where
+        )
+        self._refusals = Gauge(
+            "champion_refusals", "Releases refused since start", ["bot"], multiprocess_mode="max", **labels, **where
+        )
+        self._problem = Gauge(
+            "champion_problem", "1 while the promoted champion is not the one that answers", ["bot"],
+            multiprocess_mode="max", **labels, **where,
+        )  # fmt: skip
+        self._last: tuple[str, str, str] | None = None
+
+    def answered(self, endpoint: str, served_by: str, seconds: float) -> None:
+        """One request was answered; `served_by` without the artifact id."""
+        self._requests.labels(self._bot, endpoint, served_by).inc()
+        self._latency.labels(self._bot, endpoint).observe(seconds)
+
+    def fell_back(self, reason: str) -> None:
+        """The model did not answer: `late`, `error`, `implausible`, `breaker_open` or `refused`."""
+        self._fallbacks.labels(self._bot, reason).inc()
+
+    def breaker(self, state: str) -> None:
+        """The breaker is `closed`, `half_open` or `open`."""
+        self._breaker.labels(self._bot).set(BREAKER_STATES[state])
+
+    def champion(self, artifact_id: str, registry_version: str, *, swaps: int, refusals: int, problem: bool) -> None:
+        """Which champion answers; an empty id is none."""
+        now = (self._bot, artifact_id, registry_version)
+        if self._last is not None and self._last != now:
+            self._champion.labels(*self._last).set(0)
+        if artifact_id:
+            self._champion.labels(*now).set(1)
+            self._last = now
+        self._swaps.labels(self._bot).set(swaps)
+        self._refusals.labels(self._bot).set(refusals)
+        self._problem.labels(self._bot).set(int(problem))
+
+    def exposition(self) -> tuple[str, bytes]:
+        """Content type and text of `/metrics`."""
+        from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+        return CONTENT_TYPE_LATEST, generate_latest(self.registry)

@@ -1,0 +1,82 @@
+"""Puts BentoML's OpenAPI document right: our errors, one schema a name, examples, no contact or adverts that are not ours."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+REFUSALS = {
+    "400": "The request breaks a bound; the answer names the field and the bound.",
+    "404": "A series is unknown; the answer names it.",
+    "413": "The body is larger than this service accepts.",
+    "415": "The content type is not application/json.",
+    "503": "Nothing can answer yet: no champion has been promoted, or reasons cannot be given now.",
+}
+REFUSAL = {
+    "type": "object",
+    "description": "Why a request was not answered.",
+    "properties": {
+        "error": {"type": "string", "example": "unknown series 'S9': `/series` lists the 120 known ones"},
+        "detail": {
+            "type": "array",
+            "items": {"type": "object"},
+            "description": "Field by field, for malformed requests.",
+        },
+    },
+    "required": ["error"],
+}
+NOT_OURS = frozenset({"TaskStatusResponse", "InvalidArgument", "NotFound", "InternalServerError"})
+GENERATED = "IODescriptor"  # what BentoML appends to the name of a schema
+
+
+def describe(title: str, about: str) -> Callable[[dict[str, Any]], None]:
+    """Give the function that changes BentoML's document in place."""
+
+    def change(document: dict[str, Any]) -> None:
+        plain = json.loads(json.dumps(document).replace(GENERATED, ""))
+        document.clear()
+        document.update(plain)
+        document["openapi"] = "3.1.0"  # pydantic's schemas are of that version
+        document["info"] = {
+            "title": f"Storeloop: {title}",
+            "description": about,
+            "version": document["info"]["version"],
+        }
+        document["paths"].pop("/healthz", None)
+        schemas = {name: schema for name, schema in document["components"]["schemas"].items() if name not in NOT_OURS}
+        for schema in schemas.values():
+            schema.pop("root_input", None)
+        document["components"]["schemas"] = {**schemas, "Refusal": REFUSAL}
+        document["tags"] = [
+            {"name": "Service APIs", "description": "What this bot answers."},
+            {"name": "Infrastructure", "description": "Health and metrics."},
+        ]
+        for path, item in document["paths"].items():
+            if "post" in item:
+                _operation(path, item["post"])
+
+    return change
+
+
+def _operation(path: str, operation: dict[str, Any]) -> None:
+    summary, _, rest = operation.get("description", "").strip().partition("\n")
+    operation["summary"], operation["description"] = summary, " ".join(rest.split())
+    operation["operationId"] = path.strip("/")
+    _by_name(operation["requestBody"])
+    operation["requestBody"]["required"] = True
+    good = operation["responses"]["200"]
+    _by_name(good)
+    refusal = {"application/json": {"schema": _reference("Refusal")}}
+    operation["responses"] = {
+        "200": good,
+        **{status: {"description": text, "content": refusal} for status, text in REFUSALS.items()},
+    }
+
+
+def _by_name(part: dict[str, Any]) -> None:
+    """Point to the schema instead of repeating it: BentoML's copies lose what is optional."""
+    media = part["content"]["application/json"]
+    media["schema"] = _reference(media["schema"]["title"])
+
+
+def _reference(name: str) -> dict[str, str]:
+    return {"$ref": f"#/components/schemas/{name}"}

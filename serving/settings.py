@@ -1,0 +1,43 @@
+"""The one reader of the environment in this room: `STORELOOP_SERVE_<NAME>`."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, IPvAnyAddress
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class ServeSettings(BaseSettings):
+    """Every knob of a running service, each settable as `STORELOOP_SERVE_<NAME>`.
+
+    Durations carry their unit in the name; sizes are bytes; paths may be relative to the working directory.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="STORELOOP_SERVE_", frozen=True, extra="ignore")
+
+    releases: Path = Field(
+        default=Path(".storeloop/releases"), description="Folder with one sub-folder a bot, each with a champion.json."
+    )
+    host: IPvAnyAddress = Field(default="127.0.0.1", validate_default=True, description="Address the service binds to.")
+    port: int = Field(default=3000, ge=1, le=65535, description="TCP port of the service.")
+    poll_s: float = Field(default=1.0, ge=0.05, le=3600, description="Seconds between two looks at champion.json.")
+    deadline_ms: float = Field(
+        default=250.0, ge=1, le=60_000, description="The model must answer one series within this time."
+    )
+    deadline_per_series_ms: float = Field(
+        default=2.0, ge=0, le=1_000, description="Time added to the deadline for each further series of a request."
+    )
+    reasons_deadline_ms: float = Field(
+        default=2_000.0, ge=1, le=60_000, description="Time added for each series whose reasons are asked for."
+    )
+    breaker_failures: int = Field(default=5, ge=1, le=1_000, description="Failures in a row that open the breaker.")
+    breaker_reset_s: float = Field(
+        default=10.0, ge=0.05, le=3_600, description="Rest before an open breaker is probed."
+    )
+    model_threads: int = Field(default=2, ge=1, le=64, description="Worker threads that run the model.")
+    max_body_bytes: int = Field(default=1 << 20, ge=1_024, le=1 << 28, description="Largest request body accepted.")
+    online_state: Literal["snapshot", "feast"] = Field(
+        default="snapshot",
+        description="Where feature values come from: the release's snapshot, or Feast's online store.",
+    )
+    feast_repo: Path | None = Field(default=None, description="Folder of the applied Feast repository, for `feast`.")
