@@ -1,7 +1,8 @@
 """Contracts as small frozen objects: `load_contract("transactions")`.
 
-The files are Open Data Contract Standard v3.1 (https://bitol-io.github.io/open-data-contract-standard/). `<table>.odcs.yaml`
-is the strict contract of a clean table; `<table>_raw.odcs.yaml` is lenient: it only says which columns a delivery has.
+The files are Open Data Contract Standard v3.1 (https://bitol-io.github.io/open-data-contract-standard/).
+`<table>.odcs.yaml` is the strict contract of a clean table; `<table>_raw.odcs.yaml` is lenient: it only says which
+columns a delivery has.
 """
 
 from collections.abc import Mapping
@@ -51,7 +52,7 @@ class Freshness:
 
 @dataclass(frozen=True)
 class Contract:
-    """A table's promise. `tolerated_fraction` holds for every rule that states none of its own; `currency` is ISO 4217."""
+    """A table's promise. `tolerated_fraction` holds for rules that state none of their own; `currency` is ISO 4217."""
 
     name: str
     title: str

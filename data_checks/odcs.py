@@ -1,8 +1,9 @@
 """Reads one Open Data Contract Standard file into a `Contract`.
 
-Standard fields carry everything they can: bounds stand in `logicalTypeOptions`, allowed values and forbidden patterns in
-`invalidValues`, references in `relationships`, other rules in `sql` checks, tolerated failures in `mustBeLessOrEqualTo`
-with `unit: percent`. What the standard has no field for (unit, currency, what is known ahead) stands in `customProperties`.
+Standard fields carry everything they can: bounds stand in `logicalTypeOptions`, allowed values and forbidden patterns
+in `invalidValues`, references in `relationships`, other rules in `sql` checks, tolerated failures in
+`mustBeLessOrEqualTo` with `unit: percent`. What the standard has no field for (unit, currency, what is known ahead)
+stands in `customProperties`.
 """
 
 from collections.abc import Iterable

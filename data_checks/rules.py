@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 RuleKind = Literal[
-    "row_count", "type", "required", "duplicate", "unique", "allowed", "between", "pattern", "repaired", "reference", "expression"
-]  # fmt: skip
+    "type", "required", "duplicate", "unique", "allowed", "between", "pattern", "repaired", "reference", "expression"
+]
 
 # Names that conditions use beside contract columns; cleaning delivers them with every tagged row.
 ROW_KEY, ROW_CLASS, REPAIRED, TYPE_ERRORS = "_row_key", "_class", "_repaired", "_type_errors"
