@@ -1,0 +1,104 @@
+"""What was known ahead at a forecast origin: the latest version of every covariate issued by then, and nothing else."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import ibis
+import ibis.expr.types as ir
+
+from features.covariates import COVARIATE_DEFAULTS
+from features.sales import PERIOD_DAYS
+
+# From the widest scope to the narrowest, with the column of `series` that a scope value is looked up by.
+SCOPES: Mapping[str, str | None] = {
+    "all": None,
+    "region": "region",
+    "category": "category",
+    "product": "product_id",
+    "store": "store_id",
+    "series": "series_id",
+}
+
+
+def covariate_names(covariates: ir.Table) -> tuple[str, ...]:
+    """Names in the table, sorted (executes a small query): the columns that `known_future` will have."""
+    return tuple(sorted(covariates.select("name").distinct().name.to_pyarrow().to_pylist()))
+
+
+def known_future(
+    covariates: ir.Table,
+    series: ir.Table,
+    origins: ir.Table,
+    *,
+    horizon: int,
+    frequency: str,
+    names: Sequence[str],
+    defaults: Mapping[str, float] = COVARIATE_DEFAULTS,
+) -> ir.Table:
+    """One row per (series_id, origin) of `origins` and step 1..`horizon`, one float column per covariate name.
+
+    The value is the version with the latest `known_from <= origin` (known by the end of period `origin`). Where a name
+    has values in several scopes, the narrowest wins: series, store, product, category, region, all. What was not known
+    is null, or `defaults[name]` where absence has a meaning. Columns: series_id, origin, step (int64), period_start,
+    then `names` in their order.
+    """
+    if horizon < 1:
+        raise ValueError(f"horizon={horizon}: at least one period must lie ahead")
+    days = PERIOD_DAYS[frequency]
+    origins = origins.select("series_id", "origin").distinct()
+    steps = _steps(origins.select("origin").distinct(), horizon, days)
+    known = _as_known(covariates.filter(covariates.name.isin(list(names))), steps)
+    rows = origins.join(steps, "origin").select("series_id", "origin", "step", "period_start")
+    rows = rows.left_join(
+        series.select("series_id", **{f"of_{key}": key for key in SCOPES.values() if key and key != "series_id"}),
+        "series_id",
+    ).select(
+        "series_id", "origin", "step", "period_start", *(f"of_{k}" for k in SCOPES.values() if k and k != "series_id")
+    )
+    rows = rows.mutate(of_series_id=rows.series_id)
+    for scope, key in SCOPES.items():
+        rows = _join_scope(rows, known, scope, key, names)
+    values = {
+        name: ibis.coalesce(
+            *(rows[f"{scope}_{index}"] for scope in reversed(tuple(SCOPES))),
+            ibis.literal(defaults.get(name), "float64"),
+        )
+        for index, name in enumerate(names)
+    }
+    return rows.select("series_id", "origin", "step", "period_start", **values)
+
+
+def known_future_vectors(rows: ir.Table, names: Sequence[str]) -> ir.Table:
+    """One row per (series_id, origin) with one array per covariate name, in the order of the steps (NaN = unknown).
+
+    This is the form in which the online store keeps it. `rows` come from `known_future`.
+    """
+    nan = float("nan")
+    return rows.group_by(["series_id", "origin"]).agg(
+        **{name: rows[name].fill_null(nan).collect(order_by=rows.step) for name in names}
+    )
+
+
+def _steps(origins: ir.Table, horizon: int, period_days: int) -> ir.Table:
+    steps = origins.mutate(step=ibis.range(1, horizon + 1).unnest().cast("int64"))
+    return steps.mutate(period_start=(steps.origin + (steps.step * period_days).as_interval("D")).cast("date"))
+
+
+def _as_known(covariates: ir.Table, steps: ir.Table) -> ir.Table:
+    """(scope, scope_value, origin, step, name, value): the latest version by then, still at the scope's own level."""
+    visible = covariates.join(steps, "period_start").filter(lambda t: t.known_from <= t.origin)
+    return visible.group_by(["scope", "scope_value", "origin", "step", "name"]).agg(
+        value=visible.value.argmax(visible.known_from)
+    )
+
+
+def _join_scope(rows: ir.Table, known: ir.Table, scope: str, key: str | None, names: Sequence[str]) -> ir.Table:
+    at_scope = known.filter(known.scope == scope)
+    wide = at_scope.group_by(["scope_value", "origin", "step"]).agg(
+        **{f"{scope}_{i}": at_scope.value.max(where=at_scope.name == name) for i, name in enumerate(names)}
+    )
+    wide = wide.rename(wide_value="scope_value", wide_origin="origin", wide_step="step")
+    value: Any = ibis.literal("*") if key is None else rows[f"of_{key}"]
+    return rows.left_join(
+        wide, [value == wide.wide_value, rows.origin == wide.wide_origin, rows.step == wide.wide_step]
+    ).drop("wide_value", "wide_origin", "wide_step")
