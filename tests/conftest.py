@@ -1,15 +1,77 @@
-"""Fixtures every room may use."""
+"""Fixtures every room may use, and what happens to a test whose tool is not on this machine."""
 
 import os
+import shutil
+from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 
+def _absent(*commands: str) -> str:
+    """Which of these commands (alternatives joined by `|`) are not on PATH."""
+    gone = [names for names in commands if not any(shutil.which(name) for name in names.split("|"))]
+    return f"not on PATH: {', '.join(gone)}" if gone else ""
+
+
+def _no_spark() -> str:
+    return _absent("java") or ("" if find_spec("pyspark") else "not installed: pyspark (extra `scale`)")
+
+
+def _no_containers() -> str:
+    return _absent("buildah", "podman", "runc", "debootstrap") or (
+        "" if os.geteuid() == 0 else "debootstrap needs root"
+    )
+
+
+def _no_real_data() -> str:
+    return (
+        ""
+        if os.environ.get("STORELOOP_REAL_DATA")
+        else "STORELOOP_REAL_DATA is not set: point it to the public data sets"
+    )
+
+
+# marker -> why its tests cannot run here ("" = they can)
+TOOLS: dict[str, Callable[[], str]] = {
+    "services": lambda: _absent("redis-server"),
+    "browser": lambda: _absent("chromium|chromium-browser|google-chrome"),
+    "container": _no_containers,
+    "spark": _no_spark,
+    "realdata": _no_real_data,
+}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--require-all`: a missing system tool fails its tests instead of skipping them (default where CI=true)."""
+    parser.addoption(
+        "--require-all",
+        action="store_true",
+        default=os.environ.get("CI", "").lower() in {"1", "true"},
+        help="fail, instead of skip, the tests whose system tool is absent",
+    )
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip with a reason, or fail, a test whose tool is absent; data sets are never required."""
+    for marker, why_not in TOOLS.items():
+        if item.get_closest_marker(marker) is None:
+            continue
+        reason = why_not()
+        if not reason:
+            continue
+        if item.config.getoption("--require-all") and marker != "realdata":
+            pytest.fail(f"{marker}: {reason}", pytrace=False)
+        pytest.skip(f"{marker}: {reason}")
+
+
 @pytest.fixture(scope="session")
 def real_data() -> Path:
-    """Folder of the public data sets, or a skip that says what to set."""
-    folder = os.environ.get("STORELOOP_REAL_DATA", "")
-    if not folder or not Path(folder).is_dir():
-        pytest.skip(f"STORELOOP_REAL_DATA={folder!r} is no folder: set it to where the public data sets lie")
-    return Path(folder)
+    """Folder of the public data sets, or a skip that says what to set; a wrong setting fails."""
+    if reason := _no_real_data():
+        pytest.skip(reason)
+    folder = Path(os.environ["STORELOOP_REAL_DATA"])
+    if not folder.is_dir():
+        pytest.fail(f"STORELOOP_REAL_DATA={str(folder)!r} is no folder: mend or unset it", pytrace=False)
+    return folder
