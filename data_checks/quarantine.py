@@ -1,5 +1,7 @@
 """Rows that broke their contract, kept with their reasons until a steward releases or rejects them.
 
+Beside rows that are held back it lists those that only count as failing (copies, repaired rows); `held` tells which.
+
 Layout under `<root>/quarantine/<table>/`: `rows/<batch>.parquet` are the rows that the last run of each batch held
 back, `history/*.parquet` those that have left since, `decisions.jsonl` is the log of the stewards, which only grows.
 """
@@ -22,7 +24,7 @@ from data_checks.durable import append_entry, locked, read_entries, replace_file
 
 Status = Literal["open", "released", "rejected", "gone"]
 STATUSES: tuple[Status, ...] = ("open", "released", "rejected", "gone")
-REQUIRED_COLUMNS = {"_row_key": pa.string(), "rules": pa.list_(pa.string()), "raw": pa.string()}
+REQUIRED_COLUMNS = {"_row_key": pa.string(), "rules": pa.list_(pa.string()), "raw": pa.string(), "held": pa.bool_()}
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_=.-]{0,99}")
 
 
@@ -32,10 +34,11 @@ class QuarantineError(ValueError):
 
 @dataclass(frozen=True)
 class TableSummary:
-    """Rows of one table by status, and how many open rows each rule holds back."""
+    """Rows of one table by status, how many of the open ones are held back, and open rows by the rule they break."""
 
     table: str
     rows: dict[str, int]
+    held: int
     open_by_rule: dict[str, int]
     decisions: int
 
@@ -50,8 +53,9 @@ class Quarantine:
         """Replace what `batch` of `table` holds by `rows` in one step; rows no longer among them become history.
 
         `batch` names the slice of the table that a run judges whole ("all", or a day), not the run: the same input
-        leaves the same files. `rows` has `_row_key` (unique), `rules` list of rule ids, `raw` (row as JSON), and any
-        contract columns as text. Raises QuarantineError for a missing column, a repeated key or an unusable name.
+        leaves the same files. `rows` is `GateResult.failing`: `_row_key` (unique), `rules` list of rule ids, `raw` (row
+        as JSON), `held` (kept out of the clean table), and any columns as text. Raises QuarantineError for a missing
+        column, a repeated key or an unusable name.
         """
         for what, name in (("table", table), ("batch", batch)):
             if not _NAME.fullmatch(name):
@@ -79,7 +83,7 @@ class Quarantine:
         return tuple(sorted(path.name for path in self.folder.glob("*") if (path / "rows").is_dir()))
 
     def rows(self, table: str, *, status: Status | None = None, rule: str | None = None) -> pa.Table:
-        """All rows ever held back, current ones first, each with its `status`; of one rule or status if given."""
+        """All rows that ever failed, current ones first, each with its `status`; of one rule or status if given."""
         if status is not None and status not in STATUSES:
             raise QuarantineError(f"status {status!r}: use one of {', '.join(STATUSES)}")
         rows = self._with_status(table, VerdictsInForce(self.log(table)))
@@ -90,12 +94,16 @@ class Quarantine:
     def summary(self, table: str) -> TableSummary:
         """Counts of one table."""
         log = self.log(table)
-        rows = self._with_status(table, VerdictsInForce(log)).select(["rules", "status"])
+        rows = self._with_status(table, VerdictsInForce(log)).select(["rules", "status", "held"])
         counts = Counter(rows["status"].to_pylist())
         is_open = rows.filter(pc.equal(rows["status"], "open"))
         by_rule = Counter(pc.list_flatten(is_open["rules"]).to_pylist())
         return TableSummary(
-            table, {status: counts[status] for status in STATUSES}, dict(sorted(by_rule.items())), len(log)
+            table=table,
+            rows={status: counts[status] for status in STATUSES},
+            held=is_open["held"].to_pylist().count(True),
+            open_by_rule=dict(sorted(by_rule.items())),
+            decisions=len(log),
         )
 
     def summaries(self) -> tuple[TableSummary, ...]:

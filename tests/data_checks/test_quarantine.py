@@ -28,6 +28,7 @@ def held_back(rules_by_key: dict[str, list[str]], **columns: list[str]) -> pa.Ta
             "_row_key": keys,
             "rules": pa.array(list(rules_by_key.values()), pa.list_(pa.string())),
             "raw": [json.dumps({"id": key}) for key in keys],
+            "held": [True] * len(keys),
             **columns,
         }
     )
@@ -318,7 +319,7 @@ def test_a_full_disk_leaves_the_old_rows(quarantine, monkeypatch):
 def test_a_folder_named_like_a_partition_adds_no_column(tmp_path):
     quarantine = Quarantine(tmp_path / "shop=north")
     quarantine.write("sales", "day=2026-03-01", held_back({"a": ["price"]}))
-    assert quarantine.rows("sales").column_names == ["_row_key", "rules", "raw", "status"]
+    assert quarantine.rows("sales").column_names == ["_row_key", "rules", "raw", "held", "status"]
 
 
 def test_a_hundred_thousand_rows_are_listed_and_decided_in_two_seconds(tmp_path):
