@@ -45,7 +45,8 @@ class GateResult:
     - `failing`: rows that need a steward's eye: `_row_key`, `_class`, `held` (kept out of `good`), `rules` (every rule
       that the row breaks), `raw` (the row as JSON), and the contract columns as text. Beside held rows it has copies
       and repaired rows, which count as failing until somebody accepts them, so that a release can let a batch pass.
-    - `counts`: rows by fate, `in` first; in = good + quarantined + duplicates + matched_cancellations + non_merchandise.
+    - `counts`: rows by fate, `in` first:
+      in = good + quarantined + duplicates + matched_cancellations + non_merchandise.
     """
 
     table: str
