@@ -84,10 +84,12 @@ def update(
         incoming = Path(tempfile.mkdtemp(prefix=INCOMING, dir=home / BUNDLES)) / "bundle"
         try:
             manifest = unpack(bundle, key, incoming)
-            if before is not None and before.current == manifest.folder_name:
-                return _report("already_current", before, began)
-            _refuse_older(home, before, manifest, allow_older)
             target = home / BUNDLES / manifest.folder_name
+            again = before is not None and before.current == target.name
+            if again and _is_whole(target, key):
+                return _report("already_current", before, began)
+            if not again:
+                _refuse_older(home, before, manifest, allow_older)
             fresh = _place(incoming, target, key)
         finally:
             shutil.rmtree(incoming.parent)
@@ -97,7 +99,8 @@ def update(
             if fresh:
                 shutil.rmtree(target)
             return _report("kept", before, began, f"{target.name} failed its self-test: {error}")
-        after = Installed(current=target.name, former=before.current if before else None, unconfirmed_starts=0)
+        former = None if before is None else before.former if again else before.current
+        after = Installed(current=target.name, former=former, unconfirmed_starts=0)
         _write_state(home, after)
         _sweep(home, keep=after)
         return _report("updated", after, began)
@@ -177,14 +180,20 @@ def _refuse_older(home: Path, before: Installed | None, manifest: BundleManifest
 
 def _place(incoming: Path, target: Path, key: "Ed25519PublicKey") -> bool:
     """Move an unpacked bundle to its place; False when the same one lies there whole already (the former one)."""
+    if _is_whole(target, key):
+        return False
     if target.exists():
-        try:
-            verify(target, key)
-            return False
-        except BundleError:
-            shutil.rmtree(target)
+        shutil.rmtree(target)
     incoming.rename(target)
     _sync_folder(target.parent)
+    return True
+
+
+def _is_whole(folder: Path, key: "Ed25519PublicKey") -> bool:
+    try:
+        verify(folder, key)
+    except BundleError:
+        return False
     return True
 
 
