@@ -1,0 +1,71 @@
+"""Every knob of the forecaster, with unit, bounds, default and why."""
+
+from datetime import date
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Frequency = Literal["daily", "weekly"]
+PERIOD_DAYS: dict[str, int] = {"daily": 1, "weekly": 7}
+QUANTILES: tuple[float, float, float] = (0.1, 0.5, 0.9)
+
+
+class Config(BaseModel):
+    """How the forecaster is trained and split."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    frequency: Frequency = Field(default="daily", description="length of a period: a day, or a week")
+    horizon: int = Field(
+        default=42, ge=1, le=42, description="periods ahead; six weeks of days cover ordering and staffing"
+    )
+    cutoff: date | None = Field(
+        default=None,
+        description="first held-out period; None holds out the last `horizon` periods. Training sees only what is before",
+    )
+    hold_out: bool = Field(default=True, description="False: train on every period and keep no test window")
+    loss: Literal["auto", "poisson", "squared"] = Field(
+        default="auto",
+        description="loss of the mean; auto: poisson for units (variance grows with the level), squared for money",
+    )
+    max_pairs: int = Field(
+        default=30_000,
+        ge=50,
+        le=2_000_000,
+        description="bound on (series, origin) pairs to plan, i.e. on the feature join",
+    )
+    max_rows: int = Field(
+        default=400_000,
+        ge=100,
+        le=20_000_000,
+        description="bound on training rows of the mean; a seeded sample beyond it",
+    )
+    quantile_rows: int = Field(
+        default=120_000,
+        ge=100,
+        le=20_000_000,
+        description="bound on rows of each quantile: its leaves sort, so rows cost more",
+    )
+    trees: int = Field(default=300, ge=5, le=5_000, description="most trees of the mean; early stopping picks fewer")
+    quantile_trees: int = Field(default=100, ge=5, le=5_000, description="most trees of each quantile")
+    learning_rate: float = Field(
+        default=0.06, gt=0, le=1, description="shrinkage of the mean; smaller wants more trees"
+    )
+    quantile_learning_rate: float = Field(default=0.12, gt=0, le=1, description="shrinkage of the quantiles")
+    depth: int = Field(default=7, ge=1, le=12, description="depth of a tree: how many causes may interact")
+    min_child_weight: float = Field(
+        default=20.0, ge=0, le=1e6, description="hessian in a leaf; holds back leaves that know only a handful of days"
+    )
+    feature_share: float = Field(
+        default=0.7, gt=0, le=1, description="share of features tried per tree; decorrelates trees"
+    )
+    row_share: float = Field(default=0.8, gt=0, le=1, description="share of rows per tree")
+    early_stopping: int = Field(
+        default=25, ge=1, le=500, description="rounds without gain on the validation periods before it stops"
+    )
+    threads: int = Field(
+        default=2,
+        ge=1,
+        le=256,
+        description="threads of training; part of the config because sums depend on it in the last bit",
+    )

@@ -1,0 +1,191 @@
+"""`assemble`: from state at the forecast origin and covariates known ahead to the rows that the trees see.
+
+The one function that builds model input, for training and serving alike; numpy alone at import. State columns are
+read by name, so that a new column of the feature store needs no code here:
+
+| state column | feature | meaning |
+|---|---|---|
+| `scale` | `scale` | typical level of the series; target and value columns are divided by it |
+| `level_*`, `lag_*`, `std_*`, `ewm_*`, `max_*`, `min_*`, `median_*`, `mean_*`, `nonzero_mean_*`, `last_*` | same name | in the unit of the series, / scale |
+| `season_<kind>_<j>` | `season_<kind>` | column of the target's phase, j = (step - 1) mod number of columns, / scale |
+| `year_ago_<b>` | `year_ago` | column of the target's bin: b = step (weekly), the week of the step (daily), / scale |
+| `covariate_mean_<name>` | `delta_<name>` | covariate at the target minus its mean over the past |
+| any other | same name | dimensionless (shares, ages, ratios): taken as it is |
+
+Covariates give `at_<name>` (at the target), `prev_<name>` and `next_<name>` (the periods beside it, inside the horizon).
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from models.common.protocols import InputError
+from models.forecaster.config import PERIOD_DAYS
+
+Float = npt.NDArray[np.floating[Any]]
+Ints = npt.NDArray[np.int64]
+VALUE_PREFIXES = ("level_", "lag_", "std_", "ewm_", "max_", "min_", "median_", "mean_", "last_", "nonzero_mean_")
+DAILY_CALENDAR = ("weekday", "monthday", "month", "week", "annual_sin", "annual_cos")
+WEEKLY_CALENDAR = ("month", "week", "annual_sin", "annual_cos")
+_SEASON = re.compile(r"^(season_[a-z]+)_(\d+)$")
+_YEAR_AGO = re.compile(r"^year_ago_(\d+)$")
+_COVARIATE_MEAN = "covariate_mean_"
+
+
+@dataclass(frozen=True)
+class FeatureMatrix:
+    """X (M, F) float32 in the order of `names` (F,), and the divisor of the target per row, scale (M,)."""
+
+    X: npt.NDArray[np.float32]
+    names: tuple[str, ...]
+    scale: npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class _Source:
+    kind: str
+    columns: tuple[str, ...]
+
+
+def assemble(
+    state: Mapping[str, Float],
+    known_future: Mapping[str, Float],
+    *,
+    origin: npt.NDArray[np.datetime64],
+    horizon: int,
+    frequency: str,
+    scale_floor: float = 0.0,
+    feature_names: Sequence[str] | None = None,
+    rows: tuple[Ints, Ints] | None = None,
+) -> FeatureMatrix:
+    """Build model rows for N origins and `horizon` steps.
+
+    state: name -> (N,); known_future: name -> (N, H); origin (N,) datetime64[D], the last known period.
+    rows: (pair (M,), step (M,) counted from 1) picks single rows; default is the whole grid, M = N * H, step fastest.
+    feature_names: the columns wanted, default all. The divisor is max(scale, scale_floor).
+    InputError if a wanted feature cannot be built from what was given.
+    """
+    sources = feature_sources(tuple(sorted(state)), tuple(sorted(known_future)), frequency)
+    names = tuple(feature_names) if feature_names is not None else tuple(sources)
+    if unknown := [name for name in names if name not in sources]:
+        raise InputError(
+            f"features {unknown[:5]} cannot be built: give the state columns and covariates the model was trained on"
+        )
+    if rows is None:
+        n_pairs = origin.shape[0]
+        pair = np.repeat(np.arange(n_pairs, dtype=np.int64), horizon)
+        step = np.tile(np.arange(1, horizon + 1, dtype=np.int64), n_pairs)
+    else:
+        pair, step = rows
+    scale = np.maximum(np.asarray(state["scale"], dtype=np.float64), scale_floor)
+    row_scale = scale[pair]
+    calendar = _calendar(origin[pair], step, frequency)
+    X = np.empty((pair.shape[0], len(names)), dtype=np.float32)
+    for column, name in enumerate(names):
+        X[:, column] = _feature(sources[name], state, known_future, calendar, pair, step, row_scale, frequency)
+    return FeatureMatrix(X=X, names=names, scale=row_scale)
+
+
+@lru_cache(maxsize=64)
+def feature_sources(state: tuple[str, ...], covariates: tuple[str, ...], frequency: str) -> dict[str, "_Source"]:
+    """Features that can be built from these columns, by name and in a fixed order, and what each is built from."""
+    if "scale" not in state:
+        raise InputError("state lacks the column 'scale': every series needs the level that its values are divided by")
+    sources = {"step": _Source("step", ()), "scale": _Source("scale", ())}
+    for name in DAILY_CALENDAR if frequency == "daily" else WEEKLY_CALENDAR:
+        sources[name] = _Source("calendar", (name,))
+    stems: dict[str, list[tuple[int, str]]] = {}
+    for name in state:
+        if name == "scale":
+            continue
+        if match := _SEASON.match(name):
+            stems.setdefault(match[1], []).append((int(match[2]), name))
+        elif match := _YEAR_AGO.match(name):
+            stems.setdefault("year_ago", []).append((int(match[1]), name))
+        elif name.startswith(_COVARIATE_MEAN):
+            covariate = name.removeprefix(_COVARIATE_MEAN)
+            if covariate in covariates:
+                sources[f"delta_{covariate}"] = _Source("delta", (covariate, name))
+        elif name.startswith(VALUE_PREFIXES):
+            sources[name] = _Source("value", (name,))
+        else:
+            sources[name] = _Source("plain", (name,))
+    for stem, indexed in stems.items():
+        numbers, columns = zip(*sorted(indexed), strict=True)
+        first = 1 if stem == "year_ago" else 0
+        if numbers != tuple(range(first, first + len(numbers))):
+            raise InputError(
+                f"state columns {columns}: expected numbers without a gap from {first}: add the missing ones"
+            )
+        sources[stem] = _Source("year_ago" if stem == "year_ago" else "season", columns)
+    for name in covariates:
+        for kind in ("at", "prev", "next"):
+            sources[f"{kind}_{name}"] = _Source(kind, (name,))
+    return sources
+
+
+def _feature(
+    source: _Source,
+    state: Mapping[str, Float],
+    known_future: Mapping[str, Float],
+    calendar: Mapping[str, Float],
+    pair: Ints,
+    step: Ints,
+    row_scale: Float,
+    frequency: str,
+) -> Float:
+    match source.kind:
+        case "step":
+            return step.astype(np.float32)
+        case "scale":
+            return row_scale
+        case "calendar":
+            return calendar[source.columns[0]]
+        case "plain":
+            return state[source.columns[0]][pair]
+        case "value":
+            return state[source.columns[0]][pair] / row_scale
+        case "season":
+            stacked = np.stack([state[name] for name in source.columns], axis=1)  # (N, P)
+            return np.asarray(stacked[pair, (step - 1) % len(source.columns)] / row_scale)
+        case "year_ago":
+            stacked = np.stack([state[name] for name in source.columns], axis=1)
+            bins = step - 1 if frequency == "weekly" else (step - 1) // 7
+            inside = bins < len(source.columns)
+            return np.where(inside, stacked[pair, np.where(inside, bins, 0)], np.nan) / row_scale
+        case "delta":
+            covariate, mean = source.columns
+            return np.asarray(known_future[covariate][pair, step - 1] - state[mean][pair])
+        case _:
+            return _beside(known_future[source.columns[0]], pair, step, {"at": 0, "prev": -1, "next": 1}[source.kind])
+
+
+def _beside(values: Float, pair: Ints, step: Ints, shift: int) -> Float:
+    index = step - 1 + shift
+    inside = (index >= 0) & (index < values.shape[1])
+    return np.where(inside, values[pair, np.where(inside, index, 0)], np.nan)
+
+
+def _calendar(origin: npt.NDArray[np.datetime64], step: Ints, frequency: str) -> dict[str, Float]:
+    """Calendar of each target period (of its first day), (M,) each; computed once per distinct day."""
+    target = origin.astype("datetime64[D]").astype(np.int64) + step * PERIOD_DAYS[frequency]
+    days, index = np.unique(target, return_inverse=True)
+    dates = days.astype("datetime64[D]")
+    months = dates.astype("datetime64[M]")
+    monthday = (dates - months.astype("datetime64[D]")).astype(np.int64) + 1
+    yearday = (dates - dates.astype("datetime64[Y]").astype("datetime64[D]")).astype(np.int64)
+    angle = 2.0 * np.pi * yearday / 365.25
+    distinct: dict[str, Float] = {
+        "weekday": ((days + 3) % 7).astype(np.float64),  # 1970-01-01 was a Thursday; Monday is 0
+        "monthday": monthday.astype(np.float64),
+        "month": (months.astype(np.int64) % 12 + 1).astype(np.float64),
+        "week": (yearday // 7 + 1).astype(np.float64),
+        "annual_sin": np.sin(angle),
+        "annual_cos": np.cos(angle),
+    }
+    return {name: values[index] for name, values in distinct.items()}

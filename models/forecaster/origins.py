@@ -1,0 +1,81 @@
+"""Which origins to ask the feature store for, and which periods train, validate and test: split by time alone."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from models.common.protocols import DataError
+from models.forecaster.config import PERIOD_DAYS, Config
+
+Dates = npt.NDArray[np.datetime64]
+MIN_HISTORY = {"daily": 14, "weekly": 8}  # periods before the first origin: two weeks of days, two months of weeks
+MIN_TRAINING = {"daily": 16, "weekly": 8}  # periods of targets before the cutoff
+MIN_ORIGINS = 8
+
+
+@dataclass(frozen=True)
+class Split:
+    """Dates that cut the time axis. A period p trains if p < validation_start, validates if p < test_start, else tests.
+
+    origins: those to train, validate and (the last one, if held out) test from; test_origin is None without a test window.
+    """
+
+    validation_start: np.datetime64
+    test_start: np.datetime64
+    test_origin: np.datetime64 | None
+    trained_until: np.datetime64
+    origins: Dates
+
+
+def plan_origins(first: np.datetime64, last: np.datetime64, cfg: Config, *, n_series: int) -> Split:
+    """Plan the split of a table whose periods run from `first` to `last` (period_start, datetime64[D], both included).
+
+    The last `min(horizon, a quarter of the training periods)` before the cutoff validate. Origins are spread evenly over
+    the past, as many as `max_pairs` allows for `n_series` (never fewer than 8, if there are so many periods).
+    DataError names the minimum where there are too few periods.
+    """
+    days = PERIOD_DAYS[cfg.frequency]
+    first, last = np.datetime64(first, "D"), np.datetime64(last, "D")
+    periods = int((last - first).astype(np.int64)) // days + 1
+    test_index = _test_index(first, periods, days, cfg)
+    history, training = MIN_HISTORY[cfg.frequency], MIN_TRAINING[cfg.frequency]
+    if test_index < history + training:
+        held_out = periods - test_index
+        raise DataError(
+            f"sales: {periods} {cfg.frequency} periods from {first} to {last}, {max(test_index, 0)} of them before the cutoff: "
+            f"at least {history + training} must lie before it (with these {held_out} held-out periods "
+            f"{history + training + max(held_out, 0)} in all): give a longer history, a later cutoff or a shorter horizon"
+        )
+    validation = min(cfg.horizon, max(1, (test_index - history) // 4))
+    validation_index = test_index - validation
+    candidates = np.arange(history - 1, test_index - 1)
+    wanted = min(candidates.size, max(MIN_ORIGINS, cfg.max_pairs // max(n_series, 1)))
+    chosen = candidates[np.unique(np.linspace(0, candidates.size - 1, wanted).round().astype(np.int64))]
+    # The origin just before the validation periods sees all their steps; the last ones see the short steps.
+    chosen = np.union1d(chosen, [validation_index - 1])
+    test_origin = None
+    if test_index < periods:
+        chosen = np.union1d(chosen, [test_index - 1])
+        test_origin = first + np.timedelta64((test_index - 1) * days, "D")
+    return Split(
+        validation_start=first + np.timedelta64(validation_index * days, "D"),
+        test_start=first + np.timedelta64(test_index * days, "D"),
+        test_origin=test_origin,
+        trained_until=first + np.timedelta64((test_index - 1) * days, "D"),
+        origins=first + (chosen * days).astype("timedelta64[D]"),
+    )
+
+
+def _test_index(first: np.datetime64, periods: int, days: int, cfg: Config) -> int:
+    if not cfg.hold_out:
+        return periods
+    if cfg.cutoff is None:
+        return periods - cfg.horizon
+    offset = int((np.datetime64(cfg.cutoff, "D") - first).astype(np.int64))
+    index = -(-offset // days)  # the first period that starts on or after the cutoff
+    if index >= periods:
+        raise DataError(
+            f"cutoff {cfg.cutoff}: no period starts on or after it: choose an earlier one, or hold_out=False"
+        )
+    return index

@@ -1,0 +1,88 @@
+"""What a predictor must know beside the trees: columns, divisor, calibration, reference and bounds (`model.json`)."""
+
+from collections.abc import Mapping
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from models.forecaster.config import Frequency
+
+HORIZON_BUCKETS: tuple[tuple[int, int], ...] = ((1, 7), (8, 14), (15, 28), (29, 42))
+
+GROUPS: tuple[str, ...] = (
+    "level",
+    "weekly season",
+    "yearly season",
+    "trend and horizon",
+    "promotion and price",
+    "calendar",
+    "weather",
+    "other covariates",
+)
+_WORDS: Mapping[str, tuple[str, ...]] = {
+    "promotion and price": ("promo", "price", "discount", "markdown"),
+    "weather": ("temp", "rain", "snow", "sun", "wind", "weather", "humid"),
+    "calendar": ("holiday", "school", "break", "open", "closed", "payday", "event", "state_holiday"),
+}
+_COVARIATE_KINDS = ("at_", "prev_", "next_", "delta_")
+
+
+class Calibration(BaseModel):
+    """Conformal shifts of the outer quantiles by bucket of steps, in widths of the interval (q90 - q10)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    low: tuple[float, ...] = Field(description="q10 is lowered by low * width")
+    high: tuple[float, ...] = Field(description="q90 is raised by high * width")
+    rows: tuple[int, ...] = Field(description="validation rows behind each bucket")
+
+
+class ModelSpec(BaseModel):
+    """Everything of a trained forecaster that is not a tree."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    frequency: Frequency
+    horizon: int = Field(ge=1, le=42)
+    unit: str
+    counts: bool = Field(description="the values were whole units: quantiles are those of the value jittered by +-1/2")
+    non_negative: bool = Field(description="no training value was below 0: forecasts are clipped at 0")
+    loss: Literal["poisson", "squared"]
+    scale_floor: float = Field(ge=0)
+    state_columns: tuple[str, ...]
+    covariates: tuple[str, ...]
+    feature_names: tuple[str, ...]
+    dropped_features: tuple[str, ...] = Field(description="features that were constant or always missing in training")
+    reference: tuple[float, ...] = Field(description="training median of each feature: what reasons compare with")
+    feature_low: tuple[float, ...] = Field(description="lowest training value of each feature")
+    feature_high: tuple[float, ...] = Field(description="highest training value of each feature")
+    calibration: Calibration
+    rounds: dict[str, int] = Field(description="trees of each output")
+
+    @model_validator(mode="after")
+    def _equal_lengths(self) -> "ModelSpec":
+        lengths = {len(self.feature_names), len(self.reference), len(self.feature_low), len(self.feature_high)}
+        if len(lengths) != 1:
+            raise ValueError(f"feature_names, reference and bounds have lengths {sorted(lengths)}: expected one length")
+        return self
+
+
+def feature_group(feature: str) -> str:
+    """The group of `GROUPS` under which a feature is explained."""
+    if feature.startswith(_COVARIATE_KINDS):
+        for group, words in _WORDS.items():
+            if any(word in feature for word in words):
+                return group
+        return "other covariates"
+    if feature.startswith("season_") or feature == "weekday":
+        return "weekly season"
+    if feature == "year_ago" or feature in {"month", "week", "annual_sin", "annual_cos"}:
+        return "yearly season"
+    if feature.startswith(("trend", "age")) or feature == "step":
+        return "trend and horizon"
+    if feature == "monthday":
+        return "calendar"
+    return "level"
+
+
+def bucket_of(step: int) -> int:
+    """Index of the bucket of `HORIZON_BUCKETS` that a step (from 1) lies in."""
+    return next(index for index, (_, last) in enumerate(HORIZON_BUCKETS) if step <= last)

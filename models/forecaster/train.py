@@ -1,0 +1,264 @@
+"""Training: sampled rows before the cutoff, early stopping and conformal calibration on the validation periods."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from models.common.artifact import Manifest, write_artifact
+from models.common.protocols import DataError, ProgressCallback, silent
+from models.common.report import Report
+from models.forecaster.calibrate import fit_calibration
+from models.forecaster.config import Config
+from models.forecaster.data import Dataset, Panel, assemble
+from models.forecaster.export import export_boosters
+from models.forecaster.model import (
+    OUTPUTS,
+    Loss,
+    Rows,
+    fit_booster,
+    mean_params,
+    output_level,
+    predict_booster,
+    quantile_params,
+)
+from models.forecaster.spec import ModelSpec
+
+if TYPE_CHECKING:
+    from models.forecaster.predict import Predictor
+
+Float = npt.NDArray[np.floating[Any]]
+Ints = npt.NDArray[np.int64]
+LIBRARIES = ("numpy", "onnx", "onnxmltools", "xgboost-cpu")
+MIN_ROWS = 30
+MIN_VALIDATION_ROWS = 20
+VALIDATION_SHARE = 0.35  # validation rows are bounded by this share of the training bound
+PARITY_ROWS = 512
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained forecaster in memory: UBJSON boosters, ONNX graphs and what a predictor must know beside them."""
+
+    config: Config
+    spec: ModelSpec
+    files: Mapping[str, bytes]
+    data_fingerprint: str
+    trained_until: np.datetime64
+    seed: int
+    notes: tuple[str, ...]
+
+    def predictor(self) -> "Predictor":
+        """The predictor that `load` would return after `save`: what is evaluated is what is served."""
+        from models.forecaster.predict import Predictor
+
+        return Predictor(self.spec, self.files["forecast.onnx"], self.files["mean.onnx"])
+
+    def save(self, folder: Path, *, report: Report | None = None, code_revision: str = "unknown") -> Manifest:
+        """Write the artifact to `folder` (see `models.common.artifact`); with `report`, its metrics go into the manifest."""
+        spec = self.spec
+        grid = ["N", f"H <= {spec.horizon}"]
+        return write_artifact(
+            folder,
+            name="forecaster",
+            config=self.config,
+            files=self.files,
+            metrics=report.metric_dicts() if report else (),
+            input_schema={
+                "state": {name: {"shape": ["N"], "type": "float"} for name in spec.state_columns},
+                "known_future": {name: {"shape": grid, "type": "float"} for name in spec.covariates},
+                "origin": {"shape": ["N"], "type": "date"},
+            },
+            output_schema={output: {"shape": grid, "type": "float", "unit": spec.unit} for output in OUTPUTS},
+            data_fingerprint=self.data_fingerprint,
+            code_revision=code_revision,
+            trained_until=self.trained_until.astype("datetime64[D]").item(),
+            seed=self.seed,
+            libraries=LIBRARIES,
+        )
+
+
+def train(data: Dataset, cfg: Config, *, seed: int, on_progress: ProgressCallback = silent) -> Trained:
+    """Train the four boosters on the pairs before the cutoff; the same data, config and seed give the same bytes.
+
+    No row whose target lies on or after `data.split.test_start` is read. DataError if fewer than 30 rows remain.
+    """
+    on_progress("choosing training rows", 0.0)
+    rng = np.random.default_rng(seed)
+    counts, non_negative = _value_kind(data)
+    loss: Loss = cfg.loss if cfg.loss != "auto" else ("poisson" if data.unit == "units" and non_negative else "squared")
+    if loss == "poisson" and not non_negative:
+        raise DataError("sales.value: values below 0 with loss='poisson': choose loss='squared' or mend the table")
+    floor = 1.0 if counts else 0.0
+    target = data.targets(data.panel)
+    pair, column = np.nonzero(~np.isnan(target))
+    before = data.panel.period[pair] + column + 1 < np.searchsorted(data.periods, data.split.validation_start)
+    training = _sample(np.flatnonzero(before), cfg.max_rows, rng)
+    held = _sample(np.flatnonzero(~before), max(MIN_ROWS, int(cfg.max_rows * VALIDATION_SHARE)), rng)
+    if training.size < MIN_ROWS:
+        raise DataError(
+            f"{training.size} training rows (open, uncensored targets before {data.split.validation_start}): at least {MIN_ROWS} "
+            "are needed: give a longer history, more series or a later cutoff"
+        )
+    names, dropped = _useful_features(data, cfg, floor, pair[training], column[training])
+    on_progress("assembling features", 0.05)
+    rows = _assemble(data.panel, cfg, floor, names, pair[training], column[training], target)
+    valid = _assemble(data.panel, cfg, floor, names, pair[held], column[held], target) if held.size else None
+    boosters, rounds = _fit_all(cfg, loss, counts, rows, valid, rng, seed, on_progress)
+    on_progress("calibrating the quantiles", 0.85)
+    raw = (
+        {output: predict_booster(boosters[output], valid[0], cfg.threads) for output in OUTPUTS[1:]} if valid else None
+    )
+    calibration = fit_calibration(raw, valid, column[held] + 1, counts=counts, rng=rng)
+    on_progress("exporting to ONNX", 0.9)
+    onnx = export_boosters(boosters, len(names), rows[0][:PARITY_ROWS], cfg.threads)
+    spec = ModelSpec(
+        frequency=cfg.frequency,
+        horizon=cfg.horizon,
+        unit=data.unit,
+        counts=counts,
+        non_negative=non_negative,
+        loss=loss,
+        scale_floor=floor,
+        state_columns=tuple(sorted(data.panel.state)),
+        covariates=data.covariates,
+        feature_names=names,
+        dropped_features=dropped,
+        reference=_rounded(np.nanmedian(rows[0], axis=0)),
+        feature_low=_rounded(np.nanmin(rows[0], axis=0)),
+        feature_high=_rounded(np.nanmax(rows[0], axis=0)),
+        calibration=calibration,
+        rounds=rounds,
+    )
+    on_progress("trained", 1.0)
+    ubj = {f"{output}.ubj": bytes(boosters[output].save_raw("ubj")) for output in OUTPUTS}
+    return Trained(
+        config=cfg,
+        spec=spec,
+        files={**ubj, **onnx, "model.json": (spec.model_dump_json(indent=1) + "\n").encode()},
+        data_fingerprint=data.fingerprint,
+        trained_until=data.split.trained_until,
+        seed=seed,
+        notes=(
+            f"{training.size} training rows and {held.size} validation rows from {len(data.panel)} (series, origin) pairs",
+            f"loss of the mean: {loss}; trees: " + ", ".join(f"{name} {count}" for name, count in rounds.items()),
+            f"{len(names)} features; left out as constant or always missing: {', '.join(dropped) or 'none'}",
+        ),
+    )
+
+
+ModelRows = tuple[npt.NDArray[np.float32], Float, Float]  # X (M, F), value (M,), scale (M,)
+
+
+def _fit_all(
+    cfg: Config,
+    loss: Loss,
+    counts: bool,
+    rows: ModelRows,
+    valid: ModelRows | None,
+    rng: np.random.Generator,
+    seed: int,
+    on_progress: ProgressCallback,
+) -> tuple[dict[str, Any], dict[str, int]]:
+    boosters: dict[str, Any] = {}
+    rounds: dict[str, int] = {}
+    stop_on = valid if valid is not None and valid[1].size >= MIN_VALIDATION_ROWS else None
+    for index, output in enumerate(OUTPUTS):
+        on_progress(f"fitting {output}", 0.1 + 0.4 * (index > 0) + 0.12 * max(index - 1, 0))
+        level = output_level(output)
+        if level is None:
+            own, held = _mean_rows(rows, loss), _mean_rows(stop_on, loss) if stop_on else None
+            params, trees = mean_params(cfg, loss, own, seed), cfg.trees
+        else:
+            own = _quantile_rows(rows, counts, cfg.quantile_rows, rng)
+            held = _quantile_rows(stop_on, counts, cfg.quantile_rows, rng) if stop_on else None
+            params, trees = quantile_params(cfg, level, own, seed), cfg.quantile_trees
+        # Without rows to stop on, a third of the trees is the cautious choice.
+        trees = trees if held is not None else max(5, trees // 3)
+        boosters[output], rounds[output] = fit_booster(
+            params, own, held, trees=trees, early_stopping=cfg.early_stopping
+        )
+    return boosters, rounds
+
+
+def _mean_rows(rows: ModelRows, loss: Loss) -> Rows:
+    X, value, scale = rows
+    weight = scale if loss == "poisson" else np.ones_like(scale)
+    return Rows(X, value / scale, weight / weight.mean())
+
+
+def _quantile_rows(rows: ModelRows, counts: bool, bound: int, rng: np.random.Generator) -> Rows:
+    X, value, scale = rows
+    kept = _sample(np.arange(value.size), bound, rng)
+    jitter = rng.random(kept.size) - 0.5 if counts else 0.0
+    return Rows(X[kept], (value[kept] + jitter) / scale[kept], np.ones(kept.size))
+
+
+def _assemble(
+    panel: Panel, cfg: Config, floor: float, names: tuple[str, ...] | None, pair: Ints, column: Ints, target: Float
+) -> ModelRows:
+    matrix = assemble(
+        panel.state,
+        panel.known_future,
+        origin=panel.origin,
+        horizon=cfg.horizon,
+        frequency=cfg.frequency,
+        scale_floor=floor,
+        feature_names=names,
+        rows=(pair, column + 1),
+    )
+    return matrix.X, target[pair, column], matrix.scale
+
+
+def _useful_features(
+    data: Dataset, cfg: Config, floor: float, pair: Ints, column: Ints
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Names of the features that vary among (a part of) the training rows, and of those that do not."""
+    part = np.unique(np.linspace(0, pair.size - 1, min(pair.size, 50_000)).astype(np.int64))
+    panel = data.panel
+    matrix = assemble(
+        panel.state,
+        panel.known_future,
+        origin=panel.origin,
+        horizon=cfg.horizon,
+        frequency=cfg.frequency,
+        scale_floor=floor,
+        rows=(pair[part], column[part] + 1),
+    )
+    X = matrix.X
+    missing = np.isnan(X)
+    low = np.where(missing, np.inf, X).min(axis=0)
+    high = np.where(missing, -np.inf, X).max(axis=0)
+    varies = (high > low) & ~missing.all(axis=0)
+    for index, name in enumerate(matrix.names):  # neighbours of a smooth covariate add nothing to the value itself
+        if name.startswith(("prev_", "next_")) and np.unique(X[~missing[:, index], index]).size > 3:
+            varies[index] = False
+    if not varies.any():
+        raise DataError(
+            f"all of {len(matrix.names)} features are constant over {part.size} training rows: give more periods or series"
+        )
+    kept = tuple(name for name, keep in zip(matrix.names, varies, strict=True) if keep)
+    return kept, tuple(name for name in matrix.names if name not in kept)
+
+
+def _value_kind(data: Dataset) -> tuple[bool, bool]:
+    """(whole units?, never negative?) of the usable values before the cutoff."""
+    known = data.values[:, : data.test_period][data.usable[:, : data.test_period]]
+    if known.size == 0:
+        raise DataError(
+            "sales: 0 open, uncensored, known values before the cutoff: check the columns open, censored and value"
+        )
+    non_negative = bool(known.min() >= 0)
+    return data.unit == "units" and non_negative and bool(np.all(known == np.round(known))), non_negative
+
+
+def _sample(index: Ints, bound: int, rng: np.random.Generator) -> Ints:
+    return index if index.size <= bound else np.sort(rng.choice(index, size=bound, replace=False))
+
+
+def _rounded(values: Float) -> tuple[float, ...]:
+    return tuple(float(value) if math.isfinite(value) else 0.0 for value in values)
