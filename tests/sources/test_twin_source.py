@@ -1,0 +1,136 @@
+"""The twin as a source: determinism, streaming, one-pass export, truth apart."""
+
+from datetime import date, timedelta
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+
+from sources.base import Source, SourceError
+from sources.open import TwinOptions, open_source
+from sources.twin.params import TwinParams
+from sources.twin.source import TwinSource
+from sources.twin.tables import SCHEMAS
+
+SHORT = TwinParams.size("tiny").model_copy(update={"days": 25})
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("twin") / "tables"
+    TwinSource(SHORT, 5).export(folder, truth_folder=folder.with_name("truth"))
+    return folder
+
+
+def test_is_a_source_with_every_table() -> None:
+    source = open_source("twin", twin=TwinOptions(size="tiny", seed=5))
+    assert isinstance(source, Source)
+    assert source.tables == frozenset(SCHEMAS)
+    assert len(source.tables) == 10
+    assert source.frequency == "daily"
+
+
+def test_unknown_table_is_refused() -> None:
+    with pytest.raises(SourceError, match="no table 'sales'.*transactions"):
+        TwinSource(SHORT, 5).read("sales")
+
+
+@pytest.mark.parametrize("table", sorted(SCHEMAS))
+def test_read_equals_export_whatever_else_is_built(table: str, exported: Path) -> None:
+    streamed = TwinSource(SHORT, 5).read(table).read_all()
+    assert streamed.num_rows > 0
+    assert streamed.equals(pq.read_table(exported / f"{table}.parquet"))
+
+
+def test_another_seed_gives_another_world() -> None:
+    for table in ("products", "weather", "social_heat", "prices", "transactions", "inventory"):
+        assert not TwinSource(SHORT, 5).read(table).read_all().equals(TwinSource(SHORT, 6).read(table).read_all())
+
+
+def test_fingerprint_follows_params_and_seed() -> None:
+    source = TwinSource(SHORT, 5)
+    assert source.fingerprint() == TwinSource(SHORT, 5).fingerprint()
+    assert source.fingerprint() != TwinSource(SHORT, 6).fingerprint()
+    assert source.fingerprint() != TwinSource(SHORT.model_copy(update={"days": 26}), 5).fingerprint()
+
+
+def test_spool_is_written_once_and_serves_reads_and_truth(tmp_path: Path) -> None:
+    source = TwinSource(SHORT, 5, spool=tmp_path)
+    rows = source.read("transactions").read_all()
+    files = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*.parquet")}
+    assert len(files) == len(SCHEMAS) + 2
+    assert source.read("transactions").read_all().equals(rows)
+    spooled, plain = source.truth(), TwinSource(SHORT, 5).truth()
+    assert spooled.expected_demand.equals(plain.expected_demand)
+    assert spooled.dirt.equals(plain.dirt)
+    assert {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*.parquet")} == files
+
+
+def test_a_broken_export_leaves_nothing(tmp_path: Path) -> None:
+    class Killed(Exception):
+        pass
+
+    def stop(done: int, days: int) -> None:
+        if done == 3:
+            raise Killed
+
+    with pytest.raises(Killed):
+        TwinSource(SHORT, 5).export(tmp_path / "tables", stop, truth_folder=tmp_path / "truth")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_export_does_not_overwrite(exported: Path) -> None:
+    with pytest.raises(SourceError, match="exists already"):
+        TwinSource(SHORT, 5).export(exported)
+
+
+def test_no_truth_in_observed_tables(exported: Path) -> None:
+    truth_columns = {"expected_units", "demanded_units", "elasticity", "promotion_uplift", "dirt", "copy", "is_dirty"}
+    assert {p.stem for p in exported.glob("*.parquet")} == set(SCHEMAS)
+    for schema in SCHEMAS.values():
+        assert not truth_columns & set(schema.names)
+
+
+def test_what_is_known_ahead_reaches_ahead(exported: Path) -> None:
+    last = SHORT.last_day
+
+    def latest(table: str, column: str) -> date:
+        return pc.max(pq.read_table(exported / f"{table}.parquet")[column]).as_py()
+
+    assert latest("calendar", "date") >= last + timedelta(days=60)
+    assert latest("weather_forecast", "date") == last + timedelta(days=10)
+    for table in ("weather", "social_heat", "prices", "inventory"):
+        assert latest(table, "date") == last
+    promotions = pq.read_table(exported / "promotions.parquet")
+    assert pc.max(promotions["announced_on"]).as_py() <= last
+    notice = pc.days_between(promotions["announced_on"], promotions["starts_on"]).to_pylist()
+    assert min(notice) >= SHORT.promotions.announce_min_days
+    assert max(notice) <= SHORT.promotions.announce_max_days
+    assert latest("promotions", "starts_on") > last
+
+
+def test_large_is_at_least_a_hundred_million_lines_and_two_days_run() -> None:
+    params = TwinParams.size("large")
+    two_days = params.model_copy(update={"days": 2})
+    lines = TwinSource(two_days, 1).read("transactions")
+    per_day = sum(batch.num_rows for batch in lines) / 2
+    assert per_day * params.days >= 100e6
+
+
+def test_a_missing_spec_path_names_the_remedy(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="lacks its path"):
+        open_source("folder")
+    with pytest.raises(SourceError, match="does not exist"):
+        open_source(f"rossmann:{tmp_path / 'nowhere'}")
+    with pytest.raises(SourceError, match="no known kind"):
+        open_source("parquet:/tmp")
+    with pytest.raises(SourceError, match="takes no path"):
+        open_source("twin:/tmp")
+
+
+def test_schema_of_batches_is_the_table_schema(exported: Path) -> None:
+    for table, schema in SCHEMAS.items():
+        assert pq.read_schema(exported / f"{table}.parquet").equals(schema)
+        assert isinstance(TwinSource(SHORT, 5).read(table), pa.RecordBatchReader)
