@@ -63,7 +63,9 @@ def tag_table(raw: ibis.Table, contract: ContractLike) -> ibis.Table:
     delivered = [column for column in contract.columns if column.name in raw.columns]
     if not delivered:
         wanted = ", ".join(column.name for column in contract.columns)
-        raise ValueError(f"the raw table has none of the contract's columns ({wanted}); it has {', '.join(raw.columns)}")
+        raise ValueError(
+            f"the raw table has none of the contract's columns ({wanted}); it has {', '.join(raw.columns)}"
+        )
     keyed = number_duplicates(raw, content_hash(raw, [column.name for column in delivered]))
     values = {column.name: cast_value(keyed[column.name], column.type) for column in delivered}
     missing = {c.name: ibis.null(IBIS_TYPES[c.type]) for c in contract.columns if c.name not in values}

@@ -1,6 +1,6 @@
 """Mending text whose UTF-8 bytes were once read as Latin-1 or Windows-1252 ("CafÃ©" for "Café")."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 import ibis
@@ -31,6 +31,19 @@ def suspicious_texts(column: Any) -> ibis.Table:
     """Distinct values of a text column that have a character outside ASCII (column `text`): few, to be run through Python once."""
     text = column.strip()
     return column.as_table().select(text=text).filter(lambda t: t.text.re_search("[^\\\\x00-\\\\x7f]")).distinct()
+
+
+def repair_column(tagged: ibis.Table, column: str, repairs: Mapping[str, str]) -> ibis.Table:
+    """Replaces wrong texts of one column of a tagged table and says so in `_repaired` ("receipt_text: encoding")."""
+    if not repairs:
+        return tagged
+    fixes = ibis.memtable({"wrong_text": list(repairs), "right_text": list(repairs.values())})
+    joined = tagged.left_join(fixes, tagged[column] == fixes.wrong_text)
+    note = joined.right_text.notnull().ifelse(f"{column}: encoding", ibis.null("string"))
+    return joined.mutate(
+        **{column: joined.right_text.fill_null(joined[column])},
+        _repaired=ibis.literal("; ").join([joined["_repaired"], note]).nullif(""),
+    ).drop("wrong_text", "right_text")
 
 
 def _undo_one_reading(text: str) -> str | None:

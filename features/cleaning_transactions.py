@@ -9,6 +9,7 @@ import ibis
 
 from features.cleaning import DUPLICATE, MATCHED_CANCELLATION, NON_MERCHANDISE, ROW, ContractLike, tag_table
 from features.cleaning_returns import ReturnMatching, match_returns
+from features.cleaning_text import repair_column
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,9 @@ class TransactionRules:
     def __post_init__(self) -> None:
         wrong = sorted(code for code in self.fee_codes if code != code.strip().upper() or not code.rstrip("*"))
         if wrong:
-            raise ValueError(f"fee codes {wrong} can match nothing or everything: write them trimmed, in upper case, not empty")
+            raise ValueError(
+                f"fee codes {wrong} can match nothing or everything: write them trimmed, in upper case, not empty"
+            )
 
 
 def tag_transactions(
@@ -47,8 +50,7 @@ def tag_transactions(
     lines = tag_table(raw, contract)
     if rules.upper_case_product_ids:
         lines = lines.mutate(product_id=lines.product_id.upper())
-    if repairs:
-        lines = _repair(lines, repairs)
+    lines = repair_column(lines, "receipt_text", repairs or {})
     if rules.fee_codes:
         fee = (lines["_class"] != DUPLICATE) & _is_fee(lines.product_id, rules.fee_codes)
         lines = lines.mutate(_class=fee.fill_null(False).ifelse(NON_MERCHANDISE, lines["_class"]))
@@ -56,15 +58,6 @@ def tag_transactions(
     return _book_returns(lines, match_returns(lines, rules.returns_by)).select(
         *(column.name for column in contract.columns), "_row_key", "_class", "_repaired", "_type_errors"
     )
-
-
-def _repair(lines: ibis.Table, repairs: Mapping[str, str]) -> ibis.Table:
-    fixes = ibis.memtable({"wrong_text": list(repairs), "right_text": list(repairs.values())})
-    joined = lines.left_join(fixes, lines.receipt_text == fixes.wrong_text)
-    return joined.mutate(
-        receipt_text=joined.right_text.fill_null(joined.receipt_text),
-        _repaired=joined.right_text.notnull().ifelse("receipt_text: encoding", joined["_repaired"]),
-    ).drop("wrong_text", "right_text")
 
 
 def _is_fee(product_id: ibis.Value, fee_codes: frozenset[str]) -> ibis.Value:

@@ -71,7 +71,9 @@ class FolderSource:
         if table not in self.tables:
             raise SourceError(f"{self._folder}: no table {table!r}; it has {', '.join(sorted(self.tables))}")
         if table == "covariates" and "sales" not in self._files:
-            raise SourceError(f"{self._files[table]}: covariates belong to sales, which this folder lacks; add sales.csv")
+            raise SourceError(
+                f"{self._files[table]}: covariates belong to sales, which this folder lacks; add sales.csv"
+            )
         try:
             sql = readers[table]() if table in readers else self._table_sql(table)
             return self._con.cursor().sql(sql).to_arrow_reader(_BATCH_ROWS)
@@ -107,7 +109,11 @@ class FolderSource:
         missing = [column.name for column in contract.columns if column.required and column.name not in names]
         surplus = [name for low, name in names.items() if low not in contract.column_names]
         if missing or surplus:
-            said = f"column {', '.join(missing)} is missing" if missing else f"column {', '.join(surplus)} is in no contract"
+            said = (
+                f"column {', '.join(missing)} is missing"
+                if missing
+                else f"column {', '.join(surplus)} is in no contract"
+            )
             remedy = "add it" if missing else "remove it, or list it under `ignore` in source.yaml"
             raise SourceError(f"{file.path}: {said} (contract columns: {', '.join(contract.column_names)}); {remedy}")
         cells = [

@@ -16,9 +16,7 @@ _MOSTLY: Final = 0.95  # that many numbers make a number of the covariate; the r
 _FLAGS: Final = "('true', 'false', 't', 'f', 'yes', 'no', 'y', 'n')"
 
 
-def load_covariates(
-    con: duckdb.DuckDBPyConnection, file: TableFile, sales: SalesFile, settings: FolderSettings
-) -> str:
+def load_covariates(con: duckdb.DuckDBPyConnection, file: TableFile, sales: SalesFile, settings: FolderSettings) -> str:
     """SQL of raw covariates (scope, scope_value, period_start, name, value, known_from), all text.
 
     An empty key cell means "every": a row without any key holds for all series. Without `known_from` a value counts as
@@ -104,9 +102,7 @@ def _create_levels(con: duckdb.DuckDBPyConnection, file: TableFile) -> None:
     )
 
 
-def _scoped_sql(
-    con: duckdb.DuckDBPyConnection, file: TableFile, sales: SalesFile, keys: tuple[str, ...]
-) -> list[str]:
+def _scoped_sql(con: duckdb.DuckDBPyConnection, file: TableFile, sales: SalesFile, keys: tuple[str, ...]) -> list[str]:
     """One SELECT for every combination of filled key cells that occurs."""
     if not keys:
         return ["SELECT 'all' AS scope, '*' AS scope_value, period_start, name, value, known_from FROM covariate_rows"]

@@ -127,7 +127,9 @@ def _named(path: Path, names: list[str]) -> tuple[str, ...]:
     folded = [name.lower() for name in names]
     twice = sorted({name for name in names if folded.count(name.lower()) > 1})
     if twice:
-        raise SourceError(f"{path}: column names {', '.join(twice)} occur twice (case does not tell them apart); rename them")
+        raise SourceError(
+            f"{path}: column names {', '.join(twice)} occur twice (case does not tell them apart); rename them"
+        )
     return tuple(names)
 
 

@@ -107,7 +107,9 @@ def _require(file: TableFile, names: dict[str, str], settings: FolderSettings) -
             f"{file.path}: column {', '.join(missing)} is missing (it has {', '.join(file.columns)}); add it{state}"
         )
     if settings.unit and "unit" in names:
-        raise SourceError(f"{file.path}: has a column unit while {SETTINGS_FILE} states unit {settings.unit!r}; keep one")
+        raise SourceError(
+            f"{file.path}: has a column unit while {SETTINGS_FILE} states unit {settings.unit!r}; keep one"
+        )
 
 
 def _key_columns(file: TableFile, settings: FolderSettings) -> tuple[str, ...]:
@@ -141,7 +143,7 @@ def _check_readable(con: duckdb.DuckDBPyConnection, file: TableFile, total: int,
         "period_start": ("day IS NULL", f"write YYYY-MM-DD, or state `date_format` in {SETTINGS_FILE}"),
         "value": (
             "value IS NOT NULL AND try_cast(value AS DOUBLE) IS NULL",
-            f"write plain numbers, or state `decimal: \",\"` in {SETTINGS_FILE}",
+            f'write plain numbers, or state `decimal: ","` in {SETTINGS_FILE}',
         ),
         "value ": ("value IS NULL", "fill the column"),
     }
@@ -162,7 +164,9 @@ def _check_readable(con: duckdb.DuckDBPyConnection, file: TableFile, total: int,
         )
 
 
-def _refuse_no_key(con: duckdb.DuckDBPyConnection, file: TableFile, key: str, keys: tuple[str, ...], total: int) -> None:
+def _refuse_no_key(
+    con: duckdb.DuckDBPyConnection, file: TableFile, key: str, keys: tuple[str, ...], total: int
+) -> None:
     column = quoted(key)
     values = _count(con, f"SELECT count(DISTINCT {column}) FROM sales_rows")
     remedy = (
@@ -200,10 +204,14 @@ def _check_identity(con: duckdb.DuckDBPyConnection, file: TableFile, keys: tuple
             f"SELECT count(DISTINCT ({columns})), count(DISTINCT series_id) FROM sales_rows WHERE series_id IS NOT NULL",
         )
         if tuples != names:
-            raise SourceError(f"{file.path}: '|' inside key values makes {tuples - names:,} series names ambiguous; replace it")
+            raise SourceError(
+                f"{file.path}: '|' inside key values makes {tuples - names:,} series names ambiguous; replace it"
+            )
     named = _count(con, "SELECT count(*) FROM sales_rows WHERE series_id IS NOT NULL")
     if named < _MOST * total:
-        raise SourceError(f"{file.path}: keys ({', '.join(keys)}) are empty in {total - named:,} of {total:,} rows; fill them")
+        raise SourceError(
+            f"{file.path}: keys ({', '.join(keys)}) are empty in {total - named:,} of {total:,} rows; fill them"
+        )
     cells = _count(con, "SELECT count(*) FROM (SELECT DISTINCT series_id, day FROM sales_rows)")
     if cells < _MOST * total:
         raise SourceError(
@@ -243,7 +251,9 @@ def _frequency(con: duckdb.DuckDBPyConnection, file: TableFile, settings: Folder
         return "weekly"
     if gaps and max(daily, shared or 0.0) >= _MOST:
         return "daily"
-    seen = f"{weekly:.0%} of {gaps:,} steps are whole weeks, {daily:.0%} one day" if gaps else "no series has two periods"
+    seen = (
+        f"{weekly:.0%} of {gaps:,} steps are whole weeks, {daily:.0%} one day" if gaps else "no series has two periods"
+    )
     monthly = "; one day of the month only: monthly sales are not supported" if days_of_month == 1 and gaps else ""
     raise SourceError(
         f"{file.path}: column period_start is neither clearly daily nor weekly ({seen}{monthly}); state "

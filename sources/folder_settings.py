@@ -15,14 +15,22 @@ class FolderSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    frequency: Literal["daily", "weekly"] | None = Field(None, description="spacing of periods; inferred where not stated")
+    frequency: Literal["daily", "weekly"] | None = Field(
+        None, description="spacing of periods; inferred where not stated"
+    )
     absent: Literal["zero", "closed", "missing"] | None = Field(
         None, description="what a period without a row means; by rule where not stated"
     )
-    unit: str | None = Field(None, min_length=1, description="'units' or an ISO 4217 currency, for sales without a column unit")
-    keys: tuple[str, ...] | None = Field(None, description="key columns of sales; all columns that are not reserved by default")
+    unit: str | None = Field(
+        None, min_length=1, description="'units' or an ISO 4217 currency, for sales without a column unit"
+    )
+    keys: tuple[str, ...] | None = Field(
+        None, description="key columns of sales; all columns that are not reserved by default"
+    )
     ignore: tuple[str, ...] = Field((), description="columns to leave unread, in any table")
-    delimiter: str | None = Field(None, min_length=1, max_length=1, description="of CSV files; read from the header by default")
+    delimiter: str | None = Field(
+        None, min_length=1, max_length=1, description="of CSV files; read from the header by default"
+    )
     decimal: Literal[".", ","] = Field(".", description="decimal mark of CSV values")
     date_format: str | None = Field(None, description="strptime format of CSV dates; ISO 8601 by default")
     encoding: Literal["utf-8", "latin-1", "utf-16"] = Field("utf-8", description="of CSV files")
