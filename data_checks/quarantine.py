@@ -25,6 +25,7 @@ from data_checks.durable import append_entry, locked, read_entries, replace_file
 Status = Literal["open", "released", "rejected", "gone"]
 STATUSES: tuple[Status, ...] = ("open", "released", "rejected", "gone")
 REQUIRED_COLUMNS = {"_row_key": pa.string(), "rules": pa.list_(pa.string()), "raw": pa.string(), "held": pa.bool_()}
+LONGEST_NAME, LONGEST_REASON = 200, 2_000
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_=.-]{0,99}")
 
 
@@ -143,10 +144,8 @@ class Quarantine:
         who, reason = who.strip(), reason.strip()
         if verdict not in VERDICTS:
             raise QuarantineError(f"verdict {verdict!r}: use {' or '.join(VERDICTS)}")
-        if not who:
-            raise QuarantineError("the name is empty: say who decides, it goes into the log")
-        if not reason:
-            raise QuarantineError("the reason is empty: say why, the next steward will ask")
+        _check_words("name", who, LONGEST_NAME, "say who decides, it goes into the log")
+        _check_words("reason", reason, LONGEST_REASON, "say why, the next steward will ask")
         if (row_keys is not None) + (rule is not None) + every_row != 1:
             raise QuarantineError("say which rows: either row keys, or one rule, or all")
         scope: Scope = "rows" if row_keys is not None else "rule" if rule is not None else "all"
@@ -234,6 +233,17 @@ class Quarantine:
         if table not in known:
             raise QuarantineError(f"no table {table!r} in the quarantine; known: {', '.join(known) or 'none yet'}")
         return self.folder / table
+
+
+def _check_words(what: str, words: str, longest: int, remedy: str) -> None:
+    if not words:
+        raise QuarantineError(f"the {what} is empty: {remedy}")
+    if len(words) > longest:
+        raise QuarantineError(f"the {what} has {len(words):,} characters: use at most {longest:,}")
+    try:
+        words.encode()
+    except UnicodeEncodeError as error:
+        raise QuarantineError(f"the {what} {words!r} is no valid text: type it again in UTF-8") from error
 
 
 def _breaking(rows: pa.Table, rule: str) -> pa.Table:

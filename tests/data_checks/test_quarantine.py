@@ -150,6 +150,8 @@ def test_row_order_does_not_matter(tmp_path):
     [
         ({"who": "  "}, "the name is empty"),
         ({"reason": "\n"}, "the reason is empty"),
+        ({"reason": "x" * 2_001}, "has 2,001 characters: use at most 2,000"),
+        ({"who": "Ad\udce9"}, "is no valid text"),
         ({"verdict": "maybe"}, "use release or reject"),
         ({"rule": "colour"}, "rules broken here: price, units"),
         ({"rule": None, "row_keys": ["a", "nope"]}, r"1 row keys are not .*'nope'.*holds 3 rows, such as a, b, c"),
@@ -228,7 +230,7 @@ from pathlib import Path
 from data_checks.quarantine import Quarantine
 for number in range(int(sys.argv[3])):
     Quarantine(Path(sys.argv[1])).decide(
-        "sales", row_keys=["a"], verdict="release", reason=f"{number} " + "x" * 20_000, who=sys.argv[2])
+        "sales", row_keys=["a"], verdict="release", reason=f"{number} " + "x" * 1_900, who=sys.argv[2])
     print(number, flush=True)
 """
 
