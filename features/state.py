@@ -78,7 +78,7 @@ def _rolling(grid: ir.Table, frequency: Frequency) -> dict[str, Any]:
         "age_periods": row,
         "periods_since_sale": grid.period_start.delta(sold_on.max().over(ever), unit="day") // step,
         "median_28": grid.y.median().over(last(28)),
-        "nonzero_mean_91": grid.positive.mean().over(last(91)),
+        "mean_nonzero_91": grid.positive.mean().over(last(91)),
     }
     columns |= {f"level_{days}": grid.y.mean().over(last(days)) for days in LEVEL_DAYS}
     for days in SPREAD_DAYS:

@@ -57,7 +57,7 @@ def _specs() -> tuple[FeatureSpec, ...]:
     ]
     specs += [spec(f"open_share_{d}", f"Periods of the last {d} days that were open", "share") for d in SHARE_DAYS]
     specs += [
-        spec("nonzero_mean_91", "Mean over the periods with a sale in the last 91 days", "sales"),
+        spec("mean_nonzero_91", "Mean over the periods with a sale in the last 91 days", "sales"),
         spec("trend_7_28", "level_7 / level_28", "ratio"),
         spec("trend_28_28", "level_28 / level_28 as it was 28 days ago", "ratio"),
         spec("trend_28_91", "level_28 / level_91", "ratio"),

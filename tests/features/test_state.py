@@ -109,7 +109,7 @@ def test_intermittent_series() -> None:
     state = by_origin[("a", day(6))]
     assert state["periods_since_sale"] == 2
     assert state["zero_share_28"] == pytest.approx(5 / 7)
-    assert state["nonzero_mean_91"] == 4
+    assert state["mean_nonzero_91"] == 4
     assert state["scale"] == pytest.approx(8 / 7)
     assert by_origin[("a", day(0))]["scale"] == pytest.approx(0.1)  # nothing sold yet: the floor, never zero
 

@@ -1,0 +1,229 @@
+"""Reading features at serving time: from a release's snapshot, or from Feast's online store.
+
+numpy, pydantic and the standard library alone at import: containers and edge boxes read snapshots without Feast,
+DuckDB or Ibis.
+"""
+
+import hashlib
+import json
+import math
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from features.layout import ONLINE_VIEW, Layout
+
+FloatArray = npt.NDArray[np.float64]
+DateArray = npt.NDArray[np.datetime64]
+UNKNOWN_ORIGIN = np.datetime64("NaT", "D")
+_TENSORS = "state.safetensors"
+_INDEX = "snapshot.json"
+
+
+class StateError(ValueError):
+    """Stored state that cannot be read or does not fit together; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class StateBatch:
+    """State of N series: `origin (N,)` datetime64[D], NaT where the series is unknown; NaN where a value is.
+
+    `state`: name -> (N,); `known_future`: name -> (N, H), step 1 first.
+    """
+
+    series_ids: tuple[str, ...]
+    origin: DateArray
+    state: Mapping[str, FloatArray]
+    known_future: Mapping[str, FloatArray]
+
+    def __post_init__(self) -> None:
+        count = len(self.series_ids)
+        shapes = {"origin": self.origin.shape} | {name: values.shape for name, values in self.state.items()}
+        if wrong := {name: shape for name, shape in shapes.items() if shape != (count,)}:
+            raise StateError(f"{count} series need columns of shape ({count},), but got {wrong}")
+        ahead = {name: values.shape for name, values in self.known_future.items()}
+        if len(set(ahead.values())) > 1 or any(len(s) != 2 or s[0] != count for s in ahead.values()):
+            raise StateError(f"{count} series need covariates of one shape ({count}, H), but got {ahead}")
+
+    @property
+    def found(self) -> npt.NDArray[np.bool_]:
+        """Which of the series are known, (N,)."""
+        return np.asarray(~np.isnat(self.origin))
+
+    @property
+    def horizon(self) -> int:
+        """Steps that the covariates cover; 0 without covariates."""
+        return next((values.shape[1] for values in self.known_future.values()), 0)
+
+
+class OnlineState(Protocol):
+    """Where a service reads state."""
+
+    def read(self, series_ids: Sequence[str]) -> StateBatch:
+        """State of the series in the order asked; an unknown one has origin NaT and NaN everywhere."""
+
+
+class _Index(BaseModel):
+    """What `snapshot.json` says beside the tensors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    version: int = Field(ge=1, le=1)
+    series_ids: tuple[str, ...]
+    state_names: tuple[str, ...]
+    covariate_names: tuple[str, ...]
+    horizon: int = Field(ge=0)
+    sha256: str
+
+
+class SnapshotState:
+    """State frozen into a folder (safetensors and JSON), read whole; hash and shapes are checked first."""
+
+    def __init__(self, folder: Path) -> None:
+        from safetensors.numpy import load
+
+        try:
+            self._index = _Index.model_validate_json((folder / _INDEX).read_text(encoding="utf-8"))
+            content = (folder / _TENSORS).read_bytes()
+        except (OSError, ValidationError) as error:
+            raise StateError(f"{folder} holds no readable snapshot: {error}; write the release anew") from error
+        if (digest := hashlib.sha256(content).hexdigest()) != self._index.sha256:
+            raise StateError(f"{folder / _TENSORS} has sha256 {digest}, its index says {self._index.sha256}: refused")
+        tensors = load(content)
+        index = self._index
+        count = len(index.series_ids)
+        expected = {
+            "origin": (count,),
+            "state": (count, len(index.state_names)),
+            "known_future": (count, len(index.covariate_names), index.horizon),
+        }
+        if (shapes := {name: tensor.shape for name, tensor in tensors.items()}) != expected:
+            raise StateError(f"{folder / _TENSORS} holds {shapes}, its index says {expected}: write the release anew")
+        # One row of padding at the end is what an unknown series reads.
+        self._origin = np.append(tensors["origin"].astype("datetime64[D]"), UNKNOWN_ORIGIN)
+        self._state = np.concatenate([tensors["state"], np.full((1, *expected["state"][1:]), np.nan)])
+        self._ahead = np.concatenate([tensors["known_future"], np.full((1, *expected["known_future"][1:]), np.nan)])
+        self._rows = {name: row for row, name in enumerate(index.series_ids)}
+
+    @property
+    def series_ids(self) -> tuple[str, ...]:
+        """Series in the snapshot."""
+        return self._index.series_ids
+
+    def read(self, series_ids: Sequence[str]) -> StateBatch:
+        """See OnlineState."""
+        rows = np.array([self._rows.get(name, len(self._rows)) for name in series_ids], dtype=np.intp)
+        state, ahead = self._state[rows], self._ahead[rows]
+        return StateBatch(
+            series_ids=tuple(series_ids),
+            origin=self._origin[rows],
+            state={name: state[:, column] for column, name in enumerate(self._index.state_names)},
+            known_future={name: ahead[:, column] for column, name in enumerate(self._index.covariate_names)},
+        )
+
+
+def write_snapshot(folder: Path, batch: StateBatch) -> None:
+    """Write `batch` as a snapshot, whole or not at all; equal batches give equal bytes.
+
+    A snapshot never changes: writing the same batch again does nothing, another batch raises StateError.
+    """
+    from safetensors.numpy import save
+
+    if len(set(batch.series_ids)) != len(batch.series_ids) or not batch.found.all():
+        raise StateError("a snapshot holds each series once and with a known origin: drop the others first")
+    count = len(batch.series_ids)
+    state = np.empty((count, len(batch.state)), dtype=np.float64)
+    for column, values in enumerate(batch.state.values()):
+        state[:, column] = values
+    ahead = np.empty((count, len(batch.known_future), batch.horizon), dtype=np.float64)
+    for column, values in enumerate(batch.known_future.values()):
+        ahead[:, column] = values
+    content = save(
+        {"known_future": ahead, "origin": batch.origin.astype("datetime64[D]").astype(np.int64), "state": state}
+    )
+    index = _Index(
+        version=1,
+        series_ids=batch.series_ids,
+        state_names=tuple(batch.state),
+        covariate_names=tuple(batch.known_future),
+        horizon=batch.horizon,
+        sha256=hashlib.sha256(content).hexdigest(),
+    )
+    text = json.dumps(index.model_dump(), sort_keys=True, ensure_ascii=False)
+    if folder.exists():
+        if (folder / _INDEX).is_file() and (folder / _INDEX).read_text(encoding="utf-8") == text:
+            return
+        raise StateError(f"{folder} already holds something else: a snapshot never changes, write to a new folder")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    try:
+        for name, data in ((_TENSORS, content), (_INDEX, text.encode())):
+            with (partial / name).open("wb") as stream:
+                stream.write(data)
+                stream.flush()
+                os.fsync(stream.fileno())
+        partial.chmod(0o755)
+        partial.rename(folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+class FeastState:
+    """State from Feast's online store (SQLite or Redis, as the repository says)."""
+
+    def __init__(self, store: Any) -> None:
+        self._store = store
+        self._layout = Layout.model_validate_json(store.get_feature_view(ONLINE_VIEW).tags["layout"])
+        self._features = [f"{ONLINE_VIEW}:{name}" for name in ("origin_day", "fingerprint", "state", "known_future")]
+
+    @classmethod
+    def open(cls, folder: Path) -> "FeastState":
+        """From the folder of an applied repository (it holds feature_store.yaml)."""
+        from feast import FeatureStore
+
+        if not (folder / "feature_store.yaml").is_file():
+            raise StateError(f"{folder} holds no feature_store.yaml: apply the feature repository first")
+        return cls(FeatureStore(repo_path=str(folder)))
+
+    @property
+    def layout(self) -> Layout:
+        """Names, order and horizon of what is read."""
+        return self._layout
+
+    def read(self, series_ids: Sequence[str]) -> StateBatch:
+        """See OnlineState. Raises StateError for rows that were written with another layout."""
+        layout, count = self._layout, len(series_ids)
+        covariates = len(layout.covariate_names)
+        origin = np.full(count, UNKNOWN_ORIGIN)
+        state = np.full((count, len(layout.state_names)), math.nan)
+        ahead = np.full((count, covariates, layout.horizon), math.nan)
+        if count:
+            found = self._store.get_online_features(
+                features=self._features, entity_rows=[{"series_id": name} for name in series_ids]
+            ).to_dict()
+            for row, (day, fingerprint) in enumerate(zip(found["origin_day"], found["fingerprint"], strict=True)):
+                if day is None:
+                    continue
+                if fingerprint != layout.fingerprint:
+                    raise StateError(
+                        f"{series_ids[row]!r} is stored with layout {fingerprint}, the repository has "
+                        f"{layout.fingerprint}: materialise again"
+                    )
+                origin[row] = np.datetime64(day, "D")
+                state[row] = found["state"][row]
+                if covariates:
+                    ahead[row] = np.reshape(found["known_future"][row], (covariates, layout.horizon))
+        return StateBatch(
+            series_ids=tuple(series_ids),
+            origin=origin,
+            state={name: state[:, column] for column, name in enumerate(layout.state_names)},
+            known_future={name: ahead[:, column] for column, name in enumerate(layout.covariate_names)},
+        )
