@@ -1,8 +1,9 @@
 """The lake: every table as immutable Parquet files behind a manifest that is replaced in one step.
 
-Layout: `<root>/<layer>/<table>/[day=YYYY-MM-DD/]<content>.parquet` and `manifest.json`. Files are named by their content
-and written first, the manifest last: whoever kills a write leaves the old version whole, and what was written without
-being named is swept away by the next write. Files of the version before stay until then, for readers that still use it.
+Layout: `<root>/<layer>/<table>/[day=YYYY-MM-DD/]<content>.parquet` and `manifest.json`. Files are named by their
+content and written first, the manifest last: whoever kills a write leaves the old version whole, and what was written
+without being named is swept away by the next write. Files of the version before stay until then, for readers that still
+use it.
 """
 
 import hashlib
@@ -167,11 +168,20 @@ def _content_hash(columns: Sequence[tuple[str, str]], files: "Sequence[LakeFile]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
+def _stream(expression: Any) -> "pa.RecordBatchReader":
+    """An Ibis table as a stream. Ibis 12 asks DuckDB 2 for one by a name that is gone, hence the view."""
+    backend = expression.get_backend()
+    if backend.name != "duckdb":
+        return expression.to_pyarrow_batches()
+    backend.create_view("lake_stream", expression, overwrite=True)
+    return backend.con.sql("FROM lake_stream").to_arrow_reader(65_536)
+
+
 def _normalised(data: Any) -> "pa.RecordBatchReader":
     """Any of the accepted inputs as a stream without schema metadata and without columns of type null."""
     import pyarrow as pa
 
-    reader = data.to_pyarrow_batches() if hasattr(data, "to_pyarrow_batches") else data
+    reader = _stream(data) if hasattr(data, "get_backend") else data
     if isinstance(reader, pa.Table):
         reader = reader.to_reader()
     fields = [pa.field(f.name, pa.string() if pa.types.is_null(f.type) else f.type) for f in reader.schema]

@@ -22,7 +22,7 @@ class Used:
 
 
 def parse_query(query: str, table: str, columns: tuple[str, ...]) -> tuple[str, Used]:
-    """The condition, looked-up columns written `<alias>__<column>`, and what it uses. Errors: ValueError with remedy."""
+    """The condition (looked-up columns as `<alias>__<column>`) and what it uses. Errors: ValueError with the remedy."""
     import sqlglot
     from sqlglot import exp
 

@@ -1,0 +1,158 @@
+"""Every rule of a contract over every row in one expression: which rules a row is judged by, and which it breaks."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import reduce
+from typing import TYPE_CHECKING, Any
+
+from data_checks.column_types import TYPE_NAMES
+from data_checks.contracts import Contract
+from data_checks.rules import FOUND, REPEATS_KEY, ROW_CLASS, ROW_KEY, TAG_COLUMNS, Lookup, Rule, quoted
+
+if TYPE_CHECKING:
+    import ibis
+
+BROKEN, JUDGED = "_broken", "_judged"  # bit i speaks of rule i
+JUDGED_CLASSES = ("row", "duplicate")
+
+
+class GateError(ValueError):
+    """A table cannot be judged because its columns are not the contract's: the message names them and the remedy."""
+
+
+@dataclass(frozen=True)
+class MaskedRows:
+    """`table`: `_row_key`, `_class`, `_broken`, `_judged`, `_repaired`, `_type_errors` and the contract's columns."""
+
+    table: "ibis.Table"
+    notes: Mapping[str, str]  # rule id -> why it could not be judged
+
+
+def check_tagged(rows: "ibis.Table", contract: Contract) -> None:
+    """Refuse rows without the contract's columns, types or tags. Errors: GateError naming each and the remedy."""
+    schema = rows.schema()
+    missing = [name for name in (*contract.column_names, *TAG_COLUMNS) if name not in schema]
+    if missing:
+        raise GateError(
+            f"{contract.name} cannot be judged without {', '.join(missing)}: tag the table with cleaning first"
+        )
+    wrong = [
+        f"{column.name} ({schema[column.name]} instead of {TYPE_NAMES[column.type].ibis})"
+        for column in contract.columns
+        if not _same_kind(schema[column.name], column.type)
+    ]
+    if wrong:
+        raise GateError(f"{contract.name} cannot be judged with {', '.join(wrong)}: cast with cleaning first")
+
+
+def bound(table: "ibis.Table", con: Any) -> "ibis.Table":
+    """The table as one of `con`, so that SQL may name it: data in memory becomes a temporary table."""
+    import ibis.expr.operations as ops
+    from ibis import util
+
+    if not table.op().find(ops.InMemoryTable):
+        return table
+    stored: ibis.Table = con.create_table(util.gen_name("gate"), table, temp=True)
+    return stored
+
+
+def mask_rows(rows: "ibis.Table", contract: Contract, references: Mapping[str, "ibis.Table"], con: Any) -> MaskedRows:
+    """Rows of the judged classes with the rules that judge them and the rules that they break."""
+    import ibis
+    import sqlglot
+
+    notes: dict[str, str] = {}
+    wide = _with_repeats(rows.filter(rows[ROW_CLASS].isin(JUDGED_CLASSES)), rows, contract)
+    absent = set()
+    for lookup in contract.lookups:
+        other = _looked_up(lookup, rows, contract, references, con)
+        if other is None:
+            absent.add(lookup.alias)
+            continue
+        predicates = [wide[mine] == other[f"{lookup.alias}__on__{theirs}"] for mine, theirs in lookup.on]
+        wide = wide.left_join(other, predicates)
+    conditions = []
+    for position, rule in enumerate(contract.rules):
+        if missing := sorted({lk.table for lk in contract.lookups if lk.alias in rule.lookups and lk.alias in absent}):
+            notes[rule.rule_id] = f"not judged: this source has no table {', '.join(missing)}"
+        conditions.append(_condition(rule, position, rule.rule_id in notes))
+    kept = {name: dtype for name, dtype in wide.schema().items() if name in (*TAG_COLUMNS, *contract.column_names)}
+    schema = ibis.schema({**kept, BROKEN: "int64", JUDGED: "int64"})
+    conditions_sql = sqlglot.transpile(_mask_sql(list(kept), conditions), read="duckdb", write=con.dialect)[0]
+    query = f"WITH tagged_rows AS ({con.compile(wide)}) {conditions_sql}"
+    # The schema is given because Ibis would ask DuckDB 2 for it in a way that DuckDB 2 no longer answers.
+    return MaskedRows(con.sql(query, schema=schema), notes)
+
+
+def _condition(rule: Rule, position: int, skipped: bool) -> str:
+    return f"{'CAST(NULL AS BOOLEAN)' if skipped else f'({rule.condition})'} AS rule_{position}"
+
+
+def _mask_sql(columns: list[str], conditions: list[str]) -> str:
+    kept = ", ".join(quoted(name) for name in columns)
+    broken = " + ".join(f"CASE WHEN rule_{i} THEN {1 << i} ELSE 0 END" for i in range(len(conditions)))
+    judged = " + ".join(f"CASE WHEN rule_{i} IS NULL THEN 0 ELSE {1 << i} END" for i in range(len(conditions)))
+    inner = f"SELECT {kept}, {', '.join(conditions)} FROM tagged_rows"  # noqa: S608 - the contract's own conditions
+    return (
+        f"SELECT {kept}, CAST({broken} AS BIGINT) AS {BROKEN}, "  # noqa: S608
+        f"CAST({judged} AS BIGINT) AS {JUDGED} FROM ({inner}) AS judged_rows"
+    )
+
+
+def _with_repeats(judged: "ibis.Table", rows: "ibis.Table", contract: Contract) -> "ibis.Table":
+    """Adds whether another row of class `row` has the same primary key."""
+    import ibis
+
+    key = list(contract.primary_key)
+    complete = [rows[name].notnull() for name in key if contract.column(name).required]
+    counted = rows.filter(rows[ROW_CLASS] == "row", *complete).group_by(key).agg(_rows_of_key=lambda t: t.count())
+    repeated = counted.filter(counted["_rows_of_key"] > 1).select(
+        **{f"_repeated_{name}": counted[name] for name in key}
+    )
+    # Nulls in an optional part of the key are equal to each other here, as they are in GROUP BY.
+    same = [judged[name].identical_to(repeated[f"_repeated_{name}"]) for name in key]
+    repeated = repeated.mutate(_is_repeated=ibis.literal(True))
+    joined = judged.left_join(repeated, same)
+    return joined.select(*(joined[name] for name in judged.columns), **{REPEATS_KEY: joined["_is_repeated"].notnull()})
+
+
+def _looked_up(
+    lookup: Lookup, rows: "ibis.Table", contract: Contract, references: Mapping[str, "ibis.Table"], con: Any
+) -> "ibis.Table | None":
+    """One row a key: `<alias>__on__<key>`, `<alias>__<column>` and `<alias>__found`; None for an absent table."""
+    import ibis
+
+    keys = [theirs for _, theirs in lookup.on]
+    needed = list(dict.fromkeys([*keys, *lookup.columns]))
+    sources = [references[lookup.table]] if lookup.table in references else []
+    if lookup.table == contract.name:
+        sources.append(rows.filter(rows[ROW_CLASS] == "row"))
+    if not sources:
+        return None
+    tables = [bound(source, con).select(needed) for source in sources]
+    other = reduce(lambda left, right: left.union(right), tables)
+    wanted = rows.select(**{f"_{theirs}": rows[mine] for mine, theirs in lookup.on}).distinct()
+    if lookup.table == contract.name:  # a big table: only the keys that are asked for are worth grouping
+        other = other.semi_join(wanted, [other[theirs] == wanted[f"_{theirs}"] for theirs in keys])
+    else:
+        other = other.filter([other[theirs].notnull() for theirs in keys])
+    # A key is unique in a clean table; where it is not, the maximum keeps the result the same on every run.
+    read = {lookup.name(name): other[name].max() for name in lookup.columns}
+    grouped = other.group_by(keys).agg(**read)
+    return grouped.select(
+        *(name for name in read),
+        **{f"{lookup.alias}__on__{theirs}": grouped[theirs] for theirs in keys},
+        **{lookup.name(theirs): grouped[theirs] for theirs in keys},
+        **{lookup.name(FOUND): ibis.literal(True)},
+    )
+
+
+def _same_kind(dtype: Any, column_type: str) -> bool:
+    checks = {
+        "str": dtype.is_string, "int": dtype.is_integer, "float": dtype.is_floating, "bool": dtype.is_boolean,
+        "date": dtype.is_date, "ts": dtype.is_timestamp,
+    }  # fmt: skip
+    return bool(checks[column_type]())
+
+
+__all__ = ["BROKEN", "JUDGED", "ROW_KEY", "GateError", "MaskedRows", "bound", "check_tagged", "mask_rows"]
