@@ -10,10 +10,10 @@ import numpy.typing as npt
 from pydantic_core import to_json
 
 from serving import fallback
-from serving.champion import Champion
+from serving.champion import Champion, Overrides, Prediction
 from serving.guarded import Outcome, guarded
 from serving.metrics import ServiceMetrics
-from serving.schemas import ForecastRequest, ReasonsRequest, SeriesRequest
+from serving.schemas import REASONS_MAX, ForecastRequest, ReasonsRequest, SeriesRequest
 from serving.settings import ServeSettings
 
 FloatArray = npt.NDArray[np.float32]
@@ -49,36 +49,27 @@ class Answerer:
     async def forecast(self, request: ForecastRequest) -> bytes:
         """Reply (JSON of `ForecastReply`) to a forecast request; Refusal when it cannot be answered at all."""
         start = time.perf_counter()
-        champion = self._champion(request.series_ids, request.horizon)
+        ids, horizon = request.series_ids, request.horizon
+        if request.reasons and len(ids) > REASONS_MAX:
+            raise Refusal(400, f"reasons for {len(ids)} series: at most {REASONS_MAX} a request; split it")
+        champion = self._champion(ids, horizon)
         overrides = _overrides(request, champion)
-        explained = min(len(request.series_ids), 20) if request.reasons else 0
-        if request.reasons and explained < len(request.series_ids):
-            raise Refusal(
-                400, f"reasons are given for at most 20 series a request, not {len(request.series_ids)}: split it"
-            )
-        outcome = await self._ask(
-            champion,
-            len(request.series_ids),
-            explained,
-            lambda: (
-                champion.predict(request.series_ids, request.horizon, overrides),
-                champion.explain(request.series_ids, request.horizon, overrides) if request.reasons else None,
-            ),
-        )
-        notes: list[str] = []
+        outcome = await self._predict(champion, ids, horizon, overrides)
+        reasons = None
         if outcome.value is not None:
-            batch, reasons = outcome.value
-            values, origins = batch.values, batch.origins
-            served_by: Sequence[str] = (f"champion {champion.artifact_id}",) * len(request.series_ids)
+            values, origins, served_by, notes = self._complete(champion, ids, horizon, outcome.value)
+            if request.reasons:
+                explained = await self._explain(champion, ids, horizon, overrides)
+                reasons = explained.value
+                notes += [] if reasons is not None else [f"no reasons: {explained.detail}"]
         else:
-            values, origins, served_by, notes = self._fall_back(champion, request.series_ids, request.horizon, outcome)
-            reasons = None
+            values, origins, served_by, notes = self._fall_back(champion, ids, horizon, outcome)
             if request.overrides:
                 notes.append("the what-if overrides are not in this answer: only the model can honour them")
             if request.reasons:
                 notes.append("there are no reasons for an answer that the model did not give")
         worst = max(served_by, key=_degraded)
-        body = {
+        reply = to_json({
             "served_by": worst,
             "breaker": champion.breaker_state,
             "artifact_id": champion.artifact_id,
@@ -87,8 +78,7 @@ class Answerer:
             "forecasts": _rows(champion, request, values, origins, served_by),
             "reasons": reasons,
             "notes": notes,
-        }
-        reply = to_json(body)
+        })  # fmt: skip
         self._count("forecast", worst, champion, start)
         return reply
 
@@ -96,10 +86,7 @@ class Answerer:
         """Reply (JSON of `ReasonsReply`); Refusal 503 when the model cannot be asked."""
         start = time.perf_counter()
         champion = self._champion(request.series_ids, request.horizon)
-        count = len(request.series_ids)
-        outcome = await self._ask(
-            champion, count, count, lambda: champion.explain(request.series_ids, request.horizon, {})
-        )
+        outcome = await self._explain(champion, request.series_ids, request.horizon, {})
         if outcome.value is None:
             self._count("reasons", "refused", champion, start)
             raise Refusal(503, f"no reasons can be given now: {outcome.detail}; `/forecast` still answers")
@@ -136,26 +123,62 @@ class Answerer:
         if horizon > champion.horizon:
             raise Refusal(
                 400,
-                f"horizon {horizon} is beyond the {champion.horizon} periods of this champion: ask for at most that many",
+                f"horizon {horizon} is beyond this champion's {champion.horizon} periods: ask for at most that many",
             )
         return champion
 
-    async def _ask(self, champion: Champion, series: int, explained: int, work: Callable[[], Any]) -> Outcome[Any]:
+    async def _predict(
+        self, champion: Champion, series_ids: Sequence[str], horizon: int, overrides: Overrides
+    ) -> Outcome[Prediction]:
         if champion.refused is not None:
             return Outcome(None, "refused", champion.refused)
         knobs = self._settings
-        deadline_ms = (
-            knobs.deadline_ms + knobs.deadline_per_series_ms * (series - 1) + knobs.reasons_deadline_ms * explained
+        deadline_ms = knobs.deadline_ms + knobs.deadline_per_series_ms * (len(series_ids) - 1)
+        return await guarded(
+            lambda: champion.predict(series_ids, horizon, overrides),
+            champion.breaker,
+            self._pool,
+            deadline_s=deadline_ms / 1000,
+            confidence=lambda prediction: prediction.confidence,
         )
-        return await guarded(work, champion.breaker, self._pool, deadline_s=deadline_ms / 1000)
+
+    async def _explain(
+        self, champion: Champion, series_ids: Sequence[str], horizon: int, overrides: Overrides
+    ) -> Outcome[list[dict[str, Any]]]:
+        """Reasons cost hundreds of times a forecast, so they have a breaker of their own."""
+        if champion.refused is not None:
+            return Outcome(None, "refused", champion.refused)
+        return await guarded(
+            lambda: champion.explain(series_ids, horizon, overrides),
+            champion.reasons_breaker,
+            self._pool,
+            deadline_s=self._settings.reasons_deadline_ms * len(series_ids) / 1000,
+            confidence=lambda _: 1.0,
+        )
+
+    def _complete(
+        self, champion: Champion, series_ids: Sequence[str], horizon: int, prediction: Prediction
+    ) -> tuple[FloatArray, npt.NDArray[np.datetime64], list[str], list[str]]:
+        """The model's answer, with the fallback's for the series it could not answer."""
+        values, origins = prediction.values, prediction.origins
+        served_by = [f"champion {champion.artifact_id}"] * len(series_ids)
+        absent = np.flatnonzero(np.isnan(values[:, 0, 0]))
+        if not absent.size:
+            return values, origins, served_by, []
+        outcome: Outcome[Prediction] = Outcome(None, "no_state", f"{absent.size} series have no current state")
+        missing = [series_ids[row] for row in absent.tolist()]
+        values[absent], origins[absent], by, notes = self._fall_back(champion, missing, horizon, outcome)
+        for row, who in zip(absent, by, strict=True):
+            served_by[row] = who
+        return values, origins, served_by, notes
 
     def _fall_back(
-        self, champion: Champion, series_ids: Sequence[str], horizon: int, outcome: Outcome[Any]
-    ) -> tuple[FloatArray, npt.NDArray[np.datetime64], Sequence[str], list[str]]:
+        self, champion: Champion, series_ids: Sequence[str], horizon: int, outcome: Outcome[Prediction]
+    ) -> tuple[FloatArray, npt.NDArray[np.datetime64], list[str], list[str]]:
         origins, state = champion.last_known(series_ids)
         answer = fallback.answer(champion.last_good, series_ids, origins, horizon, champion.frequency, state)
         self._metrics.fell_back(outcome.failure or "error")
-        return answer.values, origins, answer.served_by, [f"fallback: {outcome.detail}", *answer.notes]
+        return answer.values, origins, list(answer.served_by), [f"fallback: {outcome.detail}", *answer.notes]
 
     def _count(self, endpoint: str, served_by: str, champion: Champion, start: float) -> None:
         self._metrics.answered(endpoint, served_by.split(" ", 1)[0], time.perf_counter() - start)
@@ -171,23 +194,17 @@ def _overrides(request: ForecastRequest, champion: Champion) -> dict[str, FloatA
     rows = {series_id: row for row, series_id in enumerate(request.series_ids)}
     found: dict[str, FloatArray] = {}
     for override in request.overrides:
-        if override.name not in champion.known_ahead:
-            raise Refusal(
-                400,
-                f"{override.name!r} is no covariate that is known ahead: override one of {', '.join(champion.known_ahead) or 'none'}",
-            )
-        if len(override.values) != request.horizon:
-            raise Refusal(
-                400,
-                f"override {override.name!r} has {len(override.values)} values for a horizon of {request.horizon}: give one a period",
-            )
-        values = found.setdefault(override.name, np.full((len(rows), request.horizon), np.nan, dtype=np.float32))
+        name, given, horizon = override.name, len(override.values), request.horizon
+        if champion.refused is None and name not in champion.known_ahead:
+            known = ", ".join(champion.known_ahead) or "none"
+            raise Refusal(400, f"covariate {name!r} is not known ahead to this champion: override one of {known}")
+        if given != horizon:
+            raise Refusal(400, f"override {name!r} has {given} values for a horizon of {horizon}: give one a period")
         wanted = request.series_ids if override.series_ids is None else override.series_ids
         strangers = [series_id for series_id in wanted if series_id not in rows]
         if strangers:
-            raise Refusal(
-                400, f"override {override.name!r} names series {strangers[0]!r} that the request does not ask for"
-            )
+            raise Refusal(400, f"override {name!r} names {strangers[0]!r}, which is not among the series asked for")
+        values = found.setdefault(name, np.full((len(rows), horizon), np.nan, dtype=np.float32))
         values[[rows[series_id] for series_id in wanted]] = override.values
     return found
 

@@ -51,11 +51,15 @@ class Model(Protocol):
     @property
     def known_ahead(self) -> tuple[str, ...]: ...
     @property
-    def trained_until(self) -> date | None: ...
+    def artifact_id(self) -> str: ...
     @property
-    def metrics(self) -> Mapping[str, float]: ...
-    def predict(self, rows: StateRows, horizon: int, overrides: Overrides) -> FloatArray:
-        """Mean, q10, q50, q90: `(N, horizon, 4)`."""
+    def frequency(self) -> Frequency: ...
+    @property
+    def trained_until(self) -> date: ...
+    @property
+    def metrics(self) -> Sequence[Mapping[str, Any]]: ...
+    def predict(self, rows: StateRows, horizon: int, overrides: Overrides) -> "Prediction":
+        """Mean, q10, q50, q90 of each series."""
 
     def explain(self, rows: StateRows, horizon: int, overrides: Overrides) -> list[dict[str, Any]]:
         """Base and groups of `SeriesReasons`, a series each."""
@@ -63,10 +67,14 @@ class Model(Protocol):
 
 @dataclass(frozen=True)
 class Prediction:
-    """`values (N, H, 4)` float32 and the period `origins (N,)` that they follow."""
+    """`values (N, H, 4)` float32 that follow the periods `origins (N,)`, and how far the model may be trusted.
+
+    A series that the model cannot answer (no state) is NaN throughout.
+    """
 
     values: FloatArray
     origins: DateArray
+    confidence: float = 1.0  # share of feature values inside the range of training, in [0, 1]
 
 
 @dataclass(frozen=True)
@@ -81,6 +89,7 @@ class Champion:
     features: StateReader | None
     model: Model | None
     breaker: CircuitBreaker
+    reasons_breaker: CircuitBreaker
     refused: str | None = None
     units: Mapping[str, str] = field(default_factory=dict)
     series_ids: tuple[str, ...] = ()
@@ -103,10 +112,9 @@ class Champion:
     def predict(self, series_ids: Sequence[str], horizon: int, overrides: Overrides) -> Prediction:
         """Ask the model; Implausible when its answer may not be passed on."""
         model, features = self._asked()
-        rows = features.read(series_ids)
-        values = model.predict(rows, horizon, overrides)
-        _check(values, (len(series_ids), horizon, len(COLUMNS)))
-        return Prediction(values, rows.origin)
+        prediction = model.predict(features.read(series_ids), horizon, overrides)
+        _check(prediction.values, (len(series_ids), horizon, len(COLUMNS)))
+        return prediction
 
     def explain(self, series_ids: Sequence[str], horizon: int, overrides: Overrides) -> list[dict[str, Any]]:
         """Reasons for each series, as `SeriesReasons` has them."""
@@ -115,15 +123,15 @@ class Champion:
         return [{"series_id": series_id, **reasons} for series_id, reasons in zip(series_ids, found, strict=True)]
 
     def last_known(self, series_ids: Sequence[str]) -> tuple[DateArray, Mapping[str, npt.NDArray[np.floating[Any]]]]:
-        """Origins `(N,)` and state for an answer without the model; the stored forecast's origins when no state is readable."""
-        if self.snapshot is not None:
-            rows = self.snapshot.read(series_ids)
-            return rows.origin, rows.state
-        stored = self.last_good
-        return stored.origins[[stored.rows[series_id] for series_id in series_ids]], {}
+        """Origins `(N,)` and state for an answer without the model; the stored forecast's origins where no state is."""
+        stored = self.last_good.origins[[self.last_good.rows[series_id] for series_id in series_ids]]
+        if self.snapshot is None:
+            return stored, {}
+        rows = self.snapshot.read(series_ids)
+        return np.where(np.isnat(rows.origin), stored, rows.origin), rows.state
 
     def page(self, prefix: str, after: str, limit: int) -> tuple[list[str], int, bool]:
-        """At most `limit` ids with this prefix that follow `after`, how many have the prefix, and whether more follow."""
+        """Up to `limit` ids with this prefix that follow `after`, how many have the prefix, whether more follow."""
         first = bisect_left(self.series_ids, prefix)
         last = bisect_left(self.series_ids, prefix + chr(0x10FFFF)) if prefix else len(self.series_ids)
         start = max(first, bisect_right(self.series_ids, after)) if after else first
@@ -142,7 +150,7 @@ class Champion:
             "horizon": self.horizon,
             "series": len(self.series_ids),
             "known_ahead": self.known_ahead,
-            "metrics": {} if model is None else dict(model.metrics),
+            "metrics": [] if model is None else [dict(row) for row in model.metrics],
             "breaker": self.breaker_state,
         }
 
@@ -165,6 +173,12 @@ def open_champion(
     verify(folder, pointer.artifact_id)
     last_good = read_last_good(folder / "fallback")
     snapshot = load_snapshot(folder / "state")
+    model = load_model(folder / "artifact")
+    if model.artifact_id != pointer.artifact_id or model.frequency != last_good.frequency:
+        raise ReleaseError(
+            f"{folder} mixes artifact {model.artifact_id} ({model.frequency}) with a {last_good.frequency} forecast of "
+            f"{pointer.artifact_id}: build the release again"
+        )
     champion = Champion(
         pointer.artifact_id,
         pointer.registry_version,
@@ -172,7 +186,8 @@ def open_champion(
         last_good,
         snapshot,
         snapshot if load_features is None else load_features(folder),
-        load_model(folder / "artifact"),
+        model,
+        _breaker(settings),
         _breaker(settings),
         units=dict(zip(last_good.series_ids, last_good.units, strict=True)),
         series_ids=tuple(sorted(last_good.series_ids)),
@@ -207,6 +222,7 @@ def degrade(
         None,
         None,
         _breaker(settings),
+        _breaker(settings),
         refused=why,
         units=dict(zip(last_good.series_ids, last_good.units, strict=True)),
         series_ids=tuple(sorted(last_good.series_ids)),
@@ -214,9 +230,12 @@ def degrade(
 
 
 def _breaker(settings: ServeSettings) -> CircuitBreaker:
-    """Lateness is judged by the deadline of each request, so the breaker's own bound only has to lie beyond all of them."""
+    """Each request has its own deadline, so the breaker's bound on lateness only has to lie beyond them all."""
     config = BreakerConfig(
-        failures=settings.breaker_failures, reset_s=settings.breaker_reset_s, slow_s=600.0, min_confidence=0.5
+        failures=settings.breaker_failures,
+        reset_s=settings.breaker_reset_s,
+        slow_s=600.0,
+        min_confidence=settings.breaker_min_confidence,
     )
     return CircuitBreaker(config, time.monotonic)
 
@@ -226,22 +245,24 @@ def _self_test(champion: Champion, settings: ServeSettings) -> None:
     sample = champion.series_ids[:SELF_TEST_SERIES]
     if not sample:
         raise ReleaseError(f"artifact {champion.artifact_id} knows no series: build the release again")
-    champion.predict(sample, champion.horizon, {})
+    if np.isnan(champion.predict(sample, champion.horizon, {}).values).all():
+        raise ReleaseError(f"artifact {champion.artifact_id} can answer none of its series: build the state again")
     start = time.perf_counter()
     champion.predict(sample[:1], champion.horizon, {})
     took_ms = (time.perf_counter() - start) * 1000
     if took_ms > settings.deadline_ms:
         raise ReleaseError(
-            f"artifact {champion.artifact_id} takes {took_ms:.0f} ms a series, the deadline is {settings.deadline_ms:.0f} ms: "
+            f"artifact {champion.artifact_id} takes {took_ms:.0f} ms, the bound is {settings.deadline_ms:.0f} ms: "
             "train a smaller model or raise STORELOOP_SERVE_DEADLINE_MS"
         )
 
 
 def _check(values: FloatArray, shape: tuple[int, int, int]) -> None:
-    """Refuse answers that no shop could act on: wrong shape, not finite, beyond bounds, or crossing quantiles."""
+    """Refuse answers that no shop could act on: wrong shape, partly missing, beyond bounds, or crossing quantiles."""
     if values.shape != shape:
         raise Implausible(f"forecast {values.shape}, expected {shape}")
-    if not np.isfinite(values).all() or np.abs(values).max() > LARGEST:
+    given = values[~np.isnan(values).all(axis=(1, 2))]
+    if not (np.abs(given) <= LARGEST).all():
         raise Implausible("a forecast is not finite or beyond all bounds")
-    if (np.diff(values[:, :, 1:], axis=2) < 0).any():
+    if (np.diff(given[:, :, 1:], axis=2) < 0).any():
         raise Implausible("quantiles of a forecast cross")

@@ -1,4 +1,4 @@
-"""The answer that is always there: the last good forecast of every series, and a seasonal mean where even that lacks."""
+"""The answer that is always there: the last good forecast of every series, else its seasonal mean."""
 
 import hashlib
 import json
@@ -112,7 +112,7 @@ def read_last_good(folder: Path) -> LastGoodForecast:
         raise FallbackError(f"{folder}: no readable last good forecast ({error}): build the release again") from error
 
 
-def answer(
+def answer(  # noqa: PLR0917 (one value of each kind, none confusable)
     last_good: LastGoodForecast | None,
     series_ids: Sequence[str],
     origins: npt.NDArray[np.datetime64],

@@ -9,6 +9,7 @@ switch_off(os.environ)  # before BentoML is imported: it reads its switches once
 import inspect  # noqa: E402
 import logging  # noqa: E402
 from collections.abc import Awaitable  # noqa: E402
+from typing import Any  # noqa: E402
 
 import bentoml  # noqa: E402
 from pydantic import ValidationError  # noqa: E402
@@ -76,7 +77,7 @@ class Forecaster:
         self._loader.start()
         logging.getLogger("bentoml._internal.server.http_app").addFilter(_not_the_callers_fault)
 
-    @bentoml.api(output_spec=ForecastReply)
+    @bentoml.api(output_spec=ForecastReply)  # type: ignore[untyped-decorator]
     async def forecast(self, request: ForecastRequest, /) -> Response:
         """Forecast one or many series.
 
@@ -85,17 +86,17 @@ class Forecaster:
         """
         return await _reply(self._answerer.forecast(request))
 
-    @bentoml.api(output_spec=ReasonsReply)
+    @bentoml.api(output_spec=ReasonsReply)  # type: ignore[untyped-decorator]
     async def reasons(self, request: ReasonsRequest, /) -> Response:
         """Say why: the contribution of each group of features to the mean (exact Shapley values)."""
         return await _reply(self._answerer.reasons(request))
 
-    @bentoml.api(output_spec=SeriesPage)
+    @bentoml.api(output_spec=SeriesPage)  # type: ignore[untyped-decorator]
     async def series(self, request: SeriesRequest, /) -> Response:
         """List the known series, page by page."""
         return await _reply(self._answerer.series(request))
 
-    @bentoml.api(output_spec=ModelReply)
+    @bentoml.api(output_spec=ModelReply)  # type: ignore[untyped-decorator]
     async def model(self, request: ModelRequest, /) -> Response:
         """Tell which champion answers, what it may be asked, and whether something is wrong."""
         del request
@@ -105,7 +106,7 @@ class Forecaster:
         """Ready once anything can answer, be it the fallback."""
         return self._loader.current is not None
 
-    @bentoml.on_shutdown
+    @bentoml.on_shutdown  # type: ignore[untyped-decorator]
     def close(self) -> None:
         """Stop following promotions and let the worker threads go."""
         self._loader.stop()
@@ -129,7 +130,7 @@ def _not_the_callers_fault(record: logging.LogRecord) -> bool:
 
 
 async def _reply(answer: Awaitable[bytes]) -> Response:
-    """Make the response here: the reply is already checked JSON, a second pass through its schema would cost more than the model."""
+    """Make the response here: a second pass of the finished JSON through its schema would cost more than the model."""
     try:
         return Response(await answer, media_type=JSON)
     except Refusal as refusal:
@@ -140,13 +141,12 @@ def _metrics_page() -> Page:
     return metrics.exposition()
 
 
-Forecaster.add_asgi_middleware(
+service: Any = Forecaster  # the decorator has made a bentoml Service of the class, which its types do not say
+service.add_asgi_middleware(
     FrontDoor,
     pages={
         "/": index_page(BOT),
-        "/docs.json": docs_page(
-            lambda: Forecaster.openapi_spec.asdict(), describe(BOT, inspect.cleandoc(Forecaster.inner.__doc__))
-        ),
+        "/docs.json": docs_page(service.openapi_spec.asdict, describe(BOT, inspect.cleandoc(service.inner.__doc__))),
         "/metrics": _metrics_page,
     },
     max_body_bytes=settings.max_body_bytes,

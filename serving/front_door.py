@@ -1,4 +1,4 @@
-"""What may reach a service: bounded bodies of JSON only; and the pages that BentoML would fill with third-party scripts."""
+"""What may reach a service: bounded JSON bodies; and pages of ours where BentoML's would load third-party scripts."""
 
 import json
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -19,7 +19,7 @@ PAGE_HEADERS = (
 
 
 class FrontDoor:
-    """ASGI middleware: answers `pages` itself, refuses other content types (415), oversize (413) and non-JSON (400) bodies.
+    """ASGI middleware: answers `pages` itself, refuses other content types (415) and oversize bodies (413).
 
     The body is read here, up to `max_body_bytes`, and handed on whole.
     """

@@ -1,4 +1,4 @@
-"""Runs a model under a deadline and behind a breaker, off the event loop; whatever happens is an outcome, not an exception."""
+"""Runs a model under a deadline and behind a breaker, off the event loop; what happens is an outcome, no exception."""
 
 import asyncio
 import logging
@@ -13,7 +13,7 @@ from models.common.guard import CircuitBreaker
 
 logger = logging.getLogger("storeloop.serving")
 T = TypeVar("T")
-Failure = Literal["late", "error", "implausible", "breaker_open", "refused"]
+Failure = Literal["late", "error", "implausible", "unsure", "breaker_open", "refused", "no_state"]
 
 
 class Implausible(ValueError):
@@ -29,8 +29,18 @@ class Outcome(Generic[T]):
     detail: str = ""
 
 
-async def guarded(work: Callable[[], T], breaker: CircuitBreaker, pool: Executor, *, deadline_s: float) -> Outcome[T]:
-    """Ask the model once. A call over the deadline is abandoned: its thread ends by itself, its result is dropped."""
+async def guarded(
+    work: Callable[[], T],
+    breaker: CircuitBreaker,
+    pool: Executor,
+    *,
+    deadline_s: float,
+    confidence: Callable[[T], float],
+) -> Outcome[T]:
+    """Ask the model once. A call over the deadline is abandoned: its thread ends by itself, its result is dropped.
+
+    A value of too low `confidence` is not passed on either.
+    """
     if not breaker.allow():
         return Outcome(None, "breaker_open", "the breaker is open after repeated failures of the model")
     start = time.perf_counter()
@@ -43,10 +53,12 @@ async def guarded(work: Callable[[], T], breaker: CircuitBreaker, pool: Executor
         return Outcome(None, "late", f"the model took longer than {deadline_s * 1000:.0f} ms")
     error = future.exception()
     if error is None:
-        breaker.record(elapsed_s=elapsed_s)
-        return Outcome(future.result(), None)
+        value = future.result()
+        if breaker.record(elapsed_s=elapsed_s, confidence=confidence(value)) == "low_confidence":
+            return Outcome(None, "unsure", "too many of the features lie outside what the model was trained on")
+        return Outcome(value, None)
     implausible = isinstance(error, Implausible)
-    breaker.record(elapsed_s=elapsed_s, error=not implausible, confidence=0.0 if implausible else 1.0)
+    breaker.record(elapsed_s=elapsed_s, error=True)
     if not isinstance(error, Exception):
         raise error
     logger.error("the model failed: %s", error, exc_info=error)

@@ -16,38 +16,60 @@ class ServiceMetrics:
         from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
         self.registry = CollectorRegistry()
-        labels, where = {"namespace": "storeloop"}, {"registry": self.registry}
-        self._bot = bot
+        self._bot, where = bot, self.registry
         self._requests = Counter(
-            "requests", "Requests answered, by who answered", ["bot", "endpoint", "served_by"], **labels, **where
+            "requests",
+            "Requests answered, by who answered",
+            ["bot", "endpoint", "served_by"],
+            namespace="storeloop",
+            registry=where,
         )
         self._latency = Histogram(
             "request_seconds",
             "Time to answer inside the service",
             ["bot", "endpoint"],
             buckets=LATENCY_BUCKETS,
-            **labels,
-            **where,
+            namespace="storeloop",
+            registry=where,
         )
         self._fallbacks = Counter(
-            "fallbacks", "Answers the model did not give, by reason", ["bot", "reason"], **labels, **where
+            "fallbacks",
+            "Answers the model did not give, by reason",
+            ["bot", "reason"],
+            namespace="storeloop",
+            registry=where,
         )
         self._breaker = Gauge(
-            "breaker_state", "0 closed, 1 half open, 2 open", ["bot"], multiprocess_mode="max", **labels, **where
+            "breaker_state",
+            "0 closed, 1 half open, 2 open",
+            ["bot"],
+            multiprocess_mode="max",
+            namespace="storeloop",
+            registry=where,
         )
         self._champion = Gauge(
             "champion_info", "1 for the champion that answers", ["bot", "artifact_id", "registry_version"],
-            multiprocess_mode="max", **labels, **where,
+            multiprocess_mode="max", namespace="storeloop", registry=where,
         )  # fmt: skip
         self._swaps = Gauge(
-            "champion_swaps", "Champions taken over since start", ["bot"], multiprocess_mode="max", **labels, **where
+            "champion_swaps",
+            "Champions taken over since start",
+            ["bot"],
+            multiprocess_mode="max",
+            namespace="storeloop",
+            registry=where,
         )
         self._refusals = Gauge(
-            "champion_refusals", "Releases refused since start", ["bot"], multiprocess_mode="max", **labels, **where
+            "champion_refusals",
+            "Releases refused since start",
+            ["bot"],
+            multiprocess_mode="max",
+            namespace="storeloop",
+            registry=where,
         )
         self._problem = Gauge(
             "champion_problem", "1 while the promoted champion is not the one that answers", ["bot"],
-            multiprocess_mode="max", **labels, **where,
+            multiprocess_mode="max", namespace="storeloop", registry=where,
         )  # fmt: skip
         self._last: tuple[str, str, str] | None = None
 

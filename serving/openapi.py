@@ -1,4 +1,4 @@
-"""Puts BentoML's OpenAPI document right: our errors, one schema a name, examples, no contact or adverts that are not ours."""
+"""Puts BentoML's OpenAPI document right: our errors, one schema a name, examples, no adverts."""
 
 import json
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The page at `/`: Swagger UI from BentoML's own files, without the scripts of third parties that its page would load."""
+"""The page at `/`: Swagger UI from BentoML's own files, without the third-party scripts that its page loads."""
 
 import json
 from collections.abc import Callable, Mapping

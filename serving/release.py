@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import tempfile
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import Annotated
 
@@ -69,6 +70,25 @@ def read_pointer(file: Path) -> Pointer:
         raise ReleaseError(f"{file} cannot be read ({_first_line(error)}): promote again to rewrite it") from error
 
 
+def build_release(folder: Path, artifact_id: str, fill: Callable[[Path], None]) -> Seal:
+    """Make a release folder whole or not at all: `fill` writes its files beside the place, then they are sealed.
+
+    A release never changes; ReleaseError when `folder` already holds another one, nothing happens when it holds this one.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as temporary:
+        unfinished = Path(temporary) / folder.name
+        unfinished.mkdir()
+        fill(unfinished)
+        sealed = seal(unfinished, artifact_id)
+        if folder.exists():
+            if verify(folder, artifact_id) != sealed:
+                raise ReleaseError(f"{folder} already holds another release: choose another name")
+        else:
+            unfinished.rename(folder)
+    return sealed
+
+
 def seal(folder: Path, artifact_id: str) -> Seal:
     """Write the hash of every file of a finished release folder into `release.json`; nothing may change afterwards."""
     sealed = Seal(artifact_id=artifact_id, files={name: _sha256(folder / name) for name in _names(folder)})
@@ -100,7 +120,7 @@ def verify(folder: Path, artifact_id: str) -> Seal:
 
 
 def file_stats(folder: Path) -> FileStats:
-    """Name, size and modification time (ns) of every file: equal stats mean that a verified folder needs no second look."""
+    """Name, size and modification time (ns) of every file: while equal, a verified folder needs no second look."""
     found = []
     for name in (*_names(folder), SEAL_FILE):
         try:

@@ -3,7 +3,7 @@
 from datetime import date
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints, field_validator
 
 HORIZON_MAX = 42
 SERIES_MAX = 1_000
@@ -13,7 +13,7 @@ PAGE_MAX = 1_000
 SeriesId = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 CovariateName = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 Finite = Annotated[float, Field(ge=-1e9, le=1e9, allow_inf_nan=False)]
-Level = Literal[0.1, 0.5, 0.9]
+LEVELS = (0.1, 0.5, 0.9)
 
 
 class _Request(BaseModel):
@@ -50,13 +50,20 @@ class ForecastRequest(_Request):
     horizon: int = Field(
         default=HORIZON_MAX, ge=1, le=HORIZON_MAX, strict=True, description="Periods ahead (days or weeks)."
     )
-    quantiles: list[Level] = Field(
-        default=[0.1, 0.5, 0.9], max_length=3, description="Quantiles to return beside the mean: 0.1, 0.5, 0.9."
+    quantiles: list[Annotated[float, Field(json_schema_extra={"enum": list(LEVELS)})]] = Field(
+        default=list(LEVELS), max_length=3, description="Quantiles to return beside the mean: 0.1, 0.5, 0.9."
     )
     overrides: list[Override] = Field(
         default=[], max_length=50, description="What-if values of covariates that are known ahead."
     )
     reasons: bool = Field(default=False, description=f"Also say why, for at most {REASONS_MAX} series.")
+
+    @field_validator("quantiles")
+    @classmethod
+    def _offered(cls, values: list[float]) -> list[float]:
+        if strange := [value for value in values if value not in LEVELS]:
+            raise ValueError(f"quantile {strange[0]} is not offered: ask for 0.1, 0.5 or 0.9")
+        return values
 
     @field_validator("series_ids", "quantiles")
     @classmethod
@@ -114,7 +121,7 @@ class SeriesForecast(BaseModel):
 
 
 class SeriesReasons(BaseModel):
-    """Share of each group of features in one series' forecast, against the usual forecast of that series' kind."""
+    """Share of each group of features in the mean of one series: base + sum of groups = mean."""
 
     series_id: str
     base: list[float] = Field(description="Forecast of the reference, a period each.")
@@ -165,7 +172,7 @@ class ModelReply(BaseModel):
     horizon: int = Field(description="Most periods it forecasts ahead.")
     series: int
     known_ahead: list[str] = Field(description="Covariates that `overrides` may replace.")
-    metrics: dict[str, float] = Field(description="Measured when it was trained.")
+    metrics: list[dict[str, JsonValue]] = Field(description="Rows of its report, measured when it was trained.")
     breaker: Literal["closed", "open", "half_open"]
     swaps: int = Field(description="Champions taken over since the service started, the first not counted.")
     problem: str | None = Field(

@@ -34,6 +34,9 @@ class ServeSettings(BaseSettings):
     breaker_reset_s: float = Field(
         default=10.0, ge=0.05, le=3_600, description="Rest before an open breaker is probed."
     )
+    breaker_min_confidence: float = Field(
+        default=0.5, ge=0, le=1, description="Least share of feature values that must lie inside the range of training."
+    )
     model_threads: int = Field(default=2, ge=1, le=64, description="Worker threads that run the model.")
     max_body_bytes: int = Field(default=1 << 20, ge=1_024, le=1 << 28, description="Largest request body accepted.")
     online_state: Literal["snapshot", "feast"] = Field(

@@ -1,0 +1,99 @@
+"""Releases for the tests of the serving room: a tiny real forecaster, its state, its last forecast. Loaded by conftest."""
+
+import importlib.util
+import shutil
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+
+from features.online import StateBatch, write_snapshot
+from models.forecaster.config import Config
+from models.forecaster.data import prepare
+from models.forecaster.predict import ForecastInput
+from models.forecaster.train import train
+from serving.fallback import LastGoodForecast, write_last_good
+from serving.release import Pointer, build_release, write_pointer
+
+CONFIG = Config(trees=20, quantile_trees=10, depth=4, max_pairs=2_000, threads=1, min_child_weight=1.0)
+FIRST, SECOND = "first", "second"
+
+
+@cache
+def _synthetic() -> ModuleType:
+    path = Path(__file__).parents[1] / "models" / "synthetic_retail.py"
+    spec = importlib.util.spec_from_file_location("synthetic_retail", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    import sys
+
+    sys.modules["synthetic_retail"] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module
+
+
+@dataclass(frozen=True)
+class Releases:
+    """A releases folder with two forecaster releases; `ids` by release name."""
+
+    root: Path
+    ids: dict[str, str]
+    series_ids: tuple[str, ...]
+
+    @property
+    def bot(self) -> Path:
+        return self.root / "forecaster"
+
+    def promote(self, name: str) -> None:
+        pointer = Pointer(release=name, artifact_id=self.ids[name], registry_version={FIRST: "1", SECOND: "2"}[name])
+        write_pointer(self.bot / "champion.json", pointer)
+
+    def copy_to(self, root: Path) -> "Releases":
+        shutil.copytree(self.root, root)
+        return Releases(root, self.ids, self.series_ids)
+
+
+def make_releases(root: Path, *, n_series: int = 12) -> Releases:
+    tables = _synthetic().shop(CONFIG, n_series=n_series, n_periods=200).tables
+    batch = last_state(tables)
+    ids = {}
+    for seed, name in enumerate((FIRST, SECOND)):
+        folder = root / "forecaster" / name
+        trained = train(prepare(tables, CONFIG), CONFIG, seed=seed)
+        reply = trained.predictor().predict(
+            ForecastInput(
+                {k: batch.state[k] for k in trained.spec.state_columns},
+                {k: batch.known_future[k] for k in trained.spec.covariates},
+                batch.origin,
+            )
+        )
+        values = np.stack([reply.mean, reply.q10, reply.q50, reply.q90], axis=2).astype(np.float32)
+        forecast = LastGoodForecast(batch.series_ids, ("units",) * n_series, batch.origin, values, "daily")
+        ids[name] = trained.save(root / "artifacts" / name).artifact_id
+
+        def fill(folder: Path, *, name: str = name, forecast: LastGoodForecast = forecast) -> None:
+            shutil.copytree(root / "artifacts" / name, folder / "artifact")
+            write_snapshot(folder / "state", batch)
+            write_last_good(folder / "fallback", forecast)
+
+        build_release(folder, ids[name], fill)
+    releases = Releases(root, ids, batch.series_ids)
+    releases.promote(FIRST)
+    return releases
+
+
+def last_state(tables: dict) -> StateBatch:
+    """State and covariates at the last origin of the synthetic tables."""
+    state = tables["state"].to_pandas().sort_values(["series_id", "origin"]).groupby("series_id").tail(1)
+    ahead = tables["known_future"].to_pandas()
+    ahead = ahead[ahead["origin"] == state["origin"].max()].sort_values(["series_id", "step"])
+    names = [name for name in ahead.columns if name not in ("series_id", "origin", "step", "period_start")]
+    count = len(state)
+    return StateBatch(
+        tuple(state["series_id"]),
+        state["origin"].to_numpy().astype("datetime64[D]"),
+        {name: state[name].to_numpy(float) for name in state.columns if name not in ("series_id", "origin")},
+        {name: ahead[name].to_numpy(float).reshape(count, -1) for name in names},
+    )
