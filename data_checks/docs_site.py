@@ -67,6 +67,7 @@ class _IndexLine:
 @dataclass(frozen=True)
 class _RuleLine:
     fact: RuleFact
+    notable: bool
     passed: bool
     bar: str
     steward: str | None
@@ -141,7 +142,7 @@ class ValidationSite:
             address=f"table-{name}.html",
             run=runs[-1],
             set_aside=_set_aside(runs[-1]),
-            open=self.quarantine.summary(name).rows["open"] if name in self.quarantine.tables() else 0,
+            open=self.quarantine.summary(name).held if name in self.quarantine.tables() else 0,
             steward=self._steward_of(name),
             bar=_bar(worst) if worst else "",
             sparkline=sparkline(_points(runs)),
@@ -154,6 +155,7 @@ class ValidationSite:
         rules = [
             _RuleLine(
                 fact=fact,
+                notable=bool(fact.failing or fact.released or fact.rejected or fact.note),
                 passed=fact.failing_fraction <= fact.tolerated_fraction,
                 bar=_bar(fact),
                 steward=self._steward_of(name, fact.rule_id) if fact.failing else None,
@@ -187,6 +189,7 @@ class ValidationSite:
         run = self.history.runs(name)[-1]
         validation = self.history.result(run).validation
         expectations = [_expectation(result) for result in validation.get("results", ())]
+        expectations.sort(key=lambda expectation: expectation["success"])
         return self._page(
             "expectations.html",
             f"Great Expectations: {name}",

@@ -26,6 +26,7 @@ class Reason:
     rule_id: str
     text: str
     values: tuple[tuple[str, str], ...]
+    verdict: str | None  # what a steward decided on this rule for this row
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,9 @@ class RowView:
     fields: Mapping[str, str | None]
 
 
-def view_row(row_key: str, rules: Sequence[str], raw: str, contract: "Contract | None") -> RowView:
+def view_row(
+    row_key: str, rules: Sequence[str], raw: str, contract: "Contract | None", verdicts: Mapping[str, str] | None = None
+) -> RowView:
     """Explains one quarantined row by its contract; a rule that the contract no longer has stands by its name alone."""
     fields = _fields(raw)
     known = {rule.rule_id: rule for rule in contract.rules} if contract else {}
@@ -45,7 +48,7 @@ def view_row(row_key: str, rules: Sequence[str], raw: str, contract: "Contract |
     for rule_id in rules:
         rule = known.get(rule_id)
         values = tuple((name, _short(fields[name])) for name in rule.columns if name in fields) if rule else ()
-        reasons.append(Reason(rule_id, rule.description if rule else rule_id, values))
+        reasons.append(Reason(rule_id, rule.description if rule else rule_id, values, (verdicts or {}).get(rule_id)))
     return RowView(row_key, tuple(reasons), fields)
 
 

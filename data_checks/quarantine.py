@@ -89,7 +89,7 @@ class Quarantine:
             raise QuarantineError(f"status {status!r}: use one of {', '.join(STATUSES)}")
         rows = self._with_status(table, VerdictsInForce(self.log(table)))
         if rule is not None:
-            rows = _breaking(rows, rule)
+            rows = breaking(rows, rule)
         return rows if status is None else rows.filter(pc.equal(rows["status"], status))
 
     def summary(self, table: str) -> TableSummary:
@@ -190,7 +190,7 @@ class Quarantine:
         else:
             chosen = rows.filter(pc.not_equal(rows["status"], "gone"))
             if rule is not None:
-                chosen = _breaking(chosen, rule)
+                chosen = breaking(chosen, rule)
         if not chosen.num_rows:
             raise QuarantineError(f"the quarantine of {table!r} holds no row to decide on")
         groups: dict[tuple[str, ...], list[str]] = {}
@@ -235,6 +235,18 @@ class Quarantine:
         return self.folder / table
 
 
+def breaking(rows: pa.Table, rule: str) -> pa.Table:
+    """Those of some `rows` that break `rule`. Raises QuarantineError where none does, naming the rules broken there."""
+    rules = rows["rules"].combine_chunks()
+    parents = pc.list_parent_indices(rules)
+    flat = pc.list_flatten(rules)
+    found = pc.unique(parents.filter(pc.equal(flat, rule)))
+    if not len(found):
+        known = ", ".join(sorted(set(flat.to_pylist()))) or "none"
+        raise QuarantineError(f"no such row breaks rule {rule!r}; rules broken here: {known}")
+    return rows.take(found)
+
+
 def _check_words(what: str, words: str, longest: int, remedy: str) -> None:
     if not words:
         raise QuarantineError(f"the {what} is empty: {remedy}")
@@ -244,17 +256,6 @@ def _check_words(what: str, words: str, longest: int, remedy: str) -> None:
         words.encode()
     except UnicodeEncodeError as error:
         raise QuarantineError(f"the {what} {words!r} is no valid text: type it again in UTF-8") from error
-
-
-def _breaking(rows: pa.Table, rule: str) -> pa.Table:
-    rules = rows["rules"].combine_chunks()
-    parents = pc.list_parent_indices(rules)
-    flat = pc.list_flatten(rules)
-    found = pc.unique(parents.filter(pc.equal(flat, rule)))
-    if not len(found):
-        known = ", ".join(sorted(set(flat.to_pylist()))) or "none"
-        raise QuarantineError(f"no such row breaks rule {rule!r}; rules broken here: {known}")
-    return rows.take(found)
 
 
 def _read(path: Path) -> pa.Table:

@@ -45,6 +45,7 @@ def create_app(home: Path, contracts: Mapping[str, Contract] | None = None) -> "
         routes=[
             Route("/", desk.home),
             Route("/style.css", desk.style),
+            Route("/favicon.ico", desk.no_icon),
             Route("/quarantine", desk.quarantine_index),
             Route("/quarantine/{table}", desk.quarantine_table),
             Route("/quarantine/{table}/row", desk.quarantine_row),
@@ -90,6 +91,11 @@ class _Desk:
         from starlette.responses import Response
 
         return Response(style_sheet(), media_type="text/css")
+
+    def no_icon(self, _request: "Request") -> "Response":
+        from starlette.responses import Response
+
+        return Response(status_code=204)
 
     def site_page(self, request: "Request") -> "Response":
         try:

@@ -10,11 +10,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from data_checks.contracts import Contract
+from data_checks.decisions import VerdictsInForce
 from data_checks.docs_site import menu
 from data_checks.page_rendering import environment, path_part, view_row
-from data_checks.quarantine import STATUSES, Quarantine, QuarantineError
+from data_checks.quarantine import STATUSES, Quarantine, QuarantineError, breaking
 
-PAGE_ROWS = 50
+PAGE_ROWS = 25
 _TABS = {"open": "Open", "released": "Released", "rejected": "Rejected", "gone": "Left its source"}
 
 
@@ -80,7 +81,9 @@ class StewardPages:
         rules = sorted(set(pc.list_flatten(rows["rules"]).to_pylist()))
         by_status = Counter(rows["status"].to_pylist())
         decidable = rows.filter(pc.not_equal(rows["status"], "gone"))
-        chosen = self._chosen(view)
+        log = self.quarantine.log(view.table)
+        in_force = VerdictsInForce(log)
+        chosen = _chosen(rows, view)
         pages = max(1, -(-chosen.num_rows // PAGE_ROWS))
         view = replace(view, page=min(view.page, pages))
         first = (view.page - 1) * PAGE_ROWS
@@ -93,13 +96,13 @@ class StewardPages:
             view=view,
             form=form,
             error=error,
-            done=next((one for one in self.quarantine.log(view.table) if one.decision_id == done), None),
+            done=next((one for one in log if one.decision_id == done), None),
             tabs=[(status, label, by_status[status]) for status, label in _TABS.items()],
             rules=rules,
             decidable=sorted(Counter(pc.list_flatten(decidable["rules"]).to_pylist()).items()),
             rows=[
                 {
-                    "view": view_row(row["_row_key"], row["rules"], row["raw"], contract),
+                    "view": view_row(row["_row_key"], row["rules"], row["raw"], contract, in_force.of(row["_row_key"])),
                     "held": row["held"],
                     "ticked": view.ticked == "all" or row["_row_key"] in form.rows,
                 }
@@ -117,17 +120,16 @@ class StewardPages:
         found = rows.filter(pc.equal(rows["_row_key"], row_key)).to_pylist()
         if not found:
             raise QuarantineError(f"no row {row_key[:100]!r} in the quarantine of {table!r}")
-        decisions = [
-            decision
-            for decision in self.quarantine.log(table)
-            if any(row_key in row_keys for _, row_keys in decision.targets)
-        ]
+        log = self.quarantine.log(table)
+        decisions = [decision for decision in log if any(row_key in row_keys for _, row_keys in decision.targets)]
         row = found[0]
         return self._page(
             "quarantine_row.html",
             f"Row of {table}",
             table=table,
-            row=view_row(row_key, row["rules"], row["raw"], self.contracts.get(table)),
+            row=view_row(
+                row_key, row["rules"], row["raw"], self.contracts.get(table), VerdictsInForce(log).of(row_key)
+            ),
             raw=row["raw"],
             held=row["held"],
             status=row["status"],
@@ -155,14 +157,16 @@ class StewardPages:
         """A page that says why there is nothing else to see."""
         return self._page("message.html", title, message=message)
 
-    def _chosen(self, view: View) -> pa.Table:
-        rows = self.quarantine.rows(view.table, rule=view.rule or None)
-        rows = rows.filter(pc.equal(rows["status"], view.status))
-        if view.search:
-            rows = rows.filter(pc.match_substring(rows["raw"], view.search, ignore_case=True))
-        return rows
-
     def _page(self, template: str, title: str, *, section: str = "quarantine", **values: Any) -> str:
         return environment().get_template(template).render(
             title=title, section=section, menu=menu("/", ""), root="/", token=self.token, **values
         )  # fmt: skip
+
+
+def _chosen(rows: pa.Table, view: View) -> pa.Table:
+    if view.rule:
+        rows = breaking(rows, view.rule)
+    rows = rows.filter(pc.equal(rows["status"], view.status))
+    if view.search:
+        rows = rows.filter(pc.match_substring(rows["raw"], view.search, ignore_case=True))
+    return rows
