@@ -1,6 +1,7 @@
 """The `storeloop` command. Sub-commands live in their rooms and are imported only when they are called."""
 
 import importlib
+import os
 import sys
 from dataclasses import dataclass
 from typing import Any
@@ -77,7 +78,7 @@ def main() -> None:
     """Entry point: telemetry off, then the command; expected errors are one clear line, not a traceback."""
     from models.common.telemetry import switch_off
 
-    switch_off()
+    switch_off(os.environ)
     try:
         app()
     except ValueError as error:

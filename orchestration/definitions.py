@@ -1,5 +1,7 @@
 """The one Dagster Definitions: every asset, check, job, schedule and sensor of the loop."""
 
+import os
+
 import dagster as dg
 
 from models.common.telemetry import switch_off
@@ -25,5 +27,5 @@ def build(settings: Settings) -> dg.Definitions:
     )
 
 
-switch_off()
+switch_off(os.environ)
 defs = build(Settings())

@@ -74,7 +74,7 @@ def run(
     on_step: Callable[[StepEnd], None] | None = None,
     lock: bool = True,
 ) -> RunOutcome:
-    """Run a job by name or a selection of assets (Dagster's selection syntax, such as `group:features`).
+    """Run a job by name or a selection of assets (see `select`).
 
     Only one run at a time may write a workspace; a second one waits. Runs whose process was killed are closed first.
     """
@@ -88,7 +88,7 @@ def run(
     with holder, open_instance(workspace) as instance:
         _close_dead_runs(instance)
         run_id = str(uuid4())
-        total = len(job.execution_plan_steps(keys)) if hasattr(job, "execution_plan_steps") else len(keys or job.nodes)
+        total = len(keys) if keys is not None else len(job.nodes)
         steps: dict[str, str] = {}
         failures: dict[str, str] = {}
 
@@ -123,22 +123,37 @@ def run(
     return RunOutcome(run_id, bool(result.success), steps, failures, metadata)
 
 
-def _resolve(definitions: "dg.Definitions", target: str) -> tuple[Any, list["dg.AssetKey"] | None]:
+def select(definitions: "dg.Definitions", target: str) -> list["dg.AssetKey"]:
+    """The assets that `target` names: `group:features`, `clean/sales`, `+forecaster/challenger` (with all that it
+    needs), or several of these with commas between them. ValueError names what there is.
+
+    Dagster's own selection syntax needs an ANTLR runtime that DVC's dependencies hold back.
+    """
     import dagster as dg
 
-    named = {job.name for job in definitions.jobs or []}
-    if target in named:
+    graph = definitions.resolve_asset_graph()
+    by_name = {"/".join(key.path): key for key in graph.get_all_asset_keys()}
+    chosen: set[dg.AssetKey] = set()
+    for term in (part.strip() for part in target.split(",")):
+        name, with_upstream = term.removeprefix("+"), term.startswith("+")
+        if name.startswith("group:"):
+            keys = {key for key in by_name.values() if graph.get(key).group_name == name.removeprefix("group:")}
+        else:
+            keys = {by_name[name]} if name in by_name else set()
+        if not keys:
+            groups = sorted({str(graph.get(key).group_name) for key in by_name.values()})
+            raise ValueError(
+                f"{term!r} is no job ({', '.join(sorted(job.name for job in definitions.jobs or []))}), no group "
+                f"({', '.join(groups)}) and no asset ({', '.join(sorted(by_name))})"
+            )
+        chosen |= dg.AssetSelection.keys(*keys).upstream().resolve(graph) if with_upstream else keys
+    return sorted(chosen, key=lambda key: key.path)
+
+
+def _resolve(definitions: "dg.Definitions", target: str) -> tuple[Any, list["dg.AssetKey"] | None]:
+    if target in {job.name for job in definitions.jobs or []}:
         return definitions.resolve_job_def(target), None
-    try:
-        selection = dg.AssetSelection.from_string(target)
-        keys = sorted(selection.resolve(definitions.resolve_asset_graph()), key=lambda key: key.path)
-    except Exception as error:
-        raise ValueError(
-            f"{target!r} is neither a job ({', '.join(sorted(named))}) nor a selection of assets: {error}"
-        ) from error
-    if not keys:
-        raise ValueError(f"{target!r} selects no asset; jobs are {', '.join(sorted(named))}, or try `group:features`")
-    return definitions.resolve_implicit_global_asset_job_def(), keys
+    return definitions.resolve_implicit_global_asset_job_def(), select(definitions, target)
 
 
 def _reason(event: Any) -> str:

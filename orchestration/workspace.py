@@ -45,7 +45,10 @@ class Workspace:
         from sources.open import TwinOptions, open_source
 
         options = TwinOptions(
-            size=self.settings.twin_size, seed=self.settings.twin_seed, params_file=self.settings.twin_params
+            size=self.settings.twin_size,
+            seed=self.settings.twin_seed,
+            params_file=self.settings.twin_params,
+            spool=self.spool,
         )
         return open_source(self.settings.source, twin=options)
 

@@ -18,34 +18,34 @@ DEPLOYERS = ["team:deployers"]
     group_name="forecaster",
     owners=OWNERS,
     kinds={"xgboost", "onnx"},
-    description="Trained on what lies before the cutoff; one seed, one artifact.",
+    description="Trained on what lies before the cutoff, scored after it beside baselines, a peer and the oracle.",
     retry_policy=dg.RetryPolicy(max_retries=1, delay=5),
 )
 def challenger(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
-    """Train and save."""
+    """Train, score, save."""
     from orchestration.forecasting import train_challenger
 
     return dg.MaterializeResult(metadata=train_challenger(workspace.open(), on_progress=context.log.info))
 
 
 @dg.asset(
-    key=["forecaster", "report"],
+    key=["forecaster", "registered"],
     deps=[dg.AssetKey(["forecaster", "challenger"])],
     group_name="forecaster",
     owners=OWNERS,
     kinds={"mlflow"},
-    description="The challenger beside seasonal naive, a peer library and, on the twin, the oracle; logged and registered.",
+    description="The challenger as an MLflow run with its pictures, and as a version in the registry.",
 )
-def report(workspace: WorkspaceResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
-    """Evaluate, log the run, register the version."""
-    from orchestration.forecasting import report_challenger
+def registered(workspace: WorkspaceResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
+    """Log the run, register the version."""
+    from orchestration.forecasting import register_challenger
 
-    return dg.MaterializeResult(metadata=report_challenger(workspace.open()))
+    return dg.MaterializeResult(metadata=register_challenger(workspace.open()))
 
 
 @dg.asset(
     key=["forecaster", "champion"],
-    deps=[dg.AssetKey(["forecaster", "report"])],
+    deps=[dg.AssetKey(["forecaster", "registered"])],
     group_name="forecaster",
     owners=OWNERS,
     kinds={"mlflow"},
@@ -53,7 +53,7 @@ def report(workspace: WorkspaceResource) -> dg.MaterializeResult:  # type: ignor
 )
 def champion(workspace: WorkspaceResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
     """Judge and, if it wins, promote."""
-    from orchestration.forecasting import judge_and_promote
+    from orchestration.judging import judge_and_promote
 
     return dg.MaterializeResult(metadata=judge_and_promote(workspace.open()))
 
@@ -103,4 +103,4 @@ def edge_bundle(workspace: WorkspaceResource) -> dg.MaterializeResult:  # type: 
     return dg.MaterializeResult(metadata=build_edge_bundle(workspace.open()))
 
 
-FORECASTER_ASSETS = [challenger, report, champion, release, bento, edge_bundle]
+FORECASTER_ASSETS = [challenger, registered, champion, release, bento, edge_bundle]

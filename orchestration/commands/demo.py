@@ -17,6 +17,7 @@ app = typer.Typer()
 @app.command()
 def demo(as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False) -> None:
     """Run the whole loop on the source at hand (the twin, unless STORELOOP_SOURCE says otherwise)."""
+    from orchestration.forecasting import read_report
     from orchestration.runner import run
 
     settings = Settings()
@@ -35,12 +36,13 @@ def demo(as_json: Annotated[bool, typer.Option("--json", help="Print the outcome
         return
     from orchestration.commands.tables import demo_tables
 
-    demo_tables(summary, cost)
+    demo_tables(read_report(workspace), summary, cost)
 
 
 def summarise(workspace: Workspace) -> dict[str, Any]:
     """The champion's metrics beside baseline, peer and oracle, the verdict, and where each thing lies."""
-    from orchestration.forecasting import read_report, read_verdict
+    from orchestration.forecasting import read_report
+    from orchestration.judging import read_verdict
 
     report, verdict = read_report(workspace), read_verdict(workspace)
     champion = workspace.registry.champion("forecaster")

@@ -14,7 +14,7 @@ app = typer.Typer()
 @app.command()
 def run(
     target: Annotated[
-        str, typer.Argument(help="A job (full, daily, retrain) or assets such as `group:features` or `clean/sales`.")
+        str, typer.Argument(help="A job (full, daily, retrain) or assets: `group:features`, `clean/sales`, `+clean/sales` with what it needs, several by comma.")
     ] = "full",
     as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
 ) -> None:

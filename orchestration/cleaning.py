@@ -1,0 +1,101 @@
+"""From raw to clean: tag every row, let the gate judge, set aside what broke a rule, pass on the rest."""
+
+from typing import Any
+
+from orchestration.catalogue import TABLES
+from orchestration.fingerprints import fingerprint
+from orchestration.ingest import TableOutcome
+from orchestration.workspace import Workspace
+
+PARTITIONS = {spec.name: spec.partition_by for spec in TABLES}
+CLEANING = ("cleaning", "cleaning_returns", "cleaning_sales", "cleaning_text", "cleaning_transactions")
+REFERENCES = {spec.name: spec.references for spec in TABLES}
+
+
+def clean_table(workspace: Workspace, table: str, *, run_id: str) -> TableOutcome:
+    """Judge `raw/<table>`; when it passes, replace `clean/<table>` by the good rows.
+
+    When it does not, the clean table of the last run that passed stays, and the check stops what lies downstream. The
+    steward's decisions are part of the inputs: a release makes the next run judge again.
+    """
+    from data_checks.contracts import load_contract
+
+    lake, contract = workspace.lake, load_contract(table)
+    if table not in workspace.source.tables:
+        lake.write("clean", table, contract.empty(), fingerprint="absent")
+        return TableOutcome(True, {"provided": False, "rows": 0}, {"note": "this source has no such table"})
+    decisions = workspace.quarantine.decisions(table)
+    made_from = fingerprint(
+        code=(*(f"features/{name}.py" for name in CLEANING), "data_checks"),
+        inputs={
+            "raw": _content(workspace, "raw", table),
+            **{name: _content(workspace, "clean", name) for name in REFERENCES[table]},
+            "decisions": sorted(map(str, decisions.verdicts.to_pylist())),
+        },
+    )
+    version = lake.version("clean", table)
+    if version is not None and version.fingerprint == made_from:
+        return TableOutcome(True, {"rows": version.rows, "unchanged": True, "content_hash": version.content_hash})
+    return _judge_and_write(workspace, table, decisions, made_from, run_id)
+
+
+def _judge_and_write(workspace: Workspace, table: str, decisions: Any, made_from: str, run_id: str) -> TableOutcome:
+    from data_checks.contracts import load_contract
+    from data_checks.docs_site import build_site
+    from data_checks.gate import judge
+
+    lake, contract = workspace.lake, load_contract(table)
+    con = workspace.connect()
+    references = {name: lake.read("clean", name, con) for name in REFERENCES[table]}
+    tagged = _tag(workspace, table, contract, con)
+    result = judge(tagged, contract, references=references, decisions=decisions, con=con)
+    workspace.quarantine.write(table, "all", result.failing)
+    workspace.history.record(result, run_id=run_id)
+    metadata: dict[str, Any] = {**result.counts, "unchanged": False}
+    if result.success:
+        version = lake.write(
+            "clean",
+            table,
+            result.good,
+            fingerprint=made_from,
+            partition_by=PARTITIONS[table],
+            sort_by=contract.primary_key,
+        )
+        metadata |= {"rows": version.rows, "content_hash": version.content_hash}
+    build_site(workspace.site, history=workspace.history, quarantine=workspace.quarantine)
+    broken = [
+        f"{fact.rule_id}: {fact.failing} of {fact.rows} rows fail ({fact.failing_fraction:.2%}), "
+        f"{fact.tolerated_fraction:.2%} are tolerated"
+        for fact in result.broken_rules
+    ]
+    remedy = f"look at them with `storeloop quarantine show {table}`, then release or reject them, or mend the source"
+    check = {"rules": len(result.facts), **({"broken": broken, "remedy": remedy} if broken else {})}
+    return TableOutcome(result.success, metadata, check)
+
+
+def _tag(workspace: Workspace, table: str, contract: Any, con: Any) -> Any:
+    raw = workspace.lake.read("raw", table, con)
+    if table == "transactions":
+        return _tag_transactions(workspace, raw, contract)
+    if table == "sales":
+        from features.cleaning_sales import tag_sales
+
+        return tag_sales(raw, contract, frequency=workspace.source.frequency)
+    from features.cleaning import tag_table
+
+    return tag_table(raw, contract)
+
+
+def _tag_transactions(workspace: Workspace, raw: Any, contract: Any) -> Any:
+    from features.cleaning_text import encoding_repairs, suspicious_texts
+    from features.cleaning_transactions import TransactionRules, tag_transactions
+
+    source = workspace.source
+    rules = TransactionRules(**getattr(source, "transaction_rules", {}))
+    texts = suspicious_texts(raw.receipt_text).to_pyarrow()["text"].to_pylist()
+    return tag_transactions(raw, contract, rules=rules, repairs=encoding_repairs(texts))
+
+
+def _content(workspace: Workspace, layer: Any, table: str) -> str:
+    version = workspace.lake.version(layer, table)
+    return "never written" if version is None else version.content_hash

@@ -1,0 +1,48 @@
+"""The evidence page of a promotion: data, metrics, pictures, reasons and limits on one page without links outside."""
+
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from models.common.report import Report
+    from orchestration.promotion import Verdict
+
+TEMPLATES = Path(__file__).resolve().parent / "templates"
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What the page shows beside report and verdict."""
+
+    model: str
+    version: int
+    artifact_id: str
+    trained_until: str
+    code_revision: str
+    data_fingerprint: str
+    tables: Sequence[Mapping[str, Any]]  # table, rows, content_hash
+    config: Mapping[str, Any]
+    reasons: Sequence[tuple[str, float]]  # feature group, mean absolute contribution
+    limits: Sequence[str]
+
+
+def render(evidence: Evidence, report: "Report", verdict: "Verdict") -> str:
+    """The page as HTML; every text is escaped, pictures are embedded."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined)
+    figures = {(row.model, row.metric): row.value for row in report.rows if row.segment == "all"}
+    pictures = {name: base64.b64encode(png).decode() for name, png in report.plots.items()}
+    most = max((abs(value) for _, value in evidence.reasons), default=1.0) or 1.0
+    return environment.get_template("evidence.html").render(
+        evidence=evidence,
+        report=report,
+        verdict=verdict,
+        models=sorted(report.models(), key=lambda name: name != report.champion),
+        figures=figures,
+        pictures=pictures,
+        most=most,
+    )

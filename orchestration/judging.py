@@ -1,0 +1,198 @@
+"""Scores challenger and champion on one held-out window, writes the evidence, and promotes the winner."""
+
+import json
+import time
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from orchestration.fingerprints import fingerprint
+from orchestration.forecasting import MODEL, current_challenger, dataset
+from orchestration.promotion import Budgets, Criterion, Verdict, judge_challenger
+from orchestration.registry import RegisteredVersion
+from orchestration.workspace import Workspace
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from models.forecaster.data import Dataset
+    from models.forecaster.predict import Predictor
+
+LATENCY_RUNS = 200
+
+
+def judge_and_promote(workspace: Workspace) -> dict[str, Any]:
+    """Judge the newest registered version beside the champion; promote it when every criterion holds."""
+    registry = workspace.registry
+    artifact_id = _artifact_id(current_challenger(workspace).artifact)
+    challenger = registry.find(MODEL, artifact_id)
+    if challenger is None:
+        raise ValueError(f"the challenger {artifact_id[:12]} is not registered: run the asset forecaster/registered first")
+    verdict = judge_version(workspace, challenger)
+    if verdict.promoted:
+        registry.promote(MODEL, challenger.version, who=workspace.settings.actor, reason="passed the promotion gate")
+    champion = registry.champion(MODEL)
+    failed = [row.name for row in verdict.criteria if not row.passed]
+    return {
+        "challenger": challenger.version,
+        "champion": -1 if champion is None else champion.version,
+        "promoted": verdict.promoted,
+        "failed": failed,
+        "evidence": str(evidence_page(workspace, challenger.version)),
+    }
+
+
+def judge_version(workspace: Workspace, challenger: RegisteredVersion) -> Verdict:
+    """The verdict on one version beside today's champion, from the record when nothing changed since.
+
+    The champion is judged against the baseline alone: it cannot be its own rival.
+    """
+    champion = workspace.registry.champion(MODEL)
+    if champion is not None and champion.version == challenger.version:
+        champion = None
+    record = evidence_page(workspace, challenger.version).with_suffix(".json")
+    inputs = {
+        "challenger": challenger.artifact_id,
+        "champion": None if champion is None else champion.artifact_id,
+        "data": [_hash(workspace, "gold", "sales"), _hash(workspace, "features", "known_future")],
+        "budgets": _budgets(workspace).model_dump(),
+    }
+    made_from = fingerprint(code=("orchestration/judging.py", "orchestration/promotion.py"), inputs=inputs)
+    if record.exists():
+        kept = json.loads(record.read_text(encoding="utf-8"))
+        # A verdict that promoted this version stands: what it was judged beside is no longer the champion.
+        if kept["made_from"] == made_from or (champion is None and kept["verdict"]["promoted"]):
+            return verdict_from_json(kept["verdict"])
+    verdict = _judge(workspace, challenger, champion)
+    _record(workspace, challenger, verdict, made_from)
+    return verdict
+
+
+def read_verdict(workspace: Workspace) -> Verdict:
+    """The verdict on the newest challenger."""
+    version = workspace.registry.find(MODEL, _artifact_id(current_challenger(workspace).artifact))
+    if version is None:
+        raise ValueError("the newest challenger was never registered: run `storeloop run full`")
+    record = evidence_page(workspace, version.version).with_suffix(".json")
+    return verdict_from_json(json.loads(record.read_text(encoding="utf-8"))["verdict"])
+
+
+def evidence_page(workspace: Workspace, version: int) -> Path:
+    """Where the evidence of a version lies."""
+    return workspace.root / "evidence" / MODEL / f"version-{version}.html"
+
+
+def verdict_from_json(body: dict[str, Any]) -> Verdict:
+    """What `Verdict.to_json` wrote."""
+    return Verdict(
+        model=body["model"],
+        challenger=body["challenger"],
+        champion=body["champion"],
+        window_start=date.fromisoformat(body["window_start"]),
+        window_end=date.fromisoformat(body["window_end"]),
+        criteria=tuple(Criterion(**row) for row in body["criteria"]),
+        context=body["context"],
+    )
+
+
+@dataclass(frozen=True)
+class _Scores:
+    loss: "NDArray[np.float64]"  # (S,) mean absolute error over the window, in units of the series' scale
+    coverage_80: float
+
+
+def _judge(workspace: Workspace, challenger: RegisteredVersion, champion: RegisteredVersion | None) -> Verdict:
+    import numpy as np
+
+    from models.forecaster.predict import load
+
+    data = dataset(workspace)
+    if data.test is None:
+        raise ValueError("no held-out window: train with hold_out=true, or give a cutoff before the last period")
+    predictor = load(challenger.folder)
+    scores = _score(predictor, data)
+    loss = {"challenger": scores.loss, "baseline": _baseline_loss(data)}
+    trained_until = {"challenger": date.fromisoformat(challenger.trained_until)}
+    if champion is not None:
+        trained_until["champion"] = date.fromisoformat(champion.trained_until)
+        loss["champion"] = _score(load(champion.folder), data).loss
+    known = np.logical_and.reduce([np.isfinite(values) for values in loss.values()])
+    size = sum(path.stat().st_size for path in challenger.folder.rglob("*") if path.is_file()) / 1e6
+    return judge_challenger(
+        model=MODEL,
+        challenger=challenger.artifact_id,
+        champion=None if champion is None else champion.artifact_id,
+        window=_window(data),
+        trained_until=trained_until,
+        loss={name: values[known] for name, values in loss.items()},
+        measured={"latency_p99_ms": _latency_p99_ms(predictor, data), "size_mb": size, "coverage_80": scores.coverage_80},
+        budgets=_budgets(workspace),
+        seed=workspace.settings.seed,
+    )
+
+
+def _score(predictor: "Predictor", data: "Dataset") -> _Scores:
+    import numpy as np
+
+    from models.common.metrics import randomised_pit
+
+    panel, target = data.test, data.targets(data.test)
+    reply = predictor.predict(_request(predictor, panel))
+    scale = np.maximum(panel.state["scale"], 1e-9)[:, None]
+    with np.errstate(invalid="ignore"):
+        error = np.abs(reply.mean[:, : target.shape[1]] - target) / scale
+    loss = np.full(error.shape[0], np.nan)
+    seen = ~np.isnan(error).all(axis=1)
+    loss[seen] = np.nanmean(error[seen], axis=1)
+    pit = randomised_pit(target, reply.q10, reply.q90, counts=predictor.spec.counts, rng=np.random.default_rng(0))
+    return _Scores(loss, pit)
+
+
+def _request(predictor: "Predictor", panel: Any) -> Any:
+    """The panel as this predictor reads it; a column it knows and the data lacks is unknown (NaN)."""
+    import numpy as np
+
+    from models.forecaster.predict import ForecastInput
+
+    n, spec = len(panel), predictor.spec
+    width = next((values.shape[1] for values in panel.known_future.values()), spec.horizon)
+    state = {name: panel.state.get(name, np.full(n, np.nan)) for name in spec.state_columns}
+    future = {name: panel.known_future.get(name, np.full((n, width), np.nan)) for name in spec.covariates}
+    return ForecastInput(state, future, panel.origin)
+
+
+def _latency_p99_ms(predictor: "Predictor", data: "Dataset") -> float:
+    import numpy as np
+
+    request = _request(predictor, data.test.take(np.arange(1)))
+    seconds = []
+    for _ in range(LATENCY_RUNS):
+        began = time.perf_counter()
+        predictor.predict(request)
+        seconds.append(time.perf_counter() - began)
+    return float(np.quantile(seconds, 0.99) * 1e3)
+
+
+def _window(data: "Dataset") -> tuple[date, date]:
+    import numpy as np
+
+    start = data.split.test_start.astype("datetime64[D]")
+    last = data.periods[min(data.test_period + data.horizon, data.periods.size) - 1]
+    return np.datetime64(start).item(), last.astype("datetime64[D]").item()
+
+
+def _budgets(workspace: Workspace) -> Budgets:
+    return Budgets(**workspace.settings.section("promotion"))
+
+
+def _hash(workspace: Workspace, layer: Any, table: str) -> str:
+    version = workspace.lake.version(layer, table)
+    return "never written" if version is None else version.content_hash
+
+
+def _artifact_id(folder: Path) -> str:
+    from models.common.artifact import read_manifest
+
+    return read_manifest(folder).artifact_id
