@@ -13,7 +13,7 @@ _ROUNDS: Final[dict[str, int]] = {"original_line": 2, "customer_product": 4}
 
 
 def match_returns(lines: ibis.Table, matching: ReturnMatching) -> ibis.Table:
-    """One row per return of which all units could be booked against one earlier sale: (`return_key`, `sale_key`, `units`).
+    """One row per return that could be booked whole against one earlier sale: (`return_key`, `sale_key`, `units`).
 
     `lines` are tagged transaction lines; only those of class `row` take part, at the same product. A return that
     carries its original line is matched to that line. With `customer_product` a return without one is matched to a

@@ -19,9 +19,9 @@ _FEWEST_WEEKS: Final = 4
 def tag_sales(raw: ibis.Table, contract: ContractLike, *, frequency: Frequency) -> ibis.Table:
     """Raw sales rows cast and tagged; one row out for every row in.
 
-    `unit` becomes `units` or an upper-case currency; a missing `open` means open, a missing `censored` not censored; the
-    usual spellings of a missing number are nulls. A weekly row on another weekday than the rest of its series has no
-    period: its `period_start` is null and spelt in `_type_errors`.
+    `unit` becomes `units` or an upper-case currency; a missing `open` means open, a missing `censored` not censored;
+    the usual spellings of a missing number are nulls. A weekly row on another weekday than the rest of its series has
+    no period: its `period_start` is null and spelt in `_type_errors`.
     """
     text = raw.value.cast("string").strip()
     rows = tag_table(raw.mutate(value=text.lower().isin(_NOT_A_VALUE).ifelse(ibis.null("string"), text)), contract)
@@ -46,9 +46,9 @@ def densify(
     """One row per series and period between its first and its last, in the columns of the contract `sales`.
 
     What a period without a row means is said by `absent`, or else by the first rule that fits: a weekday on which the
-    series, or its whole store, has rows in at most 5 % of the weeks while another has them in half -> closed; units, and
-    no explicit zero in the whole table -> zero, up to the table's last period; else missing (null, open). A period in
-    `delivered` (series_id, period_start: every row before the gate) but not in `clean` held a bad row: missing.
+    series, or its whole store, has rows in at most 5 % of the weeks while another has them in half -> closed; units,
+    and no explicit zero in the whole table -> zero, up to the table's last period; else missing (null, open). A period
+    in `delivered` (series_id, period_start: every row before the gate) but not in `clean` held a bad row: missing.
     A closed period has no value.
     """
     rows = clean.select("series_id", "period_start", "value", "unit", "open", "censored")

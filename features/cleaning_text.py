@@ -28,7 +28,7 @@ def encoding_repairs(texts: Iterable[str | None]) -> dict[str, str]:
 
 
 def suspicious_texts(column: Any) -> ibis.Table:
-    """Distinct values of a text column that have a character outside ASCII (column `text`): few, to be run through Python once."""
+    """Distinct values of a text column beyond ASCII (column `text`): few, to be run through Python once."""
     text = column.strip()
     return column.as_table().select(text=text).filter(lambda t: t.text.re_search("[^\\\\x00-\\\\x7f]")).distinct()
 

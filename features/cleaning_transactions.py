@@ -4,10 +4,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import reduce
 from operator import or_
+from typing import Any
 
 import ibis
 
-from features.cleaning import DUPLICATE, MATCHED_CANCELLATION, NON_MERCHANDISE, ROW, ContractLike, tag_table
+from features.cleaning import (
+    DUPLICATE,
+    MATCHED_CANCELLATION,
+    NON_MERCHANDISE,
+    ROW,
+    TAGS,
+    ContractLike,
+    cast_value,
+    tag_table,
+)
 from features.cleaning_returns import ReturnMatching, match_returns
 from features.cleaning_text import repair_column
 
@@ -16,8 +26,8 @@ from features.cleaning_text import repair_column
 class TransactionRules:
     """What a source says about its lines.
 
-    `fee_codes`: product ids, upper case, that are charges and no goods (postage, bank charges, vouchers); a trailing `*`
-    stands for any ending. `upper_case_product_ids`: the source spells one product in several cases.
+    `fee_codes`: product ids, upper case, that are charges and no goods (postage, bank charges, vouchers); a trailing
+    `*` stands for any ending. `upper_case_product_ids`: the source spells one product in several cases.
     `returns_by`: how a return finds its sale, see `features.cleaning_returns.match_returns`.
     """
 
@@ -47,17 +57,41 @@ def tag_transactions(
     sale stays class `row`: the contract's rule sends it to quarantine.
     """
     rules = rules or TransactionRules()
+    lines = repair_column(_tag_lines(raw, contract, rules), "receipt_text", repairs or {})
+    matched = match_returns(_tag_lines(_touched_by_returns(raw, rules.returns_by), contract, rules), rules.returns_by)
+    return _book_returns(lines.mutate(sold_on=lines.sold_at.date()), matched).select(
+        *(column.name for column in contract.columns), *TAGS
+    )
+
+
+def _tag_lines(raw: ibis.Table, contract: ContractLike, rules: TransactionRules) -> ibis.Table:
     lines = tag_table(raw, contract)
     if rules.upper_case_product_ids:
         lines = lines.mutate(product_id=lines.product_id.upper())
-    lines = repair_column(lines, "receipt_text", repairs or {})
-    if rules.fee_codes:
-        fee = (lines["_class"] != DUPLICATE) & _is_fee(lines.product_id, rules.fee_codes)
-        lines = lines.mutate(_class=fee.fill_null(False).ifelse(NON_MERCHANDISE, lines["_class"]))
-    lines = lines.mutate(sold_on=lines.sold_at.date())
-    return _book_returns(lines, match_returns(lines, rules.returns_by)).select(
-        *(column.name for column in contract.columns), "_row_key", "_class", "_repaired", "_type_errors"
-    )
+    if not rules.fee_codes:
+        return lines
+    fee = ((lines["_class"] != DUPLICATE) & _is_fee(lines.product_id, rules.fee_codes)).fill_null(False)
+    return lines.mutate(_class=fee.ifelse(NON_MERCHANDISE, lines["_class"]))
+
+
+def _touched_by_returns(raw: ibis.Table, matching: ReturnMatching) -> ibis.Table:
+    """The returns and every line that one of them could cancel: a few percent, so that matching never sees the rest.
+
+    All copies of a line are in or out together, hence the tags of these rows are those of the whole table.
+    """
+    is_return = (cast_value(raw.kind, "str") == "return").fill_null(False)
+    returns = raw.filter(is_return)
+    originals = _values(returns.original_transaction_id)
+    touched = is_return | cast_value(raw.transaction_id, "str").isin(originals)
+    if matching == "customer_product":
+        touched = touched | cast_value(raw.customer_id, "str").isin(_values(returns.customer_id))
+    return raw.filter(touched)
+
+
+def _values(column: Any) -> Any:
+    """Distinct cleaned values, without null (one null in an `IN` list makes every miss unknown)."""
+    values = column.as_table().select(value=cast_value(column, "str")).distinct()
+    return values.filter(values["value"].notnull())["value"]
 
 
 def _is_fee(product_id: ibis.Value, fee_codes: frozenset[str]) -> ibis.Value:

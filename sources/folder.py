@@ -1,7 +1,8 @@
+# ruff: noqa: S608 - names pass through quoted(), values through text(): nothing of a file becomes SQL
 """Bring your own tables: any folder of CSV or Parquet files, one file per table, named as the table.
 
-The minimum is `sales` (any key columns, period_start, value, unit). `covariates` (any of those keys, period_start, name,
-value, known_from) and every other contract table are optional. `source.yaml` may state what files cannot show.
+The minimum is `sales` (any key columns, period_start, value, unit). `covariates` (any of those keys, period_start,
+name, value, known_from) and every other contract table are optional. `source.yaml` may state what files cannot show.
 """
 
 from collections.abc import Callable
@@ -15,8 +16,8 @@ import pyarrow as pa
 from data_checks.contracts import ContractError, load_contract, table_names
 from sources.base import SourceError
 from sources.folder_covariates import load_covariates
-from sources.folder_files import TableFile, find_files, fingerprint_of, open_table, quoted
-from sources.folder_sales import SalesFile, load_sales, trimmed
+from sources.folder_files import TableFile, find_files, fingerprint_of, open_table, quoted, trimmed
+from sources.folder_sales import SalesFile, load_sales
 from sources.folder_settings import FolderSettings
 
 _ENTRIES: Final = ("sales", "transactions", "events")  # one of these makes a folder worth opening
@@ -28,8 +29,8 @@ _MEMORY_LIMIT: Final = "2GB"
 class FolderSource:
     """Raw tables of one folder, everything as text so that the gate can judge and show each cell as it was delivered.
 
-    `sales` rows are (series_id, keys, period_start, value, unit, open); `series` is derived from them. `series_id` joins
-    the key values with `|` in the order of the columns. Errors: SourceError that names file, column, rows and remedy.
+    `sales` rows are (series_id, keys, period_start, value, unit, open); `series` is derived from them. `series_id`
+    joins the key values with `|` in the order of the columns. Errors: SourceError naming file, column, rows, remedy.
     """
 
     def __init__(self, folder: Path | str) -> None:
@@ -39,7 +40,8 @@ class FolderSource:
         self._files = find_files(self._folder, table_names())
         if not any(entry in self._files for entry in _ENTRIES):
             raise SourceError(
-                f"{self._folder}: has {', '.join(sorted(self._files))} but none of {', '.join(_ENTRIES)}; add sales.csv "
+                f"{self._folder}: has {', '.join(sorted(self._files))} but none of {', '.join(_ENTRIES)}; add "
+                "sales.csv "
                 "(key columns, period_start, value, unit)"
             )
         if _DERIVED in self._files:
@@ -62,10 +64,10 @@ class FolderSource:
         return self._settings.absent
 
     def read(self, table: str) -> pa.RecordBatchReader:
-        """Raw rows of one table. Errors: SourceError for a table that the folder lacks or a file that cannot be read."""
+        """Raw rows of one table. Errors: SourceError for a table it lacks or a file that cannot be read."""
         readers: dict[str, Callable[[], str]] = {
             "sales": lambda: self._sales.rows_sql,
-            _DERIVED: lambda: self._sales.series_sql(),
+            _DERIVED: self._series_sql,
             "covariates": self._covariates_sql,
         }
         if table not in self.tables:
@@ -91,6 +93,9 @@ class FolderSource:
             return load_sales(self._con, self._open("sales"), self._settings)
         except duckdb.Error as error:
             raise SourceError(f"{self._files['sales']}: {error}") from error
+
+    def _series_sql(self) -> str:
+        return self._sales.series_sql()
 
     def _covariates_sql(self) -> str:
         return load_covariates(self._con, self._open("covariates"), self._sales, self._settings)

@@ -1,12 +1,14 @@
-"""Reading the `covariates` file of a folder: key columns become a scope, words become flags, known_from is made explicit."""
+# ruff: noqa: S608 - names pass through quoted(), values through text(): nothing of a file becomes SQL
+"""Reading the `covariates` file of a folder: keys become a scope, words become flags, known_from is made explicit."""
 
 from typing import Final
 
 import duckdb
 
 from sources.base import SourceError
-from sources.folder_files import TableFile, quoted, text
-from sources.folder_sales import SalesFile, day_sql, day_text_sql, number_text_sql, trimmed
+from sources.folder_checks import one_row
+from sources.folder_files import TableFile, quoted, trimmed
+from sources.folder_sales import SalesFile, day_sql, day_text_sql, number_text_sql
 from sources.folder_settings import SETTINGS_FILE, FolderSettings
 
 RESERVED: Final = ("period_start", "name", "value", "known_from")
@@ -35,7 +37,8 @@ def load_covariates(con: duckdb.DuckDBPyConnection, file: TableFile, sales: Sale
     unknown = [key for key in keys if key not in sales.keys]
     if unknown:
         raise SourceError(
-            f"{file.path}: column {', '.join(unknown)} is no key column of sales ({', '.join(sales.keys) or 'it has none'}); "
+            f"{file.path}: column {', '.join(unknown)} is no key column of sales "
+            f"({', '.join(sales.keys) or 'it has none'}); "
             "rename or remove it"
         )
     cells = {name: trimmed(names[name]) if name in names else "NULL::VARCHAR" for name in RESERVED}
@@ -51,7 +54,8 @@ def load_covariates(con: duckdb.DuckDBPyConnection, file: TableFile, sales: Sale
     _create_levels(con, file)
     scoped = " UNION ALL ".join(_scoped_sql(con, file, sales, keys))
     return (
-        "SELECT scope, scope_value, period_start, CASE WHEN level IS NULL THEN name ELSE name || '=' || level END AS name, "
+        "SELECT scope, scope_value, period_start, CASE WHEN level IS NULL THEN name ELSE name || '=' || level END AS "
+        "name, "
         "CASE kind WHEN 'flag' THEN (lower(value) IN ('true', 't', 'yes', 'y'))::INT::VARCHAR "
         "WHEN 'level' THEN (value = level)::INT::VARCHAR ELSE value END AS value, known_from "
         f"FROM ({scoped}) LEFT JOIN covariate_levels USING (name)"
@@ -59,7 +63,7 @@ def load_covariates(con: duckdb.DuckDBPyConnection, file: TableFile, sales: Sale
 
 
 def _check_periods(con: duckdb.DuckDBPyConnection, file: TableFile) -> None:
-    rows, readable, meeting = _row(
+    rows, readable, meeting = one_row(
         con,
         "SELECT count(*), count(day), count(*) FILTER (WHERE day IN (SELECT day FROM sales_rows)) FROM covariate_rows",
     )
@@ -67,12 +71,14 @@ def _check_periods(con: duckdb.DuckDBPyConnection, file: TableFile) -> None:
         raise SourceError(f"{file.path}: the file has a header but 0 rows; fill or remove it")
     if readable * 2 < rows:
         raise SourceError(
-            f"{file.path}: column period_start is unreadable in {rows - readable:,} of {rows:,} rows; write YYYY-MM-DD, or "
+            f"{file.path}: column period_start is unreadable in {rows - readable:,} of {rows:,} rows; write "
+            "YYYY-MM-DD, or "
             f"state `date_format` in {SETTINGS_FILE}"
         )
     if meeting == 0:
         raise SourceError(
-            f"{file.path}: none of its {rows:,} rows has a period_start that occurs in sales; use the same first days of "
+            f"{file.path}: none of its {rows:,} rows has a period_start that occurs in sales; use the same first "
+            "days of "
             "periods in both files"
         )
 
@@ -86,18 +92,22 @@ def _create_levels(con: duckdb.DuckDBPyConnection, file: TableFile) -> None:
         "FROM covariate_rows WHERE value IS NOT NULL AND name IS NOT NULL GROUP BY name"
     )
     wide = con.execute(
-        "SELECT name, count(DISTINCT value), count(*) FROM covariate_rows JOIN covariate_levels USING (name) WHERE kind = 'level' "
+        "SELECT name, count(DISTINCT value), count(*) FROM covariate_rows JOIN covariate_levels USING (name) WHERE "
+        "kind = 'level' "
         f"GROUP BY name HAVING count(DISTINCT value) > {MAX_LEVELS} ORDER BY name"
     ).fetchall()
     if wide:
         name, levels, rows = wide[0]
         raise SourceError(
-            f"{file.path}: covariate {name!r} has {levels:,} different texts in {rows:,} rows; give numbers, or at most "
+            f"{file.path}: covariate {name!r} has {levels:,} different texts in {rows:,} rows; give numbers, or at "
+            "most "
             f"{MAX_LEVELS} levels"
         )
     con.execute(
-        "CREATE OR REPLACE TABLE covariate_levels AS SELECT name, kind, level FROM covariate_levels WHERE kind <> 'level' "
-        "UNION ALL SELECT DISTINCT name, kind, value FROM covariate_rows JOIN (SELECT name, kind FROM covariate_levels) "
+        "CREATE OR REPLACE TABLE covariate_levels AS SELECT name, kind, level FROM covariate_levels WHERE kind <> "
+        "'level' "
+        "UNION ALL SELECT DISTINCT name, kind, value FROM covariate_rows JOIN (SELECT name, kind FROM "
+        "covariate_levels) "
         "USING (name) WHERE kind = 'level' AND value IS NOT NULL"
     )
 
@@ -137,7 +147,8 @@ def _per_series_sql(given: list[str], keys: tuple[str, ...], columns: str, where
     same = " AND ".join(f"c.{quoted(key)} = s.{quoted(key)}" for key in given)
     parts = ", ".join(f"{trimmed(key)} AS {quoted(key)}" for key in given)
     return (
-        f"SELECT 'series' AS scope, s.series_id AS scope_value, {columns} FROM covariate_rows c JOIN (SELECT DISTINCT series_id, "
+        f"SELECT 'series' AS scope, s.series_id AS scope_value, {columns} FROM covariate_rows c JOIN (SELECT "
+        "DISTINCT series_id, "
         f"{parts} FROM sales_rows WHERE series_id IS NOT NULL) s ON {same} WHERE {where}"
     )
 
@@ -146,17 +157,13 @@ def _check_known(con: duckdb.DuckDBPyConnection, file: TableFile, given: list[st
     columns = ", ".join(quoted(key) for key in given)
     cells = ", ".join(trimmed(key) for key in given)
     there = " AND ".join(f"{quoted(key)} IS NOT NULL" for key in given)
-    values, known, example = _row(
+    values, known, example = one_row(
         con,
         f"SELECT count(*), count(*) FILTER (WHERE k IN (SELECT ({cells}) FROM sales_rows)), any_value(k::VARCHAR) "
         f"FROM (SELECT DISTINCT ({columns}) AS k FROM covariate_rows WHERE {there})",
     )
     if values and not known:
         raise SourceError(
-            f"{file.path}: none of the {values:,} values of {', '.join(given)} (such as {example}) occurs in sales; spell keys alike"
+            f"{file.path}: none of the {values:,} values of {', '.join(given)} (such as {example}) occurs in sales; "
+            "spell keys alike"
         )
-
-
-def _row(con: duckdb.DuckDBPyConnection, sql: str) -> tuple[int, int, int]:
-    found = con.execute(sql).fetchone()
-    return found if found is not None else (0, 0, 0)  # an aggregate always has one row; this tells the type checker

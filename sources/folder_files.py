@@ -1,3 +1,4 @@
+# ruff: noqa: S608 - names pass through quoted(), values through text(): nothing of a file becomes SQL
 """The files of a folder: which table each holds, whether it can be read at all, and its columns as text."""
 
 import codecs
@@ -81,6 +82,11 @@ def text(value: str) -> str:
     return "'" + value.replace("'", "''") + "'"
 
 
+def trimmed(column: str) -> str:
+    """SQL of a text column without outer blanks, empty as null."""
+    return f"nullif(trim({quoted(column)}), '')"
+
+
 def _parquet(con: duckdb.DuckDBPyConnection, table: str, path: Path) -> TableFile:
     try:
         described = con.execute(f"DESCRIBE SELECT * FROM read_parquet({text(str(path))})").fetchall()
@@ -95,7 +101,8 @@ def _parquet(con: duckdb.DuckDBPyConnection, table: str, path: Path) -> TableFil
 def _as_text(name: str, kind: str) -> str:
     column = quoted(name)
     if kind in ("DOUBLE", "FLOAT"):  # a key 17.0 that a null turned into a float is the key 17 of the other tables
-        return f"CASE WHEN {column} % 1 = 0 AND abs({column}) < 1e15 THEN {column}::BIGINT::VARCHAR ELSE {column}::VARCHAR END"
+        whole = f"{column} % 1 = 0 AND abs({column}) < 1e15"
+        return f"CASE WHEN {whole} THEN {column}::BIGINT::VARCHAR ELSE {column}::VARCHAR END"
     return f"{column}::VARCHAR"
 
 

@@ -1,13 +1,15 @@
-"""Reading the `sales` file of a folder: which columns are keys, how periods are spaced, raw rows and the series they form."""
+# ruff: noqa: S608 - names pass through quoted(), values through text(): nothing of a file becomes SQL
+"""Reading the `sales` file of a folder: its key columns, the spacing of its periods, raw rows and their series."""
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import duckdb
 
 from sources.base import SourceError
-from sources.folder_files import TableFile, quoted, text
+from sources.folder_checks import check_cells, check_identity, check_key, count, infer_frequency
+from sources.folder_files import TableFile, quoted, text, trimmed
 from sources.folder_settings import SETTINGS_FILE, FolderSettings
 
 RESERVED: Final = ("period_start", "value", "unit", "open")
@@ -17,14 +19,11 @@ ROLES: Final = {
     "category": ("category", "family", "department", "dept"),
     "region": ("region", "state"),
 }
-_MOST: Final = 0.5  # more than half of the rows wrong is a wrong file, not dirt for the quarantine
-_REGULAR: Final = 0.99
-_NEAR_UNIQUE_ROWS: Final = 8  # below this many rows "as many values as rows" says nothing
 
 
 @dataclass(frozen=True)
 class SalesFile:
-    """The checked `sales` file: its key columns, the role of those with a recognised name, spacing, and the SQL of its rows.
+    """The checked `sales` file: key columns, the role of those with a recognised name, spacing, and SQL of the rows.
 
     `rows_sql` gives (series_id, keys, period_start, value, unit, open), all text, as delivered save trimming and dates
     that were read by a stated format.
@@ -45,7 +44,8 @@ class SalesFile:
         )
         return (
             f"SELECT series_id, any_value(keys) AS keys, {columns}, min(day)::VARCHAR AS started_on, "
-            "NULL::VARCHAR AS ended_on FROM sales_rows WHERE series_id IS NOT NULL GROUP BY series_id ORDER BY series_id"
+            "NULL::VARCHAR AS ended_on FROM sales_rows WHERE series_id IS NOT NULL GROUP BY series_id ORDER BY "
+            "series_id"
         )
 
 
@@ -59,26 +59,21 @@ def load_sales(con: duckdb.DuckDBPyConnection, file: TableFile, settings: Folder
     _require(file, names, settings)
     keys = _key_columns(file, settings)
     con.execute(f"CREATE OR REPLACE TABLE sales_rows AS {_rows_sql(file, names, keys, settings)}")
-    total = _count(con, "SELECT count(*) FROM sales_rows")
+    total = count(con, "SELECT count(*) FROM sales_rows")
     if total == 0:
         raise SourceError(f"{file.path}: the file has a header but 0 rows; nothing can be forecast")
-    _check_readable(con, file, total, settings)
+    check_cells(con, file, total)
     if settings.keys is None:
         for key in keys:
-            _refuse_no_key(con, file, key, keys, total)
-    _check_identity(con, file, keys, total)
+            check_key(con, file, key, keys, total)
+    check_identity(con, file, keys, total)
     return SalesFile(
         path=file.path,
         keys=keys,
         roles=_roles(keys),
-        frequency=_frequency(con, file, settings),
+        frequency=infer_frequency(con, file, settings),
         rows_sql="SELECT series_id, keys, period_start, value, unit, open FROM sales_rows",
     )
-
-
-def trimmed(column: str) -> str:
-    """SQL of a text column without outer blanks, empty as null."""
-    return f"nullif(trim({quoted(column)}), '')"
 
 
 def day_sql(column: str, settings: FolderSettings) -> str:
@@ -138,88 +133,6 @@ def _rows_sql(file: TableFile, names: dict[str, str], keys: tuple[str, ...], set
     )
 
 
-def _check_readable(con: duckdb.DuckDBPyConnection, file: TableFile, total: int, settings: FolderSettings) -> None:
-    remedies = {
-        "period_start": ("day IS NULL", f"write YYYY-MM-DD, or state `date_format` in {SETTINGS_FILE}"),
-        "value": (
-            "value IS NOT NULL AND try_cast(value AS DOUBLE) IS NULL",
-            f'write plain numbers, or state `decimal: ","` in {SETTINGS_FILE}',
-        ),
-        "value ": ("value IS NULL", "fill the column"),
-    }
-    for column, (wrong, remedy) in remedies.items():
-        bad, example = _row(con, f"SELECT count(*), any_value({column.strip()}) FROM sales_rows WHERE {wrong}")
-        if bad > _MOST * total:
-            raise SourceError(
-                f"{file.path}: column {column.strip()} is unreadable in {bad:,} of {total:,} rows (such as {example!r}); {remedy}"
-            )
-    mixed, series = _row(
-        con,
-        "SELECT count(*), min(series_id) FROM (SELECT series_id FROM sales_rows WHERE regexp_matches(upper(unit), "
-        "'^(UNITS?|[A-Z]{3})$') GROUP BY series_id HAVING count(DISTINCT rtrim(upper(unit), 'S')) > 1)",
-    )
-    if mixed:
-        raise SourceError(
-            f"{file.path}: column unit changes within {mixed:,} series (such as {series!r}); convert the values to one unit"
-        )
-
-
-def _refuse_no_key(
-    con: duckdb.DuckDBPyConnection, file: TableFile, key: str, keys: tuple[str, ...], total: int
-) -> None:
-    column = quoted(key)
-    values = _count(con, f"SELECT count(DISTINCT {column}) FROM sales_rows")
-    remedy = (
-        f"put it into covariates.csv (keys, period_start, name, value, known_from), drop it, or list the true keys as "
-        f"`keys: [...]` in {SETTINGS_FILE}"
-    )
-    if total >= _NEAR_UNIQUE_ROWS and values > _MOST * total:
-        raise SourceError(
-            f"{file.path}: column {key} has {values:,} values in {total:,} rows: that names no series; {remedy}"
-        )
-    if values < 2:
-        return
-    rest = ", ".join(quoted(other) for other in keys if other != key)
-    by = f"PARTITION BY {rest} " if rest else ""
-    slots = _count(con, f"SELECT count(*) FROM (SELECT DISTINCT {rest + ', ' if rest else ''}day FROM sales_rows)")
-    if slots < _REGULAR * total:
-        return  # without it several rows fall on one period: it does tell series apart
-    changes, allowed = _row(
-        con,
-        f"SELECT count(*), (SELECT count(*) FROM (SELECT DISTINCT {rest + ', ' if rest else ''}{column} FROM sales_rows)) "
-        f"FROM (SELECT {column} IS DISTINCT FROM lag({column}) OVER ({by}ORDER BY day) AS changed FROM sales_rows) WHERE changed",
-    )
-    if changes > allowed:
-        raise SourceError(
-            f"{file.path}: column {key} goes back and forth from period to period inside one series ({changes:,} changes in "
-            f"{total:,} rows): it describes periods and names no series; {remedy}"
-        )
-
-
-def _check_identity(con: duckdb.DuckDBPyConnection, file: TableFile, keys: tuple[str, ...], total: int) -> None:
-    if len(keys) > 1:
-        columns = ", ".join(trimmed(key) for key in keys)
-        tuples, names = _row(
-            con,
-            f"SELECT count(DISTINCT ({columns})), count(DISTINCT series_id) FROM sales_rows WHERE series_id IS NOT NULL",
-        )
-        if tuples != names:
-            raise SourceError(
-                f"{file.path}: '|' inside key values makes {tuples - names:,} series names ambiguous; replace it"
-            )
-    named = _count(con, "SELECT count(*) FROM sales_rows WHERE series_id IS NOT NULL")
-    if named < _MOST * total:
-        raise SourceError(
-            f"{file.path}: keys ({', '.join(keys)}) are empty in {total - named:,} of {total:,} rows; fill them"
-        )
-    cells = _count(con, "SELECT count(*) FROM (SELECT DISTINCT series_id, day FROM sales_rows)")
-    if cells < _MOST * total:
-        raise SourceError(
-            f"{file.path}: {total:,} rows are only {cells:,} pairs of series ({', '.join(keys) or 'no key column'}) and "
-            "period_start; add the missing key column or sum the rows"
-        )
-
-
 def _roles(keys: tuple[str, ...]) -> dict[str, str]:
     roles: dict[str, str] = {}
     for key in keys:
@@ -227,43 +140,3 @@ def _roles(keys: tuple[str, ...]) -> dict[str, str]:
         if role and role not in roles.values():
             roles[key] = role
     return roles
-
-
-def _frequency(con: duckdb.DuckDBPyConnection, file: TableFile, settings: FolderSettings) -> Literal["daily", "weekly"]:
-    gaps, weekly, daily = _row(
-        con,
-        "SELECT count(gap), avg((gap % 7 = 0)::INT), avg((gap = 1)::INT) FROM (SELECT day - lag(day) OVER (PARTITION BY "
-        "series_id ORDER BY day) AS gap FROM (SELECT DISTINCT series_id, day FROM sales_rows WHERE day IS NOT NULL))",
-    )
-    # A slow mover's own days lie far apart; the days on which anything sold do not.
-    shared, days_of_month = _row(
-        con,
-        "SELECT avg((gap = 1)::INT), count(DISTINCT day(day)) FROM (SELECT day, day - lag(day) OVER (ORDER BY day) AS gap "
-        "FROM (SELECT DISTINCT day FROM sales_rows WHERE day IS NOT NULL))",
-    )
-    if settings.frequency == "weekly" and gaps and weekly < _MOST:
-        raise SourceError(
-            f"{file.path}: {SETTINGS_FILE} states weekly, but only {weekly:.0%} of the steps between periods are whole weeks"
-        )
-    if settings.frequency:
-        return settings.frequency
-    if gaps and weekly >= _REGULAR:
-        return "weekly"
-    if gaps and max(daily, shared or 0.0) >= _MOST:
-        return "daily"
-    seen = (
-        f"{weekly:.0%} of {gaps:,} steps are whole weeks, {daily:.0%} one day" if gaps else "no series has two periods"
-    )
-    monthly = "; one day of the month only: monthly sales are not supported" if days_of_month == 1 and gaps else ""
-    raise SourceError(
-        f"{file.path}: column period_start is neither clearly daily nor weekly ({seen}{monthly}); state "
-        f"`frequency: daily` or `frequency: weekly` in {SETTINGS_FILE}"
-    )
-
-
-def _row(con: duckdb.DuckDBPyConnection, sql: str) -> Any:
-    return con.execute(sql).fetchone()
-
-
-def _count(con: duckdb.DuckDBPyConnection, sql: str) -> int:
-    return int(_row(con, sql)[0])

@@ -37,7 +37,7 @@ class FolderSettings(BaseModel):
 
     @classmethod
     def of(cls, folder: Path) -> "FolderSettings":
-        """The settings of a folder, defaults where it has no `source.yaml`. Errors: SourceError naming the line's key."""
+        """The settings of a folder, defaults where it has no `source.yaml`. Errors: SourceError naming the key."""
         import yaml
 
         path = folder / SETTINGS_FILE

@@ -7,7 +7,7 @@ _ROYAL = {date(2011, 4, 29): "Royal wedding", date(2012, 6, 5): "Diamond Jubilee
 
 
 def bank_holidays(year: int) -> dict[date, str]:
-    """Date -> name of the bank holidays of one year (rules of the Banking and Financial Dealings Act 1971, and two one-offs)."""
+    """Date -> name of one year's bank holidays (Banking and Financial Dealings Act 1971, and two one-offs)."""
     easter = easter_sunday(year)
     spring = _monday_on_or_before(date(year, 5, 31))
     days = {

@@ -1,3 +1,4 @@
+# ruff: noqa: S608 - names pass through quoted(), values through text(): nothing of a file becomes SQL
 """Rossmann store sales (Kaggle 2015): daily revenue of drug stores in Germany, with promotions, holidays and closures.
 
 The folder holds the sales (`train.csv` as published, or any one Parquet file with the same columns), `store.csv`,
@@ -87,7 +88,8 @@ class RossmannSource:
             file = self._open("test", future, _FUTURE)
             is_open = '"Open"' if "Open" in file.columns else "'1'"
             self._con.execute(
-                f"INSERT INTO plans SELECT {_PLAN_COLUMNS} FROM (SELECT {columns}, {is_open} AS is_open FROM ({file.sql})) "
+                f"INSERT INTO plans SELECT {_PLAN_COLUMNS} FROM (SELECT {columns}, {is_open} AS is_open FROM "
+                f"({file.sql})) "
                 "WHERE day IS NOT NULL AND Store IS NOT NULL AND day > (SELECT max(day) FROM days)"
             )
         self._con.execute(f"CREATE TABLE store AS {self._stores_sql()}")
@@ -103,7 +105,8 @@ class RossmannSource:
         join = f"LEFT JOIN ({states}) t ON t.Store = s.Store" if states else ""
         return (
             f"SELECT s.Store, any_value(StoreType) AS store_type, {region} AS region, "
-            f"any_value(json_object('Store', s.Store, 'State', {'t.State' if states else 'NULL'}, {attributes})::VARCHAR) AS keys "
+            f"any_value(json_object('Store', s.Store, 'State', {'t.State' if states else 'NULL'}, "
+            f"{attributes})::VARCHAR) AS keys "
             f"FROM ({stores.sql}) s {join} GROUP BY s.Store"
         )
 
@@ -112,7 +115,8 @@ class RossmannSource:
         missing = [name for name in needed if name not in file.columns]
         if missing:
             raise SourceError(
-                f"{path}: column {', '.join(missing)} is missing (it has {', '.join(file.columns)}); use the published files"
+                f"{path}: column {', '.join(missing)} is missing (it has {', '.join(file.columns)}); use the "
+                "published files"
             )
         return file
 
@@ -122,26 +126,34 @@ _PLAN_COLUMNS: Final = (
     "try_cast(SchoolHoliday AS DOUBLE) AS school, try_cast(is_open AS DOUBLE) AS is_open"
 )
 _SALES_SQL: Final = (
-    "SELECT Store AS series_id, json_object('Store', Store)::VARCHAR AS keys, coalesce(day::VARCHAR, stated_day) AS period_start, "
+    "SELECT Store AS series_id, json_object('Store', Store)::VARCHAR AS keys, coalesce(day::VARCHAR, stated_day) AS "
+    "period_start, "
     "Sales AS value, 'EUR' AS unit, is_open AS open FROM days"
 )
 _SERIES_SQL: Final = (
-    "SELECT Store AS series_id, any_value(coalesce(keys, json_object('Store', Store)::VARCHAR)) AS keys, Store AS store_id, "
+    "SELECT Store AS series_id, any_value(coalesce(keys, json_object('Store', Store)::VARCHAR)) AS keys, Store AS "
+    "store_id, "
     "NULL::VARCHAR AS product_id, any_value(store_type) AS category, any_value(region) AS region, "
     "min(day)::VARCHAR AS started_on, NULL::VARCHAR AS ended_on "
-    "FROM days LEFT JOIN store USING (Store) WHERE Store IS NOT NULL GROUP BY Store ORDER BY try_cast(Store AS BIGINT), Store"
+    "FROM days LEFT JOIN store USING (Store) WHERE Store IS NOT NULL GROUP BY Store ORDER BY try_cast(Store AS "
+    "BIGINT), Store"
+)
+_HOLIDAY_FLAGS: Final = ", ".join(
+    f"{{'name': 'state_holiday={name}', 'value': (holiday = '{code}')::INT::DOUBLE}}"
+    for code, name in _HOLIDAYS.items()
 )
 # A value that is the same in all stores (or in all stores of a state) on every day is said once, not a thousand times.
 _COVARIATES_SQL: Final = f"""
 WITH given AS (
     SELECT Store, region, day, unnest([
         {{'name': 'promo', 'value': promo}}, {{'name': 'school_holiday', 'value': school}},
-        {", ".join(f"{{'name': 'state_holiday={name}', 'value': (holiday = '{code}')::INT::DOUBLE}}" for code, name in _HOLIDAYS.items())}
+        {_HOLIDAY_FLAGS}
     ], recursive := true) FROM plans LEFT JOIN store USING (Store)
 ), usable AS (SELECT * FROM given WHERE value IS NOT NULL),
 spread AS (
     SELECT name, max(differing_days) = 0 AS everywhere FROM (
-        SELECT name, day, (min(value) <> max(value))::INT AS differing_days FROM usable GROUP BY name, day) GROUP BY name
+        SELECT name, day, (min(value) <> max(value))::INT AS differing_days FROM usable GROUP BY name, day
+    ) GROUP BY name
 ), regional AS (
     SELECT name, max(differing_days) = 0 AS by_region FROM (
         SELECT name, day, region, (min(value) <> max(value) OR region IS NULL)::INT AS differing_days
@@ -151,7 +163,8 @@ spread AS (
         CASE WHEN everywhere THEN '*' WHEN by_region THEN region ELSE Store END AS scope_value, day, name, value
     FROM usable JOIN spread USING (name) JOIN regional USING (name)
 ), stays AS (
-    SELECT Store, unnest(generate_series(min(day), (SELECT max(day) FROM plans), INTERVAL 1 DAY))::DATE AS day FROM plans GROUP BY Store
+    SELECT Store, unnest(generate_series(min(day), (SELECT max(day) FROM plans), INTERVAL 1 DAY))::DATE AS day
+    FROM plans GROUP BY Store
 ), doors AS (
     SELECT 'store' AS scope, s.Store AS scope_value, s.day, 'open' AS name, coalesce(max(p.is_open), 0.0) AS value
     FROM stays s LEFT JOIN plans p ON p.Store = s.Store AND p.day = s.day GROUP BY s.Store, s.day
