@@ -7,7 +7,7 @@ from typing import Any
 import ibis
 import ibis.expr.types as ir
 
-from features.sales import series_id
+from features.sales import days_later, series_id
 
 COVARIATE_COLUMNS = ("scope", "scope_value", "period_start", "name", "value", "known_from")
 
@@ -15,7 +15,8 @@ COVARIATE_COLUMNS = ("scope", "scope_value", "period_start", "name", "value", "k
 ALWAYS_KNOWN = date(1970, 1, 1)
 
 # A covariate that is absent is unknown (null), save where absence has a meaning of its own.
-COVARIATE_DEFAULTS: Mapping[str, float] = {"promo_depth": 0.0}
+_PROMOTION_NAMES = ("promo_depth", "promo_multibuy", "promo_clearance")
+COVARIATE_DEFAULTS: Mapping[str, float] = dict.fromkeys(_PROMOTION_NAMES, 0.0)
 
 HOLIDAY_DISTANCE_CAP_DAYS = 14
 
@@ -94,57 +95,62 @@ def weather_covariates(forecast: ir.Table) -> ir.Table:
 
 
 def promotion_covariates(promotions: ir.Table) -> ir.Table:
-    """`promo_depth`, the deepest discount announced so far for a day; scope product, or series for a store's own.
+    """`promo_depth`, `promo_multibuy`, `promo_clearance`; scope product, or series for a store's own promotion.
 
-    A store's own promotion does not hide a deeper one that runs in all stores: its rows carry the deepest of both, as
-    known on each day of announcement.
+    `promo_depth` is the deepest discount announced so far for a day, the others say (0 or 1) whether one of its
+    promotions is of that kind. A store's own promotion does not hide one that runs in all stores: its rows carry the
+    strongest of both, as known on each day of announcement.
     """
     days = promotions.mutate(
         offset=ibis.range(0, promotions.ends_on.delta(promotions.starts_on, unit="day") + 1).unnest()
     )
+    columns = ("product_id", "period_start", "known_from", *_PROMOTION_NAMES)
     days = days.select(
         "product_id",
         "store_id",
-        period_start=(days.starts_on + days.offset.as_interval("D")).cast("date"),
+        period_start=days_later(days.starts_on, days.offset),
         known_from="announced_on",
-        depth="discount_fraction",
+        promo_depth="discount_fraction",
+        promo_multibuy=(days.kind == "multibuy").cast("float64"),
+        promo_clearance=(days.kind == "clearance").cast("float64"),
     )
-    everywhere = days.filter(days.store_id.isnull()).select("product_id", "period_start", "known_from", "depth")
+    everywhere = days.filter(days.store_id.isnull()).select(*columns)
     own = days.filter(days.store_id.notnull())
     own_days = own.select(key_store="store_id", key_product="product_id", key_day="period_start").distinct()
     shared = everywhere.inner_join(
         own_days, [everywhere.product_id == own_days.key_product, everywhere.period_start == own_days.key_day]
-    ).select("product_id", "period_start", "known_from", "depth", store_id="key_store")
-    series = own.select("product_id", "period_start", "known_from", "depth", "store_id").union(shared)
-    return _deepest(
-        everywhere.select("period_start", "known_from", "depth", scope_value="product_id"), scope="product"
-    ).union(
-        _deepest(
-            series.select(
-                "period_start", "known_from", "depth", scope_value=series_id(series.store_id, series.product_id)
-            ),
-            scope="series",
-        )
+    ).select(*columns, store_id="key_store")
+    in_series = own.select(*columns, "store_id").union(shared)
+    by_series = in_series.mutate(scope_value=series_id(in_series.store_id, in_series.product_id))
+    return _strongest(everywhere.mutate(scope_value=everywhere.product_id), scope="product").union(
+        _strongest(by_series, scope="series")
     )
 
 
-def _deepest(rows: ir.Table, *, scope: str) -> ir.Table:
-    announced = rows.group_by(["scope_value", "period_start", "known_from"]).agg(depth=rows.depth.max())
+def _strongest(rows: ir.Table, *, scope: str) -> ir.Table:
+    """The largest value announced so far, one row per day of announcement, for each of the promotions' names."""
+    announced = rows.group_by(["scope_value", "period_start", "known_from"]).agg(
+        **{name: rows[name].max() for name in _PROMOTION_NAMES}
+    )
     so_far = ibis.window(
         group_by=[announced.scope_value, announced.period_start],
         order_by=announced.known_from,
         preceding=None,
         following=0,
     )
-    deepest = announced.mutate(value=announced.depth.max().over(so_far))
-    return _rows(
-        deepest,
-        scope=scope,
-        scope_value=deepest.scope_value,
-        period=deepest.period_start,
-        name="promo_depth",
-        value=deepest.value,
-        known_from=deepest.known_from,
+    return ibis.union(
+        *(
+            _rows(
+                announced,
+                scope=scope,
+                scope_value=announced.scope_value,
+                period=announced.period_start,
+                name=name,
+                value=announced[name].max().over(so_far),
+                known_from=announced.known_from,
+            )
+            for name in _PROMOTION_NAMES
+        )
     )
 
 

@@ -7,7 +7,7 @@ import ibis
 import ibis.expr.types as ir
 
 from features.covariates import COVARIATE_DEFAULTS
-from features.sales import PERIOD_DAYS
+from features.sales import PERIOD_DAYS, days_later
 
 # From the widest scope to the narrowest, with the column of `series` that a scope value is looked up by.
 SCOPES: Mapping[str, str | None] = {
@@ -81,7 +81,7 @@ def known_future_vectors(rows: ir.Table, names: Sequence[str]) -> ir.Table:
 
 def _steps(origins: ir.Table, horizon: int, period_days: int) -> ir.Table:
     steps = origins.mutate(step=ibis.range(1, horizon + 1).unnest().cast("int64"))
-    return steps.mutate(period_start=(steps.origin + (steps.step * period_days).as_interval("D")).cast("date"))
+    return steps.mutate(period_start=days_later(steps.origin, steps.step * period_days))
 
 
 def _as_known(covariates: ir.Table, steps: ir.Table) -> ir.Table:

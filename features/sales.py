@@ -82,6 +82,14 @@ def complete_grid(sales: ir.Table, *, frequency: str) -> ir.Table:
     )
 
 
+def days_later(day: Any, count: Any) -> Any:
+    """The date `count` days after `day` (Ibis expressions).
+
+    DuckDB answers date + interval with a timestamp, which Ibis takes for a date, so that a plain cast would be left out.
+    """
+    return (day + count.as_interval("D")).cast("timestamp").cast("date")
+
+
 def series_id(store_id: Any, product_id: Any) -> Any:
     """`<store>/<product>`, the name of a series (string expressions in, string expression out)."""
     return store_id + "/" + product_id
@@ -127,9 +135,7 @@ def _expand(spans: ir.Table, *, step: int) -> ir.Table:
     """One row per span and period from `started_on` to `last_on`, with `period_start`."""
     periods = spans.last_on.delta(spans.started_on, unit="day") // step + 1
     rows = spans.mutate(offset=ibis.range(0, periods).unnest())
-    return rows.mutate(period_start=rows.started_on + (rows.offset * step).as_interval("D")).mutate(
-        period_start=lambda t: t.period_start.cast("date")
-    )
+    return rows.mutate(period_start=days_later(rows.started_on, rows.offset * step))
 
 
 def _dense_sales(spans: ir.Table, sold: ir.Table, stores: ir.Table | None, inventory: ir.Table | None) -> ir.Table:
