@@ -1,0 +1,65 @@
+"""What a bot must bring to run on an edge box, and where each one is found."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy.typing as npt
+
+BOTS: Mapping[str, str] = {"forecaster": "edge.forecaster"}  # bot -> module with `open_bot(folder)`
+
+
+class SelfTestError(RuntimeError):
+    """A bundle that does not answer here as it did where it was built; the message names output, expected and found."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A reply ready for JSON, and how sure of it the model is (1 = nothing unusual)."""
+
+    reply: dict[str, Any]
+    confidence: float
+
+
+@dataclass(frozen=True)
+class SelfTestReport:
+    """How far the answers here are from those where the bundle was built: `worst_relative` of `values` numbers."""
+
+    values: int
+    missing_inputs: int
+    worst_relative: float
+
+
+class EdgeBot(Protocol):
+    """One bot, opened from the files of a release."""
+
+    def check(self, request: Mapping[str, Any]) -> Any:
+        """The request as an object of the bot; InputError says field, value, bound and remedy."""
+
+    def ask(self, request: Any) -> Answer:
+        """The model's answer."""
+
+    def fall_back(self, request: Any) -> Answer:
+        """The answer without the model."""
+
+    def model_inputs(self) -> Mapping[str, Mapping[str, npt.NDArray[Any]]]:
+        """Typical inputs of every ONNX file of the artifact, missing values among them: file -> input -> array."""
+
+    def expected(self) -> bytes:
+        """Answers to a fixed set of questions, missing inputs among them: made at build, compared on the box."""
+
+    def self_test(self, expected: bytes) -> SelfTestReport:
+        """Compare this box's answers with `expected`; SelfTestError when one lies too far off."""
+
+    def card(self) -> dict[str, Any]:
+        """What it is, for the status page."""
+
+
+def open_bot(bot: str, folder: Path) -> EdgeBot:
+    """Open the release in `folder` with the code of `bot`."""
+    if bot not in BOTS:
+        raise KeyError(f"bot {bot!r} does not run on the edge; these do: {sorted(BOTS)}")
+    opened: EdgeBot = import_module(BOTS[bot]).open_bot(folder)
+    return opened

@@ -1,0 +1,233 @@
+"""`storeloop edge`: keys, bundles and what a box does with them. Imports neither Dagster nor a training library.
+
+On a box that has the extra `edge` alone, `python -m edge.cli` is the same command.
+"""
+
+import json
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+app = typer.Typer(no_args_is_help=True, help="Build, verify, run, update and roll back edge bundles.")
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+PublicKey = Annotated[Path, typer.Option("--key", help="Public key that the box trusts (PEM).")]
+Home = Annotated[Path, typer.Option("--home", help="Folder of the box: its bundles and which one runs.")]
+
+
+@app.command()
+def keygen(
+    private: Annotated[Path, typer.Option(help="Where the signing key goes; stays where models are promoted.")],
+    public: Annotated[Path, typer.Option(help="Where the key for the boxes goes.")],
+    as_json: AsJson = False,
+) -> None:
+    """Make an Ed25519 key pair; the private file is readable by its owner alone."""
+    from edge.keys import generate_keys
+
+    with _errors(as_json):
+        name = generate_keys(private, public)
+        _show({"key_id": name, "private": str(private), "public": str(public)}, as_json)
+
+
+@app.command()
+def build(
+    release: Annotated[Path, typer.Argument(help="A release folder, or the champion.json that names one.")],
+    out: Annotated[Path, typer.Argument(help="Bundle file to write.")],
+    *,
+    key: Annotated[Path, typer.Option("--key", help="Private signing key (PEM).")],
+    revision: Annotated[
+        int | None, typer.Option(help="Grows with every bundle; the registry version of champion.json by default.")
+    ] = None,
+    precision: Annotated[str, typer.Option(help="fp32, or int8 where the graph has matrix products.")] = "fp32",
+    as_json: AsJson = False,
+) -> None:
+    """Sign a release into one bundle file, with a self-test that every box runs before it takes the bundle over."""
+    from edge.export import build_bundle
+    from edge.keys import read_private_key
+
+    with _errors(as_json):
+        folder, found = _release(release)
+        number = found if revision is None else revision
+        if number is None:
+            raise ValueError(
+                f"{release} does not say which revision it is: give --revision N, larger than the last one"
+            )
+        chosen: Literal["fp32", "int8"] = "int8" if precision == "int8" else "fp32"
+        if precision != chosen:
+            raise ValueError(f"precision {precision!r}: choose fp32 or int8")
+        manifest, reports = build_bundle(folder, out, read_private_key(key), revision=number, precision=chosen)
+        summary = {
+            "bundle": str(out),
+            "bot": manifest.bot,
+            "revision": manifest.revision,
+            "artifact_id": manifest.artifact_id,
+            "files": len(manifest.files),
+            "bytes": out.stat().st_size,
+            "onnx": [report.model_dump(mode="json") for report in reports],
+        }
+        _show(summary, as_json)
+
+
+@app.command()
+def verify(
+    bundle: Annotated[Path, typer.Argument(help="A bundle file or an installed bundle folder.")],
+    key: PublicKey,
+    as_json: AsJson = False,
+) -> None:
+    """Check signature, names, sizes and hashes, to the last byte."""
+    from edge.bundle import verify as verify_bundle
+    from edge.keys import key_id, read_public_key
+
+    with _errors(as_json):
+        public = read_public_key(key)
+        manifest = verify_bundle(bundle, public)
+        trusted = {"verified": True, "key_id": key_id(public), "files": len(manifest.files)}
+        _show(trusted | manifest.model_dump(include={"bot", "revision", "artifact_id"}), as_json)
+
+
+@app.command()
+def update(
+    bundle: Annotated[Path, typer.Argument(help="Bundle file to install.")],
+    home: Home,
+    key: PublicKey,
+    allow_older: Annotated[bool, typer.Option(help="Take a bundle that is older than the running one.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Verify, self-test and take over a bundle in one step; on any failure the running one stays (exit code 1)."""
+    from edge.keys import read_public_key
+    from edge.runtime import tester
+    from edge.update import update as update_box
+
+    with _errors(as_json):
+        public = read_public_key(key)
+        report = update_box(home, bundle, public, self_test=tester(public), allow_older=allow_older)
+        _show(report.model_dump(), as_json)
+        if report.outcome == "kept":
+            raise typer.Exit(1)
+
+
+@app.command()
+def rollback(
+    home: Home,
+    key: PublicKey,
+    reason: Annotated[str, typer.Option(help="Why, for the status page.")],
+    as_json: AsJson = False,
+) -> None:
+    """Run the former bundle again."""
+    from edge.keys import read_public_key
+    from edge.update import rollback as roll_back
+
+    with _errors(as_json):
+        _show(roll_back(home, read_public_key(key), reason=reason).model_dump(), as_json)
+
+
+@app.command()
+def run(
+    home: Home,
+    key: PublicKey,
+    *,
+    series: Annotated[list[str] | None, typer.Option(help="A series to forecast (repeatable); all by default.")] = None,
+    horizon: Annotated[int | None, typer.Option(help="Periods ahead; the model's reach by default.")] = None,
+    stdin: Annotated[
+        bool, typer.Option("--stdin", help="Answer JSON requests from standard input, one a line.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Answer with the installed bundle: one request from the options, or many from standard input until it ends."""
+    from edge.keys import read_public_key
+    from edge.runtime import open_box
+
+    with _errors(as_json):
+        runtime = open_box(home, read_public_key(key))
+        try:
+            if stdin:
+                for line in sys.stdin:
+                    typer.echo(json.dumps(_answered(runtime.answer, line)))
+                return
+            request = {
+                name: value for name, value in (("series_ids", series), ("horizon", horizon)) if value is not None
+            }
+            _show(runtime.answer(request), as_json)
+        finally:
+            runtime.close()
+
+
+@app.command()
+def status(home: Home, key: PublicKey, as_json: AsJson = False) -> None:
+    """What is installed, whether it is whole, and how old its knowledge is."""
+    from edge.keys import read_public_key
+    from edge.runtime import open_bundle
+    from edge.update import BUNDLES, installed
+
+    with _errors(as_json):
+        state = installed(home)
+        if state is None:
+            raise ValueError(f"{home} holds no bundle: install one with `storeloop edge update`")
+        runtime = open_bundle(home / BUNDLES / state.current, read_public_key(key))
+        runtime.close()
+        report = state.model_dump() | runtime.status()
+        if "knows_until" in report:
+            today = datetime.now(UTC).date()
+            report["days_behind"] = (today - datetime.fromisoformat(report["knows_until"]).date()).days
+        _show(report, as_json)
+
+
+def _release(path: Path) -> tuple[Path, int | None]:
+    """The release folder, and the revision where a champion.json names it."""
+    if path.is_dir():
+        return path, None
+    try:
+        pointer = json.loads(path.read_bytes())
+        folder, version = path.parent / pointer["release"], str(pointer["registry_version"])
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise ValueError(
+            f"{path} is neither a release folder nor a champion.json ({error}): promote a model first"
+        ) from error
+    digits = re.fullmatch(r"v?(\d+)", version)
+    return folder, int(digits[1]) if digits else None
+
+
+def _answered(answer: Any, line: str) -> dict[str, Any]:
+    """The reply to one line; what is wrong with it where it is wrong, so that the next line is answered too."""
+    try:
+        request = json.loads(line)
+        if not isinstance(request, dict):
+            raise ValueError(f"a request is a JSON object, found {type(request).__name__}")
+        reply: dict[str, Any] = answer(request)
+    except ValueError as error:
+        return {"error": str(error)}
+    return reply
+
+
+def _show(result: Mapping[str, Any], as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(result, default=str))
+        return
+    width = max(len(name) for name in result)
+    for name, value in result.items():
+        typer.echo(f"{name:<{width}}  {json.dumps(value, default=str) if isinstance(value, list | dict) else value}")
+
+
+@contextmanager
+def _errors(as_json: bool) -> Iterator[None]:
+    """An error of ours is one line and exit code 1, not a traceback."""
+    try:
+        yield
+    except (ValueError, RuntimeError, KeyError, OSError) as error:
+        if isinstance(error, typer.Exit | typer.Abort):
+            raise
+        if as_json:
+            typer.echo(json.dumps({"error": str(error)}))
+        else:
+            typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(1) from error
+
+
+if __name__ == "__main__":
+    app()
