@@ -12,7 +12,10 @@ FORMS = "twin | folder:PATH | rossmann:PATH | online_retail:PATH"
 
 @dataclass(frozen=True)
 class TwinOptions:
-    """Which twin to open. `params_file` (YAML or JSON) overrides the parameters of `size`; `spool` is a folder for one-pass exports."""
+    """Which twin to open.
+
+    `params_file` (YAML or JSON) overrides the parameters of `size`; `spool` is a folder for one-pass exports.
+    """
 
     size: Literal["tiny", "demo", "large"] = "demo"
     seed: int = 1

@@ -129,7 +129,7 @@ def _products(params: TwinParams, random: KeyedRandom) -> Products:
     )
     labels = [f"{c.items[v % len(c.items)]} {BRANDS[b]}" for c, v, b in zip(of, variant, brand, strict=True)]
     price = np.array([c.price for c in of]) * np.exp(0.4 * random.normal("product.price", p))
-    list_price = np.maximum(np.round(price, 1) - 0.01, 0.29)
+    list_price: Floats = np.maximum(np.round(price, 1) - 0.01, 0.29)
     margin = 0.20 + 0.25 * random.uniform("product.margin", p)
     keeps = np.array([c.shelf_life_days for c in of], dtype=np.float64)
     shelf_life = np.floor(

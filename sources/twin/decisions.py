@@ -49,7 +49,7 @@ def check_decisions(decisions: Decisions, day: int, list_price: Floats, stores: 
         grid = getattr(decisions, name)
         if grid is not None and grid.shape != shape:
             raise DecisionError(
-                f"{name} has shape {grid.shape}, the world is {shape}; give one value a store and product, NaN for plain"
+                f"{name} has shape {grid.shape}, the world is {shape}; give a value a store and product, NaN for plain"
             )
     _check_range("prices", decisions.prices, LOWEST_PRICE * list_price[None, :], HIGHEST_PRICE * list_price[None, :])
     _check_range("orders", decisions.orders, np.zeros((1, 1)), np.full((1, 1), 1e6))
@@ -66,7 +66,7 @@ def _check_range(name: str, grid: Floats | None, low: Floats, high: Floats) -> N
         s, p = (int(i[0]) for i in np.nonzero(bad))
         least, most = (float(np.broadcast_to(b, grid.shape)[s, p]) for b in (low, high))
         raise DecisionError(
-            f"{name}[{s}, {p}] = {grid[s, p]:g} lies outside [{least:g}, {most:g}]; clip it or give NaN for the plain rule"
+            f"{name}[{s}, {p}] = {grid[s, p]:g} lies outside [{least:g}, {most:g}]; clip it, or NaN for the plain rule"
         )
 
 

@@ -20,8 +20,11 @@ MISSING = -1
 
 @dataclass(frozen=True)
 class Lines:
-    """Receipt lines as columns (N,). Numbers of stores, products and customers, MISSING where null; times in
-    microseconds since 1970; `text` the product whose name is printed; `piece` the first unit, which keys a line's draws."""
+    """Receipt lines as columns (N,).
+
+    Stores, products and customers by number, MISSING where null; times in microseconds since 1970; `text` is the
+    product whose name is printed; `piece` is the line's first unit within its cell and day, which keys its draws.
+    """
 
     transaction_id: Any
     line_no: Ints
@@ -72,8 +75,8 @@ class PendingReturns:
     @classmethod
     def none(cls) -> "PendingReturns":
         """Nothing to come back."""
-        empty = np.zeros(0, dtype=np.int64)
-        return cls(*(np.zeros(0) if f.name == "price" else empty for f in fields(cls)))
+        none: Ints = np.zeros(0, dtype=np.int64)
+        return cls(none, none, none, none, none, none, none, none, np.zeros(0), none)
 
     def where(self, mask: Bools) -> "PendingReturns":
         """Those for which mask (N,) holds."""
@@ -179,14 +182,15 @@ class Tills:
 
     def _clock(self, domain: str, day: int, store: Ints, *ids: Ints) -> Ints:
         """Time within the store's opening hours, busiest half-way through."""
-        keys = (store, day, *ids)
-        middle = 0.5 * (self._random.uniform(f"{domain}.a", *keys) + self._random.uniform(f"{domain}.b", *keys))
+        first = self._random.uniform(f"{domain}.a", store, day, *ids)
+        second = self._random.uniform(f"{domain}.b", store, day, *ids)
+        middle = 0.5 * (first + second)
         opens, closes = (self._stores.hours[store, i] * 3600 for i in (0, 1))
         return np.asarray(
             day * DAY_US + (opens + np.floor(middle * (closes - opens - 1)).astype(np.int64)) * _SECOND_US
         )
 
-    def _delay(self, domain: str, *keys: Any) -> Ints:
+    def _delay(self, domain: str, *keys: int | Ints) -> Ints:
         """Microseconds between sale and record: seconds, for some baskets hours to 5 days."""
         u = self._random.uniform(f"{domain}.delay", *keys)
         slow = self._random.uniform(f"{domain}.slow", *keys) < self._params.slow_recording_share

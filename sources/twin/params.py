@@ -86,7 +86,7 @@ class StockParams(_Knobs):
     """The shop's plain replenishment rule and its suppliers."""
 
     safety_z: float = Field(
-        1.6, ge=0, le=4, description="safety stock in standard deviations of demand over the cover time"
+        2.4, ge=0, le=4, description="safety stock in standard deviations of demand over the cover time"
     )
     review_days: int = Field(3, ge=1, le=14, description="days between orders of goods that keep longer than a week")
     short_delivery_share: float = Field(0.03, ge=0, le=0.5, description="share of deliveries that arrive short")

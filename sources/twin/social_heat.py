@@ -26,4 +26,4 @@ class SocialHeat:
         size = -3.0 * np.log(self._random.uniform("heat.size", *keys))
         burst = (begins * size) @ (_FADES**back)
         murmur = np.exp(0.1 * self._random.normal("heat.murmur", self._categories, days[None, :]))
-        return np.round(self.usual[:, None] * (murmur + burst), 2)
+        return np.asarray(np.round(self.usual[:, None] * (murmur + burst), 2), dtype=np.float64)

@@ -1,7 +1,6 @@
 """The twin as a source: its observed tables day by day, and, apart from them, its truth."""
 
 import hashlib
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from datetime import date, timedelta
@@ -19,7 +18,7 @@ from sources.twin.tables import DAILY_TABLES, SCHEMAS, STATIC_TABLES
 from sources.twin.truth import EXPECTED_SCHEMA, Truth, planted_effects
 from sources.twin.world import World
 
-GENERATOR_VERSION = 1  # raise it with every change that alters a table
+GENERATOR_VERSION = 2  # raise it with every change that alters a table
 _ROWS_A_GROUP = 200_000
 _TRUTH_SCHEMAS = {"expected_demand": EXPECTED_SCHEMA, "dirt": RECORD_SCHEMA}
 
@@ -92,7 +91,7 @@ class TwinSource:
             if truth_folder is not None:
                 truth_folder.parent.mkdir(parents=True, exist_ok=True)
                 shutil.move(truth_shadow, truth_folder)
-            os.replace(shadow, folder)
+            shadow.replace(folder)
         finally:
             shutil.rmtree(shadow, ignore_errors=True)
             shutil.rmtree(truth_shadow, ignore_errors=True)

@@ -11,12 +11,16 @@ from sources.twin.params import TwinParams
 
 LONGEST_AGE_DAYS = 30  # goods that keep longer than this never perish in the twin
 FRESH_DAYS = 7  # goods that keep no longer are ordered every day
+_PROMOTION_BOOST = 5.0  # the shop's rule of thumb: 20 % off doubles sales
 
 
 @dataclass
 class StockState:
-    """All that stock remembers. A ages, L days of lead: `by_age` (S, P, A) oldest last, `on_the_way` (L, S, P) by arrival
-    day modulo L, `usual_sales` (S, P) the shop's average daily sales, `stocked` (S, P) cells that had their first stock."""
+    """All that stock remembers, for A ages and L days of lead.
+
+    `by_age` (S, P, A) units, oldest last; `on_the_way` (L, S, P) units by arrival day modulo L; `usual_sales` (S, P)
+    the shop's average daily sales; `stocked` (S, P) cells that had their first stock.
+    """
 
     by_age: Ints
     on_the_way: Ints
@@ -56,10 +60,12 @@ class StockKeeper:
         self._lead = np.maximum(products.lead_time_days, 1)
         fresh = products.shelf_life_days <= FRESH_DAYS
         self._review = np.where(fresh, 1, params.stock.review_days)
+        # (P,) days that a night's order has to last: from tomorrow to the eve of the next order's arrival.
+        self.reach_days: Ints = self._lead + self._review - 1
         # Goods of one supplier are ordered on the same days of a store.
         self._review_phase = random.integers("stock.review", 0, 1 << 16, self._s, products.supplier[None, :])
 
-    def initial(self, first_day: int, active: Bools) -> StockState:
+    def initial(self, active: Bools) -> StockState:
         """State before the first day: active cells hold their order-up-to level, nothing is on the way."""
         shape = self._guess.shape
         by_age = np.zeros((*shape, self._ages), dtype=np.int64)
@@ -93,7 +99,7 @@ class StockKeeper:
         state.usual_sales = np.where(active & ~promoted, moved, state.usual_sales)
 
     def order(self, state: StockState, day: int, active: Bools, depth: Floats, decided: Floats | None) -> Ints:
-        """Place tonight's orders (S, P) and return them; `depth` is the deepest discount within reach of the delivery."""
+        """Place tonight's orders (S, P) and return them; `depth` is the deepest discount the delivery may meet."""
         position = state.by_age.sum(axis=2) + state.on_the_way.sum(axis=0)
         due = (day + self._review_phase) % self._review[None, :] == 0
         plain = np.where(due, np.maximum(self._target(state.usual_sales, depth) - position, 0), 0)
@@ -106,12 +112,14 @@ class StockKeeper:
         return np.asarray(orders)
 
     def _target(self, usual: Floats, depth: Floats) -> Ints:
-        """Order-up-to level (S, P): cover of lead and review time, more before promotions, less for what spoils soon."""
-        cover = (self._lead + self._review)[None, :] * np.ones_like(usual)
-        mean = usual * cover * (1.0 + 3.0 * depth)
+        """Order-up-to level (S, P): cover of lead and review, more before promotions, less for what spoils soon."""
+        cover = self.reach_days[None, :] * np.ones_like(usual)
+        mean = usual * cover * (1.0 + _PROMOTION_BOOST * depth)
         safety = self._params.safety_z * np.sqrt(1.6 * usual * cover)
-        limit = np.where(self._perishes, self._products.shelf_life_days + self._lead, np.inf)[None, :]
-        wanted = np.minimum(mean + safety, usual * (1.0 + 3.0 * depth) * limit + self._params.safety_z * np.sqrt(usual))
+        limit = np.where(self._perishes, self._products.shelf_life_days + self._lead - 1, np.inf)[None, :]
+        wanted = np.minimum(
+            mean + safety, usual * (1.0 + _PROMOTION_BOOST * depth) * limit + self._params.safety_z * np.sqrt(usual)
+        )
         return np.maximum(np.ceil(wanted), 1.0).astype(np.int64)
 
     def _arrivals(self, state: StockState, day: int) -> Ints:

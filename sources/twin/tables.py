@@ -25,41 +25,48 @@ _TEXT, _WHOLE, _REAL, _FLAG, _DATE, _TIME = (
     pa.timestamp("us"),
 )
 
+_CELL = [("store_id", _TEXT), ("product_id", _TEXT), ("date", _DATE)]
+_SKY = [("temp_c", _REAL), ("rain_mm", _REAL)]
+
 SCHEMAS: dict[str, pa.Schema] = {
     "stores": pa.schema(
-        [("store_id", _TEXT), ("store_name", _TEXT), ("region", _TEXT), ("format", _TEXT), ("area_m2", _REAL), ("opened_on", _DATE)]
+        [
+            ("store_id", _TEXT), ("store_name", _TEXT), ("region", _TEXT), ("format", _TEXT), ("area_m2", _REAL),
+            ("opened_on", _DATE),
+        ]
     ),
     "products": pa.schema(
         [
-            ("product_id", _TEXT), ("product_name", _TEXT), ("category", _TEXT), ("brand", _TEXT), ("unit_cost", _REAL),
-            ("list_price", _REAL), ("shelf_life_days", _WHOLE), ("weight_g", _REAL), ("supplier_id", _TEXT),
-            ("lead_time_days", _WHOLE), ("launched_on", _DATE), ("ended_on", _DATE),
+            ("product_id", _TEXT), ("product_name", _TEXT), ("category", _TEXT), ("brand", _TEXT),
+            ("unit_cost", _REAL), ("list_price", _REAL), ("shelf_life_days", _WHOLE), ("weight_g", _REAL),
+            ("supplier_id", _TEXT), ("lead_time_days", _WHOLE), ("launched_on", _DATE), ("ended_on", _DATE),
         ]
     ),
-    "calendar": pa.schema([("date", _DATE), ("is_holiday", _FLAG), ("holiday_name", _TEXT), ("is_school_break", _FLAG)]),
-    "weather": pa.schema([("region", _TEXT), ("date", _DATE), ("temp_c", _REAL), ("rain_mm", _REAL)]),
-    "weather_forecast": pa.schema(
-        [("region", _TEXT), ("issued_on", _DATE), ("date", _DATE), ("temp_c", _REAL), ("rain_mm", _REAL)]
+    "calendar": pa.schema(
+        [("date", _DATE), ("is_holiday", _FLAG), ("holiday_name", _TEXT), ("is_school_break", _FLAG)]
     ),
+    "weather": pa.schema([("region", _TEXT), ("date", _DATE), *_SKY]),
+    "weather_forecast": pa.schema([("region", _TEXT), ("issued_on", _DATE), ("date", _DATE), *_SKY]),
     "social_heat": pa.schema([("category", _TEXT), ("date", _DATE), ("heat", _REAL)]),
     "promotions": pa.schema(
         [
-            ("promotion_id", _TEXT), ("product_id", _TEXT), ("store_id", _TEXT), ("starts_on", _DATE), ("ends_on", _DATE),
-            ("discount_fraction", _REAL), ("kind", _TEXT), ("announced_on", _DATE),
+            ("promotion_id", _TEXT), ("product_id", _TEXT), ("store_id", _TEXT), ("starts_on", _DATE),
+            ("ends_on", _DATE), ("discount_fraction", _REAL), ("kind", _TEXT), ("announced_on", _DATE),
         ]
     ),
-    "prices": pa.schema([("store_id", _TEXT), ("product_id", _TEXT), ("date", _DATE), ("base_price", _REAL), ("price", _REAL)]),
+    "prices": pa.schema([*_CELL, ("base_price", _REAL), ("price", _REAL)]),
     "transactions": pa.schema(
         [
-            ("transaction_id", _TEXT), ("line_no", _WHOLE), ("store_id", _TEXT), ("product_id", _TEXT), ("customer_id", _TEXT),
-            ("sold_at", _TIME), ("recorded_at", _TIME), ("kind", _TEXT), ("units", _WHOLE), ("unit_price", _REAL),
-            ("receipt_text", _TEXT), ("original_transaction_id", _TEXT), ("original_line_no", _WHOLE),
+            ("transaction_id", _TEXT), ("line_no", _WHOLE), ("store_id", _TEXT), ("product_id", _TEXT),
+            ("customer_id", _TEXT), ("sold_at", _TIME), ("recorded_at", _TIME), ("kind", _TEXT), ("units", _WHOLE),
+            ("unit_price", _REAL), ("receipt_text", _TEXT), ("original_transaction_id", _TEXT),
+            ("original_line_no", _WHOLE),
         ]
     ),
     "inventory": pa.schema(
         [
-            ("store_id", _TEXT), ("product_id", _TEXT), ("date", _DATE), ("opening_units", _WHOLE), ("received_units", _WHOLE),
-            ("sold_units", _WHOLE), ("wasted_units", _WHOLE), ("closing_units", _WHOLE), ("stocked_out", _FLAG),
+            *_CELL, ("opening_units", _WHOLE), ("received_units", _WHOLE), ("sold_units", _WHOLE),
+            ("wasted_units", _WHOLE), ("closing_units", _WHOLE), ("stocked_out", _FLAG),
         ]
     ),
 }  # fmt: skip
@@ -88,8 +95,8 @@ class TableMaker:
         """One row a store."""
         s = self._catalogue.stores
         names = pa.array([f.name for f in FORMATS], _TEXT)
-        columns = [self._store_ids, pa.array(s.names, _TEXT), self._regions.take(pa.array(s.region)), names.take(pa.array(s.format)),
-                   pa.array(s.area_m2), days(s.opened)]  # fmt: skip
+        columns = [self._store_ids, pa.array(s.names, _TEXT), self._regions.take(pa.array(s.region)),
+                   names.take(pa.array(s.format)), pa.array(s.area_m2), days(s.opened)]  # fmt: skip
         return pa.table(columns, schema=SCHEMAS["stores"])
 
     def products(self) -> pa.Table:
@@ -122,7 +129,8 @@ class TableMaker:
     def weather_forecast(self, issued: int, forecast: WeatherDays) -> pa.Table:
         """One row a region and day ahead."""
         regions, ahead = forecast.temp_c.shape
-        columns = [self._regions.take(pa.array(np.repeat(np.arange(regions), ahead))), days(np.full(regions * ahead, issued)),
+        of_region = self._regions.take(pa.array(np.repeat(np.arange(regions), ahead)))
+        columns = [of_region, days(np.full(regions * ahead, issued)),
                    days(np.tile(issued + np.arange(1, ahead + 1), regions)), pa.array(forecast.temp_c.ravel()),
                    pa.array(forecast.rain_mm.ravel())]  # fmt: skip
         return pa.table(columns, schema=SCHEMAS["weather_forecast"])

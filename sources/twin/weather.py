@@ -37,7 +37,7 @@ class Weather:
         departure = 3.5 * self._remembering("weather.temp", days, 0.8)
         wetness = self._remembering("weather.wet", days, 0.5)
         amount = -7.0 * np.log(self._random.uniform("weather.rain", self._regions, days[None, :]))
-        rain = np.where(wetness > _WET_SHARE_Z, np.minimum(amount, 150.0), 0.0)
+        rain: Floats = np.where(wetness > _WET_SHARE_Z, np.minimum(amount, 150.0), 0.0)
         temp = np.clip(normal + departure, -55.0, 55.0)
         return WeatherDays(np.round(temp, 1), departure, np.round(rain, 1))
 
@@ -46,15 +46,16 @@ class Weather:
         lead = np.arange(1, FORECAST_DAYS + 1)
         days = issued + lead
         truth = self.on(days)
-        keys = (self._regions, np.int64(issued)[None, None], days[None, :])
+        keys = (self._regions, issued, days[None, :])
         error = (0.5 + 0.3 * lead) * self._random.normal("forecast.temp", *keys)
         # Rain is either forecast with a scatter, or (the oftener the further ahead) taken from another day altogether.
         missed = self._random.uniform("forecast.rain_missed", *keys) < 0.03 * lead
         other = self.on(days - 7 * 365).rain_mm
         scatter = np.exp(0.08 * lead * self._random.normal("forecast.rain", *keys))
-        rain = np.where(missed, other, truth.rain_mm * scatter)
+        rain: Floats = np.where(missed, other, np.minimum(truth.rain_mm * scatter, 900.0))
         temp = np.clip(truth.temp_c + error, -60.0, 60.0)
-        return WeatherDays(np.round(temp, 1), truth.departure_c + error, np.round(np.minimum(rain, 900.0), 1))
+        departure: Floats = truth.departure_c + error
+        return WeatherDays(np.round(temp, 1), departure, np.round(rain, 1))
 
     def _remembering(self, domain: str, days: Ints, memory: float) -> Floats:
         """Standard normal series (R, D) with autocorrelation `memory` a day, by a moving average of keyed shocks."""

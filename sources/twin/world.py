@@ -24,7 +24,6 @@ from sources.twin.truth import EXPECTED_SCHEMA, Truth, planted_effects
 from sources.twin.weather import Weather
 
 _PLAN_AHEAD_DAYS = 90
-_ORDERS_LOOK_DAYS = 6  # a night's order covers promotions that begin this soon
 
 
 @dataclass
@@ -43,7 +42,10 @@ class WorldState:
 
 @dataclass(frozen=True)
 class Outcome:
-    """A day in numbers, grids (S, P): what a simulation loop needs without tables. `expected` and `demanded` are truth."""
+    """A day in numbers, grids (S, P): what a simulation loop needs without tables.
+
+    `expected`, `demanded` and the two tables of rows are truth.
+    """
 
     day: date
     active: Bools
@@ -87,7 +89,7 @@ class World:
         stores, products = self.catalogue.stores, self.catalogue.products
         self._dirt = Dirt(params.dirt, random, stores.ids, products.ids, products.receipt_texts)
         self._maker = TableMaker(self.catalogue, params.regions, params.categories)
-        stock = self._keeper.initial(self._start, self.catalogue.active(self._start))
+        stock = self._keeper.initial(self.catalogue.active(self._start))
         self.state = WorldState(self._start, stock, PendingReturns.none(), Promotions.none())
         self.outcome: Outcome | None = None
         self._expected: list[pa.Table] = []
@@ -138,7 +140,9 @@ class World:
         traded = self._keeper.trade(state.stock, now, demanded, active, active & (products.ended == now)[None, :])
         self._keeper.learn(state.stock, traded, active, pull > 0)
         soon = (
-            (promotions.starts <= now + _ORDERS_LOOK_DAYS) & (promotions.ends > now + 1) & (promotions.announced <= now)
+            (promotions.starts <= now + self._keeper.reach_days[promotions.product])
+            & (promotions.ends > now + 1)
+            & (promotions.announced <= now)
         )
         stays = active & (products.ended > now)[None, :]
         ordered = self._keeper.order(state.stock, now, stays, promotions.where(soon).depth(*shape), decided.orders)

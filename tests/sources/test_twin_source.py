@@ -33,7 +33,7 @@ def test_is_a_source_with_every_table() -> None:
 
 
 def test_unknown_table_is_refused() -> None:
-    with pytest.raises(SourceError, match="no table 'sales'.*transactions"):
+    with pytest.raises(SourceError, match=r"no table 'sales'.*transactions"):
         TwinSource(SHORT, 5).read("sales")
 
 
