@@ -30,7 +30,9 @@ def write_release(folder: Path, *, seed: int = 3) -> dict[str, np.ndarray]:
 
     Keys: series_ids (S,), values (S, H, 4).
     """
-    cfg = Config(frequency="daily", horizon=HORIZON, trees=40, quantile_trees=15, max_rows=6000, threads=2)
+    cfg = Config(
+        frequency="daily", horizon=HORIZON, trees=20, quantile_trees=10, max_rows=2500, max_pairs=600, threads=1
+    )
     shop = _shop_module().shop(cfg, n_series=12, n_periods=220, seed=seed, closed_sundays=True)
     data = prepare(shop.tables, cfg)
     train(data, cfg, seed=seed).save(folder / "artifact")
