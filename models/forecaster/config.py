@@ -35,7 +35,7 @@ class Config(BaseModel):
         description="bound on (series, origin) pairs to plan, i.e. on the feature join",
     )
     max_rows: int = Field(
-        default=400_000,
+        default=300_000,
         ge=100,
         le=20_000_000,
         description="bound on training rows of the mean; a seeded sample beyond it",
@@ -46,10 +46,10 @@ class Config(BaseModel):
         le=20_000_000,
         description="bound on rows of each quantile: its leaves sort, so rows cost more",
     )
-    trees: int = Field(default=300, ge=5, le=5_000, description="most trees of the mean; early stopping picks fewer")
+    trees: int = Field(default=200, ge=5, le=5_000, description="most trees of the mean; early stopping picks fewer")
     quantile_trees: int = Field(default=100, ge=5, le=5_000, description="most trees of each quantile")
     learning_rate: float = Field(
-        default=0.06, gt=0, le=1, description="shrinkage of the mean; smaller wants more trees"
+        default=0.09, gt=0, le=1, description="shrinkage of the mean; smaller wants more trees"
     )
     quantile_learning_rate: float = Field(default=0.12, gt=0, le=1, description="shrinkage of the quantiles")
     depth: int = Field(default=7, ge=1, le=12, description="depth of a tree: how many causes may interact")

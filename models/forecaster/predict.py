@@ -106,8 +106,12 @@ class Predictor:
         """Unit of the forecasts: "units" or a currency."""
         return self.spec.unit
 
-    def predict(self, request: ForecastInput) -> Reply:
-        """Forecast mean and quantiles; closed periods (`open` = 0, known ahead) are 0. InputError says what is wrong."""
+    def predict(self, request: ForecastInput, *, jittered: bool = False) -> Reply:
+        """Forecast mean and quantiles; closed periods (`open` = 0, known ahead) are 0. InputError says what is wrong.
+
+        jittered: leave the quantiles of counts unclipped, as those of the value spread over +-1/2; only then can their
+        coverage be judged exactly (a low quantile of mostly-zero sales lies between -1/2 and 0).
+        """
         steps = self._check(request)
         n_series = request.origin.shape[0]
         scaled = np.empty((n_series, steps, 4), dtype=np.float64)
@@ -124,9 +128,10 @@ class Predictor:
         width = high - low
         low, high = low - self._shift_low[:steps] * width, high + self._shift_high[:steps] * width
         quantiles = np.sort(np.stack([low, median, high]), axis=0)
-        outputs = np.concatenate([mean[None], quantiles])
         if self.spec.non_negative:
-            outputs = np.maximum(outputs, 0.0)
+            mean = np.maximum(mean, 0.0)
+            quantiles = quantiles if jittered else np.maximum(quantiles, 0.0)
+        outputs = np.concatenate([mean[None], quantiles])
         outputs = outputs * self._open(request, steps)
         return Reply(*outputs, confidence=confidence, unit=self.spec.unit)
 

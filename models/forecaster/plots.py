@@ -1,0 +1,90 @@
+"""Pictures of an evaluation as PNG bytes: backtest, worst series, calibration, error by steps ahead."""
+
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from models.forecaster.data import Dataset, Panel
+from models.forecaster.scoring import Candidate
+
+Float = npt.NDArray[np.floating[Any]]
+Ints = npt.NDArray[np.int64]
+INK, CHAMPION, OTHER, BAND = "#1f2933", "#0b6e4f", "#c8553d", "#9fd3c0"
+HISTORY_HORIZONS = 2
+PIT_BINS = [0.0, 0.1, 0.5, 0.9, 1.0]  # three quantiles tell four shares, and no more
+
+
+def series_plot(data: Dataset, test: Panel, rows: Ints, champion: Candidate, naive: Candidate, title: str) -> bytes:
+    """History, what came, forecast with its 80 % interval and the seasonal naive one, for the pairs `rows`."""
+    figure = _figure(10, 2.4 * rows.size)
+    axes = np.atleast_1d(figure.subplots(rows.size, 1))
+    actual = data.targets(test)
+    for axis, row in zip(axes, rows, strict=True):
+        origin = int(test.period[row])
+        before = np.arange(max(0, origin + 1 - HISTORY_HORIZONS * data.horizon), origin + 1)
+        after = data.periods[0] + (np.arange(origin + 1, origin + 1 + data.horizon)) * (
+            data.periods[1] - data.periods[0]
+        )
+        past = np.where(data.usable[test.series[row], before], data.values[test.series[row], before], np.nan)
+        axis.plot(data.periods[before], past, color=INK, linewidth=0.9, label="history")
+        if champion.quantiles is not None:
+            low, high = champion.quantiles[0.1][row], champion.quantiles[0.9][row]
+            axis.fill_between(
+                after, np.maximum(low, 0) if (past >= 0).any() else low, high, color=BAND, label="80 % interval"
+            )
+        axis.plot(after, naive.mean[row], color=OTHER, linewidth=0.9, linestyle="--", label=naive.name)
+        axis.plot(after, champion.mean[row], color=CHAMPION, linewidth=1.4, label="forecast")
+        axis.plot(after, actual[row], "o", color=INK, markersize=2.5, label="actual")
+        axis.set_title(str(data.series_ids[test.series[row]]), fontsize=8, loc="left")
+        axis.set_ylabel(data.unit, fontsize=8)
+        axis.tick_params(labelsize=7)
+    axes[0].legend(fontsize=7, ncols=5, loc="upper left", frameon=False)
+    figure.suptitle(title, fontsize=10)
+    return _png(figure)
+
+
+def calibration_plot(pit: Float, coverage: Sequence[tuple[str, float]]) -> bytes:
+    """Histogram of the randomised PIT (flat if calibrated) and coverage of the 80 % interval by steps ahead."""
+    figure = _figure(10, 3.2)
+    left, right = figure.subplots(1, 2)
+    left.hist(pit[~np.isnan(pit)], bins=PIT_BINS, density=True, color=BAND, edgecolor=CHAMPION)
+    left.axhline(1.0, color=INK, linewidth=0.8, linestyle="--")
+    left.set_title("randomised PIT (flat = calibrated)", fontsize=9)
+    right.bar([label for label, _ in coverage], [value for _, value in coverage], color=CHAMPION)
+    right.axhline(0.8, color=INK, linewidth=0.8, linestyle="--")
+    right.set_ylim(0, 1)
+    right.set_title("coverage of the 80 % interval", fontsize=9)
+    right.tick_params(labelsize=7)
+    return _png(figure)
+
+
+def horizon_plot(actual: Float, candidates: Sequence[Candidate]) -> bytes:
+    """WAPE of every candidate by steps ahead."""
+    figure = _figure(10, 3.6)
+    axis = figure.subplots()
+    steps = np.arange(1, actual.shape[1] + 1)
+    for candidate in candidates:
+        error = np.nansum(np.abs(actual - candidate.mean), axis=0)
+        size = np.nansum(np.where(np.isnan(candidate.mean), np.nan, np.abs(actual)), axis=0)
+        wape = np.divide(error, size, out=np.full(error.shape, np.nan), where=size > 0)
+        axis.plot(steps, wape, marker=".", linewidth=1.2, label=candidate.name)
+    axis.set_xlabel("periods ahead")
+    axis.set_ylabel("WAPE")
+    axis.set_ylim(bottom=0)
+    axis.legend(fontsize=8, frameon=False)
+    return _png(figure)
+
+
+def _figure(width: float, height: float) -> Any:
+    from matplotlib.figure import Figure  # without pyplot: no global state, no display
+
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def _png(figure: Any) -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=90)
+    return buffer.getvalue()
