@@ -1,4 +1,4 @@
-"""What data stewards type: `storeloop quarantine list|show|release|reject|log|serve`, `storeloop contracts list|show`."""
+"""What data stewards type: `quarantine list|show|release|reject|log|serve` and `contracts list|show`."""
 
 import json
 from collections.abc import Callable, Iterable
@@ -43,9 +43,7 @@ def _add_reading(app: typer.Typer, home: Callable[[], Path]) -> None:
         if as_json:
             _print_json([vars(summary) for summary in summaries])
             return
-        table = _table(
-            "Quarantine", "table", ">open", ">held back", ">released", ">rejected", ">left its source", "open by rule"
-        )
+        table = _table("Quarantine", "!table", ">open", ">held", ">released", ">rejected", ">gone", "open by rule")
         for one in summaries:
             by_rule = "\n".join(f"{rule} {rows:,}" for rule, rows in one.open_by_rule.items()) or "-"
             rows = [f"{one.rows[status]:,}" for status in ("released", "rejected", "gone")]
@@ -71,7 +69,7 @@ def _add_reading(app: typer.Typer, home: Callable[[], Path]) -> None:
             _print_json({"table": table, "rows": rows.num_rows, "shown": [_as_delivered(row) for row in shown]})
             return
         contract = load_contract(table) if table in contract_names() else None
-        drawn = _table(f"{table}: {rows.num_rows:,} {status} rows", "row", "held back", "why it fails", "as delivered")
+        drawn = _table(f"{table}: {rows.num_rows:,} {status} rows", "row", "held", "why it fails", "as delivered")
         for row in shown:
             view = view_row(row["_row_key"], row["rules"], row["raw"], contract)
             why = "\n".join(f"{reason.text} ({reason.rule_id})" for reason in view.reasons)
@@ -96,19 +94,10 @@ def _add_reading(app: typer.Typer, home: Callable[[], Path]) -> None:
         if as_json:
             _print_json([one.headline() for one in decisions[:limit]])
             return
-        drawn = _table("Decisions", "when", "who", "table", "verdict", "on", ">rows", "reason", "number")
+        drawn = _table("Decisions", "!number", "!when", "who", "!verdict", "on", ">rows", "reason")
         for one in decisions[:limit]:
-            _add(
-                drawn,
-                one.when,
-                one.who,
-                one.table,
-                one.verdict,
-                _scope(one),
-                f"{one.rows:,}",
-                one.reason,
-                one.decision_id,
-            )
+            when = one.when[:16].replace("T", " ")
+            _add(drawn, one.decision_id, when, one.who, one.verdict, _scope(one), f"{one.rows:,}", one.reason)
         _print(drawn, empty="Nobody has decided anything yet.")
 
     @app.command("serve")
@@ -190,7 +179,7 @@ def build_contracts_app() -> typer.Typer:
             names = ("name", "title", "version", "owner")
             _print_json([{name: getattr(contract, name) for name in names} for contract in contracts])
             return
-        table = _table("Contracts", "contract", "about", "owner", "version", ">columns", ">rules")
+        table = _table("Contracts", "!contract", "about", "owner", "version", ">columns", ">rules")
         for one in contracts:
             _add(table, one.name, one.title, one.owner, one.version, str(len(one.columns)), str(len(one.rules)))
         _print(table, empty="There is no contract.")
@@ -213,7 +202,7 @@ def build_contracts_app() -> typer.Typer:
         facts = _table(f"{contract.name}: {contract.title}", "", "")
         for label, text in contract_facts(contract):
             _add(facts, label, text)
-        columns = _table("Columns", "column", "type", "unit", "null allowed", "known ahead", "meaning")
+        columns = _table("Columns", "!column", "type", "unit", "null allowed", "known ahead", "meaning")
         for column in contract.columns:
             named = f"{column.name} (key)" if column.name in contract.primary_key else column.name
             nullable = "no" if column.required else "yes"
@@ -250,14 +239,13 @@ def _print_json(value: Any) -> None:
 
 
 def _table(title: str, *columns: str) -> "Table":
-    """A table whose `>` columns hold figures."""
+    """A table whose `>` columns hold figures and whose `!` columns are never broken over lines."""
     from rich.table import Table
 
     table = Table(title=title, title_justify="left", show_header=any(columns))
     for column in columns:
-        table.add_column(
-            column.removeprefix(">"), justify="right" if column.startswith(">") else "left", overflow="fold"
-        )
+        kind, name = (column[0], column[1:]) if column.startswith((">", "!")) else ("", column)
+        table.add_column(name, justify="right" if kind == ">" else "left", no_wrap=bool(kind), overflow="fold")
     return table
 
 

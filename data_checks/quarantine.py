@@ -35,7 +35,7 @@ class QuarantineError(ValueError):
 
 @dataclass(frozen=True)
 class TableSummary:
-    """Rows of one table by status, how many of the open ones are held back, and open rows by the rule they break."""
+    """Rows of one table by status, how many of the open ones are held back, and what is undecided by rule."""
 
     table: str
     rows: dict[str, int]
@@ -95,10 +95,16 @@ class Quarantine:
     def summary(self, table: str) -> TableSummary:
         """Counts of one table."""
         log = self.log(table)
-        rows = self._with_status(table, VerdictsInForce(log)).select(["rules", "status", "held"])
+        in_force = VerdictsInForce(log)
+        rows = self._with_status(table, in_force).select(["_row_key", "rules", "held", "status"])
         counts = Counter(rows["status"].to_pylist())
         is_open = rows.filter(pc.equal(rows["status"], "open"))
-        by_rule = Counter(pc.list_flatten(is_open["rules"]).to_pylist())
+        by_rule = Counter(
+            rule
+            for key, rules in zip(is_open["_row_key"].to_pylist(), is_open["rules"].to_pylist(), strict=True)
+            for rule in rules
+            if rule not in in_force.of(key)
+        )
         return TableSummary(
             table=table,
             rows={status: counts[status] for status in STATUSES},

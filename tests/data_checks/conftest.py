@@ -1,6 +1,7 @@
 """A steward's home: three judged tables, one of them blocked, with rows that try to run scripts."""
 
 import json
+import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -9,6 +10,7 @@ import pyarrow as pa
 import pytest
 
 from data_checks.contracts import load_contract
+from data_checks.docs_site import build_site
 from data_checks.gate_result import GateResult, RuleFact
 from data_checks.quarantine import Quarantine
 from data_checks.validation_history import ValidationHistory
@@ -100,10 +102,8 @@ def bad_sales(number: int) -> list[tuple[str, list[str], dict[str, object], bool
     return rows
 
 
-@pytest.fixture
-def steward_home(tmp_path: Path) -> Path:
+def fill_home(home: Path) -> Path:
     """Twelve runs of `transactions` (the last one blocked), one of `stores` and `products`; 61 failing rows now."""
-    home = tmp_path / "home"
     history, quarantine = ValidationHistory(home), Quarantine(home)
     for run, failing in enumerate([5, 8, 6, 12, 9, 30, 7, 4, 11, 9, 14, 61]):
         result = gate_result("transactions", 1_000, bad_sales(failing))
@@ -114,6 +114,25 @@ def steward_home(tmp_path: Path) -> Path:
         history.record(result, run_id="run-11", when=FIRST_RUN + timedelta(days=11))
         quarantine.write(table, "all", result.failing)
     return home
+
+
+@pytest.fixture(scope="session")
+def filled_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Such a home, to be read only."""
+    return fill_home(tmp_path_factory.mktemp("stewards") / "home")
+
+
+@pytest.fixture
+def steward_home(filled_home: Path, tmp_path: Path) -> Path:
+    """A home of one test's own, to be changed."""
+    return shutil.copytree(filled_home, tmp_path / "home")
+
+
+@pytest.fixture(scope="session")
+def built_site(filled_home: Path) -> Path:
+    """The validation site of such a home, to be read only."""
+    history, quarantine = ValidationHistory(filled_home), Quarantine(filled_home)
+    return build_site(filled_home.parent / "site", history=history, quarantine=quarantine).parent
 
 
 @pytest.fixture
