@@ -138,3 +138,23 @@ def test_licence_is_the_whole_agpl() -> None:
     canonical = "0d96a4ff68ad6d4b6f1f30f713b18d5184912ba8dd389f86aa7710db079abcb0"
     assert hashlib.sha256(text.encode()).hexdigest() == canonical
     assert [int(n) for n in re.findall(r"^  (\d+)\. [A-Z]", text, re.MULTILINE)] == list(range(18))
+
+
+IMPORT_COST = """
+import json, resource, time
+began = time.process_time()
+import orchestration.definitions
+print(json.dumps([time.process_time() - began, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024]))
+"""
+
+
+def test_code_location_loads_fast_and_small() -> None:
+    """Processor time, so that a busy machine does not decide; the best of three, the first of which warms the disk."""
+    found = [json.loads(run_python(IMPORT_COST)) for _ in range(3)]
+    seconds, megabytes = min(run[0] for run in found), max(run[1] for run in found)
+    assert seconds <= 4.0, (
+        f"importing orchestration.definitions takes {seconds:.1f} s: move heavy imports into functions"
+    )
+    assert megabytes <= 300, (
+        f"importing orchestration.definitions takes {megabytes:.0f} MB: move heavy imports into functions"
+    )

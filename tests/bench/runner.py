@@ -10,6 +10,7 @@ import importlib.util
 import json
 import os
 import platform
+import re
 import subprocess
 import sys
 import tempfile
@@ -31,7 +32,9 @@ def load_rows(folder: Path) -> list[BenchRow]:
     """Rows of every module in `folder` that has some, in the order of file and list."""
     rows: list[BenchRow] = []
     for file in sorted(folder.glob("*.py")):
-        if file.name in {"bench_row.py", "runner.py"} or "ROWS" not in file.read_text(encoding="utf-8"):
+        if file.name in {"bench_row.py", "runner.py"} or file.name.startswith("test_"):
+            continue
+        if not re.search(r"^ROWS\b", file.read_text(encoding="utf-8"), re.MULTILINE):
             continue
         spec = importlib.util.spec_from_file_location(f"bench_{file.stem}", file)
         module = importlib.util.module_from_spec(spec)
@@ -148,7 +151,7 @@ def main() -> int:
         return 0
     if unknown := sorted(set(options.only) - {row.name for row in rows}):
         raise SystemExit(f"no rows named {unknown}; --list prints the names")
-    readme = ROOT / "README.md" if options.rows == HERE else None
+    readme = ROOT / "README.md" if options.out == HERE / "results.md" else None
     caches = {row.name: options.cache / f"{row.name}-{code_revision(row, options.rows)}.json" for row in rows}
     if options.fresh:
         for name in options.only or list(caches):
