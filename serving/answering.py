@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic_core import to_json
 
-from serving import fallback
+from models.forecaster import fallback
 from serving.champion import Champion, Overrides, Prediction
 from serving.guarded import Outcome, guarded
 from serving.metrics import ServiceMetrics

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.common.guard import BreakerConfig, CircuitBreaker
-from serving.fallback import COLUMNS, FallbackError, Frequency, LastGoodForecast, read_last_good
+from models.forecaster.fallback import COLUMNS, FallbackError, Frequency, LastGoodForecast, read_last_good
 from serving.guarded import Implausible
 from serving.release import Pointer, ReleaseError, verify
 from serving.settings import ServeSettings

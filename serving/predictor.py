@@ -10,9 +10,9 @@ import numpy.typing as npt
 
 from features.online import FeastState, SnapshotState
 from models.common.artifact import Manifest, read_manifest
+from models.forecaster.fallback import Frequency
 from models.forecaster.predict import ForecastInput, Predictor, load
 from serving.champion import Overrides, Prediction, StateReader, StateRows
-from serving.fallback import Frequency
 from serving.settings import ServeSettings
 
 

@@ -73,7 +73,7 @@ def read_pointer(file: Path) -> Pointer:
 def build_release(folder: Path, artifact_id: str, fill: Callable[[Path], None]) -> Seal:
     """Make a release folder whole or not at all: `fill` writes its files beside the place, then they are sealed.
 
-    A release never changes; ReleaseError when `folder` already holds another one, nothing happens when it holds this one.
+    A release never changes: ReleaseError when `folder` holds another one; when it holds this very one, nothing is done.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as temporary:

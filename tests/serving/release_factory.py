@@ -1,4 +1,4 @@
-"""Releases for the tests of the serving room: a tiny real forecaster, its state, its last forecast. Loaded by conftest."""
+"""Releases for tests: a tiny real forecaster, its state, its last forecast. Loaded by conftest and the benchmark."""
 
 import importlib.util
 import shutil
@@ -12,12 +12,14 @@ import numpy as np
 from features.online import StateBatch, write_snapshot
 from models.forecaster.config import Config
 from models.forecaster.data import prepare
+from models.forecaster.fallback import LastGoodForecast, write_last_good
 from models.forecaster.predict import ForecastInput
 from models.forecaster.train import train
-from serving.fallback import LastGoodForecast, write_last_good
 from serving.release import Pointer, build_release, write_pointer
 
 CONFIG = Config(trees=20, quantile_trees=10, depth=4, max_pairs=2_000, threads=1, min_child_weight=1.0)
+# As many and as deep trees as a real training gives, from few rows: latency depends on the trees alone.
+DEMO_CONFIG = Config(max_pairs=1_500, early_stopping=500, min_child_weight=1.0, threads=1)
 FIRST, SECOND = "first", "second"
 
 
@@ -55,13 +57,15 @@ class Releases:
         return Releases(root, self.ids, self.series_ids)
 
 
-def make_releases(root: Path, *, n_series: int = 12) -> Releases:
-    tables = _synthetic().shop(CONFIG, n_series=n_series, n_periods=200).tables
+def make_releases(
+    root: Path, *, n_series: int = 12, config: Config = CONFIG, names: tuple[str, ...] = (FIRST, SECOND)
+) -> Releases:
+    tables = _synthetic().shop(config, n_series=n_series, n_periods=200).tables
     batch = last_state(tables)
     ids = {}
-    for seed, name in enumerate((FIRST, SECOND)):
+    for seed, name in enumerate(names):
         folder = root / "forecaster" / name
-        trained = train(prepare(tables, CONFIG), CONFIG, seed=seed)
+        trained = train(prepare(tables, config), config, seed=seed)
         reply = trained.predictor().predict(
             ForecastInput(
                 {k: batch.state[k] for k in trained.spec.state_columns},
