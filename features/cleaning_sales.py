@@ -29,7 +29,7 @@ def tag_sales(raw: ibis.Table, contract: ContractLike, *, frequency: Frequency) 
     unread_open = rows["_type_errors"].contains("open=").fill_null(False)
     rows = rows.mutate(
         unit=unit.isin(["unit", "units"]).ifelse("units", rows.unit.upper()),
-        open=rows.open.fill_null(~unread_open).nullif(unread_open),
+        open=unread_open.ifelse(ibis.null("boolean"), rows.open.fill_null(True)),
         censored=rows.censored.fill_null(False),
     )
     return _refuse_stray_weekdays(rows) if frequency == "weekly" else rows

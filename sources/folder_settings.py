@@ -46,5 +46,8 @@ class FolderSettings(BaseModel):
         try:
             stated = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
             return cls.model_validate(stated)
-        except (yaml.YAMLError, ValidationError, UnicodeDecodeError) as error:
-            raise SourceError(f"{path}: {error}. It may state {', '.join(cls.model_fields)}") from error
+        except ValidationError as error:
+            wrong = "; ".join(f"{'.'.join(map(str, one['loc'])) or 'file'}: {one['msg']}" for one in error.errors())
+            raise SourceError(f"{path}: {wrong}. It may state {', '.join(cls.model_fields)}") from error
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise SourceError(f"{path}: not readable as YAML ({error}); mend or remove it") from error
