@@ -188,7 +188,8 @@ class ValidationSite:
     def _expectations(self, name: str) -> str:
         run = self.history.runs(name)[-1]
         validation = self.history.result(run).validation
-        expectations = [_expectation(result) for result in validation.get("results", ())]
+        descriptions = {fact.rule_id: fact.description for fact in run.facts}
+        expectations = [_expectation(result, descriptions) for result in validation.get("results", ())]
         expectations.sort(key=lambda expectation: expectation["success"])
         return self._page(
             "expectations.html",
@@ -264,12 +265,13 @@ def _part(fate: str, rows: int, rows_in: int) -> str:
     return "" if fate == "in" or not rows_in else f"{100 * rows / rows_in:.3g} % of rows in"
 
 
-def _expectation(result: Mapping[str, Any]) -> dict[str, Any]:
-    """One result of Great Expectations as a page shows it."""
+def _expectation(result: Mapping[str, Any], descriptions: Mapping[str, str]) -> dict[str, Any]:
+    """One result of Great Expectations as a page shows it, with the words of the rule that it stands for."""
     config = result.get("expectation_config") or {}
     errors = result.get("exception_info") or {}
     raised = [errors] if "raised_exception" in errors else list(errors.values())
-    notes = config.get("notes") or config.get("description") or (config.get("meta") or {}).get("notes") or ""
+    meta = config.get("meta") or {}
+    notes = descriptions.get(meta.get("rule_id", "")) or config.get("description") or meta.get("notes") or ""
     return {
         "type": config.get("type", "expectation"),
         "notes": notes if isinstance(notes, str) else json.dumps(notes, ensure_ascii=False),

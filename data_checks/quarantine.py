@@ -160,7 +160,8 @@ class Quarantine:
         with locked(self.folder / table):
             log = self.log(table)
             in_force = VerdictsInForce(log)
-            targets = self._targets(table, self._with_status(table, in_force), row_keys, rule)
+            chosen = self._chosen(table, self._with_status(table, in_force), row_keys, rule)
+            targets = _targets(chosen, in_force, rule)
             opposite = "reject" if verdict == "release" else "release"
             decision = Decision(
                 decision_id=f"{table}-{len(log) + 1}",
@@ -180,9 +181,7 @@ class Quarantine:
             append_entry(self.folder / table / "decisions.jsonl", decision.entry())
         return decision
 
-    def _targets(
-        self, table: str, rows: pa.Table, row_keys: Sequence[str] | None, rule: str | None
-    ) -> tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]:
+    def _chosen(self, table: str, rows: pa.Table, row_keys: Sequence[str] | None, rule: str | None) -> pa.Table:
         if row_keys is not None:
             if not row_keys:
                 raise QuarantineError(f"no row of {table!r} was named: give at least one row key")
@@ -199,10 +198,7 @@ class Quarantine:
                 chosen = breaking(chosen, rule)
         if not chosen.num_rows:
             raise QuarantineError(f"the quarantine of {table!r} holds no row to decide on")
-        groups: dict[tuple[str, ...], list[str]] = {}
-        for key, rules in zip(chosen["_row_key"].to_pylist(), chosen["rules"].to_pylist(), strict=True):
-            groups.setdefault((rule,) if rule is not None else tuple(rules), []).append(key)
-        return tuple((rules, tuple(dict.fromkeys(keys))) for rules, keys in sorted(groups.items()))
+        return chosen
 
     def _with_status(self, table: str, in_force: VerdictsInForce) -> pa.Table:
         current, history = self._stored(table)
@@ -251,6 +247,18 @@ def breaking(rows: pa.Table, rule: str) -> pa.Table:
         known = ", ".join(sorted(set(flat.to_pylist()))) or "none"
         raise QuarantineError(f"no such row breaks rule {rule!r}; rules broken here: {known}")
     return rows.take(found)
+
+
+def _targets(
+    chosen: pa.Table, in_force: VerdictsInForce, rule: str | None
+) -> tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]:
+    """Rows grouped by the rules that a decision is about: one rule, or all that a row breaks or was decided on."""
+    groups: dict[tuple[str, ...], dict[str, None]] = {}
+    for key, rules in zip(chosen["_row_key"].to_pylist(), chosen["rules"].to_pylist(), strict=True):
+        # A rejected row may break nothing any more: to release it, the old verdicts must be overruled too.
+        names = (rule,) if rule is not None else tuple(dict.fromkeys([*rules, *in_force.of(key)]))
+        groups.setdefault(names, {})[key] = None
+    return tuple((names, tuple(keys)) for names, keys in sorted(groups.items()))
 
 
 def _check_words(what: str, words: str, longest: int, remedy: str) -> None:

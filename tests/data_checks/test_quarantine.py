@@ -108,6 +108,15 @@ def test_a_released_row_that_breaks_another_rule_is_held_again(quarantine):
     assert status(quarantine)["a"] == "open"
 
 
+def test_a_rejected_row_that_breaks_nothing_any_more_can_be_released(quarantine):
+    quarantine.decide("sales", row_keys=["a"], verdict="reject", reason="no such price", who="Ada")
+    quarantine.write("sales", "all", held_back({"a": []}))
+    assert status(quarantine)["a"] == "rejected"
+    quarantine.decide("sales", row_keys=["a"], verdict="release", reason="price list came late", who="Ada")
+    assert status(quarantine)["a"] == "released"
+    assert pairs(quarantine) == {("a", "price", "release")}
+
+
 def test_rows_that_leave_their_source_stay_as_history(quarantine):
     quarantine.write("sales", "all", held_back({"b": ["price"]}, note=["new column"]))
     rows = {row["_row_key"]: row for row in quarantine.rows("sales").to_pylist()}
