@@ -1,4 +1,4 @@
-"""The models: every package here has the same six doors (config, data, model, train, evaluate, predict) and knows no other.
+"""The models: every package has the same six doors (config, data, model, train, evaluate, predict) and knows no other.
 
 What they share lies in `models.common`: the artifact format, metrics, comparison, explanation, guards and reports.
 """

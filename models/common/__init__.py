@@ -1,1 +1,1 @@
-"""What every model shares: artifact format, metrics, paired comparison, explanation, circuit breaker, report, protocols."""
+"""What every model shares: artifact format, metrics, comparison, explanation, circuit breaker, report, protocols."""

@@ -118,7 +118,7 @@ def write_artifact(
 def read_artifact(folder: Path) -> Manifest:
     """Verify every file of the artifact in `folder` against its manifest and return the manifest.
 
-    ArtifactError for a missing, extra, altered, oversized, linked or unsafe file, and for a manifest that contradicts itself.
+    ArtifactError for a missing, extra, altered, oversized, linked or unsafe file, or a manifest at odds with itself.
     """
     manifest = read_manifest(folder)
     found = _listing(folder)
@@ -226,8 +226,8 @@ def _refuse_another(folder: Path, manifest: Manifest) -> None:
     fields = [field for field in Manifest.model_fields if getattr(present, field) != getattr(manifest, field)]
     if fields:
         raise ArtifactError(
-            f"{folder}: expected artifact {manifest.artifact_id[:12]}, found {present.artifact_id[:12]} which differs in "
-            f"{fields}: artifacts are never overwritten; choose another folder"
+            f"{folder}: expected artifact {manifest.artifact_id[:12]}, found {present.artifact_id[:12]} which differs "
+            f"in {fields}: artifacts are never overwritten; choose another folder"
         )
 
 

@@ -39,13 +39,15 @@ def paired_bootstrap(
     resamples: int = 2_000,
     confidence: float = 0.95,
 ) -> BootstrapResult:
-    """Compare losses (N,) pairwise; `blocks` (N,) names the block of each row (series, or day). Rows with NaN are left out.
+    """Compare losses (N,) pairwise; `blocks` (N,) names the block of each row (series, or day).
 
-    p is one-sided: small means that the challenger is better. CompareError for fewer than 2 blocks.
+    Rows with NaN are left out. p is one-sided: small means that the challenger is better. CompareError for fewer than
+    2 blocks.
     """
     if not challenger_loss.shape == champion_loss.shape == blocks.shape or blocks.ndim != 1:
         raise CompareError(
-            f"challenger {challenger_loss.shape}, champion {champion_loss.shape}, blocks {blocks.shape}: expected equal (N,)"
+            f"challenger {challenger_loss.shape}, champion {champion_loss.shape}, blocks {blocks.shape}: "
+            "expected equal (N,)"
         )
     if not 0.5 <= confidence < 1.0 or resamples < 100:
         raise CompareError(f"confidence {confidence}, resamples {resamples}: expected [0.5, 1) and at least 100")

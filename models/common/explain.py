@@ -40,7 +40,7 @@ def group_shapley(
 ) -> GroupShapley:
     """Attribute predict(rows) - predict(reference) to groups of columns, exactly.
 
-    predict: (M, F) -> (M,). rows (N, F), reference (F,) or (N, F), groups: disjoint column lists that cover all F columns,
+    predict: (M, F) -> (M,). rows (N, F), reference (F,) or (N, F), groups: disjoint column lists that cover all F,
     at most 10 (2^10 coalitions x N rows are predicted in one call). ExplainError otherwise.
     """
     n_rows, n_features = rows.shape

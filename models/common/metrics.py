@@ -48,7 +48,7 @@ def smape(actual: Array, forecast: Array) -> float:
 
 
 def rmspe(actual: Array, forecast: Array) -> float:
-    """Root mean squared percentage error, a share, over periods with y > 0: sqrt(mean(((y - f) / y)^2)). NaN if none."""
+    """Root mean squared percentage error, a share, over periods with y > 0: sqrt(mean(((y-f)/y)^2)). NaN if none."""
     y, f = _pairs(actual, forecast)
     positive = y > 0
     if not positive.any():
@@ -57,12 +57,12 @@ def rmspe(actual: Array, forecast: Array) -> float:
 
 
 def seasonal_scale(history: Array, season: int) -> Array:
-    """Per-series denominator of MASE, (S,): mean |y_t - y_(t-season)| over the training history (S, T). NaN if undefined."""
+    """Per-series denominator of MASE, (S,): mean |y_t - y_(t-season)| over the history (S, T). NaN if undefined."""
     return _mean_difference(history, season, power=1)
 
 
 def squared_scale(history: Array, season: int = 1) -> Array:
-    """Per-series denominator of RMSSE, (S,): mean (y_t - y_(t-season))^2 of (S, T), from each series' first sale on (M5)."""
+    """Per-series denominator of RMSSE, (S,): mean (y_t - y_(t-season))^2 of (S, T), from the first sale on (M5)."""
     started = np.cumsum(np.nan_to_num(history) != 0, axis=1) > 0
     return _mean_difference(np.where(started, history, np.nan), season, power=2)
 
@@ -74,13 +74,13 @@ def mase(actual: Array, forecast: Array, scale: Array) -> float:
 
 
 def rmsse(actual: Array, forecast: Array, scale: Array) -> float:
-    """Root mean squared scaled error: mean over series of sqrt(MSE / squared_scale). actual, forecast (S, H), scale (S,)."""
+    """Root mean squared scaled error: mean over series of sqrt(MSE / squared_scale). (S, H), (S, H), scale (S,)."""
     error = _mean_rows((_series(actual, scale) - forecast) ** 2)
     return _mean_defined(np.sqrt(np.divide(error, scale, out=np.full(scale.shape, np.nan), where=scale > 0)))
 
 
 def pinball(actual: Array, forecast: Array, level: float) -> float:
-    """Mean pinball (quantile) loss at `level` in (0, 1), in the unit of the series: max(level (y-f), (level-1) (y-f))."""
+    """Mean pinball loss at `level` in (0, 1), in the unit of the series: max(level (y - f), (level - 1) (y - f))."""
     _check_level(level)
     y, f = _pairs(actual, forecast)
     return float(np.mean(np.maximum(level * (y - f), (level - 1.0) * (y - f))))
@@ -151,14 +151,15 @@ def _mean_difference(history: Array, season: int, *, power: int) -> Array:
         raise MetricError(f"history {history.shape}, season {season}: expected (S, T) and a season >= 1")
     if history.shape[1] <= season:
         return np.full(history.shape[0], np.nan)
-    return _mean_rows(np.abs(history[:, season:] - history[:, :-season]) ** power)
+    difference = np.abs(history[:, season:] - history[:, :-season])
+    return _mean_rows(difference**power)
 
 
 def _mean_rows(values: Array) -> npt.NDArray[np.float64]:
     known = ~np.isnan(values)
     count = known.sum(axis=1)
     total = np.where(known, values, 0.0).sum(axis=1)
-    return np.divide(total, count, out=np.full(values.shape[0], np.nan), where=count > 0)
+    return np.asarray(np.divide(total, count, out=np.full(values.shape[0], np.nan), where=count > 0))
 
 
 def _mean_defined(values: Array) -> float:

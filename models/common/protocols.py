@@ -1,4 +1,4 @@
-"""What systems may expect of one another, so that orchestration can hand a part over without a package importing its peer."""
+"""What systems may expect of one another, so that orchestration hands a part over and no package imports its peer."""
 
 from typing import Any, Protocol, runtime_checkable
 
@@ -56,7 +56,7 @@ class ForecastPredictor(Protocol):
 class Truth(Protocol):
     """The part of a simulated world's truth a forecast is judged by: a table with the demand that was to be expected.
 
-    Columns: series_id, or store_id and product_id; date or period_start; expected_units. Only `evaluate` may receive it.
+    Columns: series_id, or store_id and product_id; date or period_start; expected_units. Only `evaluate` receives it.
     """
 
     @property

@@ -38,7 +38,8 @@ class Report:
             if (row.model, row.metric, row.segment) == (model, metric, segment):
                 return row.value
         raise ReportError(
-            f"no row {(model, metric, segment)}: there are models {self.models()}, metrics {self.metrics(segment)} in {segment!r}"
+            f"no row {(model, metric, segment)}: there are models {self.models()} "
+            f"and, in {segment!r}, metrics {self.metrics(segment)}"
         )
 
     def models(self) -> list[str]:

@@ -37,7 +37,7 @@ def phase_mean(values: Float, usable: Bools, *, season: int, horizon: int) -> Fl
 
 
 def moving_mean(values: Float, usable: Bools, *, periods: int, horizon: int) -> Float:
-    """The flat mean of the last `periods`; of all that is known where these are unknown; 0 for a series never seen. (N, H)."""
+    """The flat mean of the last `periods`, else of all that is known, else 0 for a series never seen: (N, H)."""
     known = np.where(usable, values, np.nan)
     mean = _mean(known[:, None, -periods:])[:, 0]
     overall = _mean(known[:, None, :])[:, 0]
@@ -50,8 +50,8 @@ def _phases(values: Float, usable: Bools, season: int) -> Float:
     n_series, n_periods = values.shape
     length = season * LOOK_BACK_SEASONS
     known = np.where(usable, values, np.nan)[:, -length:]
-    padded = np.concatenate([np.full((n_series, max(0, length - n_periods)), np.nan), known], axis=1)
-    return padded.reshape(n_series, LOOK_BACK_SEASONS, season).transpose(0, 2, 1)[:, :, ::-1]
+    padded: Float = np.concatenate([np.full((n_series, max(0, length - n_periods)), np.nan), known], axis=1)
+    return np.asarray(padded.reshape(n_series, LOOK_BACK_SEASONS, season).transpose(0, 2, 1)[:, :, ::-1])
 
 
 def _repeat(by_phase: Float, values: Float, usable: Bools, horizon: int) -> Float:
@@ -66,4 +66,4 @@ def _mean(values: Float) -> Float:
     known = ~np.isnan(values)
     count = known.sum(axis=-1)
     total = np.where(known, values, 0.0).sum(axis=-1)
-    return np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
+    return np.asarray(np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0))

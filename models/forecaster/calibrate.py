@@ -49,4 +49,4 @@ def fit_calibration(
 def _shift(score: Float) -> float:
     """The (1 - TAIL) quantile of the scores with the finite-sample correction (n + 1)."""
     level = min(1.0, (1.0 - TAIL) * (score.size + 1) / score.size)
-    return float(max(np.quantile(score, level, method="higher"), LOWEST_SHIFT))
+    return max(float(np.quantile(score, level, method="higher")), LOWEST_SHIFT)

@@ -21,7 +21,7 @@ class Config(BaseModel):
     )
     cutoff: date | None = Field(
         default=None,
-        description="first held-out period; None holds out the last `horizon` periods. Training sees only what is before",
+        description="first held-out period; None holds out the last `horizon` periods. Training sees what is before",
     )
     hold_out: bool = Field(default=True, description="False: train on every period and keep no test window")
     loss: Literal["auto", "poisson", "squared"] = Field(

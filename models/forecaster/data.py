@@ -1,7 +1,7 @@
 """From tables to arrays: the only place that knows the columns of the tables; splits by time (see `origins`).
 
-Tables: `sales` (series_id, period_start, value, unit, open, censored), `series` (series_id, ...), `state` (series_id, origin
-and one column per state feature) and `known_future` (series_id, origin, step 1..H, period_start and one column per
+Tables: `sales` (series_id, period_start, value, unit, open, censored), `series` (series_id, ...), `state` (series_id,
+origin, one column per state feature) and `known_future` (series_id, origin, step 1..H, period_start and one column per
 covariate). `inputs.assemble` then builds model rows, here and at serving.
 """
 
@@ -17,6 +17,7 @@ from models.common.protocols import DataError
 from models.forecaster.config import PERIOD_DAYS, Config
 from models.forecaster.inputs import FeatureMatrix, assemble
 from models.forecaster.origins import Split, plan_origins
+from models.forecaster.tables import encode, flags, floats, need_columns, series_index, to_dates
 
 __all__ = ["Dataset", "FeatureMatrix", "Panel", "assemble", "plan_origins", "prepare"]
 
@@ -91,7 +92,7 @@ class Dataset:
         return np.asarray(zeros >= INTERMITTENT_ZERO_SHARE * np.maximum(known.sum(axis=1), 1))
 
     def targets(self, panel: Panel) -> Float:
-        """Usable sales of the H periods after each pair's origin, (N, H); NaN where closed, censored or beyond the data."""
+        """Usable sales of the H periods after each origin, (N, H); NaN where closed, censored or beyond the data."""
         index = panel.period[:, None] + np.arange(1, self.horizon + 1)
         inside = index < self.periods.shape[0]
         clipped = np.where(inside, index, 0)
@@ -145,7 +146,7 @@ def prepare(tables: Mapping[str, Any], cfg: Config) -> Dataset:
 
 
 def _sales_matrices(sales: Any, cfg: Config) -> tuple[npt.NDArray[np.str_], Dates, Float, Bools, str]:
-    _need_columns("sales", sales, SALES_COLUMNS)
+    need_columns("sales", sales, SALES_COLUMNS)
     if sales.num_rows == 0:
         raise DataError("sales: 0 rows: give at least one series")
     units = sorted({str(unit) for unit in sales["unit"].unique().to_pylist()})
@@ -153,8 +154,8 @@ def _sales_matrices(sales: Any, cfg: Config) -> tuple[npt.NDArray[np.str_], Date
         raise DataError(
             f"sales.unit: {len(units)} units {units[:5]}: a forecaster is trained on one unit; split the table by unit"
         )
-    ids, series = _encode("sales", sales)
-    dates = _dates("sales", sales, "period_start")
+    ids, series = encode("sales", sales)
+    dates = to_dates("sales", sales, "period_start")
     days = PERIOD_DAYS[cfg.frequency]
     offset = (dates - dates.min()).astype(np.int64)
     if off_grid := int(np.sum(offset % days != 0)):
@@ -173,7 +174,7 @@ def _sales_matrices(sales: Any, cfg: Config) -> tuple[npt.NDArray[np.str_], Date
     if infinite := int(np.isinf(value).sum()):
         raise DataError(f"sales.value: {infinite} of {value.size} rows are infinite: mend or quarantine them")
     values[series, index] = value
-    usable[series, index] = _flags(sales, "open", True) & ~_flags(sales, "censored", False) & ~np.isnan(value)
+    usable[series, index] = flags(sales, "open", True) & ~flags(sales, "censored", False) & ~np.isnan(value)
     periods = dates.min() + (np.arange(shape[1]) * days).astype("timedelta64[D]")
     return ids, periods, values, usable, units[0]
 
@@ -181,20 +182,20 @@ def _sales_matrices(sales: Any, cfg: Config) -> tuple[npt.NDArray[np.str_], Date
 def _panel(
     state: Any, future: Any, ids: npt.NDArray[np.str_], periods: Dates, cfg: Config
 ) -> tuple[Panel, tuple[str, ...]]:
-    _need_columns("state", state, (*STATE_KEYS, "scale"))
-    origin = _dates("state", state, "origin")
-    series = _series_index("state", state, ids)
+    need_columns("state", state, (*STATE_KEYS, "scale"))
+    origin = to_dates("state", state, "origin")
+    series = series_index("state", state, ids)
     day = (origin - periods[0]).astype(np.int64)
     if off_grid := int(np.sum(day % PERIOD_DAYS[cfg.frequency] != 0)):
         raise DataError(
-            f"state.origin: {off_grid} of {day.size} rows do not lie on the {cfg.frequency} periods of sales (from {periods[0]}): "
-            "use period_start of the last known period as origin"
+            f"state.origin: {off_grid} of {day.size} rows do not lie on the {cfg.frequency} periods of sales from "
+            f"{periods[0]} on: use period_start of the last known period as origin"
         )
     key = series * _KEY_BASE + day
     order = np.argsort(key, kind="stable")
     if repeated := int(np.sum(np.diff(key[order]) == 0)):
         raise DataError(f"state: {repeated} rows repeat a (series_id, origin): keep one row of each")
-    columns = {name: _floats("state", state, name) for name in sorted(state.column_names) if name not in STATE_KEYS}
+    columns = {name: floats("state", state, name) for name in sorted(state.column_names) if name not in STATE_KEYS}
     scale = columns["scale"]
     kept = order[np.isfinite(scale[order]) & (scale[order] > 0)]
     panel = Panel(
@@ -207,7 +208,7 @@ def _panel(
     covariates = tuple(sorted(name for name in future.column_names if name not in FUTURE_KEYS))
     if not covariates:
         return panel, ()
-    known_future = _align_future(future, covariates, ids, periods, key[kept], cfg)
+    known_future = _align_future(future, covariates, ids, periods, key=key[kept], cfg=cfg)
     return Panel(panel.series, panel.period, panel.origin, panel.state, known_future), covariates
 
 
@@ -215,14 +216,14 @@ _KEY_BASE = 1 << 24  # days fit into it a hundred times over
 
 
 def _align_future(
-    future: Any, covariates: tuple[str, ...], ids: npt.NDArray[np.str_], periods: Dates, key: Ints, cfg: Config
+    future: Any, covariates: tuple[str, ...], ids: npt.NDArray[np.str_], periods: Dates, *, key: Ints, cfg: Config
 ) -> dict[str, Float]:
-    _need_columns("known_future", future, ("series_id", "origin", "step"))
+    need_columns("known_future", future, ("series_id", "origin", "step"))
     step = np.asarray(future["step"].to_numpy(zero_copy_only=False), dtype=np.int64)
     if step.size and (step.min() < 1):
         raise DataError(f"known_future.step: lowest is {step.min()}: steps count from 1")
-    day = (_dates("known_future", future, "origin") - periods[0]).astype(np.int64)
-    future_key = _series_index("known_future", future, ids) * _KEY_BASE + day
+    day = (to_dates("known_future", future, "origin") - periods[0]).astype(np.int64)
+    future_key = series_index("known_future", future, ids) * _KEY_BASE + day
     place = np.minimum(np.searchsorted(key, future_key), key.size - 1)
     wanted = (key[place] == future_key) & (step <= cfg.horizon)
     place, column = place[wanted], step[wanted] - 1
@@ -235,71 +236,13 @@ def _align_future(
     aligned: dict[str, Float] = {}
     for name in covariates:
         grid = np.full((key.size, cfg.horizon), np.nan, dtype=np.float32)
-        grid[place, column] = _floats("known_future", future, name)[wanted]
+        grid[place, column] = floats("known_future", future, name)[wanted]
         aligned[name] = grid
     return aligned
 
 
-def _need_columns(name: str, table: Any, columns: tuple[str, ...]) -> None:
-    if missing := [column for column in columns if column not in table.column_names]:
-        raise DataError(
-            f"{name}: columns {missing} are missing ({table.num_rows} rows, columns {table.column_names[:20]}): add them"
-        )
-
-
-def _dates(name: str, table: Any, column: str) -> Dates:
-    import pyarrow as pa
-
-    if nulls := table[column].null_count:
-        raise DataError(f"{name}.{column}: {nulls} of {table.num_rows} rows are null: every row needs a date")
-    days = table[column].cast(pa.date32()).cast(pa.int32()).to_numpy()
-    return np.asarray(days.astype("datetime64[D]"))
-
-
-def _floats(name: str, table: Any, column: str) -> Float:
-    import pyarrow as pa
-
-    try:
-        values = table[column].cast(pa.float64()).to_numpy(zero_copy_only=False)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        raise DataError(
-            f"{name}.{column}: type {table[column].type} is no number: encode it or drop the column"
-        ) from error
-    if infinite := int(np.isinf(values).sum()):
-        raise DataError(f"{name}.{column}: {infinite} of {values.size} rows are infinite: use null for what is unknown")
-    return np.asarray(values, dtype=np.float64)
-
-
-def _flags(table: Any, column: str, default: bool) -> Bools:
-    return np.asarray(table[column].fill_null(default).to_numpy(zero_copy_only=False), dtype=bool)
-
-
-def _encode(name: str, table: Any) -> tuple[npt.NDArray[np.str_], Ints]:
-    """Sorted distinct series ids and each row's index into them."""
-    import pyarrow as pa
-
-    column = table["series_id"].cast(pa.string())
-    if column.null_count:
-        raise DataError(
-            f"{name}.series_id: {column.null_count} of {table.num_rows} rows are null: every row needs its series"
-        )
-    encoded = pa.chunked_array([column.combine_chunks().dictionary_encode()]).combine_chunks()
-    ids, place = np.unique(np.asarray(encoded.dictionary.to_pylist(), dtype=np.str_), return_inverse=True)
-    return ids, np.asarray(place[encoded.indices.to_numpy(zero_copy_only=False)], dtype=np.int64)
-
-
-def _series_index(name: str, table: Any, ids: npt.NDArray[np.str_]) -> Ints:
-    own, index = _encode(name, table)
-    place = np.minimum(np.searchsorted(ids, own), ids.size - 1)
-    if unknown := own[ids[place] != own].tolist():
-        raise DataError(
-            f"{name}.series_id: {len(unknown)} series are not in sales, e.g. {unknown[:3]}: drop them or add their sales"
-        )
-    return np.asarray(place[index], dtype=np.int64)
-
-
 def _series_keys(series: Any, ids: npt.NDArray[np.str_]) -> dict[str, npt.NDArray[np.object_]]:
-    _need_columns("series", series, ("series_id",))
+    need_columns("series", series, ("series_id",))
     own = np.asarray(series["series_id"].to_pylist(), dtype=np.str_)
     order = np.argsort(own)
     place = np.minimum(np.searchsorted(own, ids, sorter=order), own.size - 1)

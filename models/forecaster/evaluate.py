@@ -1,4 +1,4 @@
-"""Score a forecaster on the held-out periods beside baselines, peers and (on the twin) the oracle that knows expected demand."""
+"""Score a forecaster on held-out periods beside baselines, peers and (on the twin) the oracle: expected demand."""
 
 import time
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from models.common import metrics
 from models.common.protocols import DataError, ProgressCallback, Truth, silent
-from models.common.report import Report
+from models.common.report import MetricRow, Report
 from models.forecaster import plots
 from models.forecaster.baselines import MOVING_MEAN_DAYS, moving_mean, phase_mean, season_length, seasonal_naive
 from models.forecaster.config import PERIOD_DAYS, QUANTILES
@@ -65,7 +65,7 @@ def evaluate(
         on_progress("fitting AutoETS", 0.6)
         peer = autoets_peer(data, test, seed=seed)
         candidates.append(Candidate(peer.name, peer.mean, seconds=peer.seconds))
-        sample = ~np.isnan(peer.mean).all(axis=1)
+        sample = np.asarray(~np.isnan(peer.mean).all(axis=1))
         notes.append(f"AutoETS fits every series by itself: it is compared on {int(sample.sum())} sampled series")
     if expected is not None:
         candidates.append(Candidate(ORACLE, expected))
@@ -80,7 +80,9 @@ def evaluate(
         f"{len(test)} series x {data.horizon} {data.frequency} periods from {data.split.test_start}; "
         f"{judged} of {actual.size} open, uncensored and known periods judged",
     )
-    report = Report(CHAMPION, rows, _pictures(data, test, actual, candidates, held, rows, seed), tuple(notes))
+    report = Report(
+        CHAMPION, rows, _pictures(data, test, actual, candidates, held=held, rows=rows, seed=seed), tuple(notes)
+    )
     on_progress("evaluated", 1.0)
     return report
 
@@ -138,7 +140,8 @@ def _expected(truth: Truth, data: Dataset, test: Panel) -> Float:
     table = truth.expected_demand
     when = "period_start" if "period_start" in table.column_names else "date"
     if "series_id" in table.column_names:
-        keys, names = ["series_id"], [data.series_ids[test.series]]
+        keys = ["series_id"]
+        names: list[npt.NDArray[Any]] = [data.series_ids[test.series]]
     else:
         keys = ["store_id", "product_id"]
         if missing := [key for key in keys if key not in data.series_keys]:
@@ -167,8 +170,9 @@ def _pictures(
     test: Panel,
     actual: Float,
     candidates: list[Candidate],
+    *,
     held: HeldOut,
-    rows: Sequence[Any],
+    rows: Sequence[MetricRow],
     seed: int,
 ) -> dict[str, bytes]:
     champion, naive = candidates[0], candidates[1]
@@ -184,8 +188,10 @@ def _pictures(
         actual.ravel(), stacked, np.asarray(QUANTILES), jitter=1.0 if held.counts else 0.0, rng=rng
     )
     return {
-        "backtest": plots.series_plot(data, test, some, champion, naive, "Held-out periods of sampled series"),
-        "worst_series": plots.series_plot(data, test, worst, champion, naive, "Series with the largest scaled error"),
+        "backtest": plots.series_plot(data, test, some, champion, naive, title="Held-out periods of sampled series"),
+        "worst_series": plots.series_plot(
+            data, test, worst, champion, naive, title="Series with the largest scaled error"
+        ),
         "calibration": plots.calibration_plot(pit, coverage),
         "error_by_horizon": plots.horizon_plot(actual, candidates),
     }

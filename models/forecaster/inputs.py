@@ -6,19 +6,19 @@ read by name, so that a new column of the feature store needs no code here:
 | state column | feature | meaning |
 |---|---|---|
 | `scale` | `scale` | typical level of the series; target and value columns are divided by it |
-| `level_*`, `lag_*`, `std_*`, `ewm_*`, `max_*`, `min_*`, `median_*`, `mean_*`, `nonzero_mean_*`, `last_*` | same name | in the unit of the series, / scale |
+| one of VALUE_PREFIXES (`level_*`, `last_*`, `std_*`, ...) | same name | in the unit of the series, / scale |
 | `season_<kind>_<j>` | `season_<kind>` | column of the target's phase, j = (step - 1) mod number of columns, / scale |
 | `year_ago_<b>` | `year_ago` | column of the target's bin: b = step (weekly), the week of the step (daily), / scale |
 | `covariate_mean_<name>` | `delta_<name>` | covariate at the target minus its mean over the past |
 | any other | same name | dimensionless (shares, ages, ratios): taken as it is |
 
-Covariates give `at_<name>` (at the target), `prev_<name>` and `next_<name>` (the periods beside it, inside the horizon).
+Covariates give `at_<name>` (at the target), `prev_<name>` and `next_<name>` (the periods beside it, in the horizon).
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -32,8 +32,7 @@ Ints = npt.NDArray[np.int64]
 VALUE_PREFIXES = ("level_", "lag_", "std_", "ewm_", "max_", "min_", "median_", "mean_", "last_", "nonzero_mean_")
 DAILY_CALENDAR = ("weekday", "monthday", "month", "week", "annual_sin", "annual_cos")
 WEEKLY_CALENDAR = ("month", "week", "annual_sin", "annual_cos")
-_SEASON = re.compile(r"^(season_[a-z]+)_(\d+)$")
-_YEAR_AGO = re.compile(r"^year_ago_(\d+)$")
+_NUMBERED = re.compile(r"^(season_[a-z]+|year_ago)_(\d+)$")
 _COVARIATE_MEAN = "covariate_mean_"
 
 
@@ -47,9 +46,24 @@ class FeatureMatrix:
 
 
 @dataclass(frozen=True)
-class _Source:
+class Source:
+    """How a feature is built: the kind of rule and the state columns or covariates it reads."""
+
     kind: str
     columns: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """M rows to fill: their pair and step (M,), divisor (M,), calendar {name: (M,)}, and the arrays they read from."""
+
+    state: Mapping[str, Float]
+    known_future: Mapping[str, Float]
+    pair: Ints
+    step: Ints
+    scale: Float
+    calendar: Mapping[str, Float]
+    weekly_bins: bool
 
 
 def assemble(
@@ -84,91 +98,91 @@ def assemble(
         pair, step = rows
     scale = np.maximum(np.asarray(state["scale"], dtype=np.float64), scale_floor)
     row_scale = scale[pair]
-    calendar = _calendar(origin[pair], step, frequency)
+    filled = _Rows(
+        state, known_future, pair, step, row_scale, _calendar(origin[pair], step, frequency), frequency == "weekly"
+    )
     X = np.empty((pair.shape[0], len(names)), dtype=np.float32)
     for column, name in enumerate(names):
-        X[:, column] = _feature(sources[name], state, known_future, calendar, pair, step, row_scale, frequency)
+        X[:, column] = _BUILDERS[sources[name].kind](filled, sources[name].columns)
     return FeatureMatrix(X=X, names=names, scale=row_scale)
 
 
 @lru_cache(maxsize=64)
-def feature_sources(state: tuple[str, ...], covariates: tuple[str, ...], frequency: str) -> dict[str, "_Source"]:
+def feature_sources(state: tuple[str, ...], covariates: tuple[str, ...], frequency: str) -> dict[str, Source]:
     """Features that can be built from these columns, by name and in a fixed order, and what each is built from."""
     if "scale" not in state:
         raise InputError("state lacks the column 'scale': every series needs the level that its values are divided by")
-    sources = {"step": _Source("step", ()), "scale": _Source("scale", ())}
+    sources = {"step": Source("step", ()), "scale": Source("scale", ())}
     for name in DAILY_CALENDAR if frequency == "daily" else WEEKLY_CALENDAR:
-        sources[name] = _Source("calendar", (name,))
-    stems: dict[str, list[tuple[int, str]]] = {}
+        sources[name] = Source("calendar", (name,))
     for name in state:
-        if name == "scale":
-            continue
-        if match := _SEASON.match(name):
-            stems.setdefault(match[1], []).append((int(match[2]), name))
-        elif match := _YEAR_AGO.match(name):
-            stems.setdefault("year_ago", []).append((int(match[1]), name))
-        elif name.startswith(_COVARIATE_MEAN):
+        if name.startswith(_COVARIATE_MEAN):
             covariate = name.removeprefix(_COVARIATE_MEAN)
             if covariate in covariates:
-                sources[f"delta_{covariate}"] = _Source("delta", (covariate, name))
-        elif name.startswith(VALUE_PREFIXES):
-            sources[name] = _Source("value", (name,))
-        else:
-            sources[name] = _Source("plain", (name,))
+                sources[f"delta_{covariate}"] = Source("delta", (covariate, name))
+        elif name != "scale" and not _NUMBERED.match(name):
+            sources[name] = Source("value" if name.startswith(VALUE_PREFIXES) else "plain", (name,))
+    sources |= _numbered_sources(state)
+    for name in covariates:
+        for kind in ("at", "prev", "next"):
+            sources[f"{kind}_{name}"] = Source(kind, (name,))
+    return sources
+
+
+def _numbered_sources(state: tuple[str, ...]) -> dict[str, Source]:
+    stems: dict[str, list[tuple[int, str]]] = {}
+    for name in state:
+        if match := _NUMBERED.match(name):
+            stems.setdefault(match[1], []).append((int(match[2]), name))
+    sources: dict[str, Source] = {}
     for stem, indexed in stems.items():
         numbers, columns = zip(*sorted(indexed), strict=True)
-        first = 1 if stem == "year_ago" else 0
+        kind, first = ("year_ago", 1) if stem == "year_ago" else ("season", 0)
         if numbers != tuple(range(first, first + len(numbers))):
             raise InputError(
                 f"state columns {columns}: expected numbers without a gap from {first}: add the missing ones"
             )
-        sources[stem] = _Source("year_ago" if stem == "year_ago" else "season", columns)
-    for name in covariates:
-        for kind in ("at", "prev", "next"):
-            sources[f"{kind}_{name}"] = _Source(kind, (name,))
+        sources[stem] = Source(kind, columns)
     return sources
 
 
-def _feature(
-    source: _Source,
-    state: Mapping[str, Float],
-    known_future: Mapping[str, Float],
-    calendar: Mapping[str, Float],
-    pair: Ints,
-    step: Ints,
-    row_scale: Float,
-    frequency: str,
-) -> Float:
-    match source.kind:
-        case "step":
-            return step.astype(np.float32)
-        case "scale":
-            return row_scale
-        case "calendar":
-            return calendar[source.columns[0]]
-        case "plain":
-            return state[source.columns[0]][pair]
-        case "value":
-            return state[source.columns[0]][pair] / row_scale
-        case "season":
-            stacked = np.stack([state[name] for name in source.columns], axis=1)  # (N, P)
-            return np.asarray(stacked[pair, (step - 1) % len(source.columns)] / row_scale)
-        case "year_ago":
-            stacked = np.stack([state[name] for name in source.columns], axis=1)
-            bins = step - 1 if frequency == "weekly" else (step - 1) // 7
-            inside = bins < len(source.columns)
-            return np.where(inside, stacked[pair, np.where(inside, bins, 0)], np.nan) / row_scale
-        case "delta":
-            covariate, mean = source.columns
-            return np.asarray(known_future[covariate][pair, step - 1] - state[mean][pair])
-        case _:
-            return _beside(known_future[source.columns[0]], pair, step, {"at": 0, "prev": -1, "next": 1}[source.kind])
+def _season(rows: _Rows, columns: tuple[str, ...]) -> Float:
+    stacked = np.stack([rows.state[name] for name in columns], axis=1)  # (N, P)
+    return np.asarray(stacked[rows.pair, (rows.step - 1) % len(columns)] / rows.scale)
 
 
-def _beside(values: Float, pair: Ints, step: Ints, shift: int) -> Float:
-    index = step - 1 + shift
+def _year_ago(rows: _Rows, columns: tuple[str, ...]) -> Float:
+    stacked = np.stack([rows.state[name] for name in columns], axis=1)  # (N, B)
+    bins = rows.step - 1 if rows.weekly_bins else (rows.step - 1) // 7
+    inside = bins < len(columns)
+    return np.where(inside, stacked[rows.pair, np.where(inside, bins, 0)], np.nan) / rows.scale
+
+
+def _delta(rows: _Rows, columns: tuple[str, ...]) -> Float:
+    covariate, mean = columns
+    return np.asarray(rows.known_future[covariate][rows.pair, rows.step - 1] - rows.state[mean][rows.pair])
+
+
+def _beside(rows: _Rows, columns: tuple[str, ...], shift: int) -> Float:
+    values = rows.known_future[columns[0]]
+    index = rows.step - 1 + shift
     inside = (index >= 0) & (index < values.shape[1])
-    return np.where(inside, values[pair, np.where(inside, index, 0)], np.nan)
+    return np.where(inside, values[rows.pair, np.where(inside, index, 0)], np.nan)
+
+
+_BUILDERS: dict[str, Callable[[_Rows, tuple[str, ...]], Float]] = {
+    "step": lambda rows, _: rows.step.astype(np.float32),
+    "scale": lambda rows, _: rows.scale,
+    "calendar": lambda rows, columns: rows.calendar[columns[0]],
+    "plain": lambda rows, columns: rows.state[columns[0]][rows.pair],
+    "value": lambda rows, columns: np.asarray(rows.state[columns[0]][rows.pair] / rows.scale),
+    "season": _season,
+    "year_ago": _year_ago,
+    "delta": _delta,
+    "at": partial(_beside, shift=0),
+    "prev": partial(_beside, shift=-1),
+    "next": partial(_beside, shift=1),
+}
 
 
 def _calendar(origin: npt.NDArray[np.datetime64], step: Ints, frequency: str) -> dict[str, Float]:

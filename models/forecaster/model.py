@@ -57,7 +57,7 @@ def quantile_params(cfg: Config, level: float, rows: Rows, seed: int) -> dict[st
 def fit_booster(
     params: dict[str, Any], rows: Rows, valid: Rows | None, *, trees: int, early_stopping: int
 ) -> tuple[Any, int]:
-    """Fit one booster and cut it at its best round on `valid`; without `valid` it keeps all `trees`. Returns it and its rounds."""
+    """Fit one booster, cut at its best round on `valid` (without it, all `trees`); returns it and its rounds."""
     import xgboost as xgb
 
     threads = params["nthread"]

@@ -18,7 +18,7 @@ MIN_ORIGINS = 8
 class Split:
     """Dates that cut the time axis. A period p trains if p < validation_start, validates if p < test_start, else tests.
 
-    origins: those to train, validate and (the last one, if held out) test from; test_origin is None without a test window.
+    origins: those to train, validate and (the last one, if held out) test from; test_origin is None without a window.
     """
 
     validation_start: np.datetime64
@@ -31,21 +31,21 @@ class Split:
 def plan_origins(first: np.datetime64, last: np.datetime64, cfg: Config, *, n_series: int) -> Split:
     """Plan the split of a table whose periods run from `first` to `last` (period_start, datetime64[D], both included).
 
-    The last `min(horizon, a quarter of the training periods)` before the cutoff validate. Origins are spread evenly over
-    the past, as many as `max_pairs` allows for `n_series` (never fewer than 8, if there are so many periods).
+    The last `min(horizon, a quarter of the training periods)` before the cutoff validate. Origins are spread evenly
+    over the past, as many as `max_pairs` allows for `n_series` (never fewer than 8, if there are so many periods).
     DataError names the minimum where there are too few periods.
     """
     days = PERIOD_DAYS[cfg.frequency]
-    first, last = np.datetime64(first, "D"), np.datetime64(last, "D")
+    first, last = first.astype("datetime64[D]"), last.astype("datetime64[D]")
     periods = int((last - first).astype(np.int64)) // days + 1
     test_index = _test_index(first, periods, days, cfg)
     history, training = MIN_HISTORY[cfg.frequency], MIN_TRAINING[cfg.frequency]
     if test_index < history + training:
         held_out = periods - test_index
         raise DataError(
-            f"sales: {periods} {cfg.frequency} periods from {first} to {last}, {max(test_index, 0)} of them before the cutoff: "
-            f"at least {history + training} must lie before it (with these {held_out} held-out periods "
-            f"{history + training + max(held_out, 0)} in all): give a longer history, a later cutoff or a shorter horizon"
+            f"sales: {periods} {cfg.frequency} periods from {first} to {last}, {max(test_index, 0)} of them before the "
+            f"cutoff: at least {history + training} must lie before it (with these {held_out} held-out periods "
+            f"{history + training + held_out} in all): give a longer history, a later cutoff or a shorter horizon"
         )
     validation = min(cfg.horizon, max(1, (test_index - history) // 4))
     validation_index = test_index - validation

@@ -100,7 +100,7 @@ def autoets_peer(data: Dataset, test: Panel, *, seed: int) -> PeerForecast:
 
 
 def covariate_history(data: Dataset, test: Panel) -> dict[str, Float]:
-    """Covariates of the past by series of `test`, {name: (N, T)}: of each period the value known at the latest origin before it."""
+    """Past covariates of the series of `test`, {name: (N, T)}: the value known at the latest origin before a period."""
     place = np.full(data.series_ids.shape[0], -1)
     place[test.series] = np.arange(len(test))
     n_periods = data.periods.shape[0]
@@ -114,7 +114,7 @@ def covariate_history(data: Dataset, test: Panel) -> dict[str, Float]:
 
 
 def _long(data: Dataset, panel: Panel, start: int, stop: int, pd: Any) -> Any:
-    """Rows (unique_id, ds, y) of the periods [start, stop) of each pair's series; unknown values are 0 (the peers know no gaps)."""
+    """Rows (unique_id, ds, y) of the periods [start, stop) of each pair; unknown values are 0: peers know no gaps."""
     n_pairs, n_periods = len(panel), stop - start
     step = np.timedelta64(1 if data.frequency == "daily" else 7, "D")
     dates = data.periods[0] + np.arange(start, stop) * step

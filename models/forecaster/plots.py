@@ -17,7 +17,7 @@ HISTORY_HORIZONS = 2
 PIT_BINS = [0.0, 0.1, 0.5, 0.9, 1.0]  # three quantiles tell four shares, and no more
 
 
-def series_plot(data: Dataset, test: Panel, rows: Ints, champion: Candidate, naive: Candidate, title: str) -> bytes:
+def series_plot(data: Dataset, test: Panel, rows: Ints, champion: Candidate, naive: Candidate, *, title: str) -> bytes:
     """History, what came, forecast with its 80 % interval and the seasonal naive one, for the pairs `rows`."""
     figure = _figure(10, 2.4 * rows.size)
     axes = np.atleast_1d(figure.subplots(rows.size, 1))

@@ -23,7 +23,7 @@ _CHUNK_ROWS = 200_000  # rows assembled at once: 10,000 series x 42 steps would 
 
 @dataclass(frozen=True)
 class ForecastInput:
-    """N series at their origins: state {name: (N,)}, known_future {name: (N, H)}, origin (N,) date of the last known period.
+    """N series at their origins: state {name: (N,)}, known_future {name: (N, H)}, origin (N,) the last known period.
 
     steps: periods wanted, at most the model's horizon; default: all that known_future covers. NaN means unknown.
     """
@@ -36,7 +36,7 @@ class ForecastInput:
 
 @dataclass(frozen=True)
 class Reply:
-    """mean, q10, q50, q90: (N, H) in the unit of the series; confidence (N,): share of features inside the training range."""
+    """mean, q10, q50, q90 (N, H) in the unit of the series; confidence (N,): share of features in training range."""
 
     mean: npt.NDArray[np.float64]
     q10: npt.NDArray[np.float64]
@@ -60,7 +60,7 @@ class Reasons:
 
 
 def load(path: Path) -> "Predictor":
-    """Verify the artifact in `path` and return its predictor; ArtifactError if anything in it is not as the manifest says."""
+    """Verify the artifact in `path` and return its predictor; ArtifactError if anything is not as the manifest says."""
     manifest = read_artifact(path)
     if manifest.name != "forecaster":
         raise ArtifactError(
@@ -133,7 +133,8 @@ class Predictor:
             quantiles = quantiles if jittered else np.maximum(quantiles, 0.0)
         outputs = np.concatenate([mean[None], quantiles])
         outputs = outputs * self._open(request, steps)
-        return Reply(*outputs, confidence=confidence, unit=self.spec.unit)
+        mean, low, median, high = outputs
+        return Reply(mean, low, median, high, confidence, self.spec.unit)
 
     def reasons(self, request: ForecastInput, *, steps: Sequence[int] | None = None) -> Reasons:
         """Exact Shapley values of the feature groups against a period of training-median features.
@@ -182,7 +183,7 @@ class Predictor:
         )
 
     def _confidence(self, X: npt.NDArray[np.float32]) -> Float:
-        outside = (X < self._low) | (X > self._high)  # NaN compares false: unknown is not strange
+        outside = (self._low > X) | (self._high < X)  # NaN compares false: unknown is not strange
         return np.asarray(1.0 - outside.mean(axis=1))
 
     def _open(self, request: ForecastInput, steps: int) -> Float:
@@ -213,7 +214,8 @@ class Predictor:
         steps = min(covered, spec.horizon) if request.steps is None else request.steps
         if not 1 <= steps <= min(covered, spec.horizon):
             raise InputError(
-                f"steps {steps}: expected 1 to {min(covered, spec.horizon)} (model horizon {spec.horizon}, known_future covers {covered})"
+                f"steps {steps}: expected 1 to {min(covered, spec.horizon)}, for the model's horizon is {spec.horizon} "
+                f"and known_future covers {covered}: ask for fewer"
             )
         if n_series * steps > MAX_CELLS:
             raise InputError(f"{n_series} series x {steps} steps exceed {MAX_CELLS} cells: split the request")
@@ -232,7 +234,8 @@ def _same_names(field: str, given: Mapping[str, Float], wanted: tuple[str, ...])
     unknown = sorted(set(given) - set(wanted))
     if missing or unknown:
         raise InputError(
-            f"{field}: missing {missing[:5]}, unknown {unknown[:5]}: expected exactly the {len(wanted)} columns of the model"
+            f"{field}: missing {missing[:5]}, unknown {unknown[:5]}: "
+            f"expected exactly the {len(wanted)} columns of the model"
         )
 
 

@@ -1,6 +1,6 @@
 """Candidates on the held-out window, turned into metric rows: overall, by steps ahead, by kind of series."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,11 +18,11 @@ DETAILED = ("rmse", "wape", "rmsse", "coverage80")
 
 @dataclass(frozen=True)
 class Candidate:
-    """One model's forecasts of the test pairs: mean (N, H), perhaps quantiles {0.1, 0.5, 0.9: (N, H)}, seconds it cost."""
+    """One model's forecasts: mean (N, H), perhaps quantiles {0.1, 0.5, 0.9: (N, H)}, and the seconds it cost."""
 
     name: str
     mean: Float
-    quantiles: dict[float, Float] | None = None
+    quantiles: Mapping[float, Float] | None = None
     seconds: float | None = None
 
 
@@ -39,7 +39,7 @@ class HeldOut:
 
 
 def score(candidate: Candidate, held: HeldOut, rows: Bools, columns: slice, segment: str) -> Iterator[MetricRow]:
-    """Metric rows of one candidate on the pairs `rows` (N,) and the steps `columns`; nothing if it forecast none of them."""
+    """Metric rows of one candidate on the pairs `rows` (N,) and steps `columns`; nothing if it forecast none."""
     index = np.flatnonzero(rows & ~np.isnan(candidate.mean).all(axis=1))
     if index.size == 0 or np.isnan(held.actual[index, columns]).all():
         return

@@ -24,6 +24,12 @@ _WORDS: Mapping[str, tuple[str, ...]] = {
     "weather": ("temp", "rain", "snow", "sun", "wind", "weather", "humid"),
     "calendar": ("holiday", "school", "break", "open", "closed", "payday", "event", "state_holiday"),
 }
+_PREFIXES: Mapping[str, tuple[str, ...]] = {
+    "calendar": ("monthday",),
+    "weekly season": ("season_", "weekday"),
+    "yearly season": ("year_ago", "month", "week", "annual_"),
+    "trend and horizon": ("trend", "age", "step"),
+}
 _COVARIATE_KINDS = ("at_", "prev_", "next_", "delta_")
 
 
@@ -68,19 +74,10 @@ class ModelSpec(BaseModel):
 def feature_group(feature: str) -> str:
     """The group of `GROUPS` under which a feature is explained."""
     if feature.startswith(_COVARIATE_KINDS):
-        for group, words in _WORDS.items():
-            if any(word in feature for word in words):
-                return group
-        return "other covariates"
-    if feature.startswith("season_") or feature == "weekday":
-        return "weekly season"
-    if feature == "year_ago" or feature in {"month", "week", "annual_sin", "annual_cos"}:
-        return "yearly season"
-    if feature.startswith(("trend", "age")) or feature == "step":
-        return "trend and horizon"
-    if feature == "monthday":
-        return "calendar"
-    return "level"
+        named = (group for group, words in _WORDS.items() if any(word in feature for word in words))
+        return next(named, "other covariates")
+    matching = (group for group, prefixes in _PREFIXES.items() if feature.startswith(prefixes))
+    return next(matching, "level")
 
 
 def bucket_of(step: int) -> int:

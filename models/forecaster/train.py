@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import JsonValue
 
 from models.common.artifact import Manifest, write_artifact
 from models.common.protocols import DataError, ProgressCallback, silent
 from models.common.report import Report
 from models.forecaster.calibrate import fit_calibration
 from models.forecaster.config import Config
-from models.forecaster.data import Dataset, Panel, assemble
+from models.forecaster.data import Dataset, FeatureMatrix, Panel, assemble
 from models.forecaster.export import export_boosters
 from models.forecaster.model import (
     OUTPUTS,
@@ -38,6 +39,7 @@ MIN_ROWS = 30
 MIN_VALIDATION_ROWS = 20
 VALIDATION_SHARE = 0.35  # validation rows are bounded by this share of the training bound
 PARITY_ROWS = 512
+FEATURE_CHECK_ROWS = 50_000
 
 
 @dataclass(frozen=True)
@@ -59,9 +61,9 @@ class Trained:
         return Predictor(self.spec, self.files["forecast.onnx"], self.files["mean.onnx"])
 
     def save(self, folder: Path, *, report: Report | None = None, code_revision: str = "unknown") -> Manifest:
-        """Write the artifact to `folder` (see `models.common.artifact`); with `report`, its metrics go into the manifest."""
+        """Write the artifact to `folder` (see `models.common.artifact`); a `report` adds its metrics."""
         spec = self.spec
-        grid = ["N", f"H <= {spec.horizon}"]
+        grid: list[JsonValue] = ["N", f"H <= {spec.horizon}"]
         return write_artifact(
             folder,
             name="forecaster",
@@ -101,14 +103,15 @@ def train(data: Dataset, cfg: Config, *, seed: int, on_progress: ProgressCallbac
     held = _sample(np.flatnonzero(~before), max(MIN_ROWS, int(cfg.max_rows * VALIDATION_SHARE)), rng)
     if training.size < MIN_ROWS:
         raise DataError(
-            f"{training.size} training rows (open, uncensored targets before {data.split.validation_start}): at least {MIN_ROWS} "
-            "are needed: give a longer history, more series or a later cutoff"
+            f"{training.size} training rows (open, uncensored targets before {data.split.validation_start}): at least "
+            f"{MIN_ROWS} are needed: give a longer history, more series or a later cutoff"
         )
-    names, dropped = _useful_features(data, cfg, floor, pair[training], column[training])
+    assembler = _Assembler(data.panel, cfg, floor, target)
+    names, dropped = _useful_features(assembler, pair[training], column[training])
     on_progress("assembling features", 0.05)
-    rows = _assemble(data.panel, cfg, floor, names, pair[training], column[training], target)
-    valid = _assemble(data.panel, cfg, floor, names, pair[held], column[held], target) if held.size else None
-    boosters, rounds = _fit_all(cfg, loss, counts, rows, valid, rng, seed, on_progress)
+    rows = assembler.rows(pair[training], column[training], names)
+    valid = assembler.rows(pair[held], column[held], names) if held.size else None
+    boosters, rounds = _fit_all(cfg, rows, valid, loss=loss, counts=counts, rng=rng, seed=seed, on_progress=on_progress)
     on_progress("calibrating the quantiles", 0.85)
     raw = (
         {output: predict_booster(boosters[output], valid[0], cfg.threads) for output in OUTPUTS[1:]} if valid else None
@@ -144,7 +147,7 @@ def train(data: Dataset, cfg: Config, *, seed: int, on_progress: ProgressCallbac
         trained_until=data.split.trained_until,
         seed=seed,
         notes=(
-            f"{training.size} training rows and {held.size} validation rows from {len(data.panel)} (series, origin) pairs",
+            f"{training.size} training and {held.size} validation rows from {len(data.panel)} (series, origin) pairs",
             f"loss of the mean: {loss}; trees: " + ", ".join(f"{name} {count}" for name, count in rounds.items()),
             f"{len(names)} features; left out as constant or always missing: {', '.join(dropped) or 'none'}",
         ),
@@ -156,10 +159,11 @@ ModelRows = tuple[npt.NDArray[np.float32], Float, Float]  # X (M, F), value (M,)
 
 def _fit_all(
     cfg: Config,
-    loss: Loss,
-    counts: bool,
     rows: ModelRows,
     valid: ModelRows | None,
+    *,
+    loss: Loss,
+    counts: bool,
     rng: np.random.Generator,
     seed: int,
     on_progress: ProgressCallback,
@@ -198,48 +202,48 @@ def _quantile_rows(rows: ModelRows, counts: bool, bound: int, rng: np.random.Gen
     return Rows(X[kept], (value[kept] + jitter) / scale[kept], np.ones(kept.size))
 
 
-def _assemble(
-    panel: Panel, cfg: Config, floor: float, names: tuple[str, ...] | None, pair: Ints, column: Ints, target: Float
-) -> ModelRows:
-    matrix = assemble(
-        panel.state,
-        panel.known_future,
-        origin=panel.origin,
-        horizon=cfg.horizon,
-        frequency=cfg.frequency,
-        scale_floor=floor,
-        feature_names=names,
-        rows=(pair, column + 1),
-    )
-    return matrix.X, target[pair, column], matrix.scale
+@dataclass(frozen=True)
+class _Assembler:
+    """Rows of the panel by (pair, column of the target) with what all of them share."""
+
+    panel: Panel
+    cfg: Config
+    floor: float
+    target: Float
+
+    def matrix(self, pair: Ints, column: Ints, names: tuple[str, ...] | None = None) -> FeatureMatrix:
+        return assemble(
+            self.panel.state,
+            self.panel.known_future,
+            origin=self.panel.origin,
+            horizon=self.cfg.horizon,
+            frequency=self.cfg.frequency,
+            scale_floor=self.floor,
+            feature_names=names,
+            rows=(pair, column + 1),
+        )
+
+    def rows(self, pair: Ints, column: Ints, names: tuple[str, ...]) -> ModelRows:
+        matrix = self.matrix(pair, column, names)
+        return matrix.X, self.target[pair, column], matrix.scale
 
 
-def _useful_features(
-    data: Dataset, cfg: Config, floor: float, pair: Ints, column: Ints
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _useful_features(assembler: _Assembler, pair: Ints, column: Ints) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Names of the features that vary among (a part of) the training rows, and of those that do not."""
-    part = np.unique(np.linspace(0, pair.size - 1, min(pair.size, 50_000)).astype(np.int64))
-    panel = data.panel
-    matrix = assemble(
-        panel.state,
-        panel.known_future,
-        origin=panel.origin,
-        horizon=cfg.horizon,
-        frequency=cfg.frequency,
-        scale_floor=floor,
-        rows=(pair[part], column[part] + 1),
-    )
+    part = np.unique(np.linspace(0, pair.size - 1, min(pair.size, FEATURE_CHECK_ROWS)).astype(np.int64))
+    matrix = assembler.matrix(pair[part], column[part])
     X = matrix.X
     missing = np.isnan(X)
     low = np.where(missing, np.inf, X).min(axis=0)
     high = np.where(missing, -np.inf, X).max(axis=0)
-    varies = (high > low) & ~missing.all(axis=0)
+    varies = high > low
     for index, name in enumerate(matrix.names):  # neighbours of a smooth covariate add nothing to the value itself
         if name.startswith(("prev_", "next_")) and np.unique(X[~missing[:, index], index]).size > 3:
             varies[index] = False
     if not varies.any():
         raise DataError(
-            f"all of {len(matrix.names)} features are constant over {part.size} training rows: give more periods or series"
+            f"all of {len(matrix.names)} features are constant over {part.size} training rows: "
+            "give more periods or series"
         )
     kept = tuple(name for name, keep in zip(matrix.names, varies, strict=True) if keep)
     return kept, tuple(name for name in matrix.names if name not in kept)

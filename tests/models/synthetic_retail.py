@@ -1,7 +1,7 @@
-"""A small shop drawn from a known demand curve, as the four tables that the forecaster reads. Loaded by path, not a test.
+"""A small shop drawn from a known demand curve, as the four tables that the forecaster reads. Loaded by path.
 
-Demand of series s on day t: base_s * weekday * year * (1 + lift * promotion) * trend, counts Poisson around it, so that the
-expected demand is known exactly. State is computed here with numpy, plainly and independently of the feature room.
+Demand of series s on day t: base_s * weekday * year * (1 + lift * promotion), counts are Poisson around it, so that
+the expected demand is known exactly. State is computed here with numpy, plainly and independently of the feature room.
 """
 
 from dataclasses import dataclass, field
