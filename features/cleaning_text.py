@@ -28,9 +28,9 @@ def encoding_repairs(texts: Iterable[str | None]) -> dict[str, str]:
 
 
 def suspicious_texts(column: Any) -> ibis.Table:
-    """Distinct values of a text column beyond ASCII (column `text`): few, to be run through Python once."""
-    text = column.strip()
-    return column.as_table().select(text=text).filter(lambda t: t.text.re_search("[^\\\\x00-\\\\x7f]")).distinct()
+    """Distinct values of a text column beyond printable ASCII (column `text`): few, to be run through Python once."""
+    texts = column.as_table().select(text=column.strip()).distinct()
+    return texts.filter(texts.text.re_search("[^ -~]"))
 
 
 def repair_column(tagged: ibis.Table, column: str, repairs: Mapping[str, str]) -> ibis.Table:

@@ -1,3 +1,4 @@
+# ruff: noqa: RUF001 - wrongly read text is the subject
 """Repair of wrongly read text: what is mended, and what must be left alone."""
 
 from typing import Any
