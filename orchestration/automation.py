@@ -10,7 +10,9 @@ FORECASTER = dg.AssetSelection.groups("forecaster")
 TABLES_AND_FEATURES = dg.AssetSelection.groups("sources", "gate", "demand", "features")
 
 full_job = dg.define_asset_job(
-    "full", dg.AssetSelection.all(), description="Every table, feature and model, end to end; unchanged work is skipped."
+    "full",
+    dg.AssetSelection.all(),
+    description="Every table, feature and model, end to end; unchanged work is skipped.",
 )
 daily_job = dg.define_asset_job(
     "daily",
@@ -69,7 +71,9 @@ def new_day(context: dg.SensorEvaluationContext, workspace: WorkspaceResource) -
     return dg.RunRequest(run_key=seen)
 
 
-@dg.sensor(minimum_interval_seconds=60, description="Reports each gate that refused a batch, once, to the stewards' log.")
+@dg.sensor(
+    minimum_interval_seconds=60, description="Reports each gate that refused a batch, once, to the stewards' log."
+)
 def failed_gate(context: dg.SensorEvaluationContext, workspace: WorkspaceResource) -> dg.SkipReason:
     """Writes `alerts.jsonl`; nothing is sent outside the machine."""
     from orchestration.alerts import report_refusals

@@ -20,14 +20,24 @@ class LazyCommand:
 
 COMMANDS: dict[str, LazyCommand] = {
     "demo": LazyCommand("orchestration.commands.demo:app", "Tables to a served champion on the twin, end to end."),
-    "run": LazyCommand("orchestration.commands.run:app", "Run a job or a selection of assets; unchanged work is skipped."),
+    "run": LazyCommand(
+        "orchestration.commands.run:app", "Run a job or a selection of assets; unchanged work is skipped."
+    ),
     "ui": LazyCommand("orchestration.commands.ui:app", "Dagster, MLflow and the validation site on loopback."),
-    "evaluate": LazyCommand("orchestration.commands.evaluate:app", "Train before a cutoff, score after it, beside baselines."),
+    "evaluate": LazyCommand(
+        "orchestration.commands.evaluate:app", "Train before a cutoff, score after it, beside baselines."
+    ),
     "models": LazyCommand("orchestration.commands.models:models_app", "Versions in the registry and who moved them."),
-    "promote": LazyCommand("orchestration.commands.models:promote_app", "Make a version the champion, if it passes the gate."),
-    "rollback": LazyCommand("orchestration.commands.models:rollback_app", "Give the alias back to the champion before."),
+    "promote": LazyCommand(
+        "orchestration.commands.models:promote_app", "Make a version the champion, if it passes the gate."
+    ),
+    "rollback": LazyCommand(
+        "orchestration.commands.models:rollback_app", "Give the alias back to the champion before."
+    ),
     "doctor": LazyCommand("orchestration.commands.doctor:app", "What this machine has, what is missing, what to do."),
-    "quarantine": LazyCommand("orchestration.commands.rooms:quarantine", "List, show, release or reject quarantined rows."),
+    "quarantine": LazyCommand(
+        "orchestration.commands.rooms:quarantine", "List, show, release or reject quarantined rows."
+    ),
     "contracts": LazyCommand("orchestration.commands.rooms:contracts", "Read the data contracts."),
     "serve": LazyCommand("orchestration.commands.rooms:serve", "Serve a bot on loopback."),
     "package": LazyCommand("orchestration.commands.rooms:package", "Build and containerise a bot's bento."),
@@ -85,3 +95,7 @@ def main() -> None:
         # Every room raises its bad-input errors as ValueError with value, bound and remedy in the message.
         typer.secho(f"error: {error}", fg="red", err=True)
         sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

@@ -42,7 +42,9 @@ def build_demand(workspace: Workspace) -> dict[str, TableOutcome]:
             if v is not None
         }
     con = workspace.connect()
-    built = _from_transactions(workspace, con) if "transactions" in workspace.source.tables else _from_sales(workspace, con)
+    built = (
+        _from_transactions(workspace, con) if "transactions" in workspace.source.tables else _from_sales(workspace, con)
+    )
     outcomes = {}
     for name in NAMES:
         contract = load_contract(name)

@@ -40,11 +40,15 @@ def plan(workspace: Workspace) -> Plan:
 
     con = workspace.connect()
     sales = workspace.lake.read("gold", "sales", con)
-    span = sales.aggregate(
-        first=sales.period_start.min(), last=sales.period_start.max(), series=sales.series_id.nunique()
-    ).to_pyarrow().to_pylist()[0]
+    span = (
+        sales.aggregate(first=sales.period_start.min(), last=sales.period_start.max(), series=sales.series_id.nunique())
+        .to_pyarrow()
+        .to_pylist()[0]
+    )
     if span["first"] is None:
-        raise ValueError("demand/sales is empty: the source delivered no sales that passed the gate; see the validation site")
+        raise ValueError(
+            "demand/sales is empty: the source delivered no sales that passed the gate; see the validation site"
+        )
     config = forecaster_config(workspace)
     split = plan_origins(np.datetime64(span["first"]), np.datetime64(span["last"]), config, n_series=span["series"])
     origins = sorted({*split.origins.astype("datetime64[D]").tolist(), span["last"]})
@@ -66,7 +70,7 @@ def build_state(workspace: Workspace) -> dict[str, Any]:
         sales = lake.read("gold", "sales", workspace.connect())
         rows = state_features(sales, frequency=workspace.source.frequency, origins=list(planned.origins))
         version = lake.write("features", "sales_state", rows, fingerprint=made_from, sort_by=("series_id", "origin"))
-    assert version is not None  # noqa: S101 - narrowed for the type checker
+    assert version is not None
     return {
         "rows": version.rows,
         "series": planned.series,
@@ -107,7 +111,7 @@ def build_known_future(workspace: Workspace) -> dict[str, Any]:
         version = lake.write(
             "features", "known_future", rows, fingerprint=made_from, sort_by=("series_id", "origin", "step")
         )
-    assert version is not None  # noqa: S101 - narrowed for the type checker
+    assert version is not None
     return {"rows": version.rows, "covariates": [name for name, _ in version.columns[4:]], "unchanged": unchanged}
 
 
@@ -158,7 +162,7 @@ def build_training_state(workspace: Workspace) -> dict[str, Any]:
         version = lake.write(
             "features", "training_state", frame, fingerprint=made_from, sort_by=("series_id", "origin")
         )
-    assert version is not None  # noqa: S101 - narrowed for the type checker
+    assert version is not None
     return {"rows": version.rows, "entities": _rows(workspace, "features", "sales_state"), "unchanged": unchanged}
 
 
@@ -189,8 +193,8 @@ def materialise_online(workspace: Workspace) -> dict[str, Any]:
 
 
 def _layout(workspace: Workspace) -> Any:
-    from features.layout import Layout
     from features.known_future import covariate_names
+    from features.layout import Layout
     from features.state import state_feature_names
 
     frequency = workspace.source.frequency

@@ -1,6 +1,8 @@
 """The forecaster's life: train and score a challenger, register it, judge it beside the champion."""
 
 import json
+import math
+import re
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -67,16 +69,16 @@ def train_challenger(workspace: Workspace, *, on_progress: Callable[[str], None]
 
     config, seed = forecaster_config(workspace), workspace.settings.seed
     inputs = {name: _content(workspace, layer, name) for layer, name in _INPUTS}
-    made_from = fingerprint(
-        code=("models",), inputs={**inputs, "config": config.model_dump(mode="json"), "seed": seed}
-    )
+    made_from = fingerprint(code=("models",), inputs={**inputs, "config": config.model_dump(mode="json"), "seed": seed})
     root = _pointer(workspace).parent
     folder = root / made_from[:16]
     unchanged = (folder / REPORT).exists()
     if not unchanged:
         data = dataset(workspace)
         trained = train(data, config, seed=seed, on_progress=lambda stage, share: on_progress(f"{share:4.0%} {stage}"))
-        report = evaluate(trained.predictor(), data, truth=_truth(workspace))
+        report = evaluate(
+            trained.predictor(), data, truth=_truth(workspace), threads=workspace.settings.threads, seed=seed
+        )
         root.mkdir(parents=True, exist_ok=True)
         draft = Path(tempfile.mkdtemp(dir=root, prefix=".draft-"))
         trained.save(draft / "artifact", report=report, code_revision=code_revision())
@@ -108,7 +110,7 @@ def register_challenger(workspace: Workspace) -> dict[str, Any]:
     if known is None:
         report = challenger.report()
         metrics = {
-            f"{row.model}/{row.metric}".replace(" ", "_"): row.value for row in report.rows if row.segment == "all"
+            f"{_plain(row.model)}/{_plain(row.metric)}": row.value for row in report.rows if row.segment == "all"
         }
         pages = {f"{name}.png": png for name, png in report.plots.items()}
         pages["report.md"] = report.to_markdown(report.segments()).encode()
@@ -162,9 +164,12 @@ def _content(workspace: Workspace, layer: Any, table: str) -> str:
     return "never written" if version is None else version.content_hash
 
 
-def _finite(metrics: dict[str, float]) -> dict[str, float]:
-    import math
+def _plain(name: str) -> str:
+    """A name in the letters that MLflow takes."""
+    return re.sub(r"[^A-Za-z0-9_.-]+", "_", name).strip("_")
 
+
+def _finite(metrics: dict[str, float]) -> dict[str, float]:
     return {name: value for name, value in metrics.items() if math.isfinite(value)}
 
 

@@ -51,7 +51,7 @@ def ingest_raw(workspace: Workspace, table: str) -> TableOutcome:
         except ContractError as error:
             return TableOutcome(False, {"provided": provided}, {"reason": str(error)})
         version = lake.write("raw", table, data, fingerprint=made_from)
-    assert version is not None  # noqa: S101 - narrowed for the type checker
+    assert version is not None
     return TableOutcome(
         True,
         {"provided": provided, "rows": version.rows, "unchanged": skipped, "content_hash": version.content_hash},

@@ -17,10 +17,12 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from models.forecaster.data import Dataset
+    from models.common.artifact import Manifest
+    from models.forecaster.data import Dataset, Panel
     from models.forecaster.predict import Predictor
 
 LATENCY_RUNS = 200
+REASON_SERIES = 24
 
 
 def judge_and_promote(workspace: Workspace) -> dict[str, Any]:
@@ -29,7 +31,9 @@ def judge_and_promote(workspace: Workspace) -> dict[str, Any]:
     artifact_id = _artifact_id(current_challenger(workspace).artifact)
     challenger = registry.find(MODEL, artifact_id)
     if challenger is None:
-        raise ValueError(f"the challenger {artifact_id[:12]} is not registered: run the asset forecaster/registered first")
+        raise ValueError(
+            f"the challenger {artifact_id[:12]} is not registered: run the asset forecaster/registered first"
+        )
     verdict = judge_version(workspace, challenger)
     if verdict.promoted:
         registry.promote(MODEL, challenger.version, who=workspace.settings.actor, reason="passed the promotion gate")
@@ -111,13 +115,13 @@ def _judge(workspace: Workspace, challenger: RegisteredVersion, champion: Regist
     data = dataset(workspace)
     if data.test is None:
         raise ValueError("no held-out window: train with hold_out=true, or give a cutoff before the last period")
-    predictor = load(challenger.folder)
-    scores = _score(predictor, data)
-    loss = {"challenger": scores.loss, "baseline": _baseline_loss(data)}
+    test, predictor = data.test, load(challenger.folder)
+    scores = _score(predictor, data, test)
+    loss = {"challenger": scores.loss, "baseline": _baseline_loss(data, test)}
     trained_until = {"challenger": date.fromisoformat(challenger.trained_until)}
     if champion is not None:
         trained_until["champion"] = date.fromisoformat(champion.trained_until)
-        loss["champion"] = _score(load(champion.folder), data).loss
+        loss["champion"] = _score(load(champion.folder), data, test).loss
     known = np.logical_and.reduce([np.isfinite(values) for values in loss.values()])
     size = sum(path.stat().st_size for path in challenger.folder.rglob("*") if path.is_file()) / 1e6
     return judge_challenger(
@@ -127,30 +131,49 @@ def _judge(workspace: Workspace, challenger: RegisteredVersion, champion: Regist
         window=_window(data),
         trained_until=trained_until,
         loss={name: values[known] for name, values in loss.items()},
-        measured={"latency_p99_ms": _latency_p99_ms(predictor, data), "size_mb": size, "coverage_80": scores.coverage_80},
+        measured={
+            "latency_p99_ms": _latency_p99_ms(predictor, test),
+            "size_mb": size,
+            "coverage_80": scores.coverage_80,
+        },
         budgets=_budgets(workspace),
         seed=workspace.settings.seed,
     )
 
 
-def _score(predictor: "Predictor", data: "Dataset") -> _Scores:
+def _score(predictor: "Predictor", data: "Dataset", test: "Panel") -> _Scores:
+    from models.common.metrics import coverage
+
+    target = data.targets(test)
+    reply = predictor.predict(_request(predictor, test), jittered=True)
+    jitter = 1.0 if predictor.spec.counts else 0.0
+    return _Scores(_loss(target, reply.mean, test), coverage(target, reply.q10, reply.q90, jitter=jitter))
+
+
+def _baseline_loss(data: "Dataset", test: "Panel") -> "NDArray[np.float64]":
+    from models.forecaster.baselines import season_length, seasonal_naive
+
+    cut = data.test_period
+    forecast = seasonal_naive(
+        data.values[test.series, :cut],
+        data.usable[test.series, :cut],
+        season=season_length(data.frequency, cut),
+        horizon=data.horizon,
+    )
+    return _loss(data.targets(test), forecast, test)
+
+
+def _loss(target: Any, forecast: Any, test: "Panel") -> "NDArray[np.float64]":
+    """Mean absolute error of each series over the window, in units of its scale at the origin (N,); NaN if never open."""
     import numpy as np
 
-    from models.common.metrics import randomised_pit
-
-    panel, target = data.test, data.targets(data.test)
-    reply = predictor.predict(_request(predictor, panel))
-    scale = np.maximum(panel.state["scale"], 1e-9)[:, None]
-    with np.errstate(invalid="ignore"):
-        error = np.abs(reply.mean[:, : target.shape[1]] - target) / scale
-    loss = np.full(error.shape[0], np.nan)
-    seen = ~np.isnan(error).all(axis=1)
-    loss[seen] = np.nanmean(error[seen], axis=1)
-    pit = randomised_pit(target, reply.q10, reply.q90, counts=predictor.spec.counts, rng=np.random.default_rng(0))
-    return _Scores(loss, pit)
+    error = np.abs(forecast - target) / test.state["scale"][:, None]
+    known = np.isfinite(error)
+    total = np.where(known, error, 0.0).sum(axis=1)
+    return np.divide(total, known.sum(axis=1), out=np.full(total.shape, np.nan), where=known.any(axis=1))
 
 
-def _request(predictor: "Predictor", panel: Any) -> Any:
+def _request(predictor: "Predictor", panel: "Panel") -> Any:
     """The panel as this predictor reads it; a column it knows and the data lacks is unknown (NaN)."""
     import numpy as np
 
@@ -163,10 +186,10 @@ def _request(predictor: "Predictor", panel: Any) -> Any:
     return ForecastInput(state, future, panel.origin)
 
 
-def _latency_p99_ms(predictor: "Predictor", data: "Dataset") -> float:
+def _latency_p99_ms(predictor: "Predictor", test: "Panel") -> float:
     import numpy as np
 
-    request = _request(predictor, data.test.take(np.arange(1)))
+    request = _request(predictor, test.take(np.arange(1)))
     seconds = []
     for _ in range(LATENCY_RUNS):
         began = time.perf_counter()
@@ -196,3 +219,62 @@ def _artifact_id(folder: Path) -> str:
     from models.common.artifact import read_manifest
 
     return read_manifest(folder).artifact_id
+
+
+def _record(workspace: Workspace, challenger: RegisteredVersion, verdict: Verdict, made_from: str) -> None:
+    """The verdict as JSON, and the page that people read; the page first, for the record says that it exists."""
+    from data_checks.durable import replace_file
+    from models.common.artifact import read_manifest
+    from orchestration.evidence import Evidence, render
+
+    manifest = read_manifest(challenger.folder)
+    page = evidence_page(workspace, challenger.version)
+    tables = [("gold", "sales"), ("gold", "series"), ("gold", "covariates"), ("features", "training_state")]
+    versions = {f"{layer}/{name}": workspace.lake.version(layer, name) for layer, name in tables}  # type: ignore[arg-type]
+    evidence = Evidence(
+        model=MODEL,
+        version=challenger.version,
+        artifact_id=challenger.artifact_id,
+        trained_until=challenger.trained_until,
+        code_revision=manifest.code_revision,
+        data_fingerprint=manifest.data_fingerprint,
+        tables=[
+            {"table": name, "rows": v.rows, "content_hash": v.content_hash}
+            for name, v in versions.items()
+            if v is not None
+        ],
+        config=manifest.config,
+        reasons=_mean_reasons(workspace, challenger),
+        limits=_limits(manifest),
+    )
+    text = render(evidence, current_challenger(workspace).report(), verdict)
+    replace_file(page, lambda draft: draft.write_text(text, encoding="utf-8"))
+    replace_file(page.with_name("index.html"), lambda draft: draft.write_text(text, encoding="utf-8"))
+    body = json.dumps({"made_from": made_from, "verdict": verdict.to_json()}, indent=1)
+    replace_file(page.with_suffix(".json"), lambda draft: draft.write_text(body, encoding="utf-8"))
+
+
+def _mean_reasons(workspace: Workspace, challenger: RegisteredVersion) -> list[tuple[str, float]]:
+    """Mean absolute Shapley value of each feature group over a sample of the held-out series, largest first."""
+    import numpy as np
+
+    from models.forecaster.predict import load
+
+    predictor, test = load(challenger.folder), dataset(workspace).test
+    if test is None:
+        return []
+    sample = np.unique(np.linspace(0, len(test) - 1, min(len(test), REASON_SERIES)).astype(int))
+    found = predictor.reasons(_request(predictor, test.take(sample)), steps=[1, min(7, predictor.horizon)])
+    shares = np.abs(found.values).mean(axis=(0, 1))
+    return sorted(zip(found.groups, map(float, shares), strict=True), key=lambda pair: -pair[1])
+
+
+def _limits(manifest: "Manifest") -> list[str]:
+    spec = manifest.input_schema
+    known = ", ".join(sorted(spec["known_future"])) or "none"  # type: ignore[arg-type]
+    return [
+        f"Trained on periods up to {manifest.trained_until}; the confidence in each reply falls outside what it has seen.",
+        f"Known ahead it uses: {known}. What is not known ahead (observed weather, social heat) it never sees.",
+        "A series younger than the seasons it would need is forecast from the level and the calendar alone.",
+        "Periods cut short by a stock-out teach it nothing and are not scored: true demand there is not observed.",
+    ]

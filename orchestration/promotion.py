@@ -16,7 +16,9 @@ class Budgets(BaseModel, frozen=True, extra="forbid"):
     baseline_ratio_max: float = Field(default=0.97, gt=0, le=1, description="Loss over the baseline's, at most.")
     latency_p99_ms_max: float = Field(default=50.0, gt=0, description="p99 of one forecast of the longest horizon, ms.")
     size_mb_max: float = Field(default=64.0, gt=0, description="Artifact on disk, MB.")
-    coverage_80_low: float = Field(default=0.65, ge=0, le=1, description="Randomised-PIT coverage of the 80 % interval.")
+    coverage_80_low: float = Field(
+        default=0.65, ge=0, le=1, description="Randomised-PIT coverage of the 80 % interval."
+    )
     coverage_80_high: float = Field(default=0.93, ge=0, le=1, description="Upper bound of the same.")
 
 
@@ -98,7 +100,8 @@ def judge_challenger(
         ),
     ]
     if champion is not None:
-        result = paired_bootstrap(loss["challenger"], loss["champion"], seed=seed)
+        series = np.arange(loss["challenger"].size)
+        result = paired_bootstrap(loss["challenger"], loss["champion"], series, seed=seed)
         rows.append(
             Criterion(
                 "loss difference to the champion, upper 95 % bound",

@@ -134,7 +134,9 @@ class Registry:
             return current
         previous = None if current is None else current.version
         client = self._client()
-        client.set_model_version_tag(model, str(version), "previous_champion", "" if previous is None else str(previous))
+        client.set_model_version_tag(
+            model, str(version), "previous_champion", "" if previous is None else str(previous)
+        )
         self._move(model, target, "promote", previous, who, reason)
         return self.version(model, version)
 

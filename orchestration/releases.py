@@ -157,9 +157,7 @@ def _write_release(workspace: Workspace, champion: RegisteredVersion, target: Pa
     draft = Path(tempfile.mkdtemp(dir=target.parent, prefix=".draft-"))
     shutil.copytree(champion.folder, draft / "artifact")
     write_snapshot(draft / "state", batch)
-    write_last_good(
-        draft / "fallback", LastGoodForecast(batch.series_ids, units, batch.origin, values, spec.frequency)
-    )
+    write_last_good(draft / "fallback", LastGoodForecast(batch.series_ids, units, batch.origin, values, spec.frequency))
     seal(draft, champion.artifact_id)
     draft.chmod(0o755)
     if target.exists():  # half made by a run that was killed
@@ -177,7 +175,9 @@ def _newest_state(workspace: Workspace, last: date) -> "StateBatch":
     series = sorted(keys.filter(pc.equal(keys["origin"], last))["series_id"].to_pylist())
     batch = FeastState.open(repository(workspace).folder).read(series)
     if not batch.found.all():
-        raise ValueError(f"{int((~batch.found).sum())} of {len(series)} series are not in the online store: materialise again")
+        raise ValueError(
+            f"{int((~batch.found).sum())} of {len(series)} series are not in the online store: materialise again"
+        )
     return batch
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import dagster as dg
 
 PID_TAG = "storeloop/pid"
+REASON_LINES, REASON_CHARACTERS = 6, 600  # of a failed step's message; Dagster keeps the whole of it
 
 DAGSTER_YAML = """telemetry:
   enabled: false
@@ -72,6 +73,7 @@ def run(
     target: str,
     *,
     on_step: Callable[[StepEnd], None] | None = None,
+    on_message: Callable[[str], None] | None = None,
     lock: bool = True,
 ) -> RunOutcome:
     """Run a job by name or a selection of assets (see `select`).
@@ -94,7 +96,11 @@ def run(
 
         def listen(entry: Any) -> None:
             event = entry.dagster_event
-            if event is None or not event.is_step_event:
+            if event is None:
+                if on_message:
+                    on_message(entry.user_message)
+                return
+            if not event.is_step_event:
                 return
             kind = event.event_type_value
             if kind not in {"STEP_SUCCESS", "STEP_FAILURE", "STEP_SKIPPED"}:
@@ -160,7 +166,7 @@ def _reason(event: Any) -> str:
     error = event.step_failure_data.error
     while error.cause is not None:
         error = error.cause
-    return str(error.message).strip()
+    return "\n".join(str(error.message).strip().splitlines()[:REASON_LINES])[:REASON_CHARACTERS]
 
 
 def _close_dead_runs(instance: "dg.DagsterInstance") -> None:

@@ -31,14 +31,18 @@ class Settings(BaseSettings):
     twin_params: Path | None = Field(default=None, description="YAML or JSON file that overrides the twin's preset.")
     params: Path = Field(default=Path("params.yaml"), description="Overrides that each model's Config validates.")
     seed: int = Field(default=7, ge=0, le=2**31 - 1, description="Seed of training and of the bootstrap.")
-    cutoff: date | None = Field(default=None, description="First held-out period; default: the last `horizon` are held out.")
+    cutoff: date | None = Field(
+        default=None, description="First held-out period; default: the last `horizon` are held out."
+    )
     horizon: int = Field(default=HORIZON_MAX, ge=1, le=HORIZON_MAX, description="Periods forecast ahead.")
     top_series: int = Field(default=500, ge=1, le=1_000_000, description="Best sellers kept of a shop without a plan.")
     memory_gb: float = Field(default=3.0, ge=0.5, le=1024, description="Memory the table engine may take, GiB.")
     threads: int = Field(default=2, ge=1, le=256, description="Threads of the table engine and of training.")
     engine: str = Field(default="duckdb://", description="Table engine: duckdb:// here, spark://... at scale.")
     online_store: str = Field(default="sqlite", description="sqlite, or a redis://host:port address.")
-    real_data: Path | None = Field(default=None, description="Folder of the public data sets, for tests and benchmarks.")
+    real_data: Path | None = Field(
+        default=None, description="Folder of the public data sets, for tests and benchmarks."
+    )
     actor: str = Field(default="storeloop", min_length=1, max_length=100, description="Who acts, where nobody says.")
 
     @field_validator("home", "params", "twin_params", "real_data")

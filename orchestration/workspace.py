@@ -114,9 +114,7 @@ class Workspace:
         """A fresh connection to the table engine, bounded in memory."""
         from features.engine import connect
 
-        return connect(
-            self.settings.engine, memory_limit_gb=self.settings.memory_gb, threads=self.settings.threads
-        )
+        return connect(self.settings.engine, memory_limit_gb=self.settings.memory_gb, threads=self.settings.threads)
 
 
 def code_revision() -> str:
@@ -125,7 +123,11 @@ def code_revision() -> str:
     try:
         commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=root, capture_output=True, text=True, check=True)
         state = subprocess.run(
-            ["git", "status", "--porcelain", "--untracked-files=no"], cwd=root, capture_output=True, text=True, check=True
+            ["git", "status", "--porcelain", "--untracked-files=no"],
+            cwd=root,
+            capture_output=True,
+            text=True,
+            check=True,
         )
     except (OSError, subprocess.CalledProcessError):
         return "unknown"

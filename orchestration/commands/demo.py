@@ -23,7 +23,7 @@ def demo(as_json: Annotated[bool, typer.Option("--json", help="Print the outcome
     settings = Settings()
     started = time.monotonic()
     with StepPrinter(f"demo on {settings.source}", quiet=as_json) as printer:
-        outcome = run(settings, "full", on_step=printer)
+        outcome = run(settings, "full", on_step=printer, on_message=printer.message)
     if not outcome.success:
         for step, message in outcome.failures.items():
             typer.secho(f"{step.replace('__', '/')}: {message}", fg="red", err=True)

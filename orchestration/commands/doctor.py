@@ -15,7 +15,17 @@ from orchestration.workspace import Workspace, code_revision
 
 app = typer.Typer()
 
-PACKAGES = ("dagster", "mlflow", "feast", "great-expectations", "duckdb", "ibis-framework", "xgboost-cpu", "bentoml", "dvc")
+PACKAGES = (
+    "dagster",
+    "mlflow",
+    "feast",
+    "great-expectations",
+    "duckdb",
+    "ibis-framework",
+    "xgboost-cpu",
+    "bentoml",
+    "dvc",
+)
 TOOLS = {
     "chromium": "browser tests",
     "redis-server": "the Redis online store",
@@ -46,7 +56,12 @@ def examine(settings: Settings) -> list[Finding]:
     home = settings.home if settings.home.exists() else settings.home.parent
     free = shutil.disk_usage(home).free / 1e9
     findings.append(
-        Finding("disk", free >= DISK_GB_MIN, f"{free:.0f} GB free at {home}", f"free {DISK_GB_MIN:g} GB or move STORELOOP_HOME")
+        Finding(
+            "disk",
+            free >= DISK_GB_MIN,
+            f"{free:.0f} GB free at {home}",
+            f"free {DISK_GB_MIN:g} GB or move STORELOOP_HOME",
+        )
     )
     findings.append(Finding("home writable", os.access(home, os.W_OK), str(home), "set STORELOOP_HOME elsewhere"))
     findings.append(_source(settings))
@@ -90,5 +105,10 @@ def _source(settings: Settings) -> Finding:
     try:
         source = Workspace(settings).source
     except ValueError as error:
-        return Finding("source", False, str(error), "set STORELOOP_SOURCE to twin, folder:PATH, rossmann:PATH or online_retail:PATH")
+        return Finding(
+            "source",
+            False,
+            str(error),
+            "set STORELOOP_SOURCE to twin, folder:PATH, rossmann:PATH or online_retail:PATH",
+        )
     return Finding("source", True, f"{source.name}: {', '.join(sorted(source.tables))}")

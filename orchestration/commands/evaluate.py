@@ -22,7 +22,9 @@ def evaluate() -> None:
 @app.command()
 def forecaster(
     source: Annotated[str, typer.Option(help="twin | folder:PATH | rossmann:PATH | online_retail:PATH")],
-    cutoff: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="First period scored; the model sees only what lies before.")],
+    cutoff: Annotated[
+        datetime, typer.Option(formats=["%Y-%m-%d"], help="First period scored; the model sees only what lies before.")
+    ],
     horizon: Annotated[int, typer.Option(min=1, max=HORIZON_MAX, help="Periods (days or weeks) scored.")] = HORIZON_MAX,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the report here; `-` prints it.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed of training.")] = None,
@@ -46,7 +48,7 @@ def forecaster(
     )
     to_stdout = json_file is not None and str(json_file) == "-"
     with StepPrinter(f"evaluate forecaster on {source}", quiet=to_stdout) as printer:
-        outcome = run(settings, "+forecaster/challenger", on_step=printer)
+        outcome = run(settings, "+forecaster/challenger", on_step=printer, on_message=printer.message)
     if not outcome.success:
         raise typer.Exit(1)
     report = read_report(Workspace(settings))

@@ -38,7 +38,7 @@ class StepPrinter:
     def __call__(self, step: "StepEnd") -> None:
         now = time.monotonic()
         took, self._last = now - self._last, now
-        self._progress.update(self._task, total=step.total, completed=step.done)
+        self._progress.update(self._task, description=escape(self._title), total=step.total, completed=step.done)
         name = escape(step.step.replace("__", "/"))
         if step.status == "failure":
             self._console.print(f"[bold red]stopped[/] {name} {took:6.1f} s  {escape(step.message)}")
@@ -46,6 +46,10 @@ class StepPrinter:
             self._console.print(f"[yellow]not run[/] {name}: something before it stopped")
         else:
             self._console.print(f"[green]done[/]    {name} {took:6.1f} s")
+
+    def message(self, text: str) -> None:
+        """Show what a long step is at."""
+        self._progress.update(self._task, description=f"{escape(self._title)}: {escape(text[:60])}")
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -14,7 +14,10 @@ app = typer.Typer()
 @app.command()
 def run(
     target: Annotated[
-        str, typer.Argument(help="A job (full, daily, retrain) or assets: `group:features`, `clean/sales`, `+clean/sales` with what it needs, several by comma.")
+        str,
+        typer.Argument(
+            help="A job (full, daily, retrain) or assets: `group:features`, `clean/sales`, `+clean/sales` with what it needs, several by comma."
+        ),
     ] = "full",
     as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
 ) -> None:
@@ -23,7 +26,7 @@ def run(
 
     settings = Settings()
     with StepPrinter(f"{target} on {settings.source}", quiet=as_json) as printer:
-        outcome = run_target(settings, target, on_step=printer)
+        outcome = run_target(settings, target, on_step=printer, on_message=printer.message)
     if as_json:
         typer.echo(json.dumps(outcome.to_json(), indent=2, default=str))
     raise typer.Exit(0 if outcome.success else 1)

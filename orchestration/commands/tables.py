@@ -45,7 +45,9 @@ def demo_tables(report: "Report", summary: Mapping[str, Any], cost: Mapping[str,
     report_table(report, console=console)
     verdict_table(summary["verdict"], console=console)
     champion = summary["champion"]
-    console.print(f"champion: version {champion['version']}" if champion else "no champion: the gate refused every version")
+    console.print(
+        f"champion: version {champion['version']}" if champion else "no champion: the gate refused every version"
+    )
     where = Table(title="where to look", show_header=False)
     for what, place in summary["where"].items():
         where.add_row(what, str(place))

@@ -1,0 +1,40 @@
+"""One whole run on the tiny twin, shared by the tests that only look at it, and settings for those that run their own."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from orchestration.settings import Settings
+from orchestration.workspace import Workspace
+
+QUICK = """\
+forecaster: {trees: 60, quantile_trees: 25, max_pairs: 1500, max_rows: 30000, quantile_rows: 8000}
+promotion: {}
+"""
+
+
+@pytest.fixture(scope="session")
+def make_settings(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Settings]:
+    """Settings of a fresh home with a quick forecaster; keywords override."""
+
+    def make(**overrides: object) -> Settings:
+        home = Path(str(overrides.pop("home", tmp_path_factory.mktemp("home"))))
+        params = home / "params.yaml"
+        if not params.exists():
+            home.mkdir(parents=True, exist_ok=True)
+            params.write_text(QUICK, encoding="utf-8")
+        return Settings(**{"home": home, "twin_size": "tiny", "params": params, "threads": 1, **overrides})
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def finished(make_settings: Callable[..., Settings]) -> Workspace:
+    """The workspace after one full run; tests must not change it."""
+    from orchestration.runner import run
+
+    settings = make_settings()
+    outcome = run(settings, "full")
+    assert outcome.success, outcome.failures
+    return Workspace(settings)

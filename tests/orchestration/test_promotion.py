@@ -1,0 +1,84 @@
+"""The promotion gate on hand-made losses."""
+
+from datetime import date
+
+import numpy as np
+import pytest
+
+from orchestration.promotion import Budgets, Verdict, judge_challenger
+
+WINDOW = (date(2025, 3, 1), date(2025, 4, 11))
+MEASURED = {"latency_p99_ms": 3.0, "size_mb": 2.0, "coverage_80": 0.8}
+
+
+def judge(challenger: float, champion: float | None, **measured: float) -> Verdict:
+    rng = np.random.default_rng(1)
+    noise = rng.normal(0, 0.02, 200)
+    loss = {"challenger": challenger + noise, "baseline": np.ones(200)}
+    if champion is not None:
+        loss["champion"] = champion + noise
+    return judge_challenger(
+        model="forecaster",
+        challenger="a" * 64,
+        champion=None if champion is None else "b" * 64,
+        window=WINDOW,
+        trained_until={"challenger": date(2025, 2, 28)},
+        loss=loss,
+        measured={**MEASURED, **measured},
+        budgets=Budgets(),
+        seed=3,
+    )
+
+
+def failed(verdict: Verdict) -> list[str]:
+    return [row.name for row in verdict.criteria if not row.passed]
+
+
+def test_the_first_challenger_needs_the_baseline_and_the_budgets_alone() -> None:
+    verdict = judge(0.8, None)
+    assert verdict.promoted
+    assert verdict.criteria[0].value == pytest.approx(0.8, abs=0.01)
+
+
+def test_a_better_challenger_replaces_the_champion() -> None:
+    assert judge(0.7, 0.8).promoted
+
+
+def test_an_equal_challenger_does_not() -> None:
+    assert failed(judge(0.8, 0.8)) == ["loss difference to the champion, upper 95 % bound"]
+
+
+def test_a_worse_challenger_does_not() -> None:
+    assert not judge(0.85, 0.8).promoted
+
+
+@pytest.mark.parametrize(
+    ("measured", "name"),
+    [
+        ({"latency_p99_ms": 51.0}, "latency p99, ms"),
+        ({"size_mb": 65.0}, "size, MB"),
+        ({"coverage_80": 0.5}, "coverage of the 80 % interval"),
+        ({"coverage_80": 0.99}, "coverage of the 80 % interval"),
+    ],
+)
+def test_every_budget_can_refuse(measured: dict[str, float], name: str) -> None:
+    assert failed(judge(0.7, 0.8, **measured)) == [name]
+
+
+def test_no_better_than_the_baseline_is_refused() -> None:
+    assert failed(judge(0.99, None)) == ["loss over baseline"]
+
+
+def test_a_window_that_a_model_saw_is_refused() -> None:
+    with pytest.raises(ValueError, match="champion was trained until 2025-03-01"):
+        judge_challenger(
+            model="forecaster",
+            challenger="a",
+            champion="b",
+            window=WINDOW,
+            trained_until={"challenger": date(2025, 2, 1), "champion": date(2025, 3, 1)},
+            loss={"challenger": np.ones(3), "champion": np.ones(3), "baseline": np.ones(3)},
+            measured=MEASURED,
+            budgets=Budgets(),
+            seed=3,
+        )
