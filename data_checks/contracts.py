@@ -40,6 +40,7 @@ class Column:
     required: bool
     unit: str | None = None
     known_ahead: str = "never"
+    examples: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 from data_checks.contracts import Contract
 from data_checks.decisions import Decisions
 from data_checks.gate_result import GateResult, RuleFact
-from data_checks.gate_rows import BROKEN, JUDGED, GateError, bound, check_tagged, mask_rows
+from data_checks.gate_rows import BROKEN, JUDGED, GateError, bound, check_tagged, mask_rows, stored
 from data_checks.gate_verdicts import Sorted, sort_out
-from data_checks.rules import ROW_CLASS, ROW_KEY
+from data_checks.rules import REPAIRED, ROW_CLASS, ROW_KEY, TYPE_ERRORS
 
 if TYPE_CHECKING:
     import ibis
@@ -43,12 +43,14 @@ def judge(
     check_tagged(rows, contract)
     rows = bound(rows, con)
     masked = mask_rows(rows, contract, references, con)
-    judged = _count_by(masked.table, JUDGED, con)
     classes = _count_by(rows, ROW_CLASS, con)
     unknown = sorted(set(classes) - {"row", *CLASS_COUNTS}, key=str)
     if unknown:
         raise GateError(f"{contract.name}: {ROW_CLASS} has {unknown}; cleaning knows row, {', '.join(CLASS_COUNTS)}")
-    flagged = _flagged(masked.table, decisions, contract, con)
+    # Kept narrow and only while needed, so that conditions and lookups are worked out once.
+    with stored(masked.table, con) as masks:
+        judged = _count_by(masks, JUDGED, con)
+        flagged = _flagged(masks, rows, decisions, contract, con)
     sorted_rows = sort_out(flagged, contract, decisions)
     facts = _facts(contract, judged, sorted_rows, masked.notes)
     total = sum(classes.values())
@@ -72,21 +74,21 @@ def _count_by(table: "ibis.Table", column: str, con: Any) -> dict[Any, int]:
     return dict(zip(counted[column].to_pylist(), counted["n"].to_pylist(), strict=True))
 
 
-def _flagged(masked: "ibis.Table", decisions: Decisions, contract: Contract, con: Any) -> "pa.Table":
+def _flagged(masks: "ibis.Table", rows: "ibis.Table", decisions: Decisions, contract: Contract, con: Any) -> "pa.Table":
     """Rows that break a rule, and rejected rows even if they break none any more; contract columns as text."""
     import ibis
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    text = {name: masked[name].cast("string") for name in contract.column_names}
-    chosen = masked.select(ROW_KEY, ROW_CLASS, "_repaired", "_type_errors", BROKEN, **text)
-    flagged: pa.Table = con.to_pyarrow(chosen.filter(chosen[BROKEN] != 0))
+    text = {name: rows[name].cast("string") for name in contract.column_names}
+    spelt = rows.select(ROW_KEY, ROW_CLASS, REPAIRED, TYPE_ERRORS, **text)
+    broken = masks.filter(masks[BROKEN] != 0).select(ROW_KEY, BROKEN)
     verdicts = decisions.verdicts
     rejected = verdicts.filter(pc.equal(verdicts["verdict"], "reject")).select([ROW_KEY])
     if rejected.num_rows:
-        listed = ibis.memtable(rejected)
-        whole = chosen.filter(chosen[BROKEN] == 0).semi_join(listed, ROW_KEY)
-        flagged = pa.concat_tables([flagged, con.to_pyarrow(whole)])
+        whole = masks.filter(masks[BROKEN] == 0).select(ROW_KEY, BROKEN).semi_join(ibis.memtable(rejected), ROW_KEY)
+        broken = broken.union(whole)
+    flagged: pa.Table = con.to_pyarrow(spelt.inner_join(broken, ROW_KEY))
     return flagged
 
 

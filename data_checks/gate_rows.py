@@ -1,13 +1,14 @@
 """Every rule of a contract over every row in one expression: which rules a row is judged by, and which it breaks."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 from data_checks.column_types import TYPE_NAMES
 from data_checks.contracts import Contract
-from data_checks.rules import FOUND, REPEATS_KEY, ROW_CLASS, ROW_KEY, TAG_COLUMNS, Lookup, Rule, quoted
+from data_checks.rules import FOUND, REPEATS_KEY, ROW_CLASS, ROW_KEY, TAG_COLUMNS, Lookup, Rule
 
 if TYPE_CHECKING:
     import ibis
@@ -22,7 +23,7 @@ class GateError(ValueError):
 
 @dataclass(frozen=True)
 class MaskedRows:
-    """`table`: `_row_key`, `_class`, `_broken`, `_judged`, `_repaired`, `_type_errors` and the contract's columns."""
+    """`table`: `_row_key`, `_broken`, `_judged`, one row for each judged row."""
 
     table: "ibis.Table"
     notes: Mapping[str, str]  # rule id -> why it could not be judged
@@ -56,6 +57,22 @@ def bound(table: "ibis.Table", con: Any) -> "ibis.Table":
     return stored
 
 
+@contextmanager
+def stored(table: "ibis.Table", con: Any) -> "Iterator[ibis.Table]":
+    """The table worked out once, for as long as the block lasts; engines without temporary tables work it out anew."""
+    from ibis import util
+
+    if con.name != "duckdb":
+        yield table
+        return
+    name = util.gen_name("gate")
+    temporary: ibis.Table = con.create_table(name, table, temp=True)
+    try:
+        yield temporary
+    finally:
+        con.raw_sql(f'DROP TABLE "{name}"')  # as SQL: Ibis 12 writes DROP in a way that newer sqlglot leaves nameless
+
+
 def mask_rows(rows: "ibis.Table", contract: Contract, references: Mapping[str, "ibis.Table"], con: Any) -> MaskedRows:
     """Rows of the judged classes with the rules that judge them and the rules that they break."""
     import ibis
@@ -76,9 +93,8 @@ def mask_rows(rows: "ibis.Table", contract: Contract, references: Mapping[str, "
         if missing := sorted({lk.table for lk in contract.lookups if lk.alias in rule.lookups and lk.alias in absent}):
             notes[rule.rule_id] = f"not judged: this source has no table {', '.join(missing)}"
         conditions.append(_condition(rule, position, rule.rule_id in notes))
-    kept = {name: dtype for name, dtype in wide.schema().items() if name in (*TAG_COLUMNS, *contract.column_names)}
-    schema = ibis.schema({**kept, BROKEN: "int64", JUDGED: "int64"})
-    conditions_sql = sqlglot.transpile(_mask_sql(list(kept), conditions), read="duckdb", write=con.dialect)[0]
+    schema = ibis.schema({ROW_KEY: "string", BROKEN: "int64", JUDGED: "int64"})
+    conditions_sql = sqlglot.transpile(_mask_sql(conditions), read="duckdb", write=con.dialect)[0]
     query = f"WITH tagged_rows AS ({con.compile(wide)}) {conditions_sql}"
     # The schema is given because Ibis would ask DuckDB 2 for it in a way that DuckDB 2 no longer answers.
     return MaskedRows(con.sql(query, schema=schema), notes)
@@ -88,13 +104,12 @@ def _condition(rule: Rule, position: int, skipped: bool) -> str:
     return f"{'CAST(NULL AS BOOLEAN)' if skipped else f'({rule.condition})'} AS rule_{position}"
 
 
-def _mask_sql(columns: list[str], conditions: list[str]) -> str:
-    kept = ", ".join(quoted(name) for name in columns)
+def _mask_sql(conditions: list[str]) -> str:
     broken = " + ".join(f"CASE WHEN rule_{i} THEN {1 << i} ELSE 0 END" for i in range(len(conditions)))
     judged = " + ".join(f"CASE WHEN rule_{i} IS NULL THEN 0 ELSE {1 << i} END" for i in range(len(conditions)))
-    inner = f"SELECT {kept}, {', '.join(conditions)} FROM tagged_rows"  # noqa: S608 - the contract's own conditions
+    inner = f"SELECT {ROW_KEY}, {', '.join(conditions)} FROM tagged_rows"  # noqa: S608 - the contract's own conditions
     return (
-        f"SELECT {kept}, CAST({broken} AS BIGINT) AS {BROKEN}, "  # noqa: S608
+        f"SELECT {ROW_KEY}, CAST({broken} AS BIGINT) AS {BROKEN}, "  # noqa: S608
         f"CAST({judged} AS BIGINT) AS {JUDGED} FROM ({inner}) AS judged_rows"
     )
 

@@ -55,9 +55,7 @@ def sort_out(flagged: "pa.Table", contract: Contract, decisions: Decisions) -> S
             for rule_id, broken, released, rejected in con.sql(_TALLIES).fetchall()
         }
         return Sorted(
-            held_keys=con.sql(f"SELECT {ROW_KEY} FROM sorted_rows WHERE held")
-            .to_arrow_table()[ROW_KEY]
-            .combine_chunks(),
+            held_keys=con.table("sorted_rows").filter("held").to_arrow_table()[ROW_KEY].combine_chunks(),
             failing=_failing(con, contract),
             tallies={rule.rule_id: tallies.get(rule.rule_id, Tally(0, 0, 0)) for rule in contract.rules},
         )

@@ -131,7 +131,8 @@ class _Reader:
                 f"{field}: customProperties.unit", unit, "a number has a unit; write `count` or `fraction` if pure"
             )
         known_ahead = self.known_ahead(field, {**self.custom, **custom})
-        return Column(prop.name, column_type, prop.description, bool(prop.required), unit, known_ahead)
+        examples = tuple(str(example) for example in prop.examples or ())
+        return Column(prop.name, column_type, prop.description, bool(prop.required), unit, known_ahead, examples)
 
     def known_ahead(self, field: str, custom: dict[str, Any]) -> str:
         value = str(custom.get("knownAhead", "never"))

@@ -81,13 +81,14 @@ def _native(  # noqa: PLR0911 - one way out for each kind of rule
     rule: Rule, contract: Contract, reference_keys: Mapping[str, Sequence[Any]], options: dict[str, Any]
 ) -> Any:
     import great_expectations.expectations as gxe
+    from great_expectations.expectations.row_conditions import Column as RowColumn
 
     column = rule.column or ""
     match rule.kind:
         case "required":
             return gxe.ExpectColumnValuesToNotBeNull(column=column, **options)
         case "type":
-            return gxe.ExpectColumnValuesToNotMatchRegex(column=TYPE_ERRORS, regex=rf"(^|; ){column}=", **options)
+            return gxe.ExpectColumnValuesToNotMatchRegex(column=TYPE_ERRORS, regex=rf"(?:^|; ){column}=", **options)
         case "repaired":
             return gxe.ExpectColumnValuesToNotMatchRegex(column=REPAIRED, regex=rf"{column}: ", **options)
         case "duplicate":
@@ -103,12 +104,13 @@ def _native(  # noqa: PLR0911 - one way out for each kind of rule
             )  # fmt: skip
         case "unique":
             required = [name for name in rule.columns if contract.column(name).required]
-            judged = " and ".join([f'{ROW_CLASS} == "row"', *(f"{name}.notna()" for name in required)])
-            where = {"row_condition": judged, "condition_parser": "pandas"}
+            condition: Any = RowColumn(ROW_CLASS) == "row"
+            for name in required:
+                condition = condition & RowColumn(name).is_not_null()
             if len(rule.columns) == 1:
-                return gxe.ExpectColumnValuesToBeUnique(column=column, **where, **options)
+                return gxe.ExpectColumnValuesToBeUnique(column=column, row_condition=condition, **options)
             return gxe.ExpectCompoundColumnsToBeUnique(
-                column_list=list(rule.columns), ignore_row_if="never", **where, **options
+                column_list=list(rule.columns), ignore_row_if="never", row_condition=condition, **options
             )
         case "reference" if len(rule.columns) == 1:
             keys = list(reference_keys[_lookup_table(rule, contract)])
