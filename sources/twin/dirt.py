@@ -12,12 +12,11 @@ import pyarrow.compute as pc
 
 from sources.twin.arrays import Bools, Floats, Ints
 from sources.twin.keyed_random import KeyedRandom
-from sources.twin.lines import DAY_US, MISSING, Lines, transaction_ids
+from sources.twin.lines import DAY_US, MISSING, MOST_BASKETS, Lines, transaction_ids
 from sources.twin.params import DirtParams
 
 KINDS = tuple(DirtParams.model_fields)
 DUPLICATES, MISSING_KEYS, IMPOSSIBLE_PRICES, LATE_ROWS, WRONG_ENCODINGS, UNMATCHED_RETURNS = range(6)
-_NO_SUCH_BASKET = 50_000  # added to a basket's number: higher than any store offers
 _COLUMNS = (None, None, "unit_price", "recorded_at", "receipt_text", None)
 
 
@@ -94,7 +93,7 @@ class Dirt:
     def _unmatched(self, day: int, like: Lines) -> Lines:
         """Returns that name a sale that never was, otherwise like the given lines."""
         codes = [f"R99-{b:05d}-{n}" for b, n in zip(like.basket, like.line_no, strict=True)]
-        never = [f"{b + _NO_SUCH_BASKET:05d}" for b in like.basket]
+        never = [f"{b + MOST_BASKETS + 1:05d}" for b in like.basket]
         days = np.full(len(like), day)
         return replace(
             like,

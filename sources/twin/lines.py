@@ -15,6 +15,7 @@ from sources.twin.params import TwinParams
 DAY_US = 86_400_000_000
 _SECOND_US = 1_000_000
 NOBODY = -1
+MOST_BASKETS = 49_999  # a store and day: their numbers fit five digits, and leave room for baskets that never were
 MISSING = -1
 
 
@@ -175,7 +176,7 @@ class Tills:
     def _baskets(self, day: int, store: Ints, product: Ints, piece: Ints) -> Ints:
         weekday = (day + 3) % 7
         mean = self._params.baskets_per_store_day * self._stores.level * self._stores.weekly[:, weekday]
-        offered = np.maximum(np.round(mean), 1.0)
+        offered = np.clip(np.round(mean), 1.0, MOST_BASKETS)
         return np.asarray(
             np.floor(self._random.uniform("line.basket", store, product, day, piece) * offered[store])
         ).astype(np.int64)

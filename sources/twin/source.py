@@ -1,8 +1,9 @@
 """The twin as a source: its observed tables day by day, and, apart from them, its truth."""
 
+import fcntl
 import hashlib
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Literal
@@ -84,35 +85,32 @@ class TwinSource:
         for target in (folder, truth_folder):
             if target is not None and target.exists():
                 raise SourceError(f"{target} exists already; export to a new folder, or delete this one first")
-        shadow = folder.with_name(f"{folder.name}.{uuid4().hex}.partial")
-        truth_shadow = shadow.with_name(f"{shadow.name}.truth")
+        shadow = _shadow_of(folder)
+        truth_shadow = None if truth_folder is None else _shadow_of(truth_folder)
         try:
             rows = self._write(shadow, truth_shadow, on_progress)
-            if truth_folder is not None:
-                truth_folder.parent.mkdir(parents=True, exist_ok=True)
-                shutil.move(truth_shadow, truth_folder)
+            # Truth goes first: where the tables stand, both are whole.
+            if truth_shadow is not None and truth_folder is not None:
+                truth_shadow.replace(truth_folder)
             shadow.replace(folder)
         finally:
-            shutil.rmtree(shadow, ignore_errors=True)
-            shutil.rmtree(truth_shadow, ignore_errors=True)
+            for left in (shadow, truth_shadow):
+                if left is not None:
+                    shutil.rmtree(left, ignore_errors=True)
         return rows
 
     def _write(
-        self, folder: Path, truth_folder: Path, on_progress: Callable[[int, int], None] | None
+        self, folder: Path, truth_folder: Path | None, on_progress: Callable[[int, int], None] | None
     ) -> dict[str, int]:
-        folder.mkdir(parents=True)
-        truth_folder.mkdir(parents=True)
         world = self._world(DAILY_TABLES)
-        writers = {name: _GroupedWriter(folder / f"{name}.parquet", schema) for name, schema in SCHEMAS.items()}
-        truths = {
-            name: _GroupedWriter(truth_folder / f"{name}.parquet", schema) for name, schema in _TRUTH_SCHEMAS.items()
-        }
+        writers = _writers(folder, SCHEMAS)
+        truths = {} if truth_folder is None else _writers(truth_folder, _TRUTH_SCHEMAS)
         for name, table in world.static_tables().items():
             writers[name].add(table)
         for done, (_, made) in enumerate(self._days(world), start=1):
             for name, table in made.items():
                 writers[name].add(table)
-            if world.outcome is not None:
+            if truths and world.outcome is not None:
                 truths["expected_demand"].add(world.outcome.expected_rows)
                 truths["dirt"].add(world.outcome.dirt_rows)
             if on_progress is not None:
@@ -122,12 +120,15 @@ class TwinSource:
         return {name: writer.close() for name, writer in writers.items()}
 
     def _spooled(self, spool: Path) -> Path:
-        """Folder of this fingerprint under the spool, written on first use."""
+        """Folder of this fingerprint under the spool, written on first use by one process while others wait."""
         home = spool / self.fingerprint()[:20]
-        if not (home / "tables").is_dir():
-            # Truth is moved first: where `tables` stands, both are whole. A truth left by a killed run is written anew.
-            shutil.rmtree(home / "truth", ignore_errors=True)
-            self.export(home / "tables", truth_folder=home / "truth")
+        spool.mkdir(parents=True, exist_ok=True)
+        with home.with_suffix(".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not (home / "tables").is_dir():
+                # The lock falls with its process, so whatever lies here was left by a killed one.
+                shutil.rmtree(home, ignore_errors=True)
+                self.export(home / "tables", truth_folder=home / "truth")
         return home
 
     def _world(self, tables: frozenset[str]) -> World:
@@ -166,6 +167,16 @@ class _GroupedWriter:
             self._writer.write_table(pa.concat_tables(self._waiting), row_group_size=_ROWS_A_GROUP)
         self._rows += self._waiting_rows
         self._waiting, self._waiting_rows = [], 0
+
+
+def _shadow_of(folder: Path) -> Path:
+    """Where a folder is written before it appears under its name."""
+    return folder.with_name(f"{folder.name}.{uuid4().hex}.partial")
+
+
+def _writers(folder: Path, schemas: Mapping[str, pa.Schema]) -> dict[str, _GroupedWriter]:
+    folder.mkdir(parents=True)
+    return {name: _GroupedWriter(folder / f"{name}.parquet", schema) for name, schema in schemas.items()}
 
 
 def _parquet_reader(path: Path, schema: pa.Schema) -> pa.RecordBatchReader:

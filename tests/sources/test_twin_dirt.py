@@ -10,7 +10,8 @@ from sources.twin.tables import mojibake
 
 KINDS = tuple(DirtParams.model_fields)
 KEY = ["transaction_id", "line_no"]
-PARAMS = TwinParams.size("tiny").model_copy(update={"dirt": DirtParams(**dict.fromkeys(KINDS, 0.02))})
+TINY = TwinParams.size("tiny").model_copy(update={"days": 150})
+PARAMS = TINY.model_copy(update={"dirt": DirtParams(**dict.fromkeys(KINDS, 0.02))})
 CLEAN = PARAMS.model_copy(update={"dirt": DirtParams(**dict.fromkeys(KINDS, 0.0))})
 
 
@@ -81,8 +82,8 @@ def test_rates_are_as_asked(clean: pd.DataFrame, dirt: pd.DataFrame) -> None:
     sales = (clean.kind == "sale").sum()
     for kind in KINDS:
         assert (dirt.kind == kind).sum() / sales == pytest.approx(0.02, abs=4 * np.sqrt(0.02 / sales)), kind
-    plain = TwinSource(TwinParams.size("tiny"), 13).truth().dirt.to_pandas()
-    for kind, rate in TwinParams.size("tiny").dirt.model_dump().items():
+    plain = TwinSource(TINY, 13).truth().dirt.to_pandas()
+    for kind, rate in TINY.dirt.model_dump().items():
         assert (plain.kind == kind).sum() / sales == pytest.approx(rate, abs=4 * np.sqrt(rate / sales)), kind
         assert rate < 0.02
 

@@ -68,6 +68,17 @@ def test_spool_is_written_once_and_serves_reads_and_truth(tmp_path: Path) -> Non
     assert {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*.parquet")} == files
 
 
+def test_what_a_killed_run_left_in_the_spool_is_cleared(tmp_path: Path) -> None:
+    source = TwinSource(SHORT, 5, spool=tmp_path)
+    home = tmp_path / source.fingerprint()[:20]
+    (home / "truth").mkdir(parents=True)
+    (home / "tables.0a1b.partial").mkdir()
+    (home / "truth" / "dirt.parquet").write_bytes(b"half a file")
+    assert source.read("stores").read_all().num_rows == SHORT.stores
+    assert sorted(p.name for p in home.iterdir()) == ["tables", "truth"]
+    assert source.truth().dirt.num_rows > 0
+
+
 def test_a_broken_export_leaves_nothing(tmp_path: Path) -> None:
     class Killed(Exception):
         pass

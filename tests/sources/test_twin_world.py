@@ -1,16 +1,17 @@
 """The world's bookkeeping, keyed independence, decisions and checkpoints."""
 
 from collections import defaultdict
-from datetime import date, timedelta
+from datetime import timedelta
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from data_checks.contracts import load_contract
-from sources.twin.decisions import DecidedPromotion, DecisionError, Decisions
+from sources.twin.decisions import DecisionError
 from sources.twin.params import DemandParams, DirtParams, TwinParams
 from sources.twin.source import TwinSource
 from sources.twin.tables import SCHEMAS
@@ -21,14 +22,12 @@ PARAMS = TwinParams.size("tiny").model_copy(update={"days": 120, "dirt": CLEAN})
 CELL = ["store_id", "product_id", "date"]
 
 
-def run(
-    params: TwinParams, seed: int = 11, days: int | None = None, decide=lambda world, day: None
-) -> dict[str, pd.DataFrame]:
+def run(params: TwinParams, seed: int = 11, days: int | None = None) -> dict[str, pd.DataFrame]:
     world = World(params, seed)
     parts: dict[str, list[pa.Table]] = defaultdict(list)
     for ahead in range(days or params.days):
         day = params.start + timedelta(days=ahead)
-        for name, table in world.advance(day, decide(world, day)).items():
+        for name, table in world.advance(day).items():
             parts[name].append(table)
     tables = {name: pa.concat_tables(p).to_pandas() for name, p in parts.items()}
     tables |= {name: table.to_pandas() for name, table in world.static_tables().items()}
@@ -204,82 +203,6 @@ def test_one_more_domain_moves_nothing() -> None:
             assert table.equals(all_tables[name])
 
 
-def test_another_stores_decisions_leave_a_store_as_it_was(plain: dict[str, pd.DataFrame]) -> None:
-    def half_price_in_first_store(world: World, day: date) -> Decisions:
-        prices = np.full(world.catalogue.base.shape, np.nan)
-        prices[0] = world.catalogue.products.list_price * 0.5
-        return Decisions(prices=prices)
-
-    changed = run(PARAMS, days=60, decide=half_price_in_first_store)
-    before = run(PARAMS, days=60)
-    others = {"S0002", "S0003"}
-    for name, table in rows_of(changed, "store_id", others).items():
-        pd.testing.assert_frame_equal(table, rows_of(before, "store_id", others)[name])
-    first = changed["truth"].merge(before["truth"], on=CELL, suffixes=("", "_plain"))[lambda t: t.store_id == "S0001"]
-    # The same luck meets lower prices: no cell wants less, most days somewhere want more.
-    assert (first.demanded_units >= first.demanded_units_plain).all()
-    assert first.demanded_units.sum() > 2 * first.demanded_units_plain.sum()
-
-
-def test_decided_prices_are_charged() -> None:
-    world = World(PARAMS, 11)
-    prices = np.full((3, 12), np.nan)
-    prices[1, 5] = round(2.0 * world.catalogue.products.list_price[5], 2)
-    tables = world.advance(PARAMS.start, Decisions(prices=prices))
-    plain = World(PARAMS, 11).advance(PARAMS.start)
-    here = pc.and_(pc.equal(tables["prices"]["store_id"], "S0002"), pc.equal(tables["prices"]["product_id"], "P00006"))
-    row = tables["prices"].filter(here).to_pylist()[0]
-    assert row["price"] == row["base_price"] == prices[1, 5]
-    assert tables["prices"].filter(pc.invert(here)).equals(plain["prices"].filter(pc.invert(here)))
-
-
-def test_decided_orders_arrive_after_their_lead_time() -> None:
-    params = PARAMS.model_copy(update={"stock": PARAMS.stock.model_copy(update={"short_delivery_share": 0.0})})
-    world = World(params, 11)
-    lead = int(world.catalogue.products.lead_time_days[3])
-    received = []
-    for ahead in range(lead + 3):
-        orders = np.zeros((3, 12))
-        orders[0, 3] = 17 if ahead == 1 else 0
-        world.advance(params.start + timedelta(days=ahead), Decisions(orders=orders))
-        received.append(int(world.outcome.stock.received[0, 3]))
-        assert int(world.outcome.ordered.sum()) == (17 if ahead == 1 else 0)
-    assert received == [0] * (1 + lead) + [17, 0]
-
-
-def test_no_orders_empty_the_shelves() -> None:
-    tables = run(PARAMS, days=90, decide=lambda world, day: Decisions(orders=np.zeros((3, 12))))
-    last = tables["inventory"][lambda t: t.date == t.date.max()]
-    assert last.stocked_out.mean() > 0.8
-    assert tables["inventory"].received_units.sum() <= tables["inventory"].received_units.max() * 12
-
-
-def test_decided_promotions_are_announced_and_sold() -> None:
-    world = World(PARAMS, 11)
-    starts = PARAMS.start + timedelta(days=1)
-    decided = DecidedPromotion(product=7, starts_on=starts, ends_on=starts, discount_fraction=0.5, store=0)
-    announced = world.advance(PARAMS.start, Decisions(promotions=(decided,)))["promotions"].to_pylist()[-1]
-    assert (announced["product_id"], announced["store_id"], announced["starts_on"]) == ("P00008", "S0001", starts)
-    assert announced["announced_on"] == PARAMS.start
-    price = world.advance(starts)["prices"].to_pandas().set_index(["store_id", "product_id"])
-    row = price.loc[("S0001", "P00008"), :]
-    assert row.price == pytest.approx(row.base_price / 2, abs=0.00501)
-    after = world.advance(starts + timedelta(days=1))["prices"].to_pandas().set_index(["store_id", "product_id"])
-    assert after.loc[("S0001", "P00008"), :].price > row.price
-
-
-def test_recommendations_raise_demand_as_planted() -> None:
-    world, plain = World(PARAMS, 11), World(PARAMS, 11)
-    exposure = np.full((3, 12), np.nan)
-    exposure[0, 0] = 0.5
-    world.advance(PARAMS.start, Decisions(recommendations=exposure))
-    plain.advance(PARAMS.start)
-    ratio = world.outcome.expected / plain.outcome.expected
-    assert ratio[0, 0] == pytest.approx(1 + 0.5 * PARAMS.demand.recommendation_uplift)
-    ratio[0, 0] = 1
-    assert np.allclose(ratio, 1)
-
-
 def test_a_restored_world_lives_the_same_days_again() -> None:
     world = World(PARAMS, 11)
     days = [PARAMS.start + timedelta(days=n) for n in range(40)]
@@ -293,45 +216,6 @@ def test_a_restored_world_lives_the_same_days_again() -> None:
         for day, tables in zip(days[25:], first, strict=True):
             repeated = again.advance(day)
             assert all(repeated[name].equals(table) for name, table in tables.items())
-
-
-@pytest.mark.parametrize(
-    ("decisions", "message"),
-    [
-        (Decisions(prices=np.full((3, 12), 1000.0)), r"prices\[0, 0\] = 1000 lies outside .*clip it"),
-        (Decisions(orders=np.full((3, 12), -1.0)), r"orders\[0, 0\] = -1 lies outside \[0, 1e\+06\]"),
-        (Decisions(recommendations=np.full((3, 12), 1.5)), r"recommendations\[0, 0\] = 1.5"),
-        (Decisions(prices=np.ones((2, 12))), r"shape \(2, 12\), the world is \(3, 12\)"),
-        (Decisions(promotions=(DecidedPromotion(99, PARAMS.start, PARAMS.start, 0.2),)), r"product 99 outside 0\.\.11"),
-        (Decisions(promotions=(DecidedPromotion(0, PARAMS.start, PARAMS.start, 0.95),)), r"0.95 outside \(0, 0.9\]"),
-        (
-            Decisions(promotions=(DecidedPromotion(0, PARAMS.start, PARAMS.start, 0.2, store=3),)),
-            r"store 3 outside 0\.\.2",
-        ),
-        (
-            Decisions(promotions=(DecidedPromotion(0, PARAMS.start, PARAMS.start, 0.2, kind="gift"),)),
-            "'gift' is unknown",
-        ),
-        (
-            Decisions(promotions=(DecidedPromotion(0, date(2020, 1, 1), PARAMS.start, 0.2),)),
-            "must start today or later",
-        ),
-    ],
-)
-def test_impossible_decisions_are_refused_and_change_nothing(decisions: Decisions, message: str) -> None:
-    world = World(PARAMS, 11)
-    with pytest.raises(DecisionError, match=message):
-        world.advance(PARAMS.start, decisions)
-    assert world.advance(PARAMS.start)["inventory"].equals(World(PARAMS, 11).advance(PARAMS.start)["inventory"])
-
-
-def test_days_follow_one_another() -> None:
-    world = World(PARAMS.model_copy(update={"days": 1}), 11)
-    with pytest.raises(DecisionError, match="2024-01-05 is out of turn; the world's next day is 2024-01-01"):
-        world.advance(date(2024, 1, 5))
-    world.advance(date(2024, 1, 1))
-    with pytest.raises(DecisionError, match="after the last day 2024-01-01; raise the parameter `days`"):
-        world.advance(date(2024, 1, 2))
 
 
 def test_truth_must_be_kept_to_be_told() -> None:
@@ -354,3 +238,40 @@ def test_source_days_are_the_worlds_days() -> None:
     for day, tables in TwinSource(params, 11).days():
         made = world.advance(day)
         assert all(table.equals(made[name]) for name, table in tables.items())
+
+
+@given(
+    stores=st.integers(1, 5),
+    products=st.integers(1, 9),
+    categories=st.integers(1, 8),
+    regions=st.integers(1, 4),
+    baskets=st.floats(1, 20_000),
+    shares=st.tuples(*[st.floats(0, 0.15)] * 6),
+    seed=st.integers(0, 2**63 - 1),
+)
+@settings(max_examples=15, deadline=None)
+def test_any_world_keeps_its_books(stores, products, categories, regions, baskets, shares, seed) -> None:
+    params = TwinParams(
+        stores=stores,
+        products=products,
+        categories=categories,
+        regions=regions,
+        days=6,
+        dirt=DirtParams(**dict(zip(DirtParams.model_fields, shares, strict=True))),
+        transactions=PARAMS.transactions.model_copy(update={"baskets_per_store_day": baskets}),
+    )
+    world = World(params, seed)
+    for ahead in range(6):
+        tables = world.advance(params.start + timedelta(days=ahead))
+        assert {name: table.schema for name, table in tables.items()} == {n: SCHEMAS[n] for n in tables}
+        stock = world.outcome.stock
+        assert (stock.opening + stock.received - stock.sold - stock.wasted == stock.closing).all()
+        assert (np.minimum(world.outcome.demanded, stock.opening + stock.received) == stock.sold)[
+            world.outcome.active
+        ].all()
+        lines = tables["transactions"].to_pandas()
+        dirt = world.outcome.dirt_rows.to_pandas()
+        copies = lines.duplicated(["transaction_id", "line_no"])
+        assert copies.sum() == (dirt.kind == "duplicates").sum()
+        assert lines.store_id.isna().sum() + lines.product_id.isna().sum() == (dirt.kind == "missing_keys").sum()
+        assert lines.units[(lines.kind == "sale") & ~copies].sum() == stock.sold.sum()
