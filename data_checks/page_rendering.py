@@ -91,7 +91,8 @@ def _fields(raw: str) -> dict[str, str | None]:
         return {"row": raw}
     if not isinstance(row, dict):
         return {"row": raw}
-    return {str(name): _text(value) for name, value in row.items()}
+    # Tags of the pipeline (`_repaired`, ...) are worth a line only where they say something.
+    return {str(name): _text(value) for name, value in row.items() if value is not None or not name.startswith("_")}
 
 
 def _text(value: Any) -> str | None:

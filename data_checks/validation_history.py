@@ -47,6 +47,11 @@ class RecordedRun:
         return self.counts.get("quarantined", 0) / rows_in if rows_in else 0.0
 
     @property
+    def breaks_a_rule(self) -> bool:
+        """Whether a rule is over its tolerance; a run may also be blocked for the table as a whole, such as no rows."""
+        return any(fact.failing_fraction > fact.tolerated_fraction for fact in self.facts)
+
+    @property
     def worst(self) -> RuleFact | None:
         """The rule that stands worst against its tolerance; None where nothing fails."""
         worst = max(self.facts, key=severity, default=None)

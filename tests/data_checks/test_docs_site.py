@@ -101,7 +101,7 @@ def test_index_shows_verdict_counts_worst_rule_and_last_run(site):
         "41",
         "20",
         "between:units",
-        "4.1 % of 2 % tolerated",
+        "4.1 %, 2 % tolerated",
         "2026-03-12 06:00",
     ):
         assert expected in line
@@ -111,8 +111,8 @@ def test_index_shows_verdict_counts_worst_rule_and_last_run(site):
 def test_table_page_orders_rules_by_their_distance_to_tolerance(site):
     text = squeezed(Page(site / "table-transactions.html").text)
     assert text.index("between:units") < text.index("price_near_list") < text.index("duplicate:row")
-    assert "4.1 % of 2 %" in text
-    assert "2 % of 3 %" in text
+    assert "4.1 %, 2 % tolerated" in text
+    assert "2 %, 3 % tolerated" in text
     assert "34 rules that no row breaks" in text
     assert "units = -3" in text
 
@@ -241,6 +241,19 @@ def test_a_rule_that_could_not_be_judged_says_why(tmp_path, judged):
     history.record(dataclasses.replace(result, facts=facts), run_id="r")
     index = build_site(tmp_path / "site", history=history, quarantine=Quarantine(tmp_path))
     assert "Not judged table regions is not there <b>yet</b>" in squeezed(Page(index.parent / "table-stores.html").text)
+
+
+def test_a_table_blocked_for_another_reason_than_its_rules_says_where_to_look(tmp_path, judged):
+    history = ValidationHistory(tmp_path)
+    history.record(dataclasses.replace(judged("stores", 0, []), success=False), run_id="r")
+    index = build_site(tmp_path / "site", history=history, quarantine=Quarantine(tmp_path))
+    assert "blocked by another expectation" in squeezed(Page(index).text)
+    assert "No rule is over its tolerance" in squeezed(Page(index.parent / "table-stores.html").text)
+
+
+def test_a_table_blocked_by_a_rule_points_at_no_other_reason(site):
+    assert "another expectation" not in Page(site / "index.html").text
+    assert "another expectation" not in Page(site / "table-transactions.html").text
 
 
 def test_an_exception_inside_great_expectations_is_shown(tmp_path, judged):
