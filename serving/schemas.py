@@ -106,7 +106,11 @@ class ModelRequest(_Request):
     model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra={"example": {}})
 
 
-class SeriesForecast(BaseModel):
+class _Reply(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SeriesForecast(_Reply):
     """Forecast of one series; lists have one entry a period."""
 
     series_id: str
@@ -120,17 +124,16 @@ class SeriesForecast(BaseModel):
     served_by: str = Field(description="`champion ID`, `fallback:last_good_forecast` or `fallback:seasonal_mean`.")
 
 
-class SeriesReasons(BaseModel):
+class SeriesReasons(_Reply):
     """Share of each group of features in the mean of one series: base + sum of groups = mean."""
 
     series_id: str
-    base: list[float] = Field(description="Forecast of the reference, a period each.")
-    groups: dict[str, list[float]] = Field(
-        description="Signed contribution of a group, in the series' unit, a period each."
-    )
+    steps: list[int] = Field(description="Periods explained, counted from 1.")
+    base: list[float] = Field(description="Forecast of a typical period, one a step.")
+    groups: dict[str, list[float]] = Field(description="What each group adds to it, in the series' unit, one a step.")
 
 
-class ForecastReply(BaseModel):
+class ForecastReply(_Reply):
     """Forecasts, and who made them."""
 
     served_by: str = Field(description="Who answered; the most degraded of the series.")
@@ -143,7 +146,7 @@ class ForecastReply(BaseModel):
     notes: list[str] = Field(description="What a reader must know: degraded, stale, shortened, overrides not honoured.")
 
 
-class ReasonsReply(BaseModel):
+class ReasonsReply(_Reply):
     """Why, for each series asked."""
 
     served_by: str
@@ -153,7 +156,7 @@ class ReasonsReply(BaseModel):
     notes: list[str]
 
 
-class SeriesPage(BaseModel):
+class SeriesPage(_Reply):
     """Known series in the order of their ids."""
 
     series_ids: list[str]
@@ -161,7 +164,7 @@ class SeriesPage(BaseModel):
     next_after: str | None = Field(description="Send as `after` for the next page; null on the last one.")
 
 
-class ModelReply(BaseModel):
+class ModelReply(_Reply):
     """Which champion answers, what it may be asked, and whether something is wrong."""
 
     bot: str

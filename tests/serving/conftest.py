@@ -1,0 +1,38 @@
+"""Releases made once for the room, a copy for each test, and a running service for those that need HTTP."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))  # the helpers beside this file are no package
+
+from release_factory import Releases, make_releases
+from running import running
+
+
+@pytest.fixture(scope="session")
+def made_releases(tmp_path_factory: pytest.TempPathFactory) -> Releases:
+    """Two small real forecasters, trained once."""
+    return make_releases(tmp_path_factory.mktemp("releases") / "releases")
+
+
+@pytest.fixture
+def releases(made_releases: Releases, tmp_path: Path) -> Releases:
+    """A copy that a test may break; the first release is promoted."""
+    return made_releases.copy_to(tmp_path / "releases")
+
+
+@pytest.fixture(scope="module")
+def served(made_releases: Releases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, Releases]]:
+    """The service in a process of its own: its port, and the releases folder it follows."""
+    folder = tmp_path_factory.mktemp("served")
+    mine = made_releases.copy_to(folder / "releases")
+    environment = {
+        "STORELOOP_SERVE_RELEASES": str(mine.root),
+        "STORELOOP_SERVE_POLL_S": "0.05",
+        "STORELOOP_SERVE_DEADLINE_MS": "10000",  # a starved test machine is not a slow model
+    }
+    with running("serving.forecaster:Forecaster", environment=environment, log=folder / "service.log") as port:
+        yield port, mine
