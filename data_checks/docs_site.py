@@ -44,7 +44,9 @@ def build_site(
     pages = {**{name: site.render(name) for name in site.names()}, "style.css": style_sheet()}
     with locked(out):
         for name, text in pages.items():
-            replace_file(out / name, partial(Path.write_text, data=text, encoding="utf-8"))
+            # Most pages stay as they are from table to table of a run: each write waits for the disk.
+            if not (out / name).is_file() or (out / name).read_text("utf-8") != text:
+                replace_file(out / name, partial(Path.write_text, data=text, encoding="utf-8"))
         for stale in out.glob("*.html"):
             if stale.name.startswith(_PREFIXES) and stale.name not in pages:
                 stale.unlink()
