@@ -69,7 +69,7 @@ def known_future(workspace: WorkspaceResource) -> dg.MaterializeResult:  # type:
 
 @dg.asset(
     key=["features", "online_store"],
-    deps=[dg.AssetKey(["features", "feast_repository"])],
+    deps=[dg.AssetKey(["features", "feast_repository"]), dg.AssetKey(["features", "known_future"])],
     group_name="features",
     owners=OWNERS,
     kinds={"feast"},

@@ -3,11 +3,13 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import dagster as dg
 import pytest
 
 from orchestration.definitions import build
+from orchestration.graph import mermaid
 from orchestration.runner import select
 from orchestration.settings import Settings
 
@@ -86,3 +88,8 @@ def test_loading_the_code_location_is_light() -> None:
     assert runs[0]["heavy"] == []
     assert min(run["mb"] for run in runs) <= 300
     assert min(run["seconds"] for run in runs) <= 4  # the best of three: others may be using the machine
+
+
+def test_the_readme_shows_todays_graph(definitions: dg.Definitions) -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    assert mermaid(definitions) in readme, "redraw it with `python -m orchestration.graph`"

@@ -1,0 +1,37 @@
+"""What a DVC stage owns: metrics as JSON and plots as pictures, taken from the run that the stage made."""
+
+import json
+import math
+import shutil
+from pathlib import Path
+from typing import Any
+
+from data_checks.durable import replace_file
+from orchestration.runner import RunOutcome
+from orchestration.workspace import Workspace
+
+
+def write_metrics(outcome: RunOutcome, path: Path) -> None:
+    """The numbers that each asset said of itself, by asset: `{"clean/transactions": {"good": 1200, ...}, ...}`."""
+    figures = {asset: _numbers(facts) for asset, facts in sorted(outcome.metadata.items())}
+    text = json.dumps({asset: facts for asset, facts in figures.items() if facts}, indent=1, sort_keys=True)
+    replace_file(path, lambda draft: draft.write_text(text + "\n", encoding="utf-8"))
+
+
+def write_plots(workspace: Workspace, folder: Path) -> None:
+    """The pictures of the newest challenger's report; pictures that it no longer has are removed."""
+    from orchestration.forecasting import read_report
+
+    if folder.exists():
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True)
+    for name, png in read_report(workspace).plots.items():
+        (folder / f"{name}.png").write_bytes(png)
+
+
+def _numbers(facts: dict[str, Any]) -> dict[str, float]:
+    return {
+        name: value
+        for name, value in facts.items()
+        if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    }
