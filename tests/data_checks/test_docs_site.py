@@ -302,11 +302,12 @@ def test_charts_are_well_formed_and_stay_in_their_frame(runs):
         assert len(svg.find("polyline").get("points").split()) == min(runs, 60)
 
 
-def test_a_full_disk_leaves_the_old_page(own_site, steward_home, monkeypatch):
+def test_a_full_disk_leaves_the_old_page(own_site, steward_home, judged, monkeypatch):
     def full(handle: int) -> None:
         raise OSError(28, "No space left on device")
 
     before = (own_site / "index.html").read_bytes()
+    ValidationHistory(steward_home).record(judged("stores", 7, []), run_id="newer")
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="No space"):
         build_site(own_site, history=ValidationHistory(steward_home), quarantine=Quarantine(steward_home))
