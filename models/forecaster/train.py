@@ -97,8 +97,9 @@ def train(data: Dataset, cfg: Config, *, seed: int, on_progress: ProgressCallbac
         raise DataError("sales.value: values below 0 with loss='poisson': choose loss='squared' or mend the table")
     floor = 1.0 if counts else 0.0
     target = data.targets(data.panel)
-    pair, column = np.nonzero(~np.isnan(target))
-    before = data.panel.period[pair] + column + 1 < np.searchsorted(data.periods, data.split.validation_start)
+    period = data.panel.period[:, None] + np.arange(1, cfg.horizon + 1)  # (N, H) index of the target
+    pair, column = np.nonzero(~np.isnan(target) & (period < data.test_period))
+    before = period[pair, column] < np.searchsorted(data.periods, data.split.validation_start)
     training = _sample(np.flatnonzero(before), cfg.max_rows, rng)
     held = _sample(np.flatnonzero(~before), max(MIN_ROWS, int(cfg.max_rows * VALIDATION_SHARE)), rng)
     if training.size < MIN_ROWS:

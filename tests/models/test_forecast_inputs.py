@@ -1,0 +1,107 @@
+"""`assemble` against hand-worked rows, and against the names that the feature room really gives."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from features.state_registry import STATE_FEATURES, state_feature_names
+from models.common.protocols import InputError
+from models.forecaster.inputs import assemble, feature_sources
+from models.forecaster.spec import GROUPS, feature_group
+
+STATE = {
+    "scale": np.array([2.0, 4.0]),
+    "level_7": np.array([3.0, np.nan]),
+    "zero_share_28": np.array([0.5, 0.25]),
+    "covariate_mean_price": np.array([10.0, 20.0]),
+    **{f"season_mean_{j}": np.array([j + 1.0, 10.0 * j]) for j in range(7)},
+    **{f"year_ago_{b}": np.array([100.0 * b, 0.0]) for b in (1, 2)},
+}
+FUTURE = {"price": np.arange(18.0).reshape(2, 9)}
+ORIGIN = np.array(["2023-12-30", "2024-02-28"], dtype="datetime64[D]")  # a Saturday; the day before a leap day
+
+
+def columns(**options: Any) -> dict[str, np.ndarray]:
+    matrix = assemble(STATE, FUTURE, origin=ORIGIN, horizon=9, frequency="daily", **options)
+    return {name: matrix.X[:, index].reshape(2, -1) for index, name in enumerate(matrix.names)}
+
+
+def test_state_is_divided_by_the_scale_and_seasons_follow_the_phase_of_the_step() -> None:
+    found = columns()
+    assert found["level_7"][0] == pytest.approx(np.full(9, 1.5))
+    assert np.isnan(found["level_7"][1]).all()
+    assert found["zero_share_28"][1] == pytest.approx(np.full(9, 0.25))
+    assert found["season_mean"][0] == pytest.approx(np.array([1, 2, 3, 4, 5, 6, 7, 1, 2]) / 2)
+    assert found["season_mean"][1] == pytest.approx(np.array([0, 10, 20, 30, 40, 50, 60, 0, 10]) / 4)
+    assert found["year_ago"][0] == pytest.approx(np.array([100] * 7 + [200] * 2) / 2)
+    assert found["step"][0] == pytest.approx(np.arange(1, 10))
+
+
+def test_calendar_is_that_of_the_target_day() -> None:
+    found = columns()
+    assert found["weekday"][0][:3].tolist() == [6, 0, 1]  # Sunday 31 December, then Monday
+    assert found["monthday"][0][:3].tolist() == [31, 1, 2]
+    assert found["month"][0][:3].tolist() == [12, 1, 1]
+    assert found["week"][0][:2].tolist() == [53, 1]
+    assert found["monthday"][1][:2].tolist() == [29, 1]
+    assert found["annual_cos"][0][1] == pytest.approx(1.0)
+
+
+def test_covariates_stand_beside_their_neighbours_and_their_past() -> None:
+    found = columns()
+    assert found["at_price"][1] == pytest.approx(np.arange(9, 18))
+    assert found["delta_price"][1] == pytest.approx(np.arange(9, 18) - 20.0)
+    assert np.isnan(found["prev_price"][0][0]) and found["prev_price"][0][1] == 0.0
+    assert np.isnan(found["next_price"][0][-1]) and found["next_price"][0][0] == 1.0
+
+
+def test_weekly_year_ago_is_by_step_and_weeks_are_seven_days() -> None:
+    state = {"scale": np.array([1.0]), "year_ago_1": np.array([5.0]), "year_ago_2": np.array([6.0])}
+    matrix = assemble(state, {}, origin=ORIGIN[:1], horizon=3, frequency="weekly")
+    by_name = dict(zip(matrix.names, matrix.X.T, strict=True))
+    assert by_name["year_ago"][:2].tolist() == [5.0, 6.0] and np.isnan(by_name["year_ago"][2])
+    assert by_name["month"].tolist() == [1.0, 1.0, 1.0]
+    assert "weekday" not in by_name
+
+
+def test_single_rows_equal_those_of_the_grid_and_the_scale_has_a_floor() -> None:
+    grid = assemble(STATE, FUTURE, origin=ORIGIN, horizon=9, frequency="daily", scale_floor=3.0)
+    pair, step = np.array([1, 0, 1]), np.array([9, 1, 4])
+    some = assemble(STATE, FUTURE, origin=ORIGIN, horizon=9, frequency="daily", scale_floor=3.0, rows=(pair, step))
+    np.testing.assert_array_equal(some.X, grid.X[pair * 9 + step - 1])
+    assert some.scale.tolist() == [4.0, 3.0, 4.0]
+
+
+def test_names_choose_and_order_columns_and_unknown_ones_are_refused() -> None:
+    assert list(columns(feature_names=["weekday", "level_7"])) == ["weekday", "level_7"]
+    with pytest.raises(InputError, match=r"\['level_400'\] cannot be built"):
+        columns(feature_names=["level_400"])
+    with pytest.raises(InputError, match="'scale'"):
+        feature_sources(("level_7",), (), "daily")
+    with pytest.raises(InputError, match="without a gap from 0"):
+        feature_sources(("scale", "season_mean_0", "season_mean_2"), (), "daily")
+
+
+@pytest.mark.parametrize("frequency", ["daily", "weekly"])
+def test_every_state_feature_in_the_unit_of_sales_is_scaled(frequency: Any) -> None:
+    names = state_feature_names(frequency)
+    sources = feature_sources(tuple(sorted(names)), (), frequency)
+    read = {column: source.kind for source in sources.values() for column in source.columns}
+    for spec in STATE_FEATURES:
+        if spec.name in names and spec.name != "scale":
+            scaled = read[spec.name] in {"value", "season", "year_ago"}
+            assert scaled == (spec.unit == "sales"), f"{spec.name} in {spec.unit} is read as {read[spec.name]}"
+
+
+def test_every_feature_is_explained_under_a_fitting_group() -> None:
+    expected = {
+        "level_7": "level", "last_3": "level", "scale": "level", "open_share_28": "level", "zero_share_91": "level",
+        "season_mean": "weekly season", "weekday": "weekly season", "week": "yearly season", "month": "yearly season",
+        "monthday": "calendar", "year_ago": "yearly season", "annual_sin": "yearly season", "trend_7_28": "trend and horizon",
+        "age_periods": "trend and horizon", "step": "trend and horizon", "at_promo_depth": "promotion and price",
+        "delta_price_ratio": "promotion and price", "at_is_holiday": "calendar", "next_open": "calendar",
+        "at_forecast_temp_c": "weather", "at_forecast_rain_mm": "weather", "at_footfall_plan": "other covariates",
+    }  # fmt: skip
+    assert {name: feature_group(name) for name in expected} == expected
+    assert set(expected.values()) == set(GROUPS)
