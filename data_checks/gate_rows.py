@@ -47,14 +47,18 @@ def check_tagged(rows: "ibis.Table", contract: Contract) -> None:
 
 
 def bound(table: "ibis.Table", con: Any) -> "ibis.Table":
-    """The table as one of `con`, so that SQL may name it: data in memory becomes a temporary table."""
+    """The table as one that lies in `con`: data in memory, and work still to be done, become a temporary table.
+
+    SQL can then name it, and cleaning is done once instead of once for each question the gate asks. An engine without
+    temporary tables does the work anew each time.
+    """
     import ibis.expr.operations as ops
     from ibis import util
 
-    if not table.op().find(ops.InMemoryTable):
+    if isinstance(table.op(), ops.DatabaseTable) or con.name != "duckdb":
         return table
-    stored: ibis.Table = con.create_table(util.gen_name("gate"), table, temp=True)
-    return stored
+    temporary: ibis.Table = con.create_table(util.gen_name("gate"), table, temp=True)
+    return temporary
 
 
 @contextmanager
@@ -139,12 +143,12 @@ def _looked_up(
 
     keys = [theirs for _, theirs in lookup.on]
     needed = list(dict.fromkeys([*keys, *lookup.columns]))
-    sources = [references[lookup.table]] if lookup.table in references else []
+    sources = [bound(references[lookup.table], con)] if lookup.table in references else []
     if lookup.table == contract.name:
         sources.append(rows.filter(rows[ROW_CLASS] == "row"))
     if not sources:
         return None
-    tables = [bound(source, con).select(needed) for source in sources]
+    tables = [source.select(needed) for source in sources]
     other = reduce(lambda left, right: left.union(right), tables)
     wanted = rows.select(**{f"_{theirs}": rows[mine] for mine, theirs in lookup.on}).distinct()
     if lookup.table == contract.name:  # a big table: only the keys that are asked for are worth grouping

@@ -250,6 +250,22 @@ def test_rows_from_the_engine_and_from_memory_are_judged_alike() -> None:
     assert left == []  # what the gate keeps while it works is gone
 
 
+def test_cleaning_is_done_once_however_much_the_gate_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Work still to be done is worked out into one temporary table; what lies in the engine is not copied."""
+    con = ibis.duckdb.connect()
+    con.con.register("delivered", lines(30))
+    lazy = con.table("delivered").mutate(units=ibis.random().ceil().cast("int64") * 0)  # always 0, never a constant
+    made: list[str] = []
+    create = con.create_table
+    monkeypatch.setattr(con, "create_table", lambda name, *args, **kw: made.append(name) or create(name, *args, **kw))
+    contract = load_contract("transactions")
+    result = judge(lazy, contract, references={}, decisions=Decisions(), con=con)
+    assert result.fact("between:units").failing == 30
+    worked_out = len(made)
+    judge(con.table("delivered"), contract, references={}, decisions=Decisions(), con=con)
+    assert (worked_out, len(made) - worked_out) == (2, 1)  # the rows and the masks; the masks alone
+
+
 @settings(max_examples=15, deadline=None)
 @given(
     st.lists(
