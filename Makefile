@@ -41,7 +41,7 @@ serve: setup ## serve a bot: make serve BOT=forecaster
 	@.venv/bin/storeloop serve $(BOT)
 
 lock: setup ## resolve pyproject.toml into requirements.lock (keeps pins that still fit; ARGS=--upgrade renews all)
-	.venv/bin/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 --all-extras \
+	source .ci/registry.sh && .venv/bin/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 --all-extras \
 		--custom-compile-command "make lock" $(ARGS) pyproject.toml -o requirements.lock
 	@.ci/setup
 
