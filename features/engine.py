@@ -30,7 +30,7 @@ def connect(
     if scheme == "duckdb":
         return _duckdb(url, memory_limit_gb, threads, temp_directory)
     if scheme == "spark":
-        return _spark(url, memory_limit_gb)
+        return _spark(url, memory_limit_gb, threads, temp_directory)
     raise EngineError(f"table engine {url!r} is unknown: use duckdb://, duckdb:///FILE or spark://HOST:PORT")
 
 
@@ -51,7 +51,7 @@ def _duckdb(url: str, memory_limit_gb: float, threads: int, temp_directory: Path
     return con
 
 
-def _spark(url: str, memory_limit_gb: float) -> Any:
+def _spark(url: str, memory_limit_gb: float, threads: int, temp_directory: Path | None) -> Any:
     try:
         import ibis
         from py4j.protocol import Py4JError  # type: ignore[import-untyped]
@@ -65,9 +65,13 @@ def _spark(url: str, memory_limit_gb: float) -> Any:
         .appName("storeloop")
         .config("spark.sql.session.timeZone", "UTC")
         .config("spark.driver.memory", f"{round(memory_limit_gb * 1024)}m")
-        .config("spark.ui.enabled", "false")
+        .config("spark.sql.warehouse.dir", str((temp_directory or Path(tempfile.gettempdir())) / "storeloop-spark"))
         .config("spark.sql.ansi.enabled", "false")
+        .config("spark.ui.enabled", "false")
+        .config("spark.ui.showConsoleProgress", "false")
     )
+    if master != url:  # inside this process: as many shuffle tasks as there is work for
+        builder = builder.config("spark.sql.shuffle.partitions", str(2 * threads))
     try:
         session = builder.getOrCreate()
     except (PySparkException, Py4JError, RuntimeError, OSError) as error:

@@ -73,14 +73,20 @@ def known_future_vectors(rows: ir.Table, names: Sequence[str]) -> ir.Table:
 
     This is the form in which the online store keeps it. `rows` come from `known_future`.
     """
-    nan = float("nan")
-    return rows.group_by(["series_id", "origin"]).agg(
-        **{name: rows[name].fill_null(nan).collect(order_by=rows.step) for name in names}
+    # Sorting pairs of (step, value) is what both engines can do; Spark has no ordered collect.
+    pairs = {
+        name: ibis.struct({"step": rows.step, "value": rows[name].fill_null(float("nan"))}).collect() for name in names
+    }
+    collected = rows.group_by(["series_id", "origin"]).agg(**pairs)
+    return collected.select(
+        "series_id", "origin", **{name: collected[name].sort().map(lambda pair: pair["value"]) for name in names}
     )
 
 
 def _steps(origins: ir.Table, horizon: int, period_days: int) -> ir.Table:
-    steps = origins.mutate(step=ibis.range(1, horizon + 1).unnest().cast("int64"))
+    # Typed bounds spare a cast around unnest, which Spark refuses.
+    first, past = ibis.literal(1, "int64"), ibis.literal(horizon + 1, "int64")
+    steps = origins.mutate(step=ibis.range(first, past).unnest())
     return steps.mutate(period_start=days_later(steps.origin, steps.step * period_days))
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -10,6 +11,11 @@ from pydantic import BaseModel, ConfigDict, Field
 STATE_VIEW = "sales_state"
 ATTRIBUTES_VIEW = "series_attributes"
 ONLINE_VIEW = "sales_online"
+
+
+def source_file(folder: Path, view: str) -> Path:
+    """The Parquet file that a view reads; `event_timestamp` in it is the moment at which the origin period ended."""
+    return folder / f"{view}.parquet"
 
 
 class Layout(BaseModel):

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from data_checks.durable import locked, replace_file
 from features.known_future import known_future_vectors
-from features.layout import ATTRIBUTES_VIEW, ONLINE_VIEW, STATE_VIEW, Layout
+from features.layout import ATTRIBUTES_VIEW, ONLINE_VIEW, STATE_VIEW, Layout, source_file
 from features.sales import PERIOD_DAYS
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -170,8 +170,6 @@ def _with_event_time(state: ir.Table, layout: Layout) -> ir.Table:
 
 def _write(con: Any, rows: ir.Table, repository: Repository, view: str, order: Sequence[str]) -> int:
     import pyarrow.parquet as pq
-
-    from features.store.definitions import source_file
 
     target = source_file(repository.folder, view)
     in_order = rows.order_by(list(order))

@@ -7,17 +7,12 @@ from typing import Any
 from feast import Entity, FeatureView, Field, FileSource, ValueType
 from feast.types import Array, Float64, Int64, String
 
-from features.layout import ATTRIBUTES_VIEW, ONLINE_VIEW, STATE_VIEW, Layout
+from features.layout import ATTRIBUTES_VIEW, ONLINE_VIEW, STATE_VIEW, Layout, source_file
 from features.state_registry import STATE_FEATURES
 
 # A forecast from a state older than this is no forecast; the bound also keeps the point-in-time join from pairing
 # every entity row with the whole history of its series.
 STATE_TTL = timedelta(days=35)
-
-
-def source_file(folder: Path, view: str) -> Path:
-    """The Parquet file that a view reads; `event_timestamp` in it is the moment at which the origin period ended."""
-    return folder / f"{view}.parquet"
 
 
 def definitions(folder: Path, layout: Layout) -> list[Any]:

@@ -70,14 +70,14 @@ def test_the_latest_forecast_issued_by_the_origin_and_nothing_later() -> None:
     assert len(seen) == 4 * 3
 
 
-def promotions(*rows: tuple[str, str | None, date, date, float, date]) -> ibis.Table:
-    names = ("product_id", "store_id", "starts_on", "ends_on", "discount_fraction", "announced_on")
-    kinds = (pa.string(), pa.string(), DAY, DAY, pa.float64(), DAY)
+def promotions(*rows: tuple[str, str | None, date, date, float, date, str]) -> ibis.Table:
+    names = ("product_id", "store_id", "starts_on", "ends_on", "discount_fraction", "announced_on", "kind")
+    kinds = (pa.string(), pa.string(), DAY, DAY, pa.float64(), DAY, pa.string())
     return table(**{n: (k, [r[i] for r in rows]) for i, (n, k) in enumerate(zip(names, kinds, strict=True))})
 
 
 def test_a_promotion_is_visible_from_its_announcement_only() -> None:
-    covs = promotion_covariates(promotions(("P1", None, d(5), d(6), 0.3, d(4))))
+    covs = promotion_covariates(promotions(("P1", None, d(5), d(6), 0.3, d(4), "price_cut")))
     seen = look_ahead(covs, ("S1/P1", d(3)), ("S1/P1", d(4)))
     assert [seen[("S1/P1", d(3), h)]["promo_depth"] for h in (1, 2, 3)] == [0.0, 0.0, 0.0]
     assert [seen[("S1/P1", d(4), h)]["promo_depth"] for h in (1, 2, 3)] == [0.3, 0.3, 0.0]
@@ -86,9 +86,9 @@ def test_a_promotion_is_visible_from_its_announcement_only() -> None:
 def test_a_stores_own_promotion_never_hides_a_deeper_one_everywhere() -> None:
     covs = promotion_covariates(
         promotions(
-            ("P1", "S1", d(5), d(7), 0.2, d(1)),
-            ("P1", None, d(6), d(6), 0.4, d(3)),
-            ("P1", None, d(7), d(7), 0.1, d(1)),
+            ("P1", "S1", d(5), d(7), 0.2, d(1), "multibuy"),
+            ("P1", None, d(6), d(6), 0.4, d(3), "clearance"),
+            ("P1", None, d(7), d(7), 0.1, d(1), "price_cut"),
         )
     )
     early = look_ahead(covs, ("S1/P1", d(2)), ("S2/P1", d(2)), horizon=5)
@@ -97,6 +97,9 @@ def test_a_stores_own_promotion_never_hides_a_deeper_one_everywhere() -> None:
     assert [early[("S2/P1", d(2), h)]["promo_depth"] for h in (3, 4, 5)] == [0.0, 0.0, 0.1]
     assert [late[("S1/P1", d(3), h)]["promo_depth"] for h in (2, 3, 4)] == [0.2, 0.4, 0.2]
     assert [late[("S2/P1", d(3), h)]["promo_depth"] for h in (2, 3, 4)] == [0.0, 0.4, 0.1]
+    assert [late[("S1/P1", d(3), h)]["promo_multibuy"] for h in (1, 2, 3, 4)] == [0.0, 1.0, 1.0, 1.0]
+    assert [late[("S1/P1", d(3), h)]["promo_clearance"] for h in (2, 3, 4)] == [0.0, 1.0, 0.0]
+    assert [early[("S1/P1", d(2), h)]["promo_clearance"] for h in (3, 4, 5)] == [0.0, 0.0, 0.0]
 
 
 def test_narrower_scope_wins_and_unknown_is_null_unless_it_has_a_default() -> None:
@@ -123,13 +126,15 @@ def test_holidays_and_the_distance_to_them() -> None:
     assert [rows[(d(i), "days_to_holiday")] for i in (1, 5, 6, 9)] == [4.0, 0.0, 2.0, 14.0]
     assert [rows[(d(i), "days_since_holiday")] for i in (1, 5, 6, 30)] == [14.0, 0.0, 1.0, 14.0]
     assert (rows[(d(5), "is_holiday")], rows[(d(6), "is_holiday")], rows[(d(2), "is_school_break")]) == (1.0, 0.0, 1.0)
-    both = build_covariates(calendar=calendar, promotions=promotions(("P1", None, d(5), d(6), 0.3, d(4))))
+    both = build_covariates(calendar=calendar, promotions=promotions(("P1", None, d(5), d(6), 0.3, d(4), "price_cut")))
     assert covariate_names(both) == (
         "days_since_holiday",
         "days_to_holiday",
         "is_holiday",
         "is_school_break",
+        "promo_clearance",
         "promo_depth",
+        "promo_multibuy",
     )
 
 

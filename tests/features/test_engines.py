@@ -1,0 +1,148 @@
+"""DuckDB and Spark give equal sales, covariates, state and known future for the same tables."""
+
+import importlib.util
+import math
+import shutil
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from features.covariates import build_covariates
+from features.engine import connect
+from features.known_future import known_future, known_future_vectors
+from features.sales import daily_sales
+from features.state import state_features
+
+START = date(2024, 1, 1)
+DAYS = 40
+
+
+def day(number: int) -> date:
+    return START + timedelta(days=number)
+
+
+def dates(*values: date | None) -> pa.Array:
+    return pa.array(values, pa.date32())
+
+
+def make_tables() -> dict[str, pa.Table]:
+    rng = np.random.default_rng(3)
+    lines = 900
+    sold = rng.integers(0, DAYS, lines)
+    stock = [(s, p, i) for s in ("S1", "S2") for p in ("P1", "P2") for i in range(DAYS)]
+    return {
+        "transactions": pa.table(
+            {
+                "store_id": rng.choice(["S1", "S2"], lines),
+                "product_id": rng.choice(["P1", "P2"], lines),
+                "sold_on": dates(*(day(int(i)) for i in sold)),
+                "units": rng.integers(1, 5, lines),
+                "cancelled_units": rng.integers(0, 2, lines),
+                "kind": rng.choice(["sale", "sale", "sale", "return"], lines),
+            }
+        ),
+        "inventory": pa.table(
+            {
+                "store_id": [s for s, _, _ in stock],
+                "product_id": [p for _, p, _ in stock],
+                "date": dates(*(day(i) for _, _, i in stock)),
+                "opening_units": rng.integers(0, 9, len(stock)),
+                "received_units": rng.integers(0, 2, len(stock)),
+                "stocked_out": rng.random(len(stock)) < 0.2,
+            }
+        ),
+        "products": pa.table(
+            {
+                "product_id": ["P1", "P2"],
+                "category": ["tea", "milk"],
+                "launched_on": dates(day(2), day(5)),
+                "ended_on": dates(None, day(35)),
+            }
+        ),
+        "stores": pa.table(
+            {"store_id": ["S1", "S2"], "region": ["north", "south"], "opened_on": dates(day(0), day(10))}
+        ),
+        "calendar": pa.table(
+            {
+                "date": dates(*(day(i) for i in range(DAYS + 10))),
+                "is_holiday": [i % 17 == 4 for i in range(DAYS + 10)],
+                "is_school_break": [i % 20 < 5 for i in range(DAYS + 10)],
+            }
+        ),
+        "weather_forecast": pa.table(
+            {
+                "region": ["north"] * 3 * DAYS,
+                "issued_on": dates(*(day(i) for i in range(DAYS) for _ in range(3))),
+                "date": dates(*(day(i + ahead) for i in range(DAYS) for ahead in range(3))),
+                "temp_c": rng.normal(10, 3, 3 * DAYS),
+                "rain_mm": rng.random(3 * DAYS),
+            }
+        ),
+        "promotions": pa.table(
+            {
+                "product_id": ["P1", "P1", "P2"],
+                "store_id": pa.array([None, "S1", None], pa.string()),
+                "starts_on": dates(day(20), day(22), day(38)),
+                "ends_on": dates(day(24), day(30), day(45)),
+                "discount_fraction": [0.2, 0.1, 0.3],
+                "announced_on": dates(day(18), day(15), day(30)),
+                "kind": ["price_cut", "multibuy", "clearance"],
+            }
+        ),
+    }
+
+
+def results(con: Any, folder: Path) -> dict[str, list[dict[str, Any]]]:
+    t = {}
+    for name, table in make_tables().items():
+        pq.write_table(table, folder / f"{name}.parquet")
+        t[name] = con.read_parquet(str(folder / f"{name}.parquet"))
+    built = daily_sales(t["transactions"], products=t["products"], stores=t["stores"], inventory=t["inventory"])
+    covariates = build_covariates(
+        calendar=t["calendar"], weather_forecast=t["weather_forecast"], promotions=t["promotions"]
+    )
+    state = state_features(built.sales, frequency="daily", origins=[day(20), day(33), day(39)])
+    names = ("forecast_temp_c", "is_holiday", "promo_depth", "promo_multibuy")
+    ahead = known_future(
+        covariates, built.series, state.select("series_id", "origin"), horizon=4, frequency="daily", names=names
+    )
+    tables = {
+        "sales": built.sales,
+        "series": built.series,
+        "covariates": covariates,
+        "state": state,
+        "known_future": ahead,
+        "vectors": known_future_vectors(ahead, names),
+    }
+    found = {name: con.to_pyarrow(table).to_pylist() for name, table in tables.items()}
+    return {name: sorted(rows, key=lambda row: [str(row[c]) for c in list(row)[:5]]) for name, rows in found.items()}
+
+
+def same(a: Any, b: Any) -> bool:
+    if isinstance(a, list | tuple):
+        return len(a) == len(b) and all(same(x, y) for x, y in zip(a, b, strict=True))
+    a, b = (math.nan if value is None else value for value in (a, b))  # Spark hands NaN over as null
+    if isinstance(a, float) and isinstance(b, float):
+        return (math.isnan(a) and math.isnan(b)) or math.isclose(a, b, rel_tol=1e-9, abs_tol=1e-12)
+    return bool(a == b)
+
+
+@pytest.mark.spark
+@pytest.mark.slow
+def test_duckdb_and_spark_agree(tmp_path: Path) -> None:
+    if importlib.util.find_spec("pyspark") is None:
+        pytest.skip("pyspark is not installed: install the extra `scale`")
+    if shutil.which("java") is None:
+        pytest.skip("Java is not installed: install the system package openjdk-17-jre-headless")
+    duck = results(connect(memory_limit_gb=1), tmp_path)
+    spark = results(connect("spark://local[2]", memory_limit_gb=1, temp_directory=tmp_path), tmp_path)
+    for name, rows in duck.items():
+        assert len(rows) == len(spark[name]) > 0, name
+        for ours, theirs in zip(rows, spark[name], strict=True):
+            different = {c: (ours[c], theirs[c]) for c in ours if not same(ours[c], theirs[c])}
+            assert not different, (name, ours, different)

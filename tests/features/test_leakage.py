@@ -1,0 +1,145 @@
+"""Nothing that happens after a day moves a training row of that day: the whole room on the tiny twin."""
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+import ibis
+import pyarrow as pa
+import pytest
+
+from features.covariates import build_covariates
+from features.engine import connect
+from features.known_future import covariate_names, known_future
+from features.sales import daily_sales
+from features.state import state_features
+from sources.open import TwinOptions, open_source
+
+HORIZON = 14
+
+
+@dataclass(frozen=True)
+class Rows:
+    """State by (series, origin), known future by (series, origin, step)."""
+
+    state: dict[tuple[str, date], dict[str, Any]]
+    ahead: dict[tuple[str, date, int], dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def twin() -> dict[str, ibis.Table]:
+    source = open_source("twin", twin=TwinOptions(size="tiny", seed=11))
+    tables = {name: source.read(name).read_all() for name in sorted(source.tables - {"social_heat", "weather"})}
+    con = connect(memory_limit_gb=1)
+    lines = ibis.memtable(tables["transactions"])
+    clean = lines.filter(lines.kind.isin(["sale", "return"])).select(
+        "store_id",
+        "product_id",
+        "kind",
+        units=lines.units.cast("int64"),
+        cancelled_units=ibis.literal(0),
+        sold_on=lines.sold_at.cast("timestamp").date(),
+    )
+    tables["transactions"] = con.to_pyarrow(clean)
+    return {name: ibis.memtable(table) for name, table in tables.items()}
+
+
+def build(tables: dict[str, ibis.Table], origins: list[date], end: date) -> Rows:
+    con = connect(memory_limit_gb=1)
+    built = daily_sales(
+        tables["transactions"],
+        products=tables["products"],
+        stores=tables["stores"],
+        inventory=tables["inventory"],
+        end=end,
+    )
+    sales = con.create_table("sales", built.sales)
+    series = con.create_table("series", built.series)
+    covariates = con.create_table(
+        "covariates",
+        build_covariates(
+            calendar=tables["calendar"],
+            weather_forecast=tables["weather_forecast"],
+            promotions=tables["promotions"],
+        ),
+    )
+    state = con.create_table("state", state_features(sales, frequency="daily", origins=origins))
+    names = covariate_names(covariates)
+    ahead = known_future(
+        covariates, series, state.select("series_id", "origin"), horizon=HORIZON, frequency="daily", names=names
+    )
+    return Rows(
+        {(r["series_id"], r["origin"]): r for r in con.to_pyarrow(state).to_pylist()},
+        {(r["series_id"], r["origin"], r["step"]): r for r in con.to_pyarrow(ahead).to_pylist()},
+    )
+
+
+def perturb(tables: dict[str, ibis.Table], cutoff: date) -> dict[str, ibis.Table]:
+    """Another future: other sales and stock after the cutoff, other plans and forecasts issued after it."""
+    day = ibis.literal(cutoff)
+    sold, stock = tables["transactions"], tables["inventory"]
+    plans, forecast = tables["promotions"], tables["weather_forecast"]
+    return tables | {
+        "transactions": sold.mutate(units=ibis.ifelse(sold.sold_on > day, sold.units * 7 + 3, sold.units)),
+        "inventory": stock.mutate(stocked_out=ibis.ifelse(stock.date > day, ~stock.stocked_out, stock.stocked_out)),
+        "promotions": plans.mutate(
+            discount_fraction=ibis.ifelse(plans.announced_on > day, 0.9, plans.discount_fraction),
+            kind=ibis.ifelse(plans.announced_on > day, "clearance", plans.kind),
+        ),
+        "weather_forecast": forecast.mutate(
+            temp_c=ibis.ifelse(forecast.issued_on > day, forecast.temp_c + 40, forecast.temp_c)
+        ),
+    }
+
+
+def moved(before: dict[Any, Any], after: dict[Any, Any], keep: Any) -> int:
+    wanted = [key for key in before if keep(key)]
+    assert wanted and set(wanted) == {key for key in after if keep(key)}
+    return sum(before[key] != after[key] for key in wanted)
+
+
+def test_another_future_moves_no_row_of_the_past_and_a_planted_leak_is_caught(twin: dict[str, ibis.Table]) -> None:
+    last = connect().execute(twin["inventory"].date.max())
+    last = last.date() if hasattr(last, "date") else last
+    cutoff = last - timedelta(days=30)
+    origins = [cutoff - timedelta(days=d) for d in (0, 1, 9, 40)]
+    later = [cutoff + timedelta(days=d) for d in (8, 20)]
+    calm = build(twin, origins + later, last)
+    other_world = perturb(twin, cutoff)
+    other = build(other_world, origins + later, last)
+
+    assert moved(calm.state, other.state, lambda key: key[1] <= cutoff) == 0
+    assert moved(calm.ahead, other.ahead, lambda key: key[1] <= cutoff) == 0
+    # After the cutoff the same comparison sees the other future at once: it is not blind.
+    assert moved(calm.state, other.state, lambda key: key[1] > cutoff) > 0
+    assert moved(calm.ahead, other.ahead, lambda key: key[1] > cutoff) > 0
+
+    # Planted leaks: sales booked a week early, and forecasts that claim an issue date before the cutoff.
+    def leak(tables: dict[str, ibis.Table]) -> dict[str, ibis.Table]:
+        sold, forecast = tables["transactions"], tables["weather_forecast"]
+        return tables | {
+            "transactions": sold.mutate(sold_on=(sold.sold_on - ibis.interval(days=7)).cast("timestamp").cast("date")),
+            "weather_forecast": forecast.mutate(
+                issued_on=(forecast.issued_on - ibis.interval(days=7)).cast("timestamp").cast("date")
+            ),
+        }
+
+    leaky, leaky_other = build(leak(twin), origins, last), build(leak(other_world), origins, last)
+    assert moved(leaky.state, leaky_other.state, lambda key: key[1] <= cutoff) > 0
+    assert moved(leaky.ahead, leaky_other.ahead, lambda key: key[1] <= cutoff) > 0
+
+
+def test_the_twins_units_are_all_in_the_grid(twin: dict[str, ibis.Table]) -> None:
+    built = daily_sales(twin["transactions"], products=twin["products"], stores=twin["stores"])
+    con = connect(memory_limit_gb=1)
+    rows = con.to_pyarrow(built.sales.aggregate(units=built.sales.value.sum(), rows=built.sales.count())).to_pylist()[0]
+    lines, life = twin["transactions"], twin["products"].select("product_id", "launched_on", "ended_on")
+    in_life = lines.filter(lines.kind == "sale", lines.store_id.notnull()).inner_join(life, "product_id")
+    in_life = in_life.filter(
+        in_life.sold_on >= in_life.launched_on,
+        in_life.ended_on.isnull() | (in_life.sold_on <= in_life.ended_on),
+    )
+    assert rows["units"] == con.to_pyarrow(in_life.aggregate(n=in_life.units.sum())).to_pylist()[0]["n"]
+    assert rows["rows"] > 1_000
+    columns: pa.Schema = built.sales.schema().to_pyarrow()
+    assert columns.names == ["series_id", "period_start", "value", "unit", "open", "censored"]
