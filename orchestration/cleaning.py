@@ -1,14 +1,20 @@
 """From raw to clean: tag every row, let the gate judge, set aside what broke a rule, pass on the rest."""
 
-from typing import Any
+import hashlib
+from typing import TYPE_CHECKING, Any
 
 from orchestration.catalogue import TABLES
 from orchestration.fingerprints import fingerprint
 from orchestration.ingest import TableOutcome
 from orchestration.workspace import Workspace
 
+if TYPE_CHECKING:
+    from data_checks.decisions import Decisions
+
 PARTITIONS = {spec.name: spec.partition_by for spec in TABLES}
-CLEANING = ("cleaning", "cleaning_returns", "cleaning_sales", "cleaning_text", "cleaning_transactions")
+_CLEANING = ("cleaning", "cleaning_returns", "cleaning_sales", "cleaning_text", "cleaning_transactions")
+_GATE = ("column_types", "contracts", "gate", "gate_rows", "gate_verdicts", "odcs", "rules", "sql_rules", "suites")
+CODE = (*(f"features/{name}.py" for name in _CLEANING), *(f"data_checks/{name}.py" for name in _GATE))
 REFERENCES = {spec.name: spec.references for spec in TABLES}
 
 
@@ -26,11 +32,11 @@ def clean_table(workspace: Workspace, table: str, *, run_id: str) -> TableOutcom
         return TableOutcome(True, {"provided": False, "rows": 0}, {"note": "this source has no such table"})
     decisions = workspace.quarantine.decisions(table)
     made_from = fingerprint(
-        code=(*(f"features/{name}.py" for name in CLEANING), "data_checks"),
+        code=(*CODE, f"data_checks/contracts/{table}.odcs.yaml"),
         inputs={
             "raw": _content(workspace, "raw", table),
             **{name: _content(workspace, "clean", name) for name in REFERENCES[table]},
-            "decisions": sorted(map(str, decisions.verdicts.to_pylist())),
+            "decisions": _digest(decisions),
         },
     )
     version = lake.version("clean", table)
@@ -39,14 +45,17 @@ def clean_table(workspace: Workspace, table: str, *, run_id: str) -> TableOutcom
     return _judge_and_write(workspace, table, decisions, made_from, run_id)
 
 
-def _judge_and_write(workspace: Workspace, table: str, decisions: Any, made_from: str, run_id: str) -> TableOutcome:
+def _judge_and_write(
+    workspace: Workspace, table: str, decisions: "Decisions", made_from: str, run_id: str
+) -> TableOutcome:
     from data_checks.contracts import load_contract
     from data_checks.docs_site import build_site
     from data_checks.gate import judge
 
     lake, contract = workspace.lake, load_contract(table)
     con = workspace.connect()
-    references = {name: lake.read("clean", name, con) for name in REFERENCES[table]}
+    provided = workspace.source.tables
+    references = {name: lake.read("clean", name, con) for name in REFERENCES[table] if name in provided}
     tagged = _tag(workspace, table, contract, con)
     result = judge(tagged, contract, references=references, decisions=decisions, con=con)
     workspace.quarantine.write(table, "all", result.failing)
@@ -94,6 +103,14 @@ def _tag_transactions(workspace: Workspace, raw: Any, contract: Any) -> Any:
     rules = TransactionRules(**getattr(source, "transaction_rules", {}))
     texts = suspicious_texts(raw.receipt_text).to_pyarrow()["text"].to_pylist()
     return tag_transactions(raw, contract, rules=rules, repairs=encoding_repairs(texts))
+
+
+def _digest(decisions: "Decisions") -> str:
+    import pyarrow.compute as pc
+
+    verdicts = decisions.verdicts
+    joined = pc.binary_join_element_wise(*(verdicts[name] for name in verdicts.column_names), "\x1f").to_pylist()
+    return hashlib.sha256("\n".join(sorted(joined)).encode()).hexdigest()
 
 
 def _content(workspace: Workspace, layer: Any, table: str) -> str:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 MODEL = "forecaster"
 REPORT = "report.json"
+HEADLINE = ("rmse", "wape", "rmsse", "coverage80")
 
 
 @dataclass(frozen=True)
@@ -177,7 +178,7 @@ def _headline(report: "Report") -> dict[str, Any]:
     return {
         f"{row.metric} ({row.model})": row.value
         for row in report.rows
-        if row.segment == "all" and row.metric in {"RMSE", "WAPE", "RMSSE"}
+        if row.segment == "all" and row.metric in HEADLINE
     }
 
 

@@ -152,7 +152,7 @@ def select(definitions: "dg.Definitions", target: str) -> list["dg.AssetKey"]:
                 f"{term!r} is no job ({', '.join(sorted(job.name for job in definitions.jobs or []))}), no group "
                 f"({', '.join(groups)}) and no asset ({', '.join(sorted(by_name))})"
             )
-        chosen |= dg.AssetSelection.keys(*keys).upstream().resolve(graph) if with_upstream else keys
+        chosen |= dg.AssetSelection.assets(*keys).upstream().resolve(graph) if with_upstream else keys
     return sorted(chosen, key=lambda key: key.path)
 
 

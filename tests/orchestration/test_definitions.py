@@ -43,7 +43,8 @@ def test_every_asset_says_what_it_is_and_whose(definitions: dg.Definitions) -> N
 
 
 def test_every_table_has_blocking_checks(definitions: dg.Definitions) -> None:
-    specs = {(spec.asset_key.path[0], spec.name): spec.blocking for spec in definitions.resolve_all_asset_check_specs()}
+    graph = definitions.resolve_asset_graph()
+    specs = {(key.asset_key.path[0], key.name): graph.get_check_spec(key).blocking for key in graph.asset_check_keys}
     assert specs == {("raw", "shape"): True, ("clean", "gate"): True, ("demand", "contract"): True}
 
 

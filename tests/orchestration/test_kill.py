@@ -21,7 +21,9 @@ KILLS = 10
 
 def contents(workspace: Workspace) -> dict[str, tuple[int, str]]:
     manifests = sorted(workspace.lake.root.glob("*/*/manifest.json"))
-    read = {str(path.relative_to(workspace.lake.root)): json.loads(path.read_text(encoding="utf-8")) for path in manifests}
+    read = {
+        str(path.relative_to(workspace.lake.root)): json.loads(path.read_text(encoding="utf-8")) for path in manifests
+    }
     return {name: (body["rows"], body["content_hash"]) for name, body in read.items()}
 
 
