@@ -26,7 +26,7 @@ class Config(BaseModel):
     hold_out: bool = Field(default=True, description="False: train on every period and keep no test window")
     loss: Literal["auto", "poisson", "squared"] = Field(
         default="auto",
-        description="loss of the mean; auto: poisson for units (variance grows with the level), squared for money",
+        description="loss of the mean; auto: poisson unless values fall below 0, for effects multiply and noise grows with the level",
     )
     max_pairs: int = Field(
         default=30_000,

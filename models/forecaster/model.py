@@ -1,7 +1,7 @@
 """The boosters: XGBoost (Chen and Guestrin 2016) on target / scale, one for the mean and one for each quantile.
 
-Direct multi-horizon: the step is a feature, so one booster serves all steps. The mean of counts is fitted by Poisson
-likelihood with the scale as exposure, so that its gradient is that of the counts themselves; quantiles by the pinball
+Direct multi-horizon: the step is a feature, so one booster serves all steps. The mean is fitted by Poisson
+(quasi-)likelihood with the scale as exposure, so that its gradient is that of the values themselves; quantiles by the pinball
 loss (Koenker and Bassett 1978), for counts on the value jittered over one unit (Machado and Santos Silva 2005), which
 makes the quantiles of a discrete variable well defined and lets coverage be judged exactly.
 """

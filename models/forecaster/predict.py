@@ -174,7 +174,8 @@ class Predictor:
         spec = self.spec
         return assemble(
             {name: request.state[name][part] for name in spec.state_columns},
-            {name: request.known_future[name][part, :steps] for name in spec.covariates},
+            # All that is known within the horizon, not the wanted steps alone: the last one has a next period too.
+            {name: request.known_future[name][part, : spec.horizon] for name in spec.covariates},
             origin=request.origin[part],
             horizon=steps,
             frequency=spec.frequency,

@@ -92,7 +92,7 @@ def train(data: Dataset, cfg: Config, *, seed: int, on_progress: ProgressCallbac
     on_progress("choosing training rows", 0.0)
     rng = np.random.default_rng(seed)
     counts, non_negative = _value_kind(data)
-    loss: Loss = cfg.loss if cfg.loss != "auto" else ("poisson" if data.unit == "units" and non_negative else "squared")
+    loss: Loss = cfg.loss if cfg.loss != "auto" else ("poisson" if non_negative else "squared")
     if loss == "poisson" and not non_negative:
         raise DataError("sales.value: values below 0 with loss='poisson': choose loss='squared' or mend the table")
     floor = 1.0 if counts else 0.0
