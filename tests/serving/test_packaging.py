@@ -1,0 +1,102 @@
+"""What goes into a bento: one champion, the code that serves it, hashed pins, and nothing that trains."""
+
+import re
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+from release_factory import FIRST, Releases
+
+from serving.closure import module_files
+from serving.packaging import Bento, PackagingError, build
+from serving.requirements import RequirementsError, closure, pinned
+
+ROOT = Path(__file__).resolve().parents[2]
+TRAINING = {
+    "torch",
+    "xgboost",
+    "xgboost-cpu",
+    "lightgbm",
+    "scikit-learn",
+    "pandas",
+    "pyarrow",
+    "feast",
+    "duckdb",
+    "mlflow",
+    "dagster",
+}
+
+
+@pytest.fixture(scope="module")
+def bento(made_releases: Releases, tmp_path_factory: pytest.TempPathFactory) -> Bento:
+    return build("forecaster", made_releases.root, tmp_path_factory.mktemp("store"))
+
+
+def test_bento_holds_exactly_the_champion(bento: Bento, made_releases: Releases) -> None:
+    packed = bento.folder / "src" / "releases" / "forecaster"
+    assert sorted(path.name for path in packed.iterdir()) == ["champion.json", FIRST]
+    assert len(list((bento.folder / "src").rglob("manifest.json"))) == 1
+    assert bento.tag == f"forecaster:{made_releases.ids[FIRST][:16]}"
+
+
+def test_bento_carries_no_room_that_trains_or_orchestrates(bento: Bento) -> None:
+    source = bento.folder / "src"
+    assert {path.name for path in source.iterdir() if path.is_dir()} == {"serving", "models", "features", "releases"}
+    modules = {path.relative_to(source).as_posix() for path in source.rglob("*.py")}
+    assert "models/forecaster/predict.py" in modules
+    assert not {name for name in modules if name.startswith("features/")} - {
+        "features/__init__.py", "features/online.py", "features/layout.py", "features/store/__init__.py",
+    }  # fmt: skip
+    assert not {"models/forecaster/train.py", "models/forecaster/export.py", "serving/packaging.py"} & modules
+
+
+def test_bento_pins_are_hashed_and_hold_no_training_stack(bento: Bento) -> None:
+    lines = (bento.folder / "src" / "requirements.lock").read_text()
+    names = {match.lower() for match in re.findall(r"^([A-Za-z0-9._-]+)==", lines, re.MULTILINE)}
+    assert {"bentoml", "onnxruntime", "numpy", "safetensors"} <= names
+    assert not names & TRAINING
+    assert f"bentoml=={version('bentoml')}" in lines
+    for block in re.split(r"^(?=\S)", lines, flags=re.MULTILINE)[1:]:
+        assert "--hash=sha256:" in block, block
+
+
+def test_altered_release_is_not_packed(releases: Releases, tmp_path: Path) -> None:
+    (releases.bot / FIRST / "artifact" / "model.json").write_text("{}")
+    with pytest.raises(ValueError, match="altered"):
+        build("forecaster", releases.root, tmp_path)
+
+
+def test_unknown_bot_is_named(tmp_path: Path) -> None:
+    with pytest.raises(PackagingError, match="'oracle'"):
+        build("oracle", tmp_path, tmp_path)
+
+
+def test_closure_follows_relative_and_inner_imports(tmp_path: Path) -> None:
+    for name, text in {
+        "serving/__init__.py": "",
+        "serving/a.py": "from . import b\ndef f():\n    import models.x.y\n",
+        "serving/b.py": "import json",
+        "serving/unused.py": "",
+        "models/__init__.py": "",
+        "models/x/__init__.py": "",
+        "models/x/y.py": "from ..z import thing",
+        "models/z.py": "thing = 1",
+    }.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    found = {path.relative_to(tmp_path).as_posix() for path in module_files("serving.a", tmp_path)}
+    assert found == {
+        "serving/__init__.py", "serving/a.py", "serving/b.py", "models/__init__.py", "models/x/__init__.py",
+        "models/x/y.py", "models/z.py",
+    }  # fmt: skip
+
+
+def test_pins_come_from_the_lock_or_not_at_all(tmp_path: Path) -> None:
+    lock = tmp_path / "requirements.lock"
+    lock.write_text(
+        "safetensors==1.0 \\\n    --hash=sha256:aa\n    # via us\nnumpy==2 ; python_version < '3'\n    --hash=sha256:bb\n"
+    )
+    assert pinned(lock, ["safetensors"]) == "safetensors==1.0 \\\n    --hash=sha256:aa\n"
+    with pytest.raises(RequirementsError, match="make lock"):
+        pinned(lock, ["pydantic"])
+    assert {"pydantic", "pydantic-core"} <= closure(["pydantic"])
