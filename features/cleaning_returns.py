@@ -21,11 +21,10 @@ def match_returns(lines: ibis.Table, matching: ReturnMatching) -> ibis.Table:
     compete for a sale, earlier ones go first; a sale never gives back more than it sold, and a return that no sale
     can take whole stays unmatched.
     """
-    pairs = _pairs(lines, matching)
-    matched = _settle(pairs, None)
-    for _ in range(_ROUNDS[matching] - 1):
-        matched = matched.union(_settle(pairs, matched))
-    return matched
+    pairs = _pairs(lines, matching).mutate(accepted=ibis.literal(False))
+    for _ in range(_ROUNDS[matching]):
+        pairs = _settle(pairs)
+    return pairs.filter(pairs.accepted).select("return_key", "sale_key", "units")
 
 
 def _pairs(lines: ibis.Table, matching: ReturnMatching) -> ibis.Table:
@@ -88,23 +87,22 @@ def _fitting(returns: ibis.Table, sales: ibis.Table, same: list[Any]) -> ibis.Ta
     )
 
 
-def _settle(pairs: ibis.Table, matched: ibis.Table | None) -> ibis.Table:
-    """The pairs that one round of choosing adds to `matched`."""
-    if matched is None:
-        candidates = pairs.mutate(left_units=pairs.sale_units)
-    else:
-        waiting = pairs.anti_join(matched, "return_key")
-        given = matched.group_by("sale_key").agg(given=matched.units.sum())
-        candidates = waiting.left_join(given, "sale_key").drop("sale_key_right")
-        candidates = candidates.mutate(left_units=candidates.sale_units - candidates.given.fill_null(0)).drop("given")
-    candidates = candidates.filter(candidates.left_units >= candidates.units)
+def _settle(pairs: ibis.Table) -> ibis.Table:
+    """Accepts more pairs: windows over one table, no joins, so that rounds add up and do not multiply on any engine."""
+    returns = ibis.window(group_by="return_key")
+    sales = ibis.window(group_by="sale_key")
+    given = pairs.accepted.ifelse(pairs.units, 0)
+    pairs = pairs.mutate(
+        waiting=~pairs.accepted.any().over(returns), left_units=pairs.sale_units - given.sum().over(sales)
+    )
+    pairs = pairs.mutate(possible=pairs.waiting & (pairs.left_units >= pairs.units))
     favourite = ibis.window(
         group_by="return_key",
-        order_by=[candidates.other_price, candidates.sale_at.desc(), candidates.sale_key],
+        order_by=[pairs.possible.desc(), pairs.other_price, pairs.sale_at.desc(), pairs.sale_key],
     )
-    chosen = candidates.mutate(_choice=ibis.row_number().over(favourite)).filter(lambda t: t["_choice"] == 0)
-    queue = ibis.window(
-        group_by="sale_key", order_by=[chosen.return_at, chosen.return_key], preceding=None, following=0
-    )
-    booked = chosen.mutate(_booked=chosen.units.sum().over(queue))
-    return booked.filter(booked["_booked"] <= booked.left_units).select("return_key", "sale_key", "units")
+    pairs = pairs.mutate(chosen=pairs.possible & (ibis.row_number().over(favourite) == 0))
+    queue = ibis.window(group_by="sale_key", order_by=[pairs.return_at, pairs.return_key], preceding=None, following=0)
+    wanted = pairs.chosen.ifelse(pairs.units, 0)
+    pairs = pairs.mutate(booked=wanted.sum().over(queue))
+    accepted = pairs.accepted | (pairs.chosen & (pairs.booked <= pairs.left_units))
+    return pairs.mutate(accepted=accepted).drop("waiting", "left_units", "possible", "chosen", "booked")
