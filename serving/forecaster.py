@@ -25,6 +25,7 @@ from serving.pages import docs_page, index_page  # noqa: E402
 from serving.predictor import feature_reader, load_model, load_snapshot  # noqa: E402
 from serving.release import POINTER_FILE  # noqa: E402
 from serving.schemas import (  # noqa: E402
+    EXAMPLE_SERIES,
     ForecastReply,
     ForecastRequest,
     ModelReply,
@@ -39,6 +40,7 @@ from serving.settings import ServeSettings  # noqa: E402
 settings = ServeSettings()
 metrics = ServiceMetrics(BOT)
 JSON = "application/json"
+examples: dict[str, str] = {}
 
 
 @bentoml.service(
@@ -115,6 +117,8 @@ class Forecaster:
 
 def _measure(loader: ChampionLoader[Champion]) -> None:
     champion = loader.current
+    if champion is not None and champion.series_ids:
+        examples[EXAMPLE_SERIES] = champion.series_ids[0]
     metrics.champion(
         "" if champion is None else champion.artifact_id,
         "" if champion is None else champion.registry_version,
@@ -146,7 +150,9 @@ service.add_asgi_middleware(
     FrontDoor,
     pages={
         "/": index_page(BOT),
-        "/docs.json": docs_page(service.openapi_spec.asdict, describe(BOT, inspect.cleandoc(service.inner.__doc__))),
+        "/docs.json": docs_page(
+            service.openapi_spec.asdict, describe(BOT, inspect.cleandoc(service.inner.__doc__)), examples
+        ),
         "/metrics": _metrics_page,
     },
     max_body_bytes=settings.max_body_bytes,

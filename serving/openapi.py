@@ -5,22 +5,18 @@ from collections.abc import Callable
 from typing import Any
 
 REFUSALS = {
-    "400": "The request breaks a bound; the answer names the field and the bound.",
-    "404": "A series is unknown; the answer names it.",
-    "413": "The body is larger than this service accepts.",
-    "415": "The content type is not application/json.",
-    "503": "Nothing can answer yet: no champion has been promoted, or reasons cannot be given now.",
+    "400": ("The request breaks a bound; the answer names it.", "horizon 42 is beyond this champion's 28 periods"),
+    "404": ("A series is unknown; the answer names it.", "unknown series 'S9': `/series` lists the 120 known ones"),
+    "413": ("The body is larger than this service accepts.", "the body is larger than 1048576 bytes"),
+    "415": ("The content type is not application/json.", "this service reads application/json only"),
+    "503": ("No champion has been promoted yet, or reasons cannot be given now.", "no champion has been promoted yet"),
 }
 REFUSAL = {
     "type": "object",
     "description": "Why a request was not answered.",
     "properties": {
-        "error": {"type": "string", "example": "unknown series 'S9': `/series` lists the 120 known ones"},
-        "detail": {
-            "type": "array",
-            "items": {"type": "object"},
-            "description": "Field by field, for malformed requests.",
-        },
+        "error": {"type": "string"},
+        "detail": {"type": "array", "items": {"type": "object"}, "description": "Field by field, if it is malformed."},
     },
     "required": ["error"],
 }
@@ -65,11 +61,15 @@ def _operation(path: str, operation: dict[str, Any]) -> None:
     operation["requestBody"]["required"] = True
     good = operation["responses"]["200"]
     _by_name(good)
-    refusal = {"application/json": {"schema": _reference("Refusal")}}
     operation["responses"] = {
         "200": good,
-        **{status: {"description": text, "content": refusal} for status, text in REFUSALS.items()},
+        **{status: _refusal(text, example) for status, (text, example) in REFUSALS.items()},
     }
+
+
+def _refusal(text: str, example: str) -> dict[str, Any]:
+    media = {"schema": _reference("Refusal"), "example": {"error": example}}
+    return {"description": text, "content": {"application/json": media}}
 
 
 def _by_name(part: dict[str, Any]) -> None:

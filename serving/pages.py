@@ -32,15 +32,27 @@ def index_page(title: str) -> Callable[[], Page]:
     return lambda: page
 
 
-def docs_page(spec: Callable[[], Mapping[str, Any]], describe: Callable[[dict[str, Any]], None]) -> Callable[[], Page]:
-    """OpenAPI document made once, when first asked for: BentoML's `spec`, put right in place by `describe`."""
-    made: list[Page] = []
+def docs_page(
+    spec: Callable[[], Mapping[str, Any]],
+    describe: Callable[[dict[str, Any]], None],
+    examples: Mapping[str, str],
+) -> Callable[[], Page]:
+    """OpenAPI document: BentoML's `spec`, put right in place by `describe`, with `examples` (placeholder -> real value).
+
+    Made again only when an example has changed, so that what the page offers to try works as it stands.
+    """
+    made: dict[str, Page] = {}
 
     def page() -> Page:
-        if not made:
+        key = json.dumps(dict(examples))
+        if key not in made:
             document = json.loads(json.dumps(spec()))
             describe(document)
-            made.append(("application/json", json.dumps(document).encode()))
-        return made[0]
+            text = json.dumps(document)
+            for placeholder, value in examples.items():
+                text = text.replace(json.dumps(placeholder), json.dumps(value))
+            made.clear()
+            made[key] = ("application/json", text.encode())
+        return made[key]
 
     return page

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints,
 HORIZON_MAX = 42
 SERIES_MAX = 1_000
 REASONS_MAX = 20
+EXAMPLE_SERIES = "S001|P0001"  # the API page shows a series of the champion in its place
 PAGE_MAX = 1_000
 
 SeriesId = Annotated[str, StringConstraints(min_length=1, max_length=200)]
@@ -41,7 +42,7 @@ class ForecastRequest(_Request):
     model_config = ConfigDict(
         extra="forbid",
         frozen=True,
-        json_schema_extra={"example": {"series_ids": ["S001|P0001"], "horizon": 7, "quantiles": [0.1, 0.5, 0.9]}},
+        json_schema_extra={"example": {"series_ids": [EXAMPLE_SERIES], "horizon": 7, "quantiles": [0.1, 0.5, 0.9]}},
     )
 
     series_ids: list[SeriesId] = Field(
@@ -77,7 +78,7 @@ class ReasonsRequest(_Request):
     """Why the champion forecasts what it does, for a few series."""
 
     model_config = ConfigDict(
-        extra="forbid", frozen=True, json_schema_extra={"example": {"series_ids": ["S001|P0001"], "horizon": 7}}
+        extra="forbid", frozen=True, json_schema_extra={"example": {"series_ids": [EXAMPLE_SERIES], "horizon": 7}}
     )
 
     series_ids: list[SeriesId] = Field(min_length=1, max_length=REASONS_MAX, description="Series to explain.")
@@ -89,9 +90,7 @@ class ReasonsRequest(_Request):
 class SeriesRequest(_Request):
     """One page of the series that this service knows."""
 
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, json_schema_extra={"example": {"prefix": "S001", "limit": 100}}
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra={"example": {"prefix": "", "limit": 100}})
 
     prefix: str = Field(default="", max_length=200, description="Only series whose id starts so.")
     after: str = Field(
