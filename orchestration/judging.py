@@ -147,7 +147,7 @@ def _score(predictor: "Predictor", data: "Dataset", test: "Panel") -> _Scores:
     target = data.targets(test)
     reply = predictor.predict(_request(predictor, test), jittered=True)
     jitter = 1.0 if predictor.spec.counts else 0.0
-    return _Scores(_loss(target, reply.mean, test), coverage(target, reply.q10, reply.q90, jitter=jitter))
+    return _Scores(_loss(data, test, reply.mean), coverage(target, reply.q10, reply.q90, jitter=jitter))
 
 
 def _baseline_loss(data: "Dataset", test: "Panel") -> "NDArray[np.float64]":
@@ -160,17 +160,27 @@ def _baseline_loss(data: "Dataset", test: "Panel") -> "NDArray[np.float64]":
         season=season_length(data.frequency, cut),
         horizon=data.horizon,
     )
-    return _loss(data.targets(test), forecast, test)
+    return _loss(data, test, forecast)
 
 
-def _loss(target: Any, forecast: Any, test: "Panel") -> "NDArray[np.float64]":
-    """Mean absolute error of each series over the window, in units of its scale at the origin (N,); NaN if never open."""
+def _loss(data: "Dataset", test: "Panel", forecast: Any) -> "NDArray[np.float64]":
+    """Root mean squared scaled error of each series over the window (N,); NaN if it was never open.
+
+    Squared, because a mean is judged: the absolute error of a series that mostly sells nothing is least for a forecast
+    of nothing.
+    """
     import numpy as np
 
-    error = np.abs(forecast - target) / test.state["scale"][:, None]
+    from models.common.metrics import squared_scale
+
+    cut = data.test_period
+    history = np.where(data.usable[test.series, :cut], data.values[test.series, :cut], np.nan)
+    error = (forecast - data.targets(test)) ** 2
     known = np.isfinite(error)
     total = np.where(known, error, 0.0).sum(axis=1)
-    return np.divide(total, known.sum(axis=1), out=np.full(total.shape, np.nan), where=known.any(axis=1))
+    mean = np.divide(total, known.sum(axis=1), out=np.full(total.shape, np.nan), where=known.any(axis=1))
+    scale = squared_scale(history)
+    return np.sqrt(np.divide(mean, scale, out=np.full(mean.shape, np.nan), where=scale > 0))
 
 
 def _request(predictor: "Predictor", panel: "Panel") -> Any:
