@@ -154,19 +154,17 @@ class ForecasterBot:
         return int((np.datetime64(today, "D") - self._snapshot.newest_origin).astype(int))
 
     def _predict(self, rows: StateRows, horizon: int) -> tuple[Values, float]:
-        """Mean, q10, q50, q90 `(N, H, 4)` and the mean confidence.
-
-        Always asks for all periods: the last one wanted looks at the plan of the one after it.
-        """
+        """Mean, q10, q50, q90 `(N, H, 4)` and the mean confidence."""
         spec = self._predictor.spec
         reply = self._predictor.predict(
             ForecastInput(
                 state={name: rows.state[name] for name in spec.state_columns},
                 known_future={name: rows.known_future[name] for name in spec.covariates},
                 origin=rows.origin,
+                steps=horizon,
             )
         )
-        values = np.stack([reply.mean, reply.q10, reply.q50, reply.q90], axis=2)[:, :horizon]
+        values = np.stack([reply.mean, reply.q10, reply.q50, reply.q90], axis=2)
         if not np.isfinite(values).all() or np.abs(values).max() > LARGEST:
             raise ArithmeticError("a forecast is not finite or beyond all bounds")
         return values, float(reply.confidence.mean())

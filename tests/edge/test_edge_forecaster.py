@@ -20,6 +20,7 @@ from edge.snapshot import Snapshot, SnapshotError
 from features.online import SnapshotState
 from models.common.protocols import InputError
 from models.forecaster.fallback import read_last_good
+from serving.predictor import load_model, load_snapshot
 
 MANIFEST = BundleManifest(
     bot="forecaster", revision=4, artifact_id="f" * 64, files={"a.json": BundledFile(sha256="0" * 64, size=0)}
@@ -70,6 +71,12 @@ def test_answers_are_the_clouds_missing_values_included(release, box: EdgeRuntim
     assert np.datetime64(first["period_start"][0]) - np.datetime64(first["origin"]) == np.timedelta64(1, "D")
     assert len(first["period_start"]) == 5
     json.dumps(reply, allow_nan=False)
+
+
+def test_answers_are_those_of_the_service(release, box: EdgeRuntime) -> None:
+    rows = load_snapshot(release.folder / "state").read(release.series_ids)
+    cloud = load_model(release.folder / "artifact").predict(rows, 14, {})
+    np.testing.assert_allclose(numbers(box.answer({})), cloud.values, rtol=1e-4)
 
 
 @pytest.mark.parametrize(
