@@ -1,0 +1,66 @@
+"""The deployers' commands: what they start, build and print."""
+
+import json
+from pathlib import Path
+
+import pytest
+from release_factory import Releases
+from typer.testing import CliRunner
+
+from serving.cli import build_package_app, build_serve_app
+from serving.packaging import PackagingError
+from serving.process import command, environment
+from serving.settings import ServeSettings
+
+runner = CliRunner()
+
+
+def test_service_binds_to_loopback_unless_told_and_follows_an_absolute_folder(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    settings = ServeSettings(releases=Path("releases"))
+    line = command("forecaster", settings)
+    assert line[line.index("--host") + 1] == "127.0.0.1"
+    started = environment(settings)
+    assert started["STORELOOP_SERVE_RELEASES"] == str(tmp_path / "releases")
+    assert started["BENTOML_DO_NOT_TRACK"] == "True"
+
+
+def test_unknown_bot_is_refused_by_name() -> None:
+    with pytest.raises(PackagingError, match="'oracle'"):
+        command("oracle", ServeSettings())
+    result = runner.invoke(build_serve_app(lambda: Path("releases")), ["oracle"])
+    assert result.exit_code == 1
+    assert "'oracle'" in result.output
+
+
+def test_build_prints_one_json_object(releases: Releases) -> None:
+    result = runner.invoke(build_package_app(lambda: releases.root), ["build", "forecaster", "--json"])
+    assert result.exit_code == 0, result.output
+    built = json.loads(result.stdout)
+    assert built["tag"].startswith("forecaster:")
+    assert Path(built["folder"], "bento.yaml").is_file()
+
+
+def test_build_without_a_champion_names_the_remedy(tmp_path: Path) -> None:
+    result = runner.invoke(build_package_app(lambda: tmp_path), ["build"])
+    assert result.exit_code == 1
+    assert "promote a model first" in result.output
+
+
+def test_load_counts_answers_and_who_gave_them(served) -> None:
+    port, releases = served
+    result = runner.invoke(
+        build_package_app(lambda: releases.root),
+        ["load", f"http://127.0.0.1:{port}", "--requests", "40", "--connections", "2", "--json"],
+    )
+    assert result.exit_code == 0, result.output
+    counted = json.loads(result.stdout)
+    assert counted["status"] == {"200": 40}
+    assert counted["served_by"] == {f"champion {releases.ids['first']}": 40}
+    assert 0 < counted["p50_ms"] <= counted["p99_ms"]
+
+
+def test_load_on_a_dead_address_says_so() -> None:
+    result = runner.invoke(build_package_app(Path), ["load", "http://127.0.0.1:9"])
+    assert result.exit_code == 1
+    assert "nothing answers" in result.output
