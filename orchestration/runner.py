@@ -93,6 +93,7 @@ def run(
         total = len(keys) if keys is not None else len(job.nodes)
         steps: dict[str, str] = {}
         failures: dict[str, str] = {}
+        planned: set[str] = set()
 
         def listen(entry: Any) -> None:
             event = entry.dagster_event
@@ -100,10 +101,10 @@ def run(
                 if on_message:
                     on_message(entry.user_message)
                 return
-            if not event.is_step_event:
-                return
             kind = event.event_type_value
-            if kind not in {"STEP_SUCCESS", "STEP_FAILURE", "STEP_SKIPPED"}:
+            if kind == "ASSET_MATERIALIZATION_PLANNED":
+                planned.add(event.step_key)
+            if kind not in {"STEP_SUCCESS", "STEP_FAILURE"}:
                 return
             steps[event.step_key] = kind.removeprefix("STEP_").lower()
             message = _reason(event) if kind == "STEP_FAILURE" else ""
@@ -121,6 +122,10 @@ def run(
             tags={PID_TAG: str(os.getpid())},
             run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
         )
+        for step in sorted(planned - steps.keys()):  # Dagster says nothing of what lies behind a stopped step
+            steps[step] = "not run"
+            if on_step:
+                on_step(StepEnd(step, "not run", len(steps), total))
         metadata = {
             "/".join(event.asset_key.path): {k: v.value for k, v in event.materialization.metadata.items()}
             for event in result.get_asset_materialization_events()

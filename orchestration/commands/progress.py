@@ -42,7 +42,7 @@ class StepPrinter:
         name = escape(step.step.replace("__", "/"))
         if step.status == "failure":
             self._console.print(f"[bold red]stopped[/] {name} {took:6.1f} s  {escape(step.message)}")
-        elif step.status == "skipped":
+        elif step.status == "not run":
             self._console.print(f"[yellow]not run[/] {name}: something before it stopped")
         else:
             self._console.print(f"[green]done[/]    {name} {took:6.1f} s")

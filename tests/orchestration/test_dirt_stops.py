@@ -38,7 +38,7 @@ def test_too_much_dirt_stops_what_needs_the_table_alone(
     settings = dirty(make_settings, tmp_path, kind)
     outcome = run(settings, TARGET)
     assert not outcome.success
-    assert downstream(outcome) == {"clean__transactions": "failure", "demand": "skipped"}
+    assert downstream(outcome) == {"clean__transactions": "failure", "demand": "not run"}
     workspace = Workspace(settings)
     last = workspace.history.runs("transactions")[-1]
     broken = [fact.rule_id for fact in last.facts if fact.failing_fraction > fact.tolerated_fraction]
