@@ -35,29 +35,27 @@ class Config(BaseModel):
         description="bound on (series, origin) pairs to plan, i.e. on the feature join",
     )
     max_rows: int = Field(
-        default=300_000,
+        default=200_000,
         ge=100,
         le=20_000_000,
         description="bound on training rows of the mean; a seeded sample beyond it",
     )
     quantile_rows: int = Field(
-        default=120_000,
+        default=80_000,
         ge=100,
         le=20_000_000,
         description="bound on rows of each quantile: its leaves sort, so rows cost more",
     )
-    trees: int = Field(default=200, ge=5, le=5_000, description="most trees of the mean; early stopping picks fewer")
+    trees: int = Field(default=250, ge=5, le=5_000, description="most trees of the mean; early stopping picks fewer")
     quantile_trees: int = Field(default=100, ge=5, le=5_000, description="most trees of each quantile")
-    learning_rate: float = Field(
-        default=0.09, gt=0, le=1, description="shrinkage of the mean; smaller wants more trees"
-    )
+    learning_rate: float = Field(default=0.1, gt=0, le=1, description="shrinkage of the mean; smaller wants more trees")
     quantile_learning_rate: float = Field(default=0.12, gt=0, le=1, description="shrinkage of the quantiles")
-    depth: int = Field(default=7, ge=1, le=12, description="depth of a tree: how many causes may interact")
+    depth: int = Field(default=6, ge=1, le=12, description="depth of a tree: how many causes may interact")
     min_child_weight: float = Field(
         default=20.0, ge=0, le=1e6, description="hessian in a leaf; holds back leaves that know only a handful of days"
     )
     feature_share: float = Field(
-        default=0.7, gt=0, le=1, description="share of features tried per tree; decorrelates trees"
+        default=0.5, gt=0, le=1, description="share of features tried per tree; decorrelates trees"
     )
     row_share: float = Field(default=0.8, gt=0, le=1, description="share of rows per tree")
     early_stopping: int = Field(

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from models.common.protocols import DataError
 from models.forecaster.config import PERIOD_DAYS, Config
-from models.forecaster.inputs import FeatureMatrix, assemble
+from models.forecaster.inputs import FeatureMatrix, assemble, level_known
 from models.forecaster.origins import Split, plan_origins
 from models.forecaster.tables import encode, flags, floats, need_columns, series_index, to_dates
 
@@ -113,7 +113,7 @@ def prepare(tables: Mapping[str, Any], cfg: Config) -> Dataset:
     split = plan_origins(periods[0], periods[-1], cfg, n_series=series_ids.shape[0])
     panel, covariates = _panel(tables["state"], tables["known_future"], series_ids, periods, cfg)
     first_origin, last_origin = split.origins[0], split.trained_until
-    before = (panel.origin >= first_origin) & (panel.origin < last_origin)
+    before = (panel.origin >= first_origin) & (panel.origin < last_origin) & level_known(panel.state)
     test = None
     if split.test_origin is not None:
         at_cutoff = panel.origin == split.test_origin
@@ -125,7 +125,7 @@ def prepare(tables: Mapping[str, Any], cfg: Config) -> Dataset:
         test = panel.take(np.flatnonzero(at_cutoff))
     if not before.any():
         raise DataError(
-            f"state: 0 of {len(panel)} rows have an origin in [{first_origin}, {last_origin}): "
+            f"state: 0 of {len(panel)} rows have an origin in [{first_origin}, {last_origin}) and a known level: "
             "compute the state for the origins of plan_origins"
         )
     return Dataset(

@@ -30,6 +30,8 @@ from models.forecaster.config import PERIOD_DAYS
 Float = npt.NDArray[np.floating[Any]]
 Ints = npt.NDArray[np.int64]
 VALUE_PREFIXES = ("level_", "lag_", "std_", "ewm_", "max_", "min_", "median_", "mean_", "last_", "nonzero_mean_")
+SEASON_WEIGHT = 0.8  # a phase mean rests on eight values, the level on twenty-eight
+LOWEST_PHASE = 0.1
 DAILY_CALENDAR = ("weekday", "monthday", "month", "week", "annual_sin", "annual_cos")
 WEEKLY_CALENDAR = ("month", "week", "annual_sin", "annual_cos")
 _NUMBERED = re.compile(r"^(season_[a-z]+|year_ago)_(\d+)$")
@@ -38,7 +40,7 @@ _COVARIATE_MEAN = "covariate_mean_"
 
 @dataclass(frozen=True)
 class FeatureMatrix:
-    """X (M, F) float32 in the order of `names` (F,), and the divisor of the target per row, scale (M,)."""
+    """X (M, F) float32 in the order of `names` (F,), and the divisor of the target, scale (M,)."""
 
     X: npt.NDArray[np.float32]
     names: tuple[str, ...]
@@ -81,7 +83,8 @@ def assemble(
 
     state: name -> (N,); known_future: name -> (N, H); origin (N,) datetime64[D], the last known period.
     rows: (pair (M,), step (M,) counted from 1) picks single rows; default is the whole grid, M = N * H, step fastest.
-    feature_names: the columns wanted, default all. The divisor is max(scale, scale_floor).
+    feature_names: the columns wanted, default all. Value columns are divided by max(scale, scale_floor), targets by that
+    level seasonally adjusted.
     InputError if a wanted feature cannot be built from what was given.
     """
     sources = feature_sources(tuple(sorted(state)), tuple(sorted(known_future)), frequency)
@@ -104,7 +107,15 @@ def assemble(
     X = np.empty((pair.shape[0], len(names)), dtype=np.float32)
     for column, name in enumerate(names):
         X[:, column] = _BUILDERS[sources[name].kind](filled, sources[name].columns)
-    return FeatureMatrix(X=X, names=names, scale=row_scale)
+    return FeatureMatrix(X=X, names=names, scale=_divisor(filled, sources))
+
+
+def level_known(state: Mapping[str, Float]) -> npt.NDArray[np.bool_]:
+    """(N,) False where no column in the unit of the series is known: nobody has seen this series sell yet."""
+    columns = [values for name, values in state.items() if name.startswith(VALUE_PREFIXES)]
+    if not columns:
+        return np.isfinite(state["scale"])
+    return np.asarray(np.isfinite(np.stack(columns)).any(axis=0))
 
 
 @lru_cache(maxsize=64)
@@ -144,6 +155,19 @@ def _numbered_sources(state: tuple[str, ...]) -> dict[str, Source]:
             )
         sources[stem] = Source(kind, columns)
     return sources
+
+
+def _divisor(rows: _Rows, sources: Mapping[str, Source]) -> npt.NDArray[np.float64]:
+    """What a target is divided by: the level of its phase, held back towards the level of the series.
+
+    A booster that has learnt nothing yet then forecasts the season, not a flat line; short histories stay sane so.
+    """
+    if "season_mean" not in sources:
+        return np.asarray(rows.scale, dtype=np.float64)
+    phase = _season(rows, sources["season_mean"].columns)
+    phase = np.where(np.isfinite(phase), phase, 1.0)
+    held_back = np.maximum(SEASON_WEIGHT * phase + (1.0 - SEASON_WEIGHT), LOWEST_PHASE)
+    return np.asarray(rows.scale * held_back, dtype=np.float64)
 
 
 def _season(rows: _Rows, columns: tuple[str, ...]) -> Float:

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from models.common.artifact import ArtifactError, read_artifact, read_file
 from models.common.explain import group_shapley
 from models.common.protocols import InputError
-from models.forecaster.inputs import FeatureMatrix, assemble
+from models.forecaster.inputs import FeatureMatrix, assemble, level_known
 from models.forecaster.spec import GROUPS, ModelSpec, bucket_of, feature_group
 
 Float = npt.NDArray[np.floating[Any]]
@@ -36,7 +36,9 @@ class ForecastInput:
 
 @dataclass(frozen=True)
 class Reply:
-    """mean, q10, q50, q90 (N, H) in the unit of the series; confidence (N,): share of features in training range."""
+    """mean, q10, q50, q90 (N, H) in the unit of the series; confidence (N,): share of features in training range,
+    0 for a series that nobody has seen sell.
+    """
 
     mean: npt.NDArray[np.float64]
     q10: npt.NDArray[np.float64]
@@ -128,6 +130,7 @@ class Predictor:
         width = high - low
         low, high = low - self._shift_low[:steps] * width, high + self._shift_high[:steps] * width
         quantiles = np.sort(np.stack([low, median, high]), axis=0)
+        confidence = np.where(level_known(request.state), confidence, 0.0)
         if self.spec.non_negative:
             mean = np.maximum(mean, 0.0)
             quantiles = quantiles if jittered else np.maximum(quantiles, 0.0)

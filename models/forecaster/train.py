@@ -36,6 +36,7 @@ Float = npt.NDArray[np.floating[Any]]
 Ints = npt.NDArray[np.int64]
 LIBRARIES = ("numpy", "onnx", "onnxmltools", "xgboost-cpu")
 MIN_ROWS = 30
+SCALE_FLOOR_QUANTILE = 0.01
 MIN_VALIDATION_ROWS = 20
 VALIDATION_SHARE = 0.35  # validation rows are bounded by this share of the training bound
 PARITY_ROWS = 512
@@ -95,7 +96,8 @@ def train(data: Dataset, cfg: Config, *, seed: int, on_progress: ProgressCallbac
     loss: Loss = cfg.loss if cfg.loss != "auto" else ("poisson" if non_negative else "squared")
     if loss == "poisson" and not non_negative:
         raise DataError("sales.value: values below 0 with loss='poisson': choose loss='squared' or mend the table")
-    floor = 1.0 if counts else 0.0
+    # A series that sold nothing lately has next to no scale; its first sale must not look like a thousandfold one.
+    floor = 1.0 if counts else float(np.quantile(data.panel.state["scale"], SCALE_FLOOR_QUANTILE))
     target = data.targets(data.panel)
     period = data.panel.period[:, None] + np.arange(1, cfg.horizon + 1)  # (N, H) index of the target
     pair, column = np.nonzero(~np.isnan(target) & (period < data.test_period))

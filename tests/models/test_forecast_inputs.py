@@ -70,7 +70,18 @@ def test_single_rows_equal_those_of_the_grid_and_the_scale_has_a_floor() -> None
     pair, step = np.array([1, 0, 1]), np.array([9, 1, 4])
     some = assemble(STATE, FUTURE, origin=ORIGIN, horizon=9, frequency="daily", scale_floor=3.0, rows=(pair, step))
     np.testing.assert_array_equal(some.X, grid.X[pair * 9 + step - 1])
-    assert some.scale.tolist() == [4.0, 3.0, 4.0]
+    np.testing.assert_array_equal(some.scale, grid.scale[pair * 9 + step - 1])
+
+
+def test_a_target_is_divided_by_the_level_of_its_phase_held_back_towards_that_of_the_series() -> None:
+    found = assemble(STATE, FUTURE, origin=ORIGIN, horizon=9, frequency="daily").scale.reshape(2, 9)
+    # series 0: scale 2, phases 1..7; series 1: scale 4, phases 0, 10, ...: never below a tenth of the level
+    assert found[0] == pytest.approx([0.8 * phase + 0.2 * 2 for phase in (1, 2, 3, 4, 5, 6, 7, 1, 2)])
+    assert found[1, :2] == pytest.approx([0.8, 8.8])
+    floored = assemble(STATE, FUTURE, origin=ORIGIN, horizon=1, frequency="daily", scale_floor=3.0).scale
+    assert floored == pytest.approx([0.8 * 1 + 0.2 * 3, 0.2 * 4])
+    without = {name: values for name, values in STATE.items() if not name.startswith("season_")}
+    assert assemble(without, FUTURE, origin=ORIGIN, horizon=2, frequency="daily").scale.tolist() == [2, 2, 4, 4]
 
 
 def test_names_choose_and_order_columns_and_unknown_ones_are_refused() -> None:

@@ -100,6 +100,24 @@ def test_targets_are_those_of_the_steps_and_closed_or_cut_short_days_are_left_ou
     assert known[:, ~sunday][~censored[:, ~sunday]].all()
 
 
+def test_a_series_nobody_has_seen_sell_teaches_nothing(synthetic: ModuleType) -> None:
+    cfg = Config(horizon=7, **SMALL)
+    tables = synthetic.shop(cfg, n_series=4, n_periods=90).tables
+    state = tables["state"]
+    unseen = (state["series_id"].to_numpy(zero_copy_only=False) == "s0001") & (
+        state["origin"].to_numpy() < np.datetime64("2023-02-15")
+    )
+    assert unseen.sum() > 5
+    hidden = state
+    for index, name in enumerate(state.column_names):
+        if name.startswith(("level_", "last_", "season_", "std_")):
+            hidden = hidden.set_column(index, name, pa.array(np.where(unseen, np.nan, state[name].to_numpy())))
+    scale = pa.array(np.where(unseen, 0.1, state["scale"].to_numpy()))
+    hidden = hidden.set_column(state.column_names.index("scale"), "scale", scale)
+    without = prepare({**tables, "state": state.filter(pa.array(~unseen))}, cfg)
+    assert train(prepare({**tables, "state": hidden}, cfg), cfg, seed=3).files == train(without, cfg, seed=3).files
+
+
 def broken(tables: dict[str, pa.Table], case: str) -> dict[str, pa.Table]:
     sales, state, future = tables["sales"], tables["state"], tables["known_future"]
     match case:
