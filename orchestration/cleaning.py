@@ -84,8 +84,15 @@ def _judge_and_write(
 
 def _tag(workspace: Workspace, table: str, contract: Any, con: Any) -> Any:
     raw = workspace.lake.read("raw", table, con)
+    return _repair_texts(_tag_rows(workspace, table, raw, contract), raw, contract)
+
+
+def _tag_rows(workspace: Workspace, table: str, raw: Any, contract: Any) -> Any:
     if table == "transactions":
-        return _tag_transactions(workspace, raw, contract)
+        from features.cleaning_transactions import TransactionRules, tag_transactions
+
+        rules = TransactionRules(**getattr(workspace.source, "transaction_rules", {}))
+        return tag_transactions(raw, contract, rules=rules)
     if table == "sales":
         from features.cleaning_sales import tag_sales
 
@@ -95,14 +102,17 @@ def _tag(workspace: Workspace, table: str, contract: Any, con: Any) -> Any:
     return tag_table(raw, contract)
 
 
-def _tag_transactions(workspace: Workspace, raw: Any, contract: Any) -> Any:
-    from features.cleaning_text import encoding_repairs, suspicious_texts
-    from features.cleaning_transactions import TransactionRules, tag_transactions
+def _repair_texts(tagged: Any, raw: Any, contract: Any) -> Any:
+    """Mends wrong encodings in every column whose contract forbids them."""
+    from features.cleaning import cast_value
+    from features.cleaning_text import encoding_repairs, repair_column, suspicious_texts
 
-    source = workspace.source
-    rules = TransactionRules(**getattr(source, "transaction_rules", {}))
-    texts = suspicious_texts(raw.receipt_text).to_pyarrow()["text"].to_pylist()
-    return tag_transactions(raw, contract, rules=rules, repairs=encoding_repairs(texts))
+    judged = {rule.column for rule in contract.rules if rule.kind == "pattern"}
+    for column in [name for name in contract.column_names if name in judged and name in raw.columns]:
+        # Of the raw table: to ask the tagged one would do the whole cleaning once more.
+        texts = suspicious_texts(cast_value(raw[column], "str")).to_pyarrow()["text"].to_pylist()
+        tagged = repair_column(tagged, column, encoding_repairs(texts))
+    return tagged
 
 
 def _digest(decisions: "Decisions") -> str:

@@ -63,6 +63,8 @@ def build_demand(workspace: Workspace) -> dict[str, TableOutcome]:
 
 
 def _from_transactions(workspace: Workspace, con: Any) -> _Demand:
+    import ibis
+
     from data_checks.contracts import load_contract
     from features.covariates import build_covariates
     from features.sales import daily_sales
@@ -81,8 +83,7 @@ def _from_transactions(workspace: Workspace, con: Any) -> _Demand:
         top_series=None if inventory is not None else workspace.settings.top_series,
     )
     given = {name: table(name) for name in ("calendar", "weather_forecast", "promotions") if name in provided}
-    empty = load_contract("covariates").empty()
-    covariates = build_covariates(**given) if given else con.create_table("no_covariates", empty, temp=True)
+    covariates = build_covariates(**given) if given else ibis.memtable(load_contract("covariates").empty())
     return _Demand(built.sales, built.series, covariates)
 
 

@@ -1,5 +1,6 @@
 """The model registry: MLflow runs, versions, the aliases `champion` and `challenger`, and who moved them."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -174,6 +175,7 @@ class Registry:
     def _client(self) -> Any:
         import mlflow
 
+        logging.getLogger("mlflow").setLevel(logging.WARNING)  # its migrations are no news to anybody
         self.root.mkdir(parents=True, exist_ok=True)
         return mlflow.MlflowClient(tracking_uri=self.tracking_uri, registry_uri=self.tracking_uri)
 

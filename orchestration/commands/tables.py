@@ -11,18 +11,23 @@ from rich.table import Table
 if TYPE_CHECKING:
     from models.common.report import Report
 
+# The rest is in the report: `storeloop evaluate ... --json`, MLflow, the evidence page.
+SHOWN = ("rmse", "wape", "rmsse", "rmspe", "rmse_expected", "coverage80", "seconds")
+
 
 def report_table(report: "Report", *, console: Console | None = None) -> None:
-    """Metrics down, models across, the judged model first."""
-    models = sorted(report.models(), key=lambda name: name != report.champion)
-    table = Table(title="held-out periods, all series")
-    table.add_column("metric")
-    for model in models:
-        table.add_column(model, justify="right", style="bold" if model == report.champion else None)
-    for metric in report.metrics():
-        figures = {row.model: row.value for row in report.rows if row.metric == metric and row.segment == "all"}
-        table.add_row(metric, *(_figure(figures.get(model)) for model in models))
+    """Models down, the judged model first; the metrics that people compare across."""
     shown = console or Console()
+    table = Table(title="held-out periods, all series")
+    table.add_column("model")
+    metrics = [metric for metric in SHOWN if metric in report.metrics()]
+    for metric in metrics:
+        table.add_column(metric, justify="right")
+    for model in sorted(report.models(), key=lambda name: name != report.champion):
+        figures = {row.metric: row.value for row in report.rows if row.model == model and row.segment == "all"}
+        if figures:
+            style = "bold" if model == report.champion else None
+            table.add_row(model, *(_figure(figures.get(metric)) for metric in metrics), style=style)
     shown.print(table)
     for note in report.notes:
         shown.print(f"- {escape(note)}")
@@ -48,10 +53,9 @@ def demo_tables(report: "Report", summary: Mapping[str, Any], cost: Mapping[str,
     console.print(
         f"champion: version {champion['version']}" if champion else "no champion: the gate refused every version"
     )
-    where = Table(title="where to look", show_header=False)
+    console.print("where to look")
     for what, place in summary["where"].items():
-        where.add_row(what, str(place))
-    console.print(where)
+        console.print(f"  {what}: {place}", soft_wrap=True)
     console.print(f"{cost['seconds']:.0f} s, peak memory {cost['peak_gb']:.1f} GB")
 
 
