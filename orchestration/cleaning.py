@@ -41,7 +41,8 @@ def clean_table(workspace: Workspace, table: str, *, run_id: str) -> TableOutcom
     )
     version = lake.version("clean", table)
     if version is not None and version.fingerprint == made_from:
-        return TableOutcome(True, {"rows": version.rows, "unchanged": True, "content_hash": version.content_hash})
+        metadata = {"rows": version.rows, "unchanged": True, "content_hash": version.content_hash}
+        return TableOutcome(True, metadata, _last_check(workspace, table))
     return _judge_and_write(workspace, table, decisions, made_from, run_id)
 
 
@@ -72,14 +73,28 @@ def _judge_and_write(
         )
         metadata |= {"rows": version.rows, "content_hash": version.content_hash}
     build_site(workspace.site, history=workspace.history, quarantine=workspace.quarantine)
+    check = _last_check(workspace, table)
+    return TableOutcome(result.success, metadata, check)
+
+
+def _last_check(workspace: Workspace, table: str) -> dict[str, Any]:
+    """What the newest judgement of a table says in the UI: figures, the page to read, and what stops it."""
+    last = workspace.history.runs(table)[-1]
+    facts: dict[str, Any] = {
+        "rules": len(last.facts),
+        "rows failing": sum(fact.failing for fact in last.facts),
+        "page": str(workspace.site / f"table-{table}.html"),
+    }
     broken = [
         f"{fact.rule_id}: {fact.failing} of {fact.rows} rows fail ({fact.failing_fraction:.2%}), "
         f"{fact.tolerated_fraction:.2%} are tolerated"
-        for fact in result.broken_rules
+        for fact in last.facts
+        if fact.failing_fraction > fact.tolerated_fraction
     ]
-    remedy = f"look at them with `storeloop quarantine show {table}`, then release or reject them, or mend the source"
-    check = {"rules": len(result.facts), **({"broken": broken, "remedy": remedy} if broken else {})}
-    return TableOutcome(result.success, metadata, check)
+    if broken:
+        remedy = f"read `storeloop quarantine show {table}`, then release or reject the rows, or mend the source"
+        facts |= {"broken": broken, "remedy": remedy}
+    return facts
 
 
 def _tag(workspace: Workspace, table: str, contract: Any, con: Any) -> Any:

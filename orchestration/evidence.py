@@ -35,13 +35,14 @@ def render(evidence: Evidence, report: "Report", verdict: "Verdict") -> str:
 
     environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined)
     figures = {(row.model, row.metric): row.value for row in report.rows if row.segment == "all"}
+    order = {name: position for position, name in enumerate([report.champion, *report.models()][::-1])}
     pictures = {name: base64.b64encode(png).decode() for name, png in report.plots.items()}
     most = max((abs(value) for _, value in evidence.reasons), default=1.0) or 1.0
     return environment.get_template("evidence.html").render(
         evidence=evidence,
         report=report,
         verdict=verdict,
-        models=sorted(report.models(), key=lambda name: name != report.champion),
+        models=sorted({name for name, _ in figures}, key=order.__getitem__),
         figures=figures,
         pictures=pictures,
         most=most,

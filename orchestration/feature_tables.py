@@ -27,7 +27,6 @@ def forecaster_config(workspace: Workspace) -> Any:
         "frequency": workspace.source.frequency,
         "horizon": settings.horizon,
         "cutoff": settings.cutoff,
-        "threads": settings.threads,
     }
     return Config(**{**stated, **settings.section("forecaster")})
 

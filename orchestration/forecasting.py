@@ -5,6 +5,7 @@ import math
 import re
 import shutil
 import tempfile
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,6 +70,10 @@ def train_challenger(workspace: Workspace, *, on_progress: Callable[[str], None]
     from models.forecaster.train import train
 
     config, seed = forecaster_config(workspace), workspace.settings.seed
+
+    def tell(stage: str, fraction: float) -> None:
+        on_progress(f"{fraction:4.0%} {stage}")
+
     inputs = {name: _content(workspace, layer, name) for layer, name in _INPUTS}
     made_from = fingerprint(code=("models",), inputs={**inputs, "config": config.model_dump(mode="json"), "seed": seed})
     root = _pointer(workspace).parent
@@ -76,9 +81,16 @@ def train_challenger(workspace: Workspace, *, on_progress: Callable[[str], None]
     unchanged = (folder / REPORT).exists()
     if not unchanged:
         data = dataset(workspace)
-        trained = train(data, config, seed=seed, on_progress=lambda stage, share: on_progress(f"{share:4.0%} {stage}"))
+        began = time.perf_counter()
+        trained = train(data, config, seed=seed, on_progress=tell)
         report = evaluate(
-            trained.predictor(), data, truth=_truth(workspace), threads=workspace.settings.threads, seed=seed
+            trained.predictor(),
+            data,
+            truth=_truth(workspace),
+            train_seconds=time.perf_counter() - began,
+            threads=config.threads,
+            seed=seed,
+            on_progress=tell,
         )
         root.mkdir(parents=True, exist_ok=True)
         draft = Path(tempfile.mkdtemp(dir=root, prefix=".draft-"))
@@ -91,7 +103,7 @@ def train_challenger(workspace: Workspace, *, on_progress: Callable[[str], None]
     _write_json(_pointer(workspace), {"folder": folder.name})
     _sweep(root, keep=folder.name)
     report = Challenger(folder).report()
-    return {"unchanged": unchanged, **_headline(report), **_pictures(report)}
+    return {"unchanged": unchanged, "artifact": folder.name, **_headline(report), **_pictures(report)}
 
 
 def register_challenger(workspace: Workspace) -> dict[str, Any]:
@@ -188,7 +200,8 @@ def _pictures(report: "Report") -> dict[str, Any]:
 
     import dagster as dg
 
-    return {
+    table = {"report": dg.MetadataValue.md(report.to_markdown())}
+    return table | {
         name: dg.MetadataValue.md(f"![{name}](data:image/png;base64,{base64.b64encode(png).decode()})")
         for name, png in report.plots.items()
     }

@@ -1,6 +1,7 @@
 """Scores challenger and champion on one held-out window, writes the evidence, and promotes the winner."""
 
 import json
+import logging
 import time
 from dataclasses import dataclass
 from datetime import date
@@ -101,6 +102,18 @@ def verdict_from_json(body: dict[str, Any]) -> Verdict:
     )
 
 
+def _load_rival(champion: RegisteredVersion) -> "Predictor | None":
+    """The champion's predictor, or None where this code cannot run it any more: then the baseline is the only rival."""
+    from models.common.artifact import ArtifactError
+    from models.forecaster.predict import load
+
+    try:
+        return load(champion.folder)
+    except ArtifactError as error:
+        logging.getLogger(__name__).warning("champion version %d cannot be judged: %s", champion.version, error)
+        return None
+
+
 @dataclass(frozen=True)
 class _Scores:
     loss: "NDArray[np.float64]"  # (S,) mean absolute error over the window, in units of the series' scale
@@ -119,15 +132,16 @@ def _judge(workspace: Workspace, challenger: RegisteredVersion, champion: Regist
     scores = _score(predictor, data, test)
     loss = {"challenger": scores.loss, "baseline": _baseline_loss(data, test)}
     trained_until = {"challenger": date.fromisoformat(challenger.trained_until)}
-    if champion is not None:
+    rival = None if champion is None else _load_rival(champion)
+    if champion is not None and rival is not None:
         trained_until["champion"] = date.fromisoformat(champion.trained_until)
-        loss["champion"] = _score(load(champion.folder), data, test).loss
+        loss["champion"] = _score(rival, data, test).loss
     known = np.logical_and.reduce([np.isfinite(values) for values in loss.values()])
     size = sum(path.stat().st_size for path in challenger.folder.rglob("*") if path.is_file()) / 1e6
     return judge_challenger(
         model=MODEL,
         challenger=challenger.artifact_id,
-        champion=None if champion is None else champion.artifact_id,
+        champion=None if champion is None or rival is None else champion.artifact_id,
         window=_window(data),
         trained_until=trained_until,
         loss={name: values[known] for name, values in loss.items()},

@@ -1,7 +1,6 @@
 """Releases: what services and edge boxes load, and the moves of the champion that they follow."""
 
 import shutil
-import tempfile
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -64,7 +63,7 @@ def publish_release(workspace: Workspace) -> dict[str, Any]:
     root = workspace.releases / MODEL
     last = plan(workspace).last
     made_from = fingerprint(
-        code=("models/forecaster", "features/online.py", "serving/release.py", "serving/fallback.py"),
+        code=("models/forecaster", "features/online.py", "serving/release.py"),
         inputs={"artifact": champion.artifact_id, "state": _state_hash(workspace), "origin": last},
     )
     name = f"{champion.artifact_id[:12]}-{made_from[:12]}"
@@ -136,9 +135,9 @@ def _write_release(workspace: Workspace, champion: RegisteredVersion, target: Pa
     import numpy as np
 
     from features.online import write_snapshot
+    from models.forecaster.fallback import LastGoodForecast, write_last_good
     from models.forecaster.predict import ForecastInput, load
-    from serving.fallback import LastGoodForecast, write_last_good
-    from serving.release import seal
+    from serving.release import build_release
 
     batch = _newest_state(workspace, last)
     predictor = load(champion.folder)
@@ -153,16 +152,16 @@ def _write_release(workspace: Workspace, champion: RegisteredVersion, target: Pa
     )
     values = np.stack([reply.mean, reply.q10, reply.q50, reply.q90], axis=2).astype(np.float32)
     units = (spec.unit,) * len(batch.series_ids)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(dir=target.parent, prefix=".draft-"))
-    shutil.copytree(champion.folder, draft / "artifact")
-    write_snapshot(draft / "state", batch)
-    write_last_good(draft / "fallback", LastGoodForecast(batch.series_ids, units, batch.origin, values, spec.frequency))
-    seal(draft, champion.artifact_id)
-    draft.chmod(0o755)
-    if target.exists():  # half made by a run that was killed
+    forecast = LastGoodForecast(batch.series_ids, units, batch.origin, values, spec.frequency)
+
+    def fill(folder: Path) -> None:
+        shutil.copytree(champion.folder, folder / "artifact")
+        write_snapshot(folder / "state", batch)
+        write_last_good(folder / "fallback", forecast)
+
+    if target.exists():  # it has lost its seal
         shutil.rmtree(target)
-    draft.rename(target)
+    build_release(target, champion.artifact_id, fill)
 
 
 def _newest_state(workspace: Workspace, last: date) -> "StateBatch":
@@ -190,7 +189,7 @@ def _released(workspace: Workspace) -> str:
 def _sweep(root: Path, *, keep: str) -> None:
     """Remove drafts of killed runs and all but the newest releases; a service holds what it loaded in memory."""
     releases = sorted((p for p in root.iterdir() if p.is_dir()), key=lambda p: p.stat().st_mtime, reverse=True)
-    kept = [p for p in releases if p.name != keep and not p.name.startswith(".draft-")][: KEPT_RELEASES - 1]
+    kept = [p for p in releases if p.name != keep and not p.name.startswith(".")][: KEPT_RELEASES - 1]
     for folder in releases:
         if folder.name != keep and folder not in kept:
             shutil.rmtree(folder)

@@ -15,6 +15,7 @@ TELEMETRY_OFF: dict[str, str] = {
     "HF_HUB_OFFLINE": "1",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "NO_ALBUMENTATIONS_UPDATE": "1",
+    "ORT_DISABLE_TELEMETRY": "1",
     "RAY_USAGE_STATS_ENABLED": "0",
     "TRANSFORMERS_OFFLINE": "1",
     "WANDB_MODE": "disabled",

@@ -112,7 +112,7 @@ def read_last_good(folder: Path) -> LastGoodForecast:
         raise FallbackError(f"{folder}: no readable last good forecast ({error}): build the release again") from error
 
 
-def answer(  # noqa: PLR0917 (one value of each kind, none confusable)
+def answer(
     last_good: LastGoodForecast | None,
     series_ids: Sequence[str],
     origins: npt.NDArray[np.datetime64],

@@ -13,7 +13,7 @@ from models.common.artifact import ArtifactError, read_artifact, read_file
 from models.common.explain import group_shapley
 from models.common.protocols import InputError
 from models.forecaster.inputs import FeatureMatrix, assemble, level_known
-from models.forecaster.spec import GROUPS, ModelSpec, bucket_of, feature_group
+from models.forecaster.spec import GROUPS, INPUTS_VERSION, ModelSpec, bucket_of, feature_group
 
 Float = npt.NDArray[np.floating[Any]]
 MAX_CELLS = 10_000_000  # N * H of one request
@@ -74,6 +74,11 @@ def load(path: Path) -> "Predictor":
         raise ArtifactError(
             f"{path}/model.json: expected fields of this code, found {error.error_count()} misfits: retrain"
         ) from error
+    if spec.inputs_version != INPUTS_VERSION:
+        raise ArtifactError(
+            f"{path}: expected inputs version {INPUTS_VERSION}, found {spec.inputs_version}: its features are not made "
+            "any more as they were in training; retrain"
+        )
     forecast, mean = (read_file(path, manifest, name) for name in ("forecast.onnx", "mean.onnx"))
     return Predictor(spec, forecast, mean)
 

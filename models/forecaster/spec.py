@@ -9,6 +9,10 @@ from models.forecaster.config import Frequency
 
 HORIZON_BUCKETS: tuple[tuple[int, int], ...] = ((1, 7), (8, 14), (15, 28), (29, 42))
 
+# Raise it with every change of `inputs.assemble` that gives a feature another value: an artifact is then refused
+# instead of being fed with features it was not trained on.
+INPUTS_VERSION = 1
+
 GROUPS: tuple[str, ...] = (
     "level",
     "weekly season",
@@ -46,6 +50,7 @@ class ModelSpec(BaseModel):
     """Everything of a trained forecaster that is not a tree."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+    inputs_version: int = Field(default=INPUTS_VERSION, ge=1, description="way of `assemble` that it was trained with")
     frequency: Frequency
     horizon: int = Field(ge=1, le=42)
     unit: str

@@ -25,7 +25,13 @@ DEMAND_TABLES = {
         for name, description in DEMAND_TABLES.items()
     ],
     check_specs=[
-        dg.AssetCheckSpec("contract", asset=dg.AssetKey(["demand", name]), blocking=True) for name in DEMAND_TABLES
+        dg.AssetCheckSpec(
+            "contract",
+            asset=dg.AssetKey(["demand", name]),
+            blocking=True,
+            description="The table that models read keeps its contract.",
+        )
+        for name in DEMAND_TABLES
     ],
 )
 def demand(workspace: WorkspaceResource):  # type: ignore[no-untyped-def]

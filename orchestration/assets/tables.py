@@ -8,6 +8,8 @@ from orchestration.catalogue import TABLES, TableSpec
 from orchestration.resources import WorkspaceResource
 
 STEWARDS = "team:data-stewards"
+SHAPE = "The delivery has the columns of the lenient contract: none missing, none that no contract names."
+GATE = "Great Expectations' verdict: every rule of the contract fails for no more rows than it tolerates."
 
 
 @dg.asset(
@@ -34,7 +36,9 @@ def raw_asset(spec: TableSpec) -> dg.AssetsDefinition:
         owners=[STEWARDS],
         kinds={"duckdb", "parquet"},
         description=f"{spec.title}, as delivered.",
-        check_specs=[dg.AssetCheckSpec("shape", asset=dg.AssetKey(["raw", spec.name]), blocking=True)],
+        check_specs=[
+            dg.AssetCheckSpec("shape", asset=dg.AssetKey(["raw", spec.name]), blocking=True, description=SHAPE)
+        ],
     )
     def raw(workspace: WorkspaceResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
         from orchestration.ingest import ingest_raw
@@ -56,7 +60,9 @@ def clean_asset(spec: TableSpec) -> dg.AssetsDefinition:
         owners=[STEWARDS],
         kinds={"duckdb", "greatexpectations"},
         description=f"{spec.title}, cast and de-duplicated; rows that break a rule lie in quarantine with their reasons.",
-        check_specs=[dg.AssetCheckSpec("gate", asset=dg.AssetKey(["clean", spec.name]), blocking=True)],
+        check_specs=[
+            dg.AssetCheckSpec("gate", asset=dg.AssetKey(["clean", spec.name]), blocking=True, description=GATE)
+        ],
     )
     def clean(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> Iterator[dg.MaterializeResult]:  # type: ignore[type-arg]
         from orchestration.cleaning import clean_table

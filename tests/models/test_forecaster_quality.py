@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from models.common import metrics
+from models.common.artifact import ArtifactError
 from models.common.protocols import DataError, ForecastPredictor, InputError
 from models.common.report import Report
 from models.forecaster import export, predict
@@ -278,3 +279,11 @@ def test_truth_may_be_told_by_store_and_product_and_by_day(synthetic: ModuleType
     by_series = evaluate(run.predictor, run.data, truth=run.shop.truth(), peers=())
     assert by_keys.value("champion", "rmse_expected") == by_series.value("champion", "rmse_expected")
     assert by_keys.value("oracle", "rmse_expected") == 0.0
+
+
+def test_an_artifact_of_other_inputs_is_refused(units: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    units.trained.save(tmp_path / "artifact")
+    load(tmp_path / "artifact")
+    monkeypatch.setattr(predict, "INPUTS_VERSION", 2)
+    with pytest.raises(ArtifactError, match="expected inputs version 2, found 1.*retrain"):
+        load(tmp_path / "artifact")

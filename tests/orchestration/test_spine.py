@@ -33,10 +33,15 @@ def test_every_clean_table_has_its_contracts_columns(finished: Workspace) -> Non
 
 
 def test_sales_add_up_to_the_clean_lines(finished: Workspace) -> None:
-    """Net units sold per series of the dense table equal those of the lines, to the unit."""
+    """Units of the dense table are those of the lines less what came back on the day of sale, to the unit."""
     con = finished.connect()
     lines = finished.lake.read("clean", "transactions", con)
-    net = lines.filter(lines.kind == "sale").mutate(net=lambda t: t.units - t.cancelled_units).net.sum().execute()
+    net = (
+        lines.filter(lines.kind == "sale")
+        .mutate(net=lambda t: t.units - t.cancelled_same_day_units)
+        .net.sum()
+        .execute()
+    )
     sales = finished.lake.read("gold", "sales", con)
     assert sales.value.sum().execute() == pytest.approx(net)
 

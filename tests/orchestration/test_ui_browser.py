@@ -46,7 +46,7 @@ def sites(finished: Workspace) -> Iterator[dict[str, str]]:
     assert child.stdout is not None
     printed = ""
     deadline = time.monotonic() + 240
-    while "Ctrl-C" not in printed:
+    while "Ctrl-C stops them all" not in printed:
         line = child.stdout.readline()
         assert line, f"storeloop ui ended early; it printed {printed!r}"
         printed += line
