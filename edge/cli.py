@@ -4,6 +4,7 @@ On a box that has the extra `edge` alone, `python -m edge.cli` is the same comma
 """
 
 import json
+import os
 import re
 import sys
 from collections.abc import Iterator, Mapping
@@ -13,6 +14,8 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
+
+from models.common.telemetry import switch_off
 
 app = typer.Typer(no_args_is_help=True, help="Build, verify, run, update and roll back edge bundles.")
 
@@ -229,5 +232,11 @@ def _errors(as_json: bool) -> Iterator[None]:
         raise typer.Exit(1) from error
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Entry point on a box: telemetry off, then the command."""
+    switch_off(os.environ)
     app()
+
+
+if __name__ == "__main__":
+    main()

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from serving.packaging import BOTS, Bento, PackagingError, build, containerize
 from serving.process import command, environment
 from serving.release import ReleaseError
-from serving.settings import ServeSettings
+from serving.settings import DEFAULT_PORT, ServeSettings
 
 BotName = Annotated[str, typer.Argument(help=f"Which bot: {', '.join(BOTS)}.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
@@ -27,7 +27,7 @@ def build_serve_app(releases: Folder) -> typer.Typer:
     def serve(
         bot: BotName = "forecaster",
         host: Annotated[str | None, typer.Option(help="Address to bind; default 127.0.0.1, this machine only.")] = None,
-        port: Annotated[int | None, typer.Option(help="TCP port; default 3000.")] = None,
+        port: Annotated[int | None, typer.Option(help=f"TCP port; default {DEFAULT_PORT}.")] = None,
     ) -> None:
         """Serve a bot until Ctrl+C; promotions are picked up while it runs. Replaces this process."""
         try:
@@ -76,7 +76,7 @@ def build_package_app(releases: Folder) -> typer.Typer:
 
 
 def load(
-    url: Annotated[str, typer.Argument(help="Where the service answers.")] = "http://127.0.0.1:3000",
+    url: Annotated[str, typer.Argument(help="Where the service answers.")] = f"http://127.0.0.1:{DEFAULT_PORT}",
     requests: Annotated[int, typer.Option(min=1, max=1_000_000, help="Requests to send.")] = 1_000,
     connections: Annotated[int, typer.Option(min=1, max=256, help="Connections at once.")] = 4,
     horizon: Annotated[int, typer.Option(min=1, max=42, help="Periods a forecast.")] = 42,

@@ -107,6 +107,10 @@ def feature_reader(settings: ServeSettings) -> Callable[[Path], StateReader] | N
 
 
 def _planned(rows: StateRows, name: str, horizon: int, overrides: Overrides) -> npt.NDArray[np.floating[Any]]:
-    planned = rows.known_future[name][:, :horizon]
+    """All that is planned, `(N, H)`, also past the wanted periods: the last of them looks at the one that follows it."""
+    planned = rows.known_future[name]
     wished = overrides.get(name)
-    return planned if wished is None else np.where(np.isnan(wished), planned, wished)
+    if wished is None:
+        return planned
+    wanted = np.where(np.isnan(wished), planned[:, :horizon], wished)
+    return np.concatenate([wanted, planned[:, horizon:]], axis=1)

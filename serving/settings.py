@@ -6,6 +6,8 @@ from typing import Literal
 from pydantic import Field, IPvAnyAddress
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+DEFAULT_PORT = 3100  # Dagster's page has 3000
+
 
 class ServeSettings(BaseSettings):
     """Every knob of a running service, each settable as `STORELOOP_SERVE_<NAME>`.
@@ -19,7 +21,7 @@ class ServeSettings(BaseSettings):
         default=Path(".storeloop/releases"), description="Folder with one sub-folder a bot, each with a champion.json."
     )
     host: IPvAnyAddress = Field(default="127.0.0.1", validate_default=True, description="Address the service binds to.")
-    port: int = Field(default=3000, ge=1, le=65535, description="TCP port of the service.")
+    port: int = Field(default=DEFAULT_PORT, ge=1, le=65535, description="TCP port of the service.")
     poll_s: float = Field(default=1.0, ge=0.05, le=3600, description="Seconds between two looks at champion.json.")
     deadline_ms: float = Field(
         default=250.0, ge=1, le=60_000, description="The model must answer one series within this time."

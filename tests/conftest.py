@@ -8,6 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from models.common.telemetry import switch_off
+
+switch_off(os.environ)  # before a test imports what it switches off
+
 
 def _absent(*commands: str) -> str:
     """Which of these commands (alternatives joined by `|`) are not on PATH."""

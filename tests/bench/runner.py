@@ -25,6 +25,8 @@ sys.path[:0] = [str(HERE), str(ROOT)]
 
 from bench_row import BenchContext, BenchRow  # noqa: E402 (the folder of rows is no package)
 
+from models.common.telemetry import switch_off  # noqa: E402
+
 BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
 
 
@@ -143,6 +145,7 @@ def main() -> int:
     parser.add_argument("--one", help=argparse.SUPPRESS)
     parser.add_argument("--scratch", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
+    switch_off(os.environ)
     rows = load_rows(options.rows)
     if options.one:
         return run_one(next(row for row in rows if row.name == options.one), options.scratch)

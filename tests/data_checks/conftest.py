@@ -2,12 +2,17 @@
 
 import json
 import shutil
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))  # the helper beside this file is no package
+
+from quarantine_rows import held_back
 
 from data_checks.contracts import load_contract
 from data_checks.docs_site import build_site
@@ -114,6 +119,14 @@ def fill_home(home: Path) -> Path:
         history.record(result, run_id="run-11", when=FIRST_RUN + timedelta(days=11))
         quarantine.write(table, "all", result.failing)
     return home
+
+
+@pytest.fixture
+def quarantine(tmp_path: Path) -> Quarantine:
+    """Rows a (price), b (price and units), c (units) of `sales`."""
+    quarantine = Quarantine(tmp_path)
+    quarantine.write("sales", "all", held_back({"a": ["price"], "b": ["price", "units"], "c": ["units"]}))
+    return quarantine
 
 
 @pytest.fixture(scope="session")

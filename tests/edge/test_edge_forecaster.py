@@ -14,7 +14,7 @@ import pytest
 from edge import bots, forecaster, runtime
 from edge.bots import Answer, SelfTestError
 from edge.bundle import BundledFile, BundleManifest
-from edge.forecaster import ForecasterBot, open_bot
+from edge.forecaster import ForecasterBot, _knock_out, open_bot
 from edge.runtime import EdgeRuntime, RuntimeConfig
 from edge.snapshot import Snapshot, SnapshotError
 from features.online import SnapshotState
@@ -73,10 +73,18 @@ def test_answers_are_the_clouds_missing_values_included(release, box: EdgeRuntim
     json.dumps(reply, allow_nan=False)
 
 
-def test_answers_are_those_of_the_service(release, box: EdgeRuntime) -> None:
+@pytest.mark.parametrize("horizon", [1, 2, 7, 13, 14])
+def test_answers_are_those_of_the_service(release, bot: ForecasterBot, box: EdgeRuntime, horizon: int) -> None:
     rows = load_snapshot(release.folder / "state").read(release.series_ids)
-    cloud = load_model(release.folder / "artifact").predict(rows, 14, {})
-    np.testing.assert_allclose(numbers(box.answer({})), cloud.values, rtol=1e-4)
+    service = load_model(release.folder / "artifact")
+    cloud = service.predict(rows, horizon, {}).values
+    np.testing.assert_allclose(numbers(box.answer({"horizon": horizon})), cloud, rtol=1e-4)
+    holes = _knock_out(bot._snapshot.read(bot._snapshot.rows_of(release.series_ids)))
+    missing = [np.isnan(values).any() for values in (*holes.state.values(), *holes.known_future.values())]
+    assert np.mean(missing) > 0.9
+    without = service.predict(holes, horizon, {}).values
+    np.testing.assert_allclose(bot._predict(holes, horizon)[0], without, rtol=1e-4)
+    assert (without != cloud).any()
 
 
 @pytest.mark.parametrize(

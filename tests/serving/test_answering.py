@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from release_factory import FIRST, Releases
+from release_factory import FIRST, SECOND, Releases
 
 from models.forecaster import fallback
 from models.forecaster.predict import ForecastInput, load
@@ -28,8 +28,8 @@ class Desk:
 
     def __init__(self, releases: Releases, settings: ServeSettings = SETTINGS) -> None:
         self.settings = settings
-        self.folder = releases.bot / FIRST
         self.pointer = read_pointer(releases.bot / "champion.json")
+        self.folder = releases.bot / self.pointer.release
         self.champion: Champion | None = open_champion(
             self.folder, self.pointer, settings, load_model=load_model, load_snapshot=load_snapshot
         )
@@ -60,6 +60,13 @@ def desk(made_releases: Releases) -> Desk:
     return Desk(made_releases)
 
 
+@pytest.fixture
+def looks_ahead(releases: Releases) -> Desk:
+    """The second release: its model, unlike the first, learnt to look at the period after the one it forecasts."""
+    releases.promote(SECOND)
+    return Desk(releases)
+
+
 def test_champion_answers_what_the_predictor_says(desk: Desk) -> None:
     reply = desk.ask(series_ids=["s0003", "s0001"], horizon=42)
     batch = load_snapshot(desk.folder / "state").read(["s0003", "s0001"])
@@ -78,6 +85,26 @@ def test_champion_answers_what_the_predictor_says(desk: Desk) -> None:
     first = reply["forecasts"][0]
     assert (first["origin"], first["period_start"][0], first["unit"]) == ("2023-07-20", "2023-07-21", "units")
     assert len(first["period_start"]) == 42
+
+
+@pytest.mark.parametrize("horizon", [1, 5, 41])
+def test_a_short_forecast_is_the_start_of_the_long_one(looks_ahead: Desk, horizon: int) -> None:
+    desk, ask = looks_ahead, {"series_ids": [f"s{number:04d}" for number in range(12)]}
+    short = desk.ask(**ask, horizon=horizon)["forecasts"]
+    for series, long in zip(short, desk.ask(**ask, horizon=42)["forecasts"], strict=True):
+        for name in ("period_start", "mean", "q10", "q50", "q90"):
+            assert series[name] == long[name][:horizon]
+
+
+def test_the_last_period_of_a_short_forecast_sees_the_plan_beyond_it(looks_ahead: Desk) -> None:
+    """Without the plan past the fifth period the fifth is another one, and no earlier one is."""
+    champion = looks_ahead.champion
+    model, rows = champion.model, champion.features.read(champion.series_ids)
+    beyond = np.arange(42) >= 5
+    ahead = {name: np.where(beyond, np.nan, values) for name, values in rows.known_future.items()}
+    kept, cut = (model.predict(given, 5, {}).values for given in (rows, replace(rows, known_future=ahead)))
+    np.testing.assert_array_equal(kept[:, :4], cut[:, :4])
+    assert (kept[:, 4] != cut[:, 4]).any()
 
 
 def test_only_the_quantiles_asked_for_are_sent(desk: Desk) -> None:

@@ -1,16 +1,18 @@
 """The deployers' commands: what they start, build and print."""
 
 import json
+from inspect import signature
 from pathlib import Path
 
 import pytest
 from release_factory import Releases
 from typer.testing import CliRunner
 
+from orchestration.commands.ui import ui
 from serving.cli import build_package_app, build_serve_app
 from serving.packaging import PackagingError
 from serving.process import command, environment
-from serving.settings import ServeSettings
+from serving.settings import DEFAULT_PORT, ServeSettings
 
 runner = CliRunner()
 
@@ -20,9 +22,18 @@ def test_service_binds_to_loopback_unless_told_and_follows_an_absolute_folder(tm
     settings = ServeSettings(releases=Path("releases"))
     line = command("forecaster", settings)
     assert line[line.index("--host") + 1] == "127.0.0.1"
+    assert line[line.index("--port") + 1] == "3100"
     started = environment(settings)
     assert started["STORELOOP_SERVE_RELEASES"] == str(tmp_path / "releases")
     assert started["BENTOML_DO_NOT_TRACK"] == "True"
+
+
+def test_no_site_of_the_ui_has_the_port_of_the_service() -> None:
+    sites = {name: given.default for name, given in signature(ui).parameters.items() if name.endswith("_port")}
+    assert len(sites) == 3
+    assert DEFAULT_PORT not in sites.values()
+    for build, words in ((build_serve_app, ["--help"]), (build_package_app, ["load", "--help"])):
+        assert str(DEFAULT_PORT) in runner.invoke(build(Path), words).output
 
 
 def test_unknown_bot_is_refused_by_name() -> None:
