@@ -31,7 +31,8 @@ Float = npt.NDArray[np.floating[Any]]
 Ints = npt.NDArray[np.int64]
 VALUE_PREFIXES = ("level_", "lag_", "std_", "ewm_", "max_", "min_", "median_", "mean_", "last_", "nonzero_mean_")
 SEASON_WEIGHT = 0.8  # a phase mean rests on eight values, the level on twenty-eight
-LOWEST_PHASE = 0.1
+LOWEST_SEASON = 0.1
+GROWTH_BOUNDS = (0.5, 2.0)
 DAILY_CALENDAR = ("weekday", "monthday", "month", "week", "annual_sin", "annual_cos")
 WEEKLY_CALENDAR = ("month", "week", "annual_sin", "annual_cos")
 _NUMBERED = re.compile(r"^(season_[a-z]+|year_ago)_(\d+)$")
@@ -158,16 +159,28 @@ def _numbered_sources(state: tuple[str, ...]) -> dict[str, Source]:
 
 
 def _divisor(rows: _Rows, sources: Mapping[str, Source]) -> npt.NDArray[np.float64]:
-    """What a target is divided by: the level of its phase, held back towards the level of the series.
+    """What a target is divided by: the level of its season, held back towards the level of the series.
 
-    A booster that has learnt nothing yet then forecasts the season, not a flat line; short histories stay sane so.
+    The season is the weekday of daily series and the same week a year ago, moved by a year's growth, of weekly ones. A
+    booster that has learnt nothing yet then forecasts the season, not a flat line; short histories stay sane so.
     """
-    if "season_mean" not in sources:
+    if "season_mean" in sources:
+        season = _season(rows, sources["season_mean"].columns)
+    elif rows.weekly_bins and "year_ago" in sources:
+        season = _year_ago(rows, sources["year_ago"].columns) * _growth(rows)
+    else:
         return np.asarray(rows.scale, dtype=np.float64)
-    phase = _season(rows, sources["season_mean"].columns)
-    phase = np.where(np.isfinite(phase), phase, 1.0)
-    held_back = np.maximum(SEASON_WEIGHT * phase + (1.0 - SEASON_WEIGHT), LOWEST_PHASE)
+    season = np.where(np.isfinite(season), season, 1.0)
+    held_back = np.maximum(SEASON_WEIGHT * season + (1.0 - SEASON_WEIGHT), LOWEST_SEASON)
     return np.asarray(rows.scale * held_back, dtype=np.float64)
+
+
+def _growth(rows: _Rows) -> Float:
+    """The level over that of a year ago, held within bounds; 1 where unknown."""
+    if "trend_year" not in rows.state:
+        return np.ones(rows.pair.shape[0])
+    ratio = rows.state["trend_year"][rows.pair]
+    return np.clip(np.where(np.isfinite(ratio), ratio, 1.0), *GROWTH_BOUNDS)
 
 
 def _season(rows: _Rows, columns: tuple[str, ...]) -> Float:

@@ -18,6 +18,7 @@ class StepPrinter:
     def __init__(self, title: str, *, quiet: bool = False) -> None:
         self._console = Console(stderr=True, quiet=quiet)
         self._title = title
+        self._not_run: list[str] = []
         self._started = time.monotonic()
         self._last = self._started
         self._progress = Progress(
@@ -43,7 +44,7 @@ class StepPrinter:
         if step.status == "failure":
             self._console.print(f"[bold red]stopped[/] {name} {took:6.1f} s  {escape(step.message)}")
         elif step.status == "not run":
-            self._console.print(f"[yellow]not run[/] {name}: something before it stopped")
+            self._not_run.append(name)
         else:
             self._console.print(f"[green]done[/]    {name} {took:6.1f} s")
 
@@ -55,4 +56,7 @@ class StepPrinter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._progress.stop()
+        if self._not_run:
+            names = ", ".join(self._not_run)
+            self._console.print(f"[yellow]not run[/] because something before them stopped: {names}")
         self._console.print(f"{escape(self._title)}: {time.monotonic() - self._started:.1f} s")

@@ -31,8 +31,8 @@ def write_weekly(folder: Path) -> None:
     lines, flags = ["store,dept,period_start,value,unit"], ["period_start,name,value,known_from"]
     weeks = [date(2021, 1, 4) + timedelta(weeks=w) for w in range(156)]
     holiday = {week: float(week.isocalendar().week in {6, 36, 47, 52}) for week in weeks}
-    for store in range(4):
-        for dept in range(3):
+    for store in range(8):
+        for dept in range(5):
             level = 1000 * (1 + store) * (1 + dept)
             for week in weeks:
                 season = 1 + 0.2 * np.sin(2 * np.pi * week.isocalendar().week / 52)
@@ -94,5 +94,5 @@ def test_a_bad_folder_is_one_clear_error(make_settings: Callable[..., Settings],
     folder.mkdir()
     (folder / "sales.csv").write_text("shop,period_start,amount\ns,2024-01-01,3\n", encoding="utf-8")
     settings = make_settings(home=tmp_path / "home")
-    with pytest.raises(AssertionError, match=r"sales\.csv.*value"):
+    with pytest.raises(AssertionError, match=r"(?s)sales\.csv.*column value, unit is missing"):
         evaluate(settings, f"folder:{folder}", "2024-03-01", 7, tmp_path / "report.json")
