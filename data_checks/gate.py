@@ -35,10 +35,11 @@ def judge(
     """Judge tagged rows by a strict contract.
 
     `rows` carry the contract's columns and `_row_key`, `_class`, `_repaired`, `_type_errors` (see `features.cleaning`);
-    rows of class `row` and `duplicate` are judged. `references` are the clean tables that rules look into; a rule whose
-    table is not among them is not judged and says so in its fact. A table that refers to itself is looked up in `rows`
-    and, where given, in `references` too (earlier batches). `provided=False` says that the source has no such table,
-    so that an empty one passes. Dirty data never raises. Errors: GateError for rows that lack columns, types or tags.
+    rows of class `row` and `duplicate` are judged (copies not by expression rules). `references` are the clean tables
+    that rules look into; a rule whose table is not among them is not judged and says so in its fact. A table that
+    refers to itself is looked up in `rows` and, where given, in `references` too (earlier batches). `provided=False`
+    says that the source has no such table, so that an empty one passes. Dirty data never raises. Errors: GateError for
+    rows that lack columns, types or tags.
     """
     check_tagged(rows, contract)
     rows = bound(rows, con)

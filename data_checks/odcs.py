@@ -18,6 +18,7 @@ from data_checks.rules import (
     allowed_rule,
     between_rule,
     duplicate_rule,
+    expression_rule,
     pattern_rules,
     reference_rule,
     required_rule,
@@ -241,9 +242,9 @@ class _Reader:
         except ValueError as error:
             raise self.error(f"quality {check.name}: query", check.query, str(error)) from error
         aliases = tuple(lookup.alias for lookup in used.lookups)
-        return Rule(
-            check.name, "expression", used.columns, condition, self.tolerance(check), check.description,
-            check.dimension or "consistency", lookups=aliases,
+        return expression_rule(
+            check.name, used.columns, condition, self.tolerance(check), check.description,
+            check.dimension or "consistency", aliases,
         )  # fmt: skip
 
     def quality(self, checks: Iterable[Any] | None, metric: str) -> float:

@@ -145,6 +145,23 @@ def pattern_rules(
     return unmended, mended
 
 
+def expression_rule(
+    name: str,
+    columns: tuple[str, ...],
+    failed: str,
+    tolerated: float,
+    text: str,
+    dimension: str,
+    lookups: tuple[str, ...],
+) -> Rule:
+    """What the contract says in SQL of its own, about rows of class `row`.
+
+    A copy is left to the rule `duplicate`: what it says about other rows (a return finds a sale) its original has said.
+    """
+    condition = f"CASE WHEN {quoted(ROW_CLASS)} = 'row' THEN {failed} END"
+    return Rule(name, "expression", columns, condition, tolerated, text, dimension, lookups=lookups)
+
+
 def reference_rule(lookup: Lookup, tolerated: float, text: str | None) -> Rule:
     """The row that the columns point at exists."""
     own = tuple(mine for mine, _ in lookup.on)

@@ -57,7 +57,7 @@ def native_suite(contract: Contract, reference_keys: Mapping[str, Sequence[Any]]
 
     The frame has the contract's columns and the tags `_class`, `_repaired` and `_type_errors` (no tag: empty text), and
     for every expression rule a column `holds:<rule id>` that is False where a row breaks it, None where it does not
-    apply. `reference_keys`: table -> keys that exist.
+    apply (to a copy it never does). `reference_keys`: table -> keys that exist.
     """
     import great_expectations as gx
 

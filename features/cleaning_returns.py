@@ -9,22 +9,26 @@ from features.cleaning import ROW
 ReturnMatching = Literal["original_line", "customer_product"]
 
 # One round settles every return whose favourite sale is uncontested; each further one settles those it turned away.
-_ROUNDS: Final[dict[str, int]] = {"original_line": 2, "customer_product": 4}
+# (rounds for sales of the return's own day, then rounds for those of earlier days)
+_ROUNDS: Final[dict[str, tuple[int, int]]] = {"original_line": (2, 2), "customer_product": (2, 4)}
 
 
 def match_returns(lines: ibis.Table, matching: ReturnMatching) -> ibis.Table:
-    """One row per return that could be booked whole against one earlier sale: (`return_key`, `sale_key`, `units`).
+    """One row per return that could be booked whole against one earlier sale.
 
-    `lines` are tagged transaction lines; only those of class `row` take part, at the same product. A return that
-    carries its original line is matched to that line. With `customer_product` a return without one is matched to a
-    sale of the same customer and store: of equal price first, then the latest, with enough units left. Where returns
-    compete for a sale, earlier ones go first; a sale never gives back more than it sold, and a return that no sale
-    can take whole stays unmatched.
+    Columns: `return_key`, `sale_key`, `units`, `sold_on` (day of the sale), `returned_on`. `lines` are tagged
+    transaction lines; only those of class `row` take part, at the same product. A return that carries its original line
+    is matched to that line. With `customer_product` a return without one is matched to a sale of the same customer and
+    store: of the same day first, then of equal price, then the latest, with enough units left. Where returns compete
+    for a sale, earlier ones go first; a sale never gives back more than it sold, and a return that no sale can take
+    whole stays unmatched. Same-day matches come from the lines of that day alone: no line of a later day changes them.
     """
-    pairs = _pairs(lines, matching).mutate(accepted=ibis.literal(False))
-    for _ in range(_ROUNDS[matching]):
-        pairs = _settle(pairs)
-    return pairs.filter(pairs.accepted).select("return_key", "sale_key", "units")
+    pairs = _pairs(lines, matching)
+    pairs = pairs.mutate(sold_on=pairs.sale_at.date(), returned_on=pairs.return_at.date(), accepted=ibis.literal(False))
+    for same_day, rounds in zip((True, False), _ROUNDS[matching], strict=True):
+        for _ in range(rounds):
+            pairs = _settle(pairs, same_day=same_day)
+    return pairs.filter(pairs.accepted).select("return_key", "sale_key", "units", "sold_on", "returned_on")
 
 
 def _pairs(lines: ibis.Table, matching: ReturnMatching) -> ibis.Table:
@@ -87,15 +91,16 @@ def _fitting(returns: ibis.Table, sales: ibis.Table, same: list[Any]) -> ibis.Ta
     )
 
 
-def _settle(pairs: ibis.Table) -> ibis.Table:
+def _settle(pairs: ibis.Table, *, same_day: bool) -> ibis.Table:
     """Accepts more pairs: windows over one table, no joins, so that rounds add up and do not multiply on any engine."""
     returns = ibis.window(group_by="return_key")
     sales = ibis.window(group_by="sale_key")
+    of_turn = (pairs.returned_on == pairs.sold_on) == same_day
     given = pairs.accepted.ifelse(pairs.units, 0)
     pairs = pairs.mutate(
         waiting=~pairs.accepted.any().over(returns), left_units=pairs.sale_units - given.sum().over(sales)
     )
-    pairs = pairs.mutate(possible=pairs.waiting & (pairs.left_units >= pairs.units))
+    pairs = pairs.mutate(possible=pairs.waiting & (pairs.left_units >= pairs.units) & of_turn)
     favourite = ibis.window(
         group_by="return_key",
         order_by=[pairs.possible.desc(), pairs.other_price, pairs.sale_at.desc(), pairs.sale_key],

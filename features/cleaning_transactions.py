@@ -1,6 +1,5 @@
-"""Cleaning of transaction lines: repaired text, fee lines, and returns booked against the sales they cancel."""
+"""Cleaning of transaction lines: fee lines, and returns booked against the sales they cancel."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import reduce
 from operator import or_
@@ -19,7 +18,6 @@ from features.cleaning import (
     tag_table,
 )
 from features.cleaning_returns import ReturnMatching, match_returns
-from features.cleaning_text import repair_column
 
 
 @dataclass(frozen=True)
@@ -43,21 +41,15 @@ class TransactionRules:
             )
 
 
-def tag_transactions(
-    raw: ibis.Table,
-    contract: ContractLike,
-    *,
-    rules: TransactionRules | None = None,
-    repairs: Mapping[str, str] | None = None,
-) -> ibis.Table:
+def tag_transactions(raw: ibis.Table, contract: ContractLike, *, rules: TransactionRules | None = None) -> ibis.Table:
     """Raw transaction lines cast to the contract and tagged; one row out for every row in.
 
-    `repairs` maps wrong receipt texts to right ones (`features.cleaning_text.encoding_repairs`). `cancelled_units` of a
-    sale are the units later returned, of any other line 0; `sold_on` is the day of `sold_at`. A return that finds no
-    sale stays class `row`: the contract's rule sends it to quarantine.
+    `cancelled_units` of a sale are the units later returned, `cancelled_same_day_units` those returned on the day of
+    sale, of any other line 0; `sold_on` is the day of `sold_at`. A return that finds no sale stays class `row`: the
+    contract's rule sends it to quarantine.
     """
     rules = rules or TransactionRules()
-    lines = repair_column(_tag_lines(raw, contract, rules), "receipt_text", repairs or {})
+    lines = _tag_lines(raw, contract, rules)
     matched = match_returns(_tag_lines(_touched_by_returns(raw, rules.returns_by), contract, rules), rules.returns_by)
     return _book_returns(lines.mutate(sold_on=lines.sold_at.date()), matched).select(
         *(column.name for column in contract.columns), *TAGS
@@ -104,12 +96,17 @@ def _is_fee(product_id: ibis.Value, fee_codes: frozenset[str]) -> ibis.Value:
 
 def _book_returns(lines: ibis.Table, matched: ibis.Table) -> ibis.Table:
     """Writes the matches into both their lines with one join."""
-    of_sales = matched.group_by("sale_key").agg(booked=matched.units.sum()).rename(booked_key="sale_key")
-    of_returns = matched.select(booked_key="return_key", booked=ibis.literal(0, "int64"))
-    bookings = of_sales.select("booked_key", booked=of_sales.booked.cast("int64")).union(of_returns)
+    at_once = (matched.returned_on == matched.sold_on).ifelse(matched.units, 0)
+    of_sales = matched.group_by("sale_key").agg(booked=matched.units.sum(), same_day=at_once.sum())
+    none = ibis.literal(0, "int64")
+    of_returns = matched.select(booked_key="return_key", booked=none, same_day=none)
+    bookings = of_sales.select(
+        booked_key="sale_key", booked=of_sales.booked.cast("int64"), same_day=of_sales.same_day.cast("int64")
+    ).union(of_returns)
     joined = lines.left_join(bookings, lines["_row_key"] == bookings.booked_key)
     is_return = joined.booked_key.notnull() & (joined.kind == "return") & (joined["_class"] == ROW)
     return joined.mutate(
         cancelled_units=joined.booked.fill_null(0),
+        cancelled_same_day_units=joined.same_day.fill_null(0),
         _class=is_return.fill_null(False).ifelse(MATCHED_CANCELLATION, joined["_class"]),
-    ).drop("booked_key", "booked")
+    ).drop("booked_key", "booked", "same_day")

@@ -30,8 +30,9 @@ def daily_sales(
 ) -> SalesTables:
     """Net units per store, product and day, zero-filled from a series' start to its end.
 
-    `transactions` are clean lines; a sale counts `units - cancelled_units` on the day it was sold, and a line without
-    store, product or day (released so by a steward) is left out and counted. A series starts at the later of its
+    `transactions` are clean lines; a sale counts `units - cancelled_same_day_units` on the day it was sold, so that a
+    later return moves no day that is over. A return counts nowhere else, also one released by a steward. A line
+    without store, product or day (released so by a steward) is left out and counted. A series starts at the later of its
     launch and the day it was first sold or stocked, and ends at the earlier of `products.ended_on` and `end` (default:
     the last day in the tables). A stocked-out day is `censored`; without `inventory` no day is. `top_series` keeps
     the best sellers by net units. A day before `stores.opened_on` is not `open`.
@@ -40,7 +41,7 @@ def daily_sales(
     has_key = lines.store_id.notnull() & lines.product_id.notnull() & lines.sold_on.notnull()
     excluded = (~has_key).sum().fill_null(0)
     keyed = lines.filter(has_key)
-    keyed = keyed.mutate(net=ibis.greatest(keyed.units - keyed.cancelled_units.fill_null(0), 0))
+    keyed = keyed.mutate(net=ibis.greatest(keyed.units - keyed.cancelled_same_day_units.fill_null(0), 0))
     if end is not None:
         keyed = keyed.filter(keyed.sold_on <= ibis.literal(end))
     sold = keyed.group_by(["store_id", "product_id", "sold_on"]).agg(units=keyed.net.sum())

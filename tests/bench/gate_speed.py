@@ -20,8 +20,7 @@ def tables(rows: int, *, dirt: float = 0.005, seed: int = 0) -> dict[str, pa.Tab
     product = rng.integers(0, PRODUCTS, rows)
     sold_at = np.datetime64("2025-01-01T08:00:00", "us") + rng.integers(0, 180 * 86_400, rows).astype("timedelta64[s]")
     receipt = np.arange(rows) // 3
-    is_return = rng.random(rows) < 0.02
-    # A return names some line before it; half of those are later than it or returns themselves, and so are dirt.
+    is_return = rng.random(rows) < 0.02  # those that found no sale; cleaning has set the others aside
     original = np.maximum(np.arange(rows) - rng.integers(1, 1000, rows), 0)
     units = rng.integers(1, 6, rows)
 
@@ -60,6 +59,7 @@ def tables(rows: int, *, dirt: float = 0.005, seed: int = 0) -> dict[str, pa.Tab
             "original_transaction_id": texts("T", original // 3, ~(is_return | hit())),
             "original_line_no": pa.array(original % 3, mask=~is_return),
             "cancelled_units": pa.array(np.where(hit(), 9, 0)),
+            "cancelled_same_day_units": pa.array(np.where(hit(), 1, 0)),
             "sold_on": pa.array(sold_at.astype("datetime64[D]") + hit().astype("timedelta64[D]")),
             "_row_key": texts("r", np.arange(rows), np.zeros(rows, bool)),
             "_class": pa.array(classes),

@@ -69,7 +69,10 @@ def test_file_keeps_the_standard_and_is_fit_to_read(name: str) -> None:
 @pytest.mark.parametrize("table", TABLES)
 def test_raw_contract_names_the_same_columns_and_no_rules(table: str) -> None:
     strict, raw = load_contract(table), load_contract(f"{table}_raw")
-    made_by_cleaning = {"transactions": {"cancelled_units", "sold_on"}, "sales": {"censored"}}.get(table, set())
+    made_by_cleaning = {
+        "transactions": {"cancelled_units", "cancelled_same_day_units", "sold_on"},
+        "sales": {"censored"},
+    }.get(table, set())
     added_by_source = {"sales": {"keys"}}.get(table, set())
     assert set(raw.column_names) - added_by_source == set(strict.column_names) - made_by_cleaning
     assert raw.rules == () and raw.lookups == ()
@@ -160,7 +163,7 @@ def test_transactions_in_the_words_of_each_library() -> None:
     assert contract.arrow_schema().field("sold_at").type == pa.timestamp("us")
     assert contract.ibis_schema()["units"] == ibis.dtype("int64")
     assert contract.empty().to_pandas().astype(contract.pandas_dtypes()).dtypes["original_line_no"].name == "Int64"
-    assert {lookup.table for lookup in contract.lookups} == {"stores", "products", "transactions"}
+    assert {lookup.table for lookup in contract.lookups} == {"stores", "products"}
 
 
 @pytest.mark.parametrize(

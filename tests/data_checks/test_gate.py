@@ -1,12 +1,14 @@
 """The gate: who goes on, who is held and why, and what a steward's word changes."""
 
+from pathlib import Path
+
 import ibis
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data_checks.contracts import load_contract
+from data_checks.contracts import CONTRACTS, SUFFIX, load_contract
 from data_checks.decisions import DECISIONS_SCHEMA, Decisions
 from data_checks.gate import GateError, judge
 from data_checks.gate_result import GateResult
@@ -111,7 +113,9 @@ def test_release_of_one_rule_leaves_the_other_in_force() -> None:
     rows = lines(100, {(0, "units"): 0, (0, "cancelled_units"): -1})
     result = judged(rows, decisions=decided(("key-0", "between:units", "release")))
     assert result.counts["quarantined"] == 1
-    assert result.quarantined["rules"].to_pylist() == [["between:units", "between:cancelled_units"]]
+    assert result.quarantined["rules"].to_pylist() == [
+        ["between:units", "between:cancelled_units", "cancelled_same_day_at_most_cancelled"]
+    ]
     assert (result.fact("between:units").failing, result.fact("between:cancelled_units").failing) == (0, 1)
 
 
@@ -160,39 +164,53 @@ def test_optional_parts_of_a_key_are_equal_when_both_are_missing() -> None:
     assert set(result.quarantined["_row_key"].to_pylist()) == {"key-0", "key-1"}
 
 
-def test_a_return_has_to_name_an_earlier_sale() -> None:
-    def returns(row: int, original: str | None, line: int | None) -> dict[tuple[int, str], object]:
-        return {
-            (row, "kind"): "return",
-            (row, "original_transaction_id"): original,
-            (row, "original_line_no"): line,
-        }
-
+def test_a_return_that_is_still_a_row_found_no_sale() -> None:
+    named = {(row, "kind"): "return" for row in (50, 51, 52, 53)}
     rows = lines(
         100,
         {
-            **returns(50, "transaction_id-10", 0),  # sold before: fine
-            **returns(51, "transaction_id-60", 0),  # sold after
-            **returns(52, "nobody", 0),
-            **returns(53, None, None),
-            **returns(54, "transaction_id-50", 0),  # itself a return
+            **named,
+            (50, "original_transaction_id"): "transaction_id-10",  # names a sale: cleaning found too few units left
+            (50, "original_line_no"): 0,
+            (52, "_class"): "matched_cancellation",
+            (53, "_class"): "duplicate",  # its original is judged
         },
     )
     result = judged(rows)
-    assert result.quarantined["_row_key"].to_pylist() == ["key-51", "key-52", "key-53", "key-54"]
-    assert set(map(tuple, result.quarantined["rules"].to_pylist())) == {("return_matches_sale",)}
-    assert (result.fact("return_matches_sale").rows, result.fact("return_matches_sale").failing) == (100, 4)
+    assert [(row["_row_key"], row["rules"]) for row in result.quarantined.to_pylist()] == [
+        ("key-50", ["return_matches_sale"]),
+        ("key-51", ["return_matches_sale"]),
+    ]
+    assert (result.fact("return_matches_sale").rows, result.fact("return_matches_sale").failing) == (98, 2)
+    released = judged(rows, decisions=decided(("key-51", "return_matches_sale", "release")))
+    assert released.fact("return_matches_sale").failing == 1
+    assert "transaction_id-51" in good_keys(released)
 
 
-def test_a_return_finds_its_sale_in_an_earlier_batch() -> None:
-    contract = load_contract("transactions")
-    rows = lines(20, {(5, "kind"): "return", (5, "original_transaction_id"): "old", (5, "original_line_no"): 0})
+def test_a_rule_may_look_into_its_own_table_and_earlier_batches(tmp_path: Path) -> None:
+    text = (CONTRACTS / f"transactions{SUFFIX}").read_text(encoding="utf-8")
+    own = """LEFT JOIN ${table} AS original ON original.transaction_id = ${table}.original_transaction_id
+          WHERE original_transaction_id IS NOT NULL AND original.kind IS NULL"""
+    changed_text = text.replace("WHERE kind = 'return'", own)
+    assert changed_text != text
+    (tmp_path / f"transactions{SUFFIX}").write_text(changed_text, encoding="utf-8")
+    contract = load_contract("transactions", tmp_path)
+    rows = lines(
+        20,
+        {
+            **{(row, "kind"): "return" for row in (5, 6, 7)},
+            (5, "original_transaction_id"): "transaction_id-1",
+            (6, "original_transaction_id"): "old",
+            (7, "original_transaction_id"): "nobody",
+        },
+    )
     earlier = changed(valid_rows(contract, 1), {(0, "transaction_id"): "old"})
     references = {name: ibis.memtable(valid_rows(load_contract(name), 20)) for name in ("stores", "products")}
     alone = judge(ibis.memtable(rows), contract, references=references, decisions=Decisions(), con=CON)
     references["transactions"] = ibis.memtable(earlier)
     together = judge(ibis.memtable(rows), contract, references=references, decisions=Decisions(), con=CON)
-    assert (alone.counts["quarantined"], together.counts["quarantined"]) == (1, 0)
+    assert alone.quarantined["_row_key"].to_pylist() == ["key-6", "key-7"]
+    assert together.quarantined["_row_key"].to_pylist() == ["key-7"]
 
 
 def test_a_rule_whose_table_the_source_lacks_is_not_judged_and_says_so() -> None:

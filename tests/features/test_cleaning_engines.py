@@ -11,6 +11,7 @@ import pytest
 
 from data_checks.contracts import load_contract
 from features.cleaning_sales import densify, tag_sales
+from features.cleaning_text import repair_column
 from features.cleaning_transactions import TransactionRules, tag_transactions
 from features.engine import connect
 
@@ -50,8 +51,10 @@ def cleaned(folder: Path, url: str) -> dict[str, list[dict[str, Any]]]:
     tagged = tag_sales(loaded["sales"], load_contract("sales"), frequency="daily")
     good = tagged.filter(tagged["_type_errors"].isnull())
     results = {
-        "lines": tag_transactions(
-            loaded["lines"], load_contract("transactions"), rules=rules, repairs={"CafÃ©": "Café"}
+        "lines": repair_column(
+            tag_transactions(loaded["lines"], load_contract("transactions"), rules=rules),
+            "receipt_text",
+            {"CafÃ©": "Café"},
         ),
         "sales": tagged,
         "weekly": tag_sales(loaded["sales"], load_contract("sales"), frequency="weekly"),

@@ -11,7 +11,6 @@ import pytest
 
 from data_checks.contracts import load_contract
 from features.cleaning import CLASSES
-from features.cleaning_text import encoding_repairs
 from features.cleaning_transactions import TransactionRules, tag_transactions
 from features.engine import connect
 
@@ -48,6 +47,12 @@ def tag(
     return con.to_pyarrow(tag_transactions(raw, load_contract("transactions"), rules=rules, **other)).to_pylist()
 
 
+def same_day(rows: list[dict[str, Any]]) -> dict[str, int]:
+    """Line name -> units returned on the day of sale, of the lines that have any."""
+    found = {f"{r['transaction_id']}/{r['line_no']}": r["cancelled_same_day_units"] for r in rows}
+    return {name: units for name, units in found.items() if units}
+
+
 def outcome(rows: list[dict[str, Any]]) -> dict[str, tuple[str, int]]:
     """Line name -> (class, cancelled units)."""
     return {f"{r['transaction_id']}/{r['line_no']}": (r["_class"], r["cancelled_units"]) for r in rows}
@@ -56,6 +61,43 @@ def outcome(rows: list[dict[str, Any]]) -> dict[str, tuple[str, int]]:
 def test_partial_return_by_original_line(con: Any) -> None:
     rows = tag(con, [line("a/1", 5), line("a/2", 9), back("r/1", 2, 3, "a/1")])
     assert outcome(rows) == {"a/1": ("row", 2), "a/2": ("row", 0), "r/1": ("matched_cancellation", 0)}
+
+
+@pytest.mark.parametrize("rules", [None, BY_CUSTOMER])
+def test_only_what_came_back_on_the_day_of_sale_is_same_day(con: Any, rules: TransactionRules | None) -> None:
+    night = str(MONDAY.replace(hour=23, minute=59))
+    morning = str(MONDAY.replace(hour=0) + timedelta(days=1))
+    lines = [
+        line("a/1", 9),
+        back(
+            "r/1", 2, 0, "a/1", sold_at=night, recorded_at=str(MONDAY + timedelta(days=3))
+        ),  # booked late, all the same
+        back("r/2", 3, 1, "a/1", sold_at=morning),
+        line("b/1", 4, product_id="Q"),
+        back("r/3", 4, 5, "b/1", product_id="Q"),
+    ]
+    rows = tag(con, lines, rules)
+    assert (outcome(rows)["a/1"], outcome(rows)["b/1"]) == (("row", 5), ("row", 4))
+    assert same_day(rows) == {"a/1": 2}
+
+
+def test_a_sale_of_the_same_day_goes_before_an_earlier_one_of_equal_price(con: Any) -> None:
+    lines = [line("a/1", 5, 0), line("b/1", 5, 5, unit_price="2.4"), back("r/1", 4, 5)]
+    assert same_day(tag(con, lines, BY_CUSTOMER)) == {"b/1": 4}
+
+
+def test_a_later_return_takes_nothing_from_one_of_the_day_of_sale(con: Any) -> None:
+    """r/2 is turned away by b, its favourite, and falls back on a, which r/9 wants whole thirty days later."""
+    day = [
+        line("a/1", 5, 0, sold_at=str(MONDAY.replace(hour=9))),
+        line("b/1", 3, 0, sold_at=str(MONDAY.replace(hour=10))),
+        back("r/1", 3, 0),
+        back("r/2", 2, 0, sold_at=str(MONDAY.replace(hour=13))),
+    ]
+    assert same_day(tag(con, day, BY_CUSTOMER)) == {"a/1": 2, "b/1": 3}
+    rows = tag(con, [*day, back("r/9", 5, 30)], BY_CUSTOMER)
+    assert same_day(rows) == {"a/1": 2, "b/1": 3}
+    assert outcome(rows)["r/9"] == ("row", 0)
 
 
 def test_two_returns_for_one_sale_while_units_last(con: Any) -> None:
@@ -180,18 +222,12 @@ def test_fee_codes_that_match_nothing_or_everything_are_refused() -> None:
             TransactionRules(fee_codes=frozenset({code}))
 
 
-def test_receipt_text_is_repaired_and_the_day_derived(con: Any) -> None:
-    (row,) = tag(con, [line("a/1", receipt_text="CafÃ©")], repairs=encoding_repairs(["CafÃ©"]))
-    assert (row["receipt_text"], row["_repaired"], str(row["sold_on"])) == (
-        "Café",
-        "receipt_text: encoding",
-        "2024-01-01",
-    )
+def test_the_day_of_sale_is_derived(con: Any) -> None:
+    assert [str(row["sold_on"]) for row in tag(con, [line("a/1")])] == ["2024-01-01"]
 
 
-@pytest.mark.parametrize("rules", [TransactionRules(fee_codes=frozenset({"P7"})), BY_CUSTOMER])
-def test_accounting_on_generated_dirt(con: Any, rules: TransactionRules) -> None:
-    """Every raw row in one class; units taken back are units cancelled; no sale gives back more than it sold."""
+def generated_dirt() -> list[dict[str, Any]]:
+    """640 lines of 60 days, sales and returns of which some name their sale; 40 are copies."""
     rng = np.random.default_rng(7)
     lines: list[dict[str, Any]] = []
     for number in range(600):
@@ -208,7 +244,13 @@ def test_accounting_on_generated_dirt(con: Any, rules: TransactionRules) -> None
             lines.append(back(f"r{number}/1", int(rng.integers(-1, 4)), int(rng.integers(60)), of, **cells))
         else:
             lines.append(line(f"s{number}/1", int(rng.integers(-1, 6)), int(rng.integers(60)), **cells))
-    lines += [dict(lines[int(n)]) for n in rng.integers(len(lines), size=40)]
+    return lines + [dict(lines[int(n)]) for n in rng.integers(len(lines), size=40)]
+
+
+@pytest.mark.parametrize("rules", [TransactionRules(fee_codes=frozenset({"P7"})), BY_CUSTOMER])
+def test_accounting_on_generated_dirt(con: Any, rules: TransactionRules) -> None:
+    """Every raw row in one class; units taken back are units cancelled; no sale gives back more than it sold."""
+    lines = generated_dirt()
     rows = tag(con, lines, rules)
     assert len(rows) == len(lines) == len({r["_row_key"] for r in rows})
     classes = Counter(r["_class"] for r in rows)
@@ -218,5 +260,26 @@ def test_accounting_on_generated_dirt(con: Any, rules: TransactionRules) -> None
     assert len(matched) > 10
     assert sum(r["units"] for r in matched) == sum(r["cancelled_units"] for r in rows)
     assert all(0 <= r["cancelled_units"] <= max(r["units"] or 0, 0) for r in rows)
+    assert all(0 <= r["cancelled_same_day_units"] <= r["cancelled_units"] for r in rows)
     again = tag(con, lines[::-1], rules)
     assert {r["_row_key"]: r for r in again} == {r["_row_key"]: r for r in rows}, "order of delivery must not matter"
+
+
+@pytest.mark.parametrize("rules", [TransactionRules(), BY_CUSTOMER])
+def test_later_lines_move_cancelled_units_but_never_the_same_day_ones(con: Any, rules: TransactionRules) -> None:
+    # Few days, products and customers, so that returns of one day compete with those of others.
+    lines = [
+        one | {"sold_at": str(day), "recorded_at": str(day)}
+        for one in generated_dirt()
+        if (day := MONDAY + (datetime.fromisoformat(one["sold_at"]) - MONDAY) / 10)
+    ]
+    whole = {r["_row_key"]: r for r in tag(con, lines, rules)}
+    moved = booked = 0
+    for days in (2, 4):
+        until = str(MONDAY.replace(hour=0) + timedelta(days=days))
+        for row in tag(con, [one for one in lines if one["sold_at"] < until], rules):
+            later = whole[row["_row_key"]]
+            assert row["cancelled_same_day_units"] == later["cancelled_same_day_units"], (days, row)
+            booked += row["cancelled_same_day_units"]
+            moved += row["cancelled_units"] != later["cancelled_units"]
+    assert booked > 10 and moved > 10

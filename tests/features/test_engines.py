@@ -42,7 +42,7 @@ def make_tables() -> dict[str, pa.Table]:
                 "product_id": rng.choice(["P1", "P2"], lines),
                 "sold_on": dates(*(day(int(i)) for i in sold)),
                 "units": rng.integers(1, 5, lines),
-                "cancelled_units": rng.integers(0, 2, lines),
+                "cancelled_same_day_units": rng.integers(0, 2, lines),
                 "kind": rng.choice(["sale", "sale", "sale", "return"], lines),
             }
         ),

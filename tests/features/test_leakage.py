@@ -8,6 +8,8 @@ import ibis
 import pyarrow as pa
 import pytest
 
+from data_checks.contracts import load_contract
+from features.cleaning_transactions import tag_transactions
 from features.covariates import build_covariates
 from features.engine import connect
 from features.known_future import covariate_names, known_future
@@ -38,6 +40,7 @@ def twin() -> dict[str, ibis.Table]:
         "kind",
         units=lines.units.cast("int64"),
         cancelled_units=ibis.literal(0),
+        cancelled_same_day_units=ibis.literal(0),
         sold_on=lines.sold_at.cast("timestamp").date(),
     )
     tables["transactions"] = con.to_pyarrow(clean)
@@ -127,6 +130,45 @@ def test_another_future_moves_no_row_of_the_past_and_a_planted_leak_is_caught(tw
     leaky, leaky_other = build(leak(twin), origins, last), build(leak(other_world), origins, last)
     assert moved(leaky.state, leaky_other.state, lambda key: key[1] <= cutoff) > 0
     assert moved(leaky.ahead, leaky_other.ahead, lambda key: key[1] <= cutoff) > 0
+
+
+def cleaned(lines: ibis.Table) -> ibis.Table:
+    """Lines as they go on from cleaning, held in memory."""
+    tagged = tag_transactions(lines, load_contract("transactions"))
+    return ibis.memtable(connect(memory_limit_gb=1).to_pyarrow(tagged.filter(tagged["_class"] == "row")))
+
+
+def test_returns_after_a_day_move_no_state_of_it_and_subtracting_them_is_caught(twin: dict[str, ibis.Table]) -> None:
+    source = open_source("twin", twin=TwinOptions(size="tiny", seed=11))
+    raw = ibis.memtable(source.read("transactions").read_all())
+    sales = raw.filter(raw.kind == "sale", raw.line_no == 1)
+    at_once = sales.filter(sales.transaction_id.hexdigest("md5").startswith("0")).mutate(
+        transaction_id=ibis.literal("now-") + sales.transaction_id,
+        kind=ibis.literal("return"),
+        original_transaction_id=sales.transaction_id,
+        original_line_no=sales.line_no,
+    )
+    lines = raw.union(at_once)  # the twin's customers come back on later days only
+    last = connect().execute(twin["inventory"].date.max())
+    last = last.date() if hasattr(last, "date") else last
+    cutoff = last - timedelta(days=30)
+    origins = [cutoff - timedelta(days=d) for d in (0, 1, 9, 40)]
+    known = lines.filter((lines.kind != "return") | (lines.sold_at.cast("timestamp").date() <= ibis.literal(cutoff)))
+    calm, other = cleaned(lines), cleaned(known)
+    past = [
+        connect().to_pyarrow(t.filter(t.sold_on <= ibis.literal(cutoff)).aggregate(
+            later=t.cancelled_units.sum(), same_day=t.cancelled_same_day_units.sum()
+        )).to_pylist()[0]
+        for t in (calm, other)
+    ]  # fmt: skip
+    assert past[0]["later"] > past[1]["later"] > past[1]["same_day"] == past[0]["same_day"] > 0
+
+    def states(transactions: ibis.Table) -> dict[tuple[str, date], dict[str, Any]]:
+        return build(twin | {"transactions": transactions}, origins, last).state
+
+    assert moved(states(calm), states(other), lambda key: key[1] <= cutoff) == 0
+    leaky, leaky_other = (states(t.mutate(cancelled_same_day_units=t.cancelled_units)) for t in (calm, other))
+    assert moved(leaky, leaky_other, lambda key: key[1] <= cutoff) > 0
 
 
 def test_the_twins_units_are_all_in_the_grid(twin: dict[str, ibis.Table]) -> None:

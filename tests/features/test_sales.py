@@ -23,7 +23,8 @@ def lines(*rows: tuple[str | None, str | None, date | None, int, int, str]) -> i
                 "product_id": pa.array([r[1] for r in rows], pa.string()),
                 "sold_on": pa.array([r[2] for r in rows], DAY),
                 "units": pa.array([r[3] for r in rows], pa.int64()),
-                "cancelled_units": pa.array([r[4] for r in rows], pa.int64()),
+                "cancelled_units": pa.array([r[3] for r in rows], pa.int64()),  # all comes back some day
+                "cancelled_same_day_units": pa.array([r[4] for r in rows], pa.int64()),
                 "kind": pa.array([r[5] for r in rows], pa.string()),
             }
         )
@@ -38,7 +39,7 @@ LINES = lines(
     ("S1", "P1", d(2), 3, 0, "sale"),
     ("S1", "P1", d(2), 2, 1, "sale"),
     ("S1", "P1", d(4), 5, 5, "sale"),
-    ("S1", "P1", d(4), 5, 0, "return"),  # already in cancelled_units of the sale above
+    ("S1", "P1", d(4), 5, 0, "return"),  # a released one: counts nowhere
     ("S1", 'P"2', d(3), 1, 0, "sale"),
     (None, "P1", d(3), 9, 0, "sale"),
     ("S1", "P1", None, 9, 0, "sale"),
@@ -54,7 +55,7 @@ def values(table: ibis.Table, series: str) -> list[tuple[date, float]]:
     return sorted((r["period_start"], r["value"]) for r in fetch(table) if r["series_id"] == series)
 
 
-def test_net_units_zero_filled_to_the_end_of_the_table() -> None:
+def test_units_less_same_day_returns_zero_filled_to_the_end_of_the_table() -> None:
     tables = daily_sales(LINES)
     assert values(tables.sales, "S1/P1") == [(d(2), 4.0), (d(3), 0.0), (d(4), 0.0), (d(5), 0.0)]
     assert values(tables.sales, 'S1/P"2') == [(d(3), 1.0), (d(4), 0.0), (d(5), 0.0)]
