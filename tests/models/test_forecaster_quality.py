@@ -285,5 +285,5 @@ def test_an_artifact_of_other_inputs_is_refused(units: Run, tmp_path: Path, monk
     units.trained.save(tmp_path / "artifact")
     load(tmp_path / "artifact")
     monkeypatch.setattr(predict, "INPUTS_VERSION", 2)
-    with pytest.raises(ArtifactError, match="expected inputs version 2, found 1.*retrain"):
+    with pytest.raises(ArtifactError, match=r"expected inputs version 2, found 1.*retrain"):
         load(tmp_path / "artifact")
