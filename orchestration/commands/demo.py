@@ -7,20 +7,32 @@ from typing import Annotated, Any
 
 import typer
 
+from orchestration.commands.options import (
+    SourceOption,
+    TwinParamsOption,
+    TwinSeedOption,
+    TwinSizeOption,
+    settings_with,
+)
 from orchestration.commands.progress import StepPrinter
-from orchestration.settings import Settings
 from orchestration.workspace import Workspace
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @app.command()
-def demo(as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False) -> None:
-    """Run the whole loop on the source at hand (the twin, unless STORELOOP_SOURCE says otherwise)."""
+def demo(
+    source: SourceOption = None,
+    twin_size: TwinSizeOption = None,
+    twin_seed: TwinSeedOption = None,
+    twin_params: TwinParamsOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
+) -> None:
+    """Run the whole loop on the source at hand (the twin, unless told otherwise)."""
     from orchestration.forecasting import read_report
     from orchestration.runner import run
 
-    settings = Settings()
+    settings = settings_with(source, twin_size, twin_seed, twin_params)
     started = time.monotonic()
     with StepPrinter(f"demo on {settings.source}", quiet=as_json) as printer:
         outcome = run(settings, "full", on_step=printer, on_message=printer.message)

@@ -13,7 +13,7 @@ import typer
 from orchestration.settings import Settings
 from orchestration.workspace import Workspace, code_revision
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 PACKAGES = (
     "dagster",

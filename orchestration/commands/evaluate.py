@@ -8,10 +8,11 @@ from typing import Annotated
 
 import typer
 
+from orchestration.commands.options import TwinParamsOption, TwinSeedOption, TwinSizeOption, settings_with
 from orchestration.commands.progress import StepPrinter
 from orchestration.settings import HORIZON_MAX, Settings
 
-app = typer.Typer(no_args_is_help=True)
+app = typer.Typer(no_args_is_help=True, add_completion=False)
 
 
 @app.callback()
@@ -28,23 +29,20 @@ def forecaster(
     horizon: Annotated[int, typer.Option(min=1, max=HORIZON_MAX, help="Periods (days or weeks) scored.")] = HORIZON_MAX,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the report here; `-` prints it.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed of training.")] = None,
+    twin_size: TwinSizeOption = None,
+    twin_seed: TwinSeedOption = None,
+    twin_params: TwinParamsOption = None,
 ) -> None:
     """Every table passes the gate, as ever: a refused batch ends the evaluation with its reason."""
     from orchestration.forecasting import read_report
     from orchestration.runner import run
     from orchestration.workspace import Workspace
 
-    base = Settings()
-    what = json.dumps([source, cutoff.date().isoformat(), horizon, seed])
-    settings = Settings(
-        **{
-            **base.model_dump(exclude_none=True),
-            "home": base.home / "evaluations" / sha256(what.encode()).hexdigest()[:12],
-            "source": source,
-            "cutoff": cutoff.date(),
-            "horizon": horizon,
-            "seed": base.seed if seed is None else seed,
-        }
+    # A workspace of its own a question, so that an evaluation never touches what serves.
+    question = json.dumps([source, cutoff.date().isoformat(), horizon, seed])
+    home = Settings().home / "evaluations" / sha256(question.encode()).hexdigest()[:12]
+    settings = settings_with(
+        source, twin_size, twin_seed, twin_params, home=home, cutoff=cutoff.date(), horizon=horizon, seed=seed
     )
     to_stdout = json_file is not None and str(json_file) == "-"
     with StepPrinter(f"evaluate forecaster on {source}", quiet=to_stdout) as printer:

@@ -8,9 +8,9 @@ import typer
 from orchestration.settings import Settings
 from orchestration.workspace import Workspace
 
-models_app = typer.Typer()
-promote_app = typer.Typer()
-rollback_app = typer.Typer()
+models_app = typer.Typer(add_completion=False)
+promote_app = typer.Typer(add_completion=False)
+rollback_app = typer.Typer(add_completion=False)
 
 ModelArgument = Annotated[str, typer.Argument(help="Name of the model, such as `forecaster`.")]
 WhoOption = Annotated[str, typer.Option("--as", help="Who acts; recorded.")]

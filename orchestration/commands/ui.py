@@ -15,7 +15,7 @@ import typer
 from orchestration.settings import Settings
 from orchestration.workspace import Workspace
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 HOST = "127.0.0.1"
 PortOption = Annotated[int, typer.Option(min=1024, max=65535)]

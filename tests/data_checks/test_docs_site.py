@@ -111,7 +111,8 @@ def test_table_page_orders_rules_by_their_distance_to_tolerance(site):
     assert text.index("between:units") < text.index("price_near_list") < text.index("duplicate:row")
     assert "4.1 %, 2 % tolerated" in text
     assert "2 %, 3 % tolerated" in text
-    assert "34 rules that no row breaks" in text
+    kept = len(load_contract("transactions").rules) - 3
+    assert f"{kept} rules that no row breaks" in text
     assert "units = -3" in text
 
 
@@ -129,7 +130,8 @@ def test_contract_page_says_it_all_in_words(site):
 
 def test_expectations_page_starts_with_what_is_not_met(site):
     text = squeezed(Page(site / "expectations-transactions.html").text)
-    assert "35 of 37 expectations met" in text
+    rules = len(load_contract("transactions").rules)
+    assert f"{rules - 2} of {rules} expectations met" in text
     assert text.index("✕ Not met") < text.index("✓ Met")
 
 
