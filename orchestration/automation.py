@@ -1,6 +1,6 @@
 """Jobs, the daily schedule and the sensors: a new day, a gate that refused, a new champion."""
 
-import json
+from pathlib import Path
 
 import dagster as dg
 
@@ -62,25 +62,24 @@ daily_schedule = dg.ScheduleDefinition(
 
 
 @dg.sensor(job=daily_job, minimum_interval_seconds=60, description="Runs the daily job when the source has changed.")
-def new_day(context: dg.SensorEvaluationContext, workspace: WorkspaceResource) -> dg.RunRequest | dg.SkipReason:
-    """One run a state of the source: its fingerprint is cursor and run key."""
+def new_day(context: dg.SensorEvaluationContext, workspace: WorkspaceResource) -> dg.SensorResult:
+    """One run a change of the source; its fingerprint is the cursor. No run key: a source may return to a former state."""
     seen = workspace.open().source.fingerprint()
     if seen == context.cursor:
-        return dg.SkipReason("the source has not changed")
-    context.update_cursor(seen)
-    return dg.RunRequest(run_key=seen)
+        return dg.SensorResult(skip_reason="the source has not changed")
+    return dg.SensorResult(run_requests=[dg.RunRequest()], cursor=seen)
 
 
 @dg.sensor(
     minimum_interval_seconds=60, description="Reports each gate that refused a batch, once, to the stewards' log."
 )
-def failed_gate(context: dg.SensorEvaluationContext, workspace: WorkspaceResource) -> dg.SkipReason:
+def failed_gate(context: dg.SensorEvaluationContext, workspace: WorkspaceResource) -> dg.SensorResult:
     """Writes `alerts.jsonl`; nothing is sent outside the machine."""
     from orchestration.alerts import report_refusals
 
     reported, cursor = report_refusals(workspace.open(), context.cursor)
-    context.update_cursor(cursor)
-    return dg.SkipReason(f"{reported} refusals reported" if reported else "no new refusal")
+    reason = f"{reported} refusals reported" if reported else "no new refusal"
+    return dg.SensorResult(skip_reason=reason, cursor=cursor)
 
 
 @dg.sensor(
@@ -88,16 +87,25 @@ def failed_gate(context: dg.SensorEvaluationContext, workspace: WorkspaceResourc
     minimum_interval_seconds=30,
     description="Publishes a release when the champion moved without one (an alias moved by hand in MLflow).",
 )
-def new_champion(context: dg.SensorEvaluationContext, workspace: WorkspaceResource) -> dg.RunRequest | dg.SkipReason:
-    """One run a champion: its version and artifact are cursor and run key."""
-    champion = workspace.open().registry.champion("forecaster")
+def new_champion(context: dg.SensorEvaluationContext, workspace: WorkspaceResource) -> dg.SensorResult:
+    """Compares the alias with the pointer that services follow; the cursor keeps it from asking twice for one move."""
+    opened = workspace.open()
+    champion = opened.registry.champion("forecaster")
     if champion is None:
-        return dg.SkipReason("no champion yet")
-    key = json.dumps([champion.version, champion.artifact_id])
-    if key == context.cursor:
-        return dg.SkipReason(f"version {champion.version} still serves")
-    context.update_cursor(key)
-    return dg.RunRequest(run_key=key)
+        return dg.SensorResult(skip_reason="no champion yet", cursor="")
+    if str(champion.version) == served_version(opened.releases / "forecaster"):
+        return dg.SensorResult(skip_reason=f"version {champion.version} is released", cursor="")
+    if str(champion.version) == context.cursor:
+        return dg.SensorResult(skip_reason=f"the release of version {champion.version} is under way")
+    return dg.SensorResult(run_requests=[dg.RunRequest()], cursor=str(champion.version))
+
+
+def served_version(releases: Path) -> str | None:
+    """The registry version that running services load, or None before the first release."""
+    from serving.release import POINTER_FILE, read_pointer
+
+    pointer = releases / POINTER_FILE
+    return read_pointer(pointer).registry_version if pointer.exists() else None
 
 
 JOBS = [full_job, daily_job, retrain_job, promote_job, rollback_job]

@@ -1,5 +1,7 @@
 """Dagster resources: the only configuration that assets see."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import dagster as dg
@@ -18,6 +20,15 @@ class WorkspaceResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     def of(cls, settings: Settings) -> "WorkspaceResource":
         """The resource for these settings."""
         return cls(settings=settings.model_dump(mode="json", exclude_none=True))
+
+    @contextmanager
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator["WorkspaceResource"]:
+        """Hold the workspace alone for the length of a run, wherever it was launched; sensors only look and never wait."""
+        if context.run is None:
+            yield self
+            return
+        with self.open().exclusive():
+            yield self
 
     def open(self) -> Workspace:
         """The workspace itself."""

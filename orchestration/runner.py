@@ -2,12 +2,10 @@
 
 import os
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from data_checks.durable import locked
 from orchestration.settings import Settings
 from orchestration.workspace import Workspace
 
@@ -15,6 +13,7 @@ if TYPE_CHECKING:
     import dagster as dg
 
 PID_TAG = "storeloop/pid"
+MOVES = ("promote", "rollback")
 REASON_LINES, REASON_CHARACTERS = 6, 600  # of a failed step's message; Dagster keeps the whole of it
 
 DAGSTER_YAML = """telemetry:
@@ -74,11 +73,11 @@ def run(
     *,
     on_step: Callable[[StepEnd], None] | None = None,
     on_message: Callable[[str], None] | None = None,
-    lock: bool = True,
 ) -> RunOutcome:
     """Run a job by name or a selection of assets (see `select`).
 
-    Only one run at a time may write a workspace; a second one waits. Runs whose process was killed are closed first.
+    Only one run at a time may write a workspace; a second one waits (see `WorkspaceResource`). Runs whose process was
+    killed are closed first. The reason of a failure is what the check that refused says, where one did.
     """
     from orchestration.definitions import build
 
@@ -86,14 +85,14 @@ def run(
     workspace.root.mkdir(parents=True, exist_ok=True)
     definitions = build(settings)
     job, keys = _resolve(definitions, target)
-    holder: AbstractContextManager[object] = locked(workspace.root / "run") if lock else nullcontext()
-    with holder, open_instance(workspace) as instance:
+    with open_instance(workspace) as instance:
         _close_dead_runs(instance)
         run_id = str(uuid4())
         total = len(keys) if keys is not None else len(job.nodes)
         steps: dict[str, str] = {}
         failures: dict[str, str] = {}
         planned: set[str] = set()
+        refusals: dict[str, str] = {}
 
         def listen(entry: Any) -> None:
             event = entry.dagster_event
@@ -104,10 +103,12 @@ def run(
             kind = event.event_type_value
             if kind == "ASSET_MATERIALIZATION_PLANNED":
                 planned.add(event.step_key)
+            if kind == "ASSET_CHECK_EVALUATION" and not event.event_specific_data.passed:
+                refusals[event.step_key] = _refusal(event.event_specific_data)
             if kind not in {"STEP_SUCCESS", "STEP_FAILURE"}:
                 return
             steps[event.step_key] = kind.removeprefix("STEP_").lower()
-            message = _reason(event) if kind == "STEP_FAILURE" else ""
+            message = (refusals.get(event.step_key) or _reason(event)) if kind == "STEP_FAILURE" else ""
             if message:
                 failures[event.step_key] = message
             if on_step:
@@ -162,9 +163,21 @@ def select(definitions: "dg.Definitions", target: str) -> list["dg.AssetKey"]:
 
 
 def _resolve(definitions: "dg.Definitions", target: str) -> tuple[Any, list["dg.AssetKey"] | None]:
+    if target in MOVES:
+        raise ValueError(f"{target!r} needs a version, a name and a reason: use `storeloop {target}`")
     if target in {job.name for job in definitions.jobs or []}:
         return definitions.resolve_job_def(target), None
     return definitions.resolve_implicit_global_asset_job_def(), select(definitions, target)
+
+
+def _refusal(check: Any) -> str:
+    """What a check that failed says: its metadata in words."""
+    parts = []
+    for name, entry in check.metadata.items():
+        if name in {"broken", "reason", "remedy"}:
+            value = entry.value
+            parts.append("; ".join(map(str, value)) if isinstance(value, list) else str(value))
+    return f"{check.check_name} refused {'/'.join(check.asset_key.path)}: {'. '.join(parts)}"
 
 
 def _reason(event: Any) -> str:

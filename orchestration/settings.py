@@ -9,6 +9,7 @@ from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 HORIZON_MAX = 42
+SECTIONS = ("forecaster", "promotion")
 
 
 class SettingsError(ValueError):
@@ -40,20 +41,26 @@ class Settings(BaseSettings):
     threads: int = Field(default=2, ge=1, le=256, description="Threads of the table engine.")
     engine: str = Field(default="duckdb://", description="Table engine: duckdb:// here, spark://... at scale.")
     online_store: str = Field(default="sqlite", description="sqlite, or a redis://host:port address.")
-    real_data: Path | None = Field(
-        default=None, description="Folder of the public data sets, for tests and benchmarks."
-    )
     actor: str = Field(default="storeloop", min_length=1, max_length=100, description="Who acts, where nobody says.")
 
-    @field_validator("home", "params", "twin_params", "real_data")
+    @field_validator("home", "params", "twin_params")
     @classmethod
     def _absolute(cls, path: Path | None) -> Path | None:
         return None if path is None else path.expanduser().resolve()
 
+    @field_validator("twin_params")
+    @classmethod
+    def _is_file(cls, path: Path | None) -> Path | None:
+        if path is not None and not path.is_file():
+            raise ValueError(f"{path} is no file: give the twin's parameters as YAML or JSON")
+        return path
+
     @cached_property
     def overrides(self) -> dict[str, Any]:
-        """Sections of `params.yaml`, by model; empty when the file does not exist."""
+        """Sections of `params.yaml`, by model; without a file of that name every default holds."""
         if not self.params.is_file():
+            if "params" in self.model_fields_set:
+                raise SettingsError(f"{self.params} is no file: write it, or leave STORELOOP_PARAMS unset")
             return {}
         import yaml
 
@@ -63,6 +70,8 @@ class Settings(BaseSettings):
                 f"{self.params}: every top-level key must hold a mapping of overrides, such as `forecaster: {{...}}`; "
                 "mend the file or point STORELOOP_PARAMS elsewhere"
             )
+        if unknown := sorted(set(loaded) - set(SECTIONS)):
+            raise SettingsError(f"{self.params} overrides {unknown}: known sections are {', '.join(SECTIONS)}")
         return {section: values or {} for section, values in loaded.items()}
 
     def section(self, name: str) -> dict[str, Any]:

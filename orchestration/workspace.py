@@ -2,6 +2,7 @@
 
 import hashlib
 import subprocess
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -57,7 +58,7 @@ class Workspace:
         """The Parquet tables of every layer."""
         from data_checks.lake import Lake
 
-        return Lake(self.root / "lake")
+        return Lake(self.root / "lake", memory_limit_gb=self.settings.memory_gb)
 
     @cached_property
     def quarantine(self) -> "Quarantine":
@@ -96,11 +97,6 @@ class Workspace:
         return self.root / "dagster"
 
     @property
-    def metrics(self) -> Path:
-        """Metrics and plots that DVC reads."""
-        return self.root / "metrics"
-
-    @property
     def releases(self) -> Path:
         """Release folders and the pointer that running services follow."""
         return self.root / "releases"
@@ -109,6 +105,12 @@ class Workspace:
     def feast(self) -> Path:
         """Feast's registry, its Parquet sources and the embedded online store."""
         return self.root / "feast"
+
+    def exclusive(self) -> AbstractContextManager[None]:
+        """Hold this workspace alone: one run, promotion or roll-back at a time; others wait."""
+        from data_checks.durable import locked
+
+        return locked(self.root / "run")
 
     def connect(self) -> Any:
         """A fresh connection to the table engine, bounded in memory."""

@@ -20,7 +20,7 @@ LOCK = "requirements.lock"
 BASE_IMAGE = "docker.io/library/python:3.11-slim"
 
 
-class PackagingError(RuntimeError):
+class PackagingError(ValueError):
     """A bento or container that could not be built; the message carries the tool's last words."""
 
 

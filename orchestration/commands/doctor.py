@@ -53,7 +53,7 @@ def examine(settings: Settings) -> list[Finding]:
         Finding("Python 3.11", sys.version_info[:2] == (3, 11), sys.version.split()[0], "run `make setup`"),
         *(_package(name) for name in PACKAGES),
     ]
-    home = settings.home if settings.home.exists() else settings.home.parent
+    home = next(folder for folder in (settings.home, *settings.home.parents) if folder.exists())
     free = shutil.disk_usage(home).free / 1e9
     findings.append(
         Finding(

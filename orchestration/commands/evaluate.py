@@ -48,6 +48,8 @@ def forecaster(
     with StepPrinter(f"evaluate forecaster on {source}", quiet=to_stdout) as printer:
         outcome = run(settings, "+forecaster/challenger", on_step=printer, on_message=printer.message)
     if not outcome.success:
+        for step, message in outcome.failures.items():
+            typer.secho(f"{step.replace('__', '/')}: {message}", fg="red", err=True)
         raise typer.Exit(1)
     report = read_report(Workspace(settings))
     if to_stdout:

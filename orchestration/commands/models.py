@@ -57,7 +57,9 @@ def promote(
     """Judge a version beside the champion on data neither saw, and promote it if it wins."""
     from orchestration.releases import promote_and_publish
 
-    moved = promote_and_publish(Workspace(Settings()), model, version, who=who, reason=reason, override=override)
+    workspace = Workspace(Settings())
+    with workspace.exclusive():
+        moved = promote_and_publish(workspace, model, version, who=who, reason=reason, override=override)
     _say(moved.to_json(), f"{model} version {version} is the champion", as_json)
 
 
@@ -68,7 +70,9 @@ def rollback(
     """Give the champion's place back to the version before it; running services follow within seconds."""
     from orchestration.releases import rollback_and_publish
 
-    moved = rollback_and_publish(Workspace(Settings()), model, who=who, reason=reason)
+    workspace = Workspace(Settings())
+    with workspace.exclusive():
+        moved = rollback_and_publish(workspace, model, who=who, reason=reason)
     _say(moved.to_json(), f"{model} version {moved.version} is the champion again", as_json)
 
 

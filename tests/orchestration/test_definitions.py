@@ -8,6 +8,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from orchestration.catalogue import TABLES
 from orchestration.definitions import build
 from orchestration.graph import mermaid
 from orchestration.runner import select
@@ -44,8 +45,14 @@ def test_every_asset_says_what_it_is_and_whose(definitions: dg.Definitions) -> N
 
 def test_every_table_has_blocking_checks(definitions: dg.Definitions) -> None:
     graph = definitions.resolve_asset_graph()
-    specs = {(key.asset_key.path[0], key.name): graph.get_check_spec(key).blocking for key in graph.asset_check_keys}
-    assert specs == {("raw", "shape"): True, ("clean", "gate"): True, ("demand", "contract"): True}
+    expected = {"raw": "shape", "clean": "gate", "demand": "contract"}
+    tables = {key for key in graph.get_all_asset_keys() if key.path[0] in expected}
+    assert len(tables) == 2 * len(TABLES) + 3
+    assert {key.asset_key for key in graph.asset_check_keys} == tables
+    for key in graph.asset_check_keys:
+        spec = graph.get_check_spec(key)
+        assert (spec.name, spec.blocking) == (expected[key.asset_key.path[0]], True), key
+        assert spec.description, key
 
 
 def test_jobs_schedules_and_sensors(definitions: dg.Definitions) -> None:

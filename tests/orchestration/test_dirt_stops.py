@@ -43,6 +43,8 @@ def test_too_much_dirt_stops_what_needs_the_table_alone(
     last = workspace.history.runs("transactions")[-1]
     broken = [fact.rule_id for fact in last.facts if fact.failing_fraction > fact.tolerated_fraction]
     assert any(KINDS[kind] in rule for rule in broken), broken
+    assert all(rule in outcome.failures["clean__transactions"] for rule in broken)
+    assert "storeloop quarantine show transactions" in outcome.failures["clean__transactions"]
     assert workspace.lake.version("clean", "transactions") is None
     assert workspace.lake.version("clean", "inventory") is not None
 

@@ -47,5 +47,23 @@ def test_overrides_must_be_mappings(tmp_path: Path) -> None:
         Settings(params=params).section("forecaster")
 
 
-def test_absent_overrides_are_empty(tmp_path: Path) -> None:
-    assert Settings(params=tmp_path / "none.yaml").section("forecaster") == {}
+def test_without_a_file_every_default_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert Settings().section("forecaster") == {}
+
+
+def test_a_named_file_must_be_there(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"none\.yaml is no file"):
+        Settings(params=tmp_path / "none.yaml").section("forecaster")
+
+
+def test_a_misspelt_section_is_refused(tmp_path: Path) -> None:
+    params = tmp_path / "params.yaml"
+    params.write_text("forcaster: {depth: 3}\n", encoding="utf-8")
+    with pytest.raises(SettingsError, match=r"\['forcaster'\]: known sections are forecaster, promotion"):
+        Settings(params=params).section("forecaster")
+
+
+def test_absent_twin_parameters_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="is no file"):
+        Settings(twin_params=tmp_path / "none.yaml")
