@@ -36,7 +36,8 @@ def measure(home: Path, *, size: str, seed: int) -> dict[str, float]:
 
 def _names(transaction: object, line: object, copy: object) -> set[tuple[str, str, int]]:
     return {
-        (str(t), str(n), int(c)) for t, n, c in zip(transaction.to_pylist(), line.to_pylist(), copy.to_pylist(), strict=True)
+        (str(t), str(n), int(c))
+        for t, n, c in zip(transaction.to_pylist(), line.to_pylist(), copy.to_pylist(), strict=True)
     }
 
 
