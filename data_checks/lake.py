@@ -132,6 +132,11 @@ class Lake:
         except (ValueError, KeyError, TypeError) as error:
             raise LakeError(f"{path} cannot be read ({error}): remove the folder and run again") from error
 
+    def content_hash(self, layer: Layer, table: str) -> str:
+        """The content hash of the current version; "never written" for a table that was not."""
+        version = self.version(layer, table)
+        return "never written" if version is None else version.content_hash
+
     def read(self, layer: Layer, table: str, con: Any) -> "ibis.Table":
         """The table as an Ibis table of connection `con`. Errors: LakeError if it was never written."""
         paths = self._paths(layer, table)

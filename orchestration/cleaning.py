@@ -4,7 +4,7 @@ import hashlib
 from typing import TYPE_CHECKING, Any
 
 from orchestration.catalogue import TABLES
-from orchestration.fingerprints import fingerprint
+from orchestration.fingerprints import Stamp, fingerprint
 from orchestration.ingest import TableOutcome
 from orchestration.workspace import Workspace
 
@@ -12,9 +12,8 @@ if TYPE_CHECKING:
     from data_checks.decisions import Decisions
 
 PARTITIONS = {spec.name: spec.partition_by for spec in TABLES}
-_CLEANING = ("cleaning", "cleaning_returns", "cleaning_sales", "cleaning_text", "cleaning_transactions")
-_GATE = ("column_types", "contracts", "gate", "gate_rows", "gate_verdicts", "odcs", "rules", "sql_rules", "suites")
-CODE = (*(f"features/{name}.py" for name in _CLEANING), *(f"data_checks/{name}.py" for name in _GATE))
+CODE = ("orchestration/cleaning.py", "features/cleaning.py", "features/cleaning_text.py", "data_checks/gate.py")
+OWN_CODE = {"transactions": ("features/cleaning_transactions.py",), "sales": ("features/cleaning_sales.py",)}
 REFERENCES = {spec.name: spec.references for spec in TABLES}
 
 
@@ -32,16 +31,19 @@ def clean_table(workspace: Workspace, table: str, *, run_id: str) -> TableOutcom
         return TableOutcome(True, {"provided": False, "rows": 0}, {"note": "this source has no such table"})
     decisions = workspace.quarantine.decisions(table)
     made_from = fingerprint(
-        code=(*CODE, f"data_checks/contracts/{table}.odcs.yaml"),
+        code=(*CODE, *OWN_CODE.get(table, ()), f"data_checks/contracts/{table}.odcs.yaml"),
         inputs={
-            "raw": _content(workspace, "raw", table),
-            **{name: _content(workspace, "clean", name) for name in REFERENCES[table]},
+            "raw": lake.content_hash("raw", table),
+            "references": {name: lake.content_hash("clean", name) for name in _references(workspace, table)},
             "decisions": _digest(decisions),
+            "source": _source_facts(workspace, table),
         },
     )
-    version = lake.version("clean", table)
-    if version is not None and version.fingerprint == made_from:
-        metadata = {"rows": version.rows, "unchanged": True, "content_hash": version.content_hash}
+    version, judged = lake.version("clean", table), workspace.history.runs(table)
+    same = version is not None and version.fingerprint == made_from and _stamp(workspace, table).says(made_from)
+    # A batch refused since then is what quarantine and site show: to go back means to judge again.
+    if version is not None and same and judged and judged[-1].success:
+        metadata = {**judged[-1].counts, "rows": version.rows, "content_hash": version.content_hash, "unchanged": True}
         return TableOutcome(True, metadata, _last_check(workspace, table))
     return _judge_and_write(workspace, table, decisions, made_from, run_id)
 
@@ -55,10 +57,11 @@ def _judge_and_write(
 
     lake, contract = workspace.lake, load_contract(table)
     con = workspace.connect()
-    provided = workspace.source.tables
-    references = {name: lake.read("clean", name, con) for name in REFERENCES[table] if name in provided}
+    stamp = _stamp(workspace, table)
+    references = {name: lake.read("clean", name, con) for name in _references(workspace, table)}
     tagged = _tag(workspace, table, contract, con)
     result = judge(tagged, contract, references=references, decisions=decisions, con=con)
+    stamp.clear()
     workspace.quarantine.write(table, "all", result.failing)
     workspace.history.record(result, run_id=run_id)
     metadata: dict[str, Any] = {**result.counts, "unchanged": False}
@@ -73,8 +76,24 @@ def _judge_and_write(
         )
         metadata |= {"rows": version.rows, "content_hash": version.content_hash}
     build_site(workspace.site, history=workspace.history, quarantine=workspace.quarantine)
-    check = _last_check(workspace, table)
-    return TableOutcome(result.success, metadata, check)
+    stamp.write(made_from)
+    return TableOutcome(result.success, metadata, _last_check(workspace, table))
+
+
+def _stamp(workspace: Workspace, table: str) -> Stamp:
+    """From what quarantine, history and site last heard of a table, whether it passed or not."""
+    return Stamp(workspace.root / "judged" / f"{table}.json")
+
+
+def _references(workspace: Workspace, table: str) -> list[str]:
+    return [name for name in REFERENCES[table] if name in workspace.source.tables]
+
+
+def _source_facts(workspace: Workspace, table: str) -> dict[str, Any]:
+    """What the source says of itself beside its rows and `_tag_rows` goes by."""
+    if table == "transactions":
+        return dict(getattr(workspace.source, "transaction_rules", {}))
+    return {"frequency": workspace.source.frequency} if table == "sales" else {}
 
 
 def _last_check(workspace: Workspace, table: str) -> dict[str, Any]:
@@ -136,8 +155,3 @@ def _digest(decisions: "Decisions") -> str:
     verdicts = decisions.verdicts
     joined = pc.binary_join_element_wise(*(verdicts[name] for name in verdicts.column_names), "\x1f").to_pylist()
     return hashlib.sha256("\n".join(sorted(joined)).encode()).hexdigest()
-
-
-def _content(workspace: Workspace, layer: Any, table: str) -> str:
-    version = workspace.lake.version(layer, table)
-    return "never written" if version is None else version.content_hash

@@ -4,11 +4,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestration.catalogue import TABLES
-from orchestration.fingerprints import fingerprint
+from orchestration.fingerprints import Stamp, fingerprint
 from orchestration.ingest import TableOutcome
 from orchestration.workspace import Workspace
 
 NAMES = ("sales", "series", "covariates")
+CODE = ("orchestration/demand.py", "features/sales.py", "features/covariates.py", "features/cleaning_sales.py")
+JUDGE = ("features/cleaning.py", "data_checks/gate.py", *(f"data_checks/contracts/{name}.odcs.yaml" for name in NAMES))
 
 
 @dataclass(frozen=True)
@@ -19,25 +21,24 @@ class _Demand:
 
 
 def build_demand(workspace: Workspace) -> dict[str, TableOutcome]:
-    """Write `gold/sales`, `gold/series` and `gold/covariates`, each held against its contract first."""
+    """Write `gold/sales`, `gold/series` and `gold/covariates` once all three were held against their contracts.
+
+    When one of them does not pass, all three stay as they were: they speak of the same series.
+    """
     from data_checks.contracts import load_contract
-    from data_checks.decisions import Decisions
-    from data_checks.gate import judge
-    from features.cleaning import tag_table
 
     lake = workspace.lake
-    versions = {spec.name: lake.version("clean", spec.name) for spec in TABLES}
-    made_from = fingerprint(
-        code=("features/sales.py", "features/covariates.py", "features/cleaning_sales.py", "data_checks/contracts"),
-        inputs={
-            "tables": {name: v.content_hash for name, v in versions.items() if v is not None},
-            "top_series": workspace.settings.top_series,
-        },
-    )
+    made_from = fingerprint(code=(*CODE, *JUDGE), inputs=_inputs(workspace))
     present = {name: lake.version("gold", name) for name in NAMES}
-    if all(v is not None and v.fingerprint == made_from for v in present.values()):
+    stamp = Stamp(workspace.root / "judged" / "demand.json")
+    said = stamp.facts()
+    if stamp.says(made_from) and all(v is not None and v.fingerprint == made_from for v in present.values()):
         return {
-            name: TableOutcome(True, {"rows": v.rows, "unchanged": True, "content_hash": v.content_hash})
+            name: TableOutcome(
+                True,
+                {**said[name]["metadata"], "unchanged": True, "rows": v.rows, "content_hash": v.content_hash},
+                said[name]["check"],
+            )
             for name, v in present.items()
             if v is not None
         }
@@ -45,21 +46,53 @@ def build_demand(workspace: Workspace) -> dict[str, TableOutcome]:
     built = (
         _from_transactions(workspace, con) if "transactions" in workspace.source.tables else _from_sales(workspace, con)
     )
-    outcomes = {}
-    for name in NAMES:
-        contract = load_contract(name)
-        rows = con.create_table(f"demand_{name}", getattr(built, name), temp=True)
-        result = judge(tag_table(rows, contract), contract, references={}, decisions=Decisions(), con=con)
-        passed = result.success or (name == "covariates" and result.counts["in"] == 0)
-        metadata: dict[str, Any] = {**result.counts, "unchanged": False}
-        if passed:
-            version = lake.write(
-                "gold", name, rows.select(*contract.column_names), fingerprint=made_from, sort_by=contract.primary_key
-            )
-            metadata |= {"rows": version.rows, "content_hash": version.content_hash}
-        broken = [f"{fact.rule_id}: {fact.failing} of {fact.rows}" for fact in result.broken_rules]
-        outcomes[name] = TableOutcome(passed, metadata, {"rules": len(result.facts), "broken": broken})
+    judged = {name: _judge(name, getattr(built, name), con) for name in NAMES}
+    outcomes = {name: judgement.outcome for name, judgement in judged.items()}
+    if not all(outcome.passed for outcome in outcomes.values()):
+        return outcomes
+    facts = {name: {"metadata": dict(o.metadata), "check": o.check_metadata} for name, o in outcomes.items()}
+    for name, judgement in judged.items():
+        key = load_contract(name).primary_key
+        version = lake.write("gold", name, judgement.rows, fingerprint=made_from, sort_by=key)
+        outcomes[name].metadata.update(rows=version.rows, content_hash=version.content_hash)
+    stamp.write(made_from, facts)
     return outcomes
+
+
+@dataclass(frozen=True)
+class _Judgement:
+    rows: Any
+    outcome: TableOutcome
+
+
+def _judge(name: str, table: Any, con: Any) -> _Judgement:
+    from data_checks.contracts import load_contract
+    from data_checks.decisions import Decisions
+    from data_checks.gate import judge
+    from features.cleaning import tag_table
+
+    contract = load_contract(name)
+    rows = con.create_table(f"demand_{name}", table, temp=True)
+    result = judge(tag_table(rows, contract), contract, references={}, decisions=Decisions(), con=con)
+    passed = result.success or (name == "covariates" and result.counts["in"] == 0)
+    broken = [f"{fact.rule_id}: {fact.failing} of {fact.rows}" for fact in result.broken_rules]
+    outcome = TableOutcome(
+        passed, {**result.counts, "unchanged": False}, {"rules": len(result.facts), "broken": broken}
+    )
+    return _Judgement(rows.select(*contract.column_names), outcome)
+
+
+def _inputs(workspace: Workspace) -> dict[str, Any]:
+    """Content of what is read, and what the source says of itself beside its rows."""
+    lake, source = workspace.lake, workspace.source
+    return {
+        "tables": {spec.name: lake.content_hash("clean", spec.name) for spec in TABLES},
+        "delivered": lake.content_hash("raw", "sales"),
+        "provided": source.tables,
+        "frequency": source.frequency,
+        "absent": getattr(source, "absent", None),
+        "top_series": workspace.settings.top_series,
+    }
 
 
 def _from_transactions(workspace: Workspace, con: Any) -> _Demand:

@@ -16,6 +16,14 @@ def write_metrics(outcome: RunOutcome, path: Path) -> None:
     figures = {asset: _numbers(facts) for asset, facts in sorted(outcome.metadata.items())}
     text = json.dumps({asset: facts for asset, facts in figures.items() if facts}, indent=1, sort_keys=True)
     replace_file(path, lambda draft: draft.write_text(text + "\n", encoding="utf-8"))
+    write_contents(outcome, path.with_suffix(".contents.json"))
+
+
+def write_contents(outcome: RunOutcome, path: Path) -> None:
+    """The content hash of every table of the run, by asset: what the next stage depends on, for equal counts say little."""
+    hashes = {asset: facts["content_hash"] for asset, facts in outcome.metadata.items() if "content_hash" in facts}
+    text = json.dumps(hashes, indent=1, sort_keys=True)
+    replace_file(path, lambda draft: draft.write_text(text + "\n", encoding="utf-8"))
 
 
 def write_plots(workspace: Workspace, folder: Path) -> None:

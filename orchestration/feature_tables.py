@@ -7,6 +7,8 @@ from typing import Any
 from orchestration.fingerprints import Stamp, fingerprint
 from orchestration.workspace import Workspace
 
+HERE = "orchestration/feature_tables.py"
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -60,8 +62,12 @@ def build_state(workspace: Workspace) -> dict[str, Any]:
 
     lake, planned = workspace.lake, plan(workspace)
     made_from = fingerprint(
-        code=("features/state.py", "features/state_registry.py", "features/sales.py"),
-        inputs={"sales": _hash(workspace, "gold", "sales"), "origins": planned.origins},
+        code=(HERE, "features/state.py"),
+        inputs={
+            "sales": lake.content_hash("gold", "sales"),
+            "origins": planned.origins,
+            "frequency": workspace.source.frequency,
+        },
     )
     version = lake.version("features", "sales_state")
     unchanged = version is not None and version.fingerprint == made_from
@@ -86,12 +92,13 @@ def build_known_future(workspace: Workspace) -> dict[str, Any]:
 
     lake, planned = workspace.lake, plan(workspace)
     made_from = fingerprint(
-        code=("features/known_future.py", "features/covariates.py"),
+        code=(HERE, "features/known_future.py"),
         inputs={
-            "state": _hash(workspace, "features", "sales_state"),
-            "covariates": _hash(workspace, "gold", "covariates"),
-            "series": _hash(workspace, "gold", "series"),
+            "state": lake.content_hash("features", "sales_state"),
+            "covariates": lake.content_hash("gold", "covariates"),
+            "series": lake.content_hash("gold", "series"),
             "horizon": planned.config.horizon,
+            "frequency": workspace.source.frequency,
         },
     )
     version = lake.version("features", "known_future")
@@ -111,7 +118,12 @@ def build_known_future(workspace: Workspace) -> dict[str, Any]:
             "features", "known_future", rows, fingerprint=made_from, sort_by=("series_id", "origin", "step")
         )
     assert version is not None
-    return {"rows": version.rows, "covariates": [name for name, _ in version.columns[4:]], "unchanged": unchanged}
+    return {
+        "rows": version.rows,
+        "covariates": [name for name, _ in version.columns[4:]],
+        "unchanged": unchanged,
+        "content_hash": version.content_hash,
+    }
 
 
 def repository(workspace: Workspace) -> Any:
@@ -125,23 +137,24 @@ def repository(workspace: Workspace) -> Any:
 
 
 def apply_feast(workspace: Workspace) -> dict[str, Any]:
-    """`feast apply`, and the Parquet files of the views, when state or layout changed."""
+    """`feast apply`, and the Parquet files of the views, when state, series, layout or store changed."""
     from features.repository import apply, publish_state
 
+    lake, layout = workspace.lake, _layout(workspace)
     made_from = fingerprint(
-        code=("features/repository.py", "features/store", "features/layout.py"),
-        inputs={"state": _hash(workspace, "features", "sales_state"), "layout": _layout(workspace).fingerprint},
+        code=(HERE, "features/repository.py", "features/store", "features/known_future.py", "features/state.py"),
+        inputs={**_feast_inputs(workspace, layout), "store": _store(workspace)},
     )
     stamp = Stamp(workspace.feast / "applied.json")
-    rows = _rows(workspace, "features", "sales_state")
     if stamp.says(made_from):
-        return {"rows": rows, "unchanged": True}
-    lake, con, layout = workspace.lake, workspace.connect(), _layout(workspace)
+        return {**stamp.facts(), "unchanged": True}
+    con = workspace.connect()
     apply(repository(workspace), layout)
     state = lake.read("features", "sales_state", con)
     rows = publish_state(repository(workspace), layout, state, lake.read("gold", "series", con), con=con)
-    stamp.write(made_from)
-    return {"rows": rows, "features": len(layout.state_names), "unchanged": False}
+    facts = {"rows": rows, "features": len(layout.state_names)}
+    stamp.write(made_from, facts)
+    return {**facts, "unchanged": False}
 
 
 def build_training_state(workspace: Workspace) -> dict[str, Any]:
@@ -150,8 +163,8 @@ def build_training_state(workspace: Workspace) -> dict[str, Any]:
 
     lake = workspace.lake
     made_from = fingerprint(
-        code=("features/training.py",),
-        inputs={"state": _hash(workspace, "features", "sales_state")},
+        code=(HERE, "features/training.py", "features/repository.py", "features/store"),
+        inputs=_feast_inputs(workspace, _layout(workspace)),
     )
     version = lake.version("features", "training_state")
     unchanged = version is not None and version.fingerprint == made_from
@@ -162,33 +175,54 @@ def build_training_state(workspace: Workspace) -> dict[str, Any]:
             "features", "training_state", frame, fingerprint=made_from, sort_by=("series_id", "origin")
         )
     assert version is not None
-    return {"rows": version.rows, "entities": _rows(workspace, "features", "sales_state"), "unchanged": unchanged}
+    entity_rows = lake.version("features", "sales_state")
+    return {
+        "rows": version.rows,
+        "entities": entity_rows.rows if entity_rows else 0,
+        "unchanged": unchanged,
+        "content_hash": version.content_hash,
+    }
 
 
 def materialise_online(workspace: Workspace) -> dict[str, Any]:
     """Carry state and known future of every series' last origin to the online store."""
     from features.repository import materialise, publish_online
 
-    last = plan(workspace).last
+    last, lake, layout = plan(workspace).last, workspace.lake, _layout(workspace)
     made_from = fingerprint(
-        code=("features/repository.py", "features/layout.py"),
+        code=(HERE, "features/repository.py", "features/store", "features/known_future.py", "features/state.py"),
         inputs={
-            "state": _hash(workspace, "features", "sales_state"),
-            "known_future": _hash(workspace, "features", "known_future"),
-            "store": workspace.settings.online_store.rpartition("@")[2],
+            **_feast_inputs(workspace, layout),
+            "known_future": lake.content_hash("features", "known_future"),
+            "store": _store(workspace),
             "last": last,
         },
     )
     stamp = Stamp(workspace.feast / "materialised.json")
     if stamp.says(made_from):
-        return {"origin": last.isoformat(), "unchanged": True}
-    lake, con, layout = workspace.lake, workspace.connect(), _layout(workspace)
+        return {**stamp.facts(), "unchanged": True}
+    con = workspace.connect()
     state = lake.read("features", "sales_state", con)
     ahead = lake.read("features", "known_future", con)
     rows = publish_online(repository(workspace), layout, state, ahead.filter(ahead.origin == last), con=con)
     materialise(repository(workspace).open())
-    stamp.write(made_from)
-    return {"series": rows, "origin": last.isoformat(), "unchanged": False}
+    facts = {"series": rows, "origin": last.isoformat()}
+    stamp.write(made_from, facts)
+    return {**facts, "unchanged": False}
+
+
+def _feast_inputs(workspace: Workspace, layout: Any) -> dict[str, Any]:
+    """What Feast's registry and the files of its views are made from."""
+    return {
+        "state": workspace.lake.content_hash("features", "sales_state"),
+        "series": workspace.lake.content_hash("gold", "series"),
+        "layout": layout.fingerprint,
+    }
+
+
+def _store(workspace: Workspace) -> str:
+    """Where the online store is, without its password."""
+    return workspace.settings.online_store.rpartition("@")[2]
 
 
 def _layout(workspace: Workspace) -> Any:
@@ -204,13 +238,3 @@ def _layout(workspace: Workspace) -> Any:
         covariate_names=covariate_names(covariates),
         horizon=workspace.settings.horizon,
     )
-
-
-def _rows(workspace: Workspace, layer: Any, table: str) -> int:
-    version = workspace.lake.version(layer, table)
-    return 0 if version is None else version.rows
-
-
-def _hash(workspace: Workspace, layer: Any, table: str) -> str:
-    version = workspace.lake.version(layer, table)
-    return "never written" if version is None else version.content_hash

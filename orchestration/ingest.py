@@ -40,7 +40,13 @@ def ingest_raw(workspace: Workspace, table: str) -> TableOutcome:
     contract = load_contract(f"{table}_raw")
     provided = table in source.tables
     made_from = fingerprint(
-        code=("sources", f"data_checks/contracts/{table}_raw.odcs.yaml", "data_checks/lake.py"),
+        code=(
+            "orchestration/ingest.py",
+            "sources",
+            f"data_checks/contracts/{table}_raw.odcs.yaml",
+            "data_checks/contracts.py",
+            "data_checks/lake.py",
+        ),
         inputs={"source": source.fingerprint() if provided else "absent", "table": table},
     )
     version = lake.version("raw", table)

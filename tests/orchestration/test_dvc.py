@@ -10,7 +10,9 @@ import pytest
 import yaml
 
 from models.forecaster.config import Config
+from orchestration.dvc_outputs import write_metrics
 from orchestration.promotion import Budgets
+from orchestration.runner import RunOutcome
 
 ROOT = Path(__file__).parents[2]
 pytestmark = [pytest.mark.timeout(900)]
@@ -69,7 +71,11 @@ def test_the_graph_through_dvc(clone: Path) -> None:
     dvc(clone, "repro")
     before = rmse(clone)
     assert before > 0
-    assert "didn't change, skipping" in dvc(clone, "repro")
+    again = dvc(clone, "repro")
+    assert "Running stage 'tables'" in again  # the source is not DVC's to watch
+    for stage in ("features", "forecaster"):
+        assert f"Stage '{stage}' didn't change, skipping" in again
+    other_content_makes_the_later_stages_stale(clone)
 
     shown = dvc(clone, "plots", "show", "-o", str(clone / "plots"))
     assert "index.html" in shown
@@ -79,6 +85,30 @@ def test_the_graph_through_dvc(clone: Path) -> None:
     assert rmse(clone) != before
     listed = dvc(clone, "exp", "show", "--csv")
     assert "forecaster.depth" in listed.splitlines()[0]
+
+
+def other_content_makes_the_later_stages_stale(clone: Path) -> None:
+    """Rows of equal number and other content: only the file of content hashes tells."""
+    contents = clone / ".storeloop" / "metrics" / "tables.contents.json"
+    text = contents.read_text(encoding="utf-8")
+    assert "demand/sales" in json.loads(text)
+    contents.unlink()  # what DVC keeps may be a link into its cache
+    contents.write_text(json.dumps(json.loads(text) | {"demand/sales": "other"}), encoding="utf-8")
+    stale = json.loads(dvc(clone, "status", "--json", "features", "forecaster"))
+    assert {"features", "forecaster"} <= stale.keys()
+    contents.write_text(text, encoding="utf-8")
+
+
+def test_equal_counts_of_other_rows_differ_in_contents(tmp_path: Path) -> None:
+    written = []
+    for content in ("a", "b"):
+        facts = {"demand/sales": {"rows": 3, "unchanged": False, "content_hash": content}}
+        write_metrics(RunOutcome("r", True, {}, {}, facts), tmp_path / "tables.json")
+        written.append([(tmp_path / name).read_text() for name in ("tables.json", "tables.contents.json")])
+    (metrics, first), (same, second) = written
+    assert json.loads(metrics) == {"demand/sales": {"rows": 3}}
+    assert metrics == same
+    assert (json.loads(first), json.loads(second)) == ({"demand/sales": "a"}, {"demand/sales": "b"})
 
 
 def test_an_override_out_of_bounds_is_refused(clone: Path) -> None:
