@@ -27,6 +27,7 @@ class Evidence:
     config: Mapping[str, Any]
     reasons: Sequence[tuple[str, float]]  # feature group, mean absolute contribution
     limits: Sequence[str]
+    reigning: bool = False  # it serves already and its record was lost: measured again, without a rival
 
 
 def render(evidence: Evidence, report: "Report", verdict: "Verdict") -> str:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchestration.feature_tables import forecaster_config
 from orchestration.fingerprints import fingerprint
+from orchestration.registry import RegisteredVersion
 from orchestration.workspace import Workspace, code_revision
 
 if TYPE_CHECKING:
@@ -126,6 +127,7 @@ def register_challenger(workspace: Workspace) -> dict[str, Any]:
             f"{_plain(row.model)}/{_plain(row.metric)}": row.value for row in report.rows if row.segment == "all"
         }
         pages = {f"{name}.png": png for name, png in report.plots.items()}
+        pages[REPORT] = report.to_json().encode()
         pages["report.md"] = report.to_markdown(report.segments()).encode()
         run_id = registry.log_run(
             MODEL, challenger.artifact, params=manifest.config, metrics=_finite(metrics), pages=pages, tags=tags
@@ -139,6 +141,16 @@ def register_challenger(workspace: Workspace) -> dict[str, Any]:
 def read_report(workspace: Workspace) -> "Report":
     """The report of the newest challenger."""
     return current_challenger(workspace).report()
+
+
+def report_of(version: RegisteredVersion) -> "Report":
+    """The report that was logged with a version; one without figures, which says so, where that page was removed."""
+    from models.common.report import Report
+
+    page = version.folder.parent / "report" / REPORT
+    if not page.exists():
+        return Report("", (), notes=(f"The report of version {version.version} is no longer beside its artifact.",))
+    return Report.from_json(page.read_text(encoding="utf-8"))
 
 
 _INPUTS = (

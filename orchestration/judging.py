@@ -2,32 +2,31 @@
 
 import json
 import logging
-import time
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from orchestration.feature_tables import forecaster_config
 from orchestration.fingerprints import fingerprint
-from orchestration.forecasting import MODEL, current_challenger, dataset
+from orchestration.forecasting import MODEL, current_challenger, dataset, report_of
 from orchestration.promotion import Budgets, Criterion, Verdict, judge_challenger
 from orchestration.registry import RegisteredVersion
+from orchestration.scoring import Scores, latency_p99_ms, request, score, score_baseline
 from orchestration.workspace import Workspace
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from models.common.artifact import Manifest
     from models.forecaster.data import Dataset, Panel
-    from models.forecaster.predict import Predictor
 
-LATENCY_RUNS = 200
 REASON_SERIES = 24
+_CODE = (*(f"orchestration/{name}.py" for name in ("judging", "scoring", "promotion")), "models")
 
 
 def judge_and_promote(workspace: Workspace) -> dict[str, Any]:
-    """Judge the newest registered version beside the champion; promote it when every criterion holds."""
+    """Judge the newest registered version beside the champion; promote it when every criterion holds.
+
+    A version that a person rolled back from is judged but not promoted: only a person brings it back.
+    """
     registry = workspace.registry
     artifact_id = _artifact_id(current_challenger(workspace).artifact)
     challenger = registry.find(MODEL, artifact_id)
@@ -36,14 +35,17 @@ def judge_and_promote(workspace: Workspace) -> dict[str, Any]:
             f"the challenger {artifact_id[:12]} is not registered: run the asset forecaster/registered first"
         )
     verdict = judge_version(workspace, challenger)
-    if verdict.promoted:
+    failed = [row.name for row in verdict.criteria if not row.passed]
+    withdrawn = registry.rolled_back(MODEL, challenger.version)
+    if withdrawn is not None:
+        failed.append(f"rolled back by {withdrawn.who}: {withdrawn.reason}; only `storeloop promote` brings it back")
+    if not failed:
         registry.promote(MODEL, challenger.version, who=workspace.settings.actor, reason="passed the promotion gate")
     champion = registry.champion(MODEL)
-    failed = [row.name for row in verdict.criteria if not row.passed]
     return {
         "challenger": challenger.version,
         "champion": -1 if champion is None else champion.version,
-        "promoted": verdict.promoted,
+        "promoted": not failed,
         "failed": failed,
         "evidence": str(evidence_page(workspace, challenger.version)),
     }
@@ -52,26 +54,29 @@ def judge_and_promote(workspace: Workspace) -> dict[str, Any]:
 def judge_version(workspace: Workspace, challenger: RegisteredVersion) -> Verdict:
     """The verdict on one version beside today's champion, from the record when nothing changed since.
 
-    The champion is judged against the baseline alone: it cannot be its own rival.
+    The champion keeps the verdict it came with: it cannot be its own rival. Only where that record was lost is it
+    measured again, against the baseline alone, and the page says so.
     """
     champion = workspace.registry.champion(MODEL)
-    if champion is not None and champion.version == challenger.version:
-        champion = None
+    reigning = champion is not None and champion.version == challenger.version
     record = evidence_page(workspace, challenger.version).with_suffix(".json")
+    rival = None if champion is None or reigning else champion
+    tables = [("gold", "sales"), ("gold", "series"), ("features", "training_state"), ("features", "known_future")]
     inputs = {
         "challenger": challenger.artifact_id,
-        "champion": None if champion is None else champion.artifact_id,
-        "data": [_hash(workspace, "gold", "sales"), _hash(workspace, "features", "known_future")],
+        "champion": None if rival is None else rival.artifact_id,
+        "data": [_hash(workspace, layer, name) for layer, name in tables],
+        "config": forecaster_config(workspace).model_dump(mode="json"),
+        "seed": workspace.settings.seed,
         "budgets": _budgets(workspace).model_dump(),
     }
-    made_from = fingerprint(code=("orchestration/judging.py", "orchestration/promotion.py"), inputs=inputs)
+    made_from = fingerprint(code=_CODE, inputs=inputs)
     if record.exists():
         kept = json.loads(record.read_text(encoding="utf-8"))
-        # A verdict that promoted this version stands: what it was judged beside is no longer the champion.
-        if kept["made_from"] == made_from or (champion is None and kept["verdict"]["promoted"]):
+        if reigning or kept["made_from"] == made_from:
             return verdict_from_json(kept["verdict"])
-    verdict = _judge(workspace, challenger, champion)
-    _record(workspace, challenger, verdict, made_from)
+    verdict = _judge(workspace, challenger, rival)
+    _record(workspace, challenger, verdict, made_from, reigning=reigning)
     return verdict
 
 
@@ -102,22 +107,17 @@ def verdict_from_json(body: dict[str, Any]) -> Verdict:
     )
 
 
-def _load_rival(champion: RegisteredVersion) -> "Predictor | None":
-    """The champion's predictor, or None where this code cannot run it any more: then the baseline is the only rival."""
-    from models.common.artifact import ArtifactError
+def _score_champion(
+    champion: RegisteredVersion, data: "Dataset", test: "Panel"
+) -> "tuple[Scores, None] | tuple[None, str]":
+    """The champion's losses, or why this code cannot take them."""
     from models.forecaster.predict import load
 
     try:
-        return load(champion.folder)
-    except ArtifactError as error:
-        logging.getLogger(__name__).warning("champion version %d cannot be judged: %s", champion.version, error)
-        return None
-
-
-@dataclass(frozen=True)
-class _Scores:
-    loss: "NDArray[np.float64]"  # (S,) mean absolute error over the window, in units of the series' scale
-    coverage_80: float
+        return score(load(champion.folder), data, test), None
+    except ValueError as error:  # ArtifactError and InputError are such
+        logging.getLogger(__name__).warning("champion version %d cannot be scored: %s", champion.version, error)
+        return None, str(error)
 
 
 def _judge(workspace: Workspace, challenger: RegisteredVersion, champion: RegisteredVersion | None) -> Verdict:
@@ -129,97 +129,35 @@ def _judge(workspace: Workspace, challenger: RegisteredVersion, champion: Regist
     if data.test is None:
         raise ValueError("no held-out window: train with hold_out=true, or give a cutoff before the last period")
     test, predictor = data.test, load(challenger.folder)
-    scores = _score(predictor, data, test)
-    loss = {"challenger": scores.loss, "baseline": _baseline_loss(data, test)}
+    scores = score(predictor, data, test)
+    by_period = {"challenger": scores.errors}
+    loss = {"challenger": scores.per_series(), "baseline": score_baseline(data, test).per_series()}
     trained_until = {"challenger": date.fromisoformat(challenger.trained_until)}
-    rival = None if champion is None else _load_rival(champion)
-    if champion is not None and rival is not None:
-        trained_until["champion"] = date.fromisoformat(champion.trained_until)
-        loss["champion"] = _score(rival, data, test).loss
+    problem = None
+    if champion is not None:
+        rival, problem = _score_champion(champion, data, test)
+        if rival is not None:
+            trained_until["champion"] = date.fromisoformat(champion.trained_until)
+            by_period["champion"], loss["champion"] = rival.errors, rival.per_series()
     known = np.logical_and.reduce([np.isfinite(values) for values in loss.values()])
     size = sum(path.stat().st_size for path in challenger.folder.rglob("*") if path.is_file()) / 1e6
     return judge_challenger(
         model=MODEL,
         challenger=challenger.artifact_id,
-        champion=None if champion is None or rival is None else champion.artifact_id,
+        champion=None if champion is None else champion.artifact_id,
         window=_window(data),
         trained_until=trained_until,
         loss={name: values[known] for name, values in loss.items()},
+        by_period={name: values[known] for name, values in by_period.items()},
         measured={
-            "latency_p99_ms": _latency_p99_ms(predictor, test),
+            "latency_p99_ms": latency_p99_ms(predictor, test),
             "size_mb": size,
             "coverage_80": scores.coverage_80,
         },
         budgets=_budgets(workspace),
         seed=workspace.settings.seed,
+        champion_problem=problem,
     )
-
-
-def _score(predictor: "Predictor", data: "Dataset", test: "Panel") -> _Scores:
-    from models.common.metrics import coverage
-
-    target = data.targets(test)
-    reply = predictor.predict(_request(predictor, test), jittered=True)
-    jitter = 1.0 if predictor.spec.counts else 0.0
-    return _Scores(_loss(data, test, reply.mean), coverage(target, reply.q10, reply.q90, jitter=jitter))
-
-
-def _baseline_loss(data: "Dataset", test: "Panel") -> "NDArray[np.float64]":
-    from models.forecaster.baselines import season_length, seasonal_naive
-
-    cut = data.test_period
-    forecast = seasonal_naive(
-        data.values[test.series, :cut],
-        data.usable[test.series, :cut],
-        season=season_length(data.frequency, cut),
-        horizon=data.horizon,
-    )
-    return _loss(data, test, forecast)
-
-
-def _loss(data: "Dataset", test: "Panel", forecast: Any) -> "NDArray[np.float64]":
-    """Root mean squared scaled error of each series over the window (N,); NaN if it was never open.
-
-    Squared, because a mean is judged: the absolute error of a series that mostly sells nothing is least for a forecast
-    of nothing.
-    """
-    import numpy as np
-
-    from models.common.metrics import squared_scale
-
-    cut = data.test_period
-    history = np.where(data.usable[test.series, :cut], data.values[test.series, :cut], np.nan)
-    error = (forecast - data.targets(test)) ** 2
-    known = np.isfinite(error)
-    total = np.where(known, error, 0.0).sum(axis=1)
-    mean = np.divide(total, known.sum(axis=1), out=np.full(total.shape, np.nan), where=known.any(axis=1))
-    scale = squared_scale(history)
-    return np.sqrt(np.divide(mean, scale, out=np.full(mean.shape, np.nan), where=scale > 0))
-
-
-def _request(predictor: "Predictor", panel: "Panel") -> Any:
-    """The panel as this predictor reads it; a column it knows and the data lacks is unknown (NaN)."""
-    import numpy as np
-
-    from models.forecaster.predict import ForecastInput
-
-    n, spec = len(panel), predictor.spec
-    width = next((values.shape[1] for values in panel.known_future.values()), spec.horizon)
-    state = {name: panel.state.get(name, np.full(n, np.nan)) for name in spec.state_columns}
-    future = {name: panel.known_future.get(name, np.full((n, width), np.nan)) for name in spec.covariates}
-    return ForecastInput(state, future, panel.origin)
-
-
-def _latency_p99_ms(predictor: "Predictor", test: "Panel") -> float:
-    import numpy as np
-
-    request = _request(predictor, test.take(np.arange(1)))
-    seconds = []
-    for _ in range(LATENCY_RUNS):
-        began = time.perf_counter()
-        predictor.predict(request)
-        seconds.append(time.perf_counter() - began)
-    return float(np.quantile(seconds, 0.99) * 1e3)
 
 
 def _window(data: "Dataset") -> tuple[date, date]:
@@ -245,7 +183,9 @@ def _artifact_id(folder: Path) -> str:
     return read_manifest(folder).artifact_id
 
 
-def _record(workspace: Workspace, challenger: RegisteredVersion, verdict: Verdict, made_from: str) -> None:
+def _record(
+    workspace: Workspace, challenger: RegisteredVersion, verdict: Verdict, made_from: str, *, reigning: bool
+) -> None:
     """The verdict as JSON, and the page that people read; the page first, for the record says that it exists."""
     from data_checks.durable import replace_file
     from models.common.artifact import read_manifest
@@ -270,8 +210,9 @@ def _record(workspace: Workspace, challenger: RegisteredVersion, verdict: Verdic
         config=manifest.config,
         reasons=_mean_reasons(workspace, challenger),
         limits=_limits(manifest),
+        reigning=reigning,
     )
-    text = render(evidence, current_challenger(workspace).report(), verdict)
+    text = render(evidence, report_of(challenger), verdict)
     replace_file(page, lambda draft: draft.write_text(text, encoding="utf-8"))
     replace_file(page.with_name("index.html"), lambda draft: draft.write_text(text, encoding="utf-8"))
     body = json.dumps({"made_from": made_from, "verdict": verdict.to_json()}, indent=1)
@@ -288,7 +229,7 @@ def _mean_reasons(workspace: Workspace, challenger: RegisteredVersion) -> list[t
     if test is None:
         return []
     sample = np.unique(np.linspace(0, len(test) - 1, min(len(test), REASON_SERIES)).astype(int))
-    found = predictor.reasons(_request(predictor, test.take(sample)), steps=[1, min(7, predictor.horizon)])
+    found = predictor.reasons(request(predictor, test.take(sample)), steps=[1, min(7, predictor.horizon)])
     shares = np.abs(found.values).mean(axis=(0, 1))
     return sorted(zip(found.groups, map(float, shares), strict=True), key=lambda pair: -pair[1])
 

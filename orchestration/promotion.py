@@ -3,11 +3,18 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import date
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, Field
+
+if TYPE_CHECKING:
+    from models.common.compare import BootstrapResult
+
+
+MIN_SERIES = 10  # below it the periods of the window, not the series, are what the bootstrap draws
+UNSCORED = "champion cannot be scored"
 
 
 class Budgets(BaseModel, frozen=True, extra="forbid"):
@@ -50,6 +57,11 @@ class Verdict:
         """True when every criterion holds."""
         return all(c.passed for c in self.criteria)
 
+    @property
+    def champion_scored(self) -> bool:
+        """True when a champion stood beside the challenger and could be scored."""
+        return self.champion is not None and all(c.name != UNSCORED for c in self.criteria)
+
     def to_json(self) -> dict[str, Any]:
         """Plain JSON types, `promoted` included."""
         return {
@@ -72,15 +84,17 @@ def judge_challenger(
     measured: Mapping[str, float],
     budgets: Budgets,
     seed: int,
+    by_period: Mapping[str, NDArray[np.float64]] | None = None,
+    champion_problem: str | None = None,
 ) -> Verdict:
     """Judge a challenger on one window.
 
     `loss` holds one mean loss per series, (N,), for `challenger`, `baseline` and (where one serves) `champion`;
     `measured` holds `latency_p99_ms`, `size_mb` and `coverage_80`. The difference is judged by a paired bootstrap
-    over series. Raises ValueError when a model saw any of the window.
+    over series; with fewer than `MIN_SERIES` of them, over the periods of the window, for which `by_period` holds the
+    losses of `challenger` and `champion` as (N, H). `champion_problem` says why a champion could not be scored; such a
+    challenger never passes by itself. Raises ValueError when a model saw any of the window.
     """
-    from models.common.compare import paired_bootstrap
-
     for name, until in trained_until.items():
         if until >= window[0]:
             raise ValueError(
@@ -99,20 +113,35 @@ def judge_challenger(
             budgets.coverage_80_low <= measured["coverage_80"] <= budgets.coverage_80_high,
         ),
     ]
-    if champion is not None:
-        series = np.arange(loss["challenger"].size)
-        result = paired_bootstrap(loss["challenger"], loss["champion"], series, seed=seed)
+    if champion_problem is not None:
+        rows.append(Criterion(UNSCORED, 1.0, "0", False, champion_problem))
+    elif champion is not None:
+        result, unit = _compare(loss, by_period, seed)
         rows.append(
             Criterion(
                 "loss difference to the champion, upper 95 % bound",
                 result.high,
                 "< 0",
                 result.high < 0,
-                f"mean {result.diff:.5g}, interval [{result.low:.5g}, {result.high:.5g}]",
+                f"mean {result.diff:.5g}, interval [{result.low:.5g}, {result.high:.5g}], {result.blocks} {unit}",
             )
         )
     context = {name: float(values.mean()) for name, values in loss.items()}
     return Verdict(model, challenger, champion, window[0], window[1], tuple(rows), context)
+
+
+def _compare(
+    loss: Mapping[str, NDArray[np.float64]], by_period: Mapping[str, NDArray[np.float64]] | None, seed: int
+) -> "tuple[BootstrapResult, str]":
+    """Challenger against champion, and what was drawn: series, or periods where there are too few series."""
+    from models.common.compare import paired_bootstrap
+
+    n = loss["challenger"].size
+    if n >= MIN_SERIES or by_period is None:
+        return paired_bootstrap(loss["challenger"], loss["champion"], np.arange(n), seed=seed), "series"
+    challenger, champion = by_period["challenger"], by_period["champion"]
+    periods = np.broadcast_to(np.arange(challenger.shape[1]), challenger.shape)
+    return paired_bootstrap(challenger.ravel(), champion.ravel(), periods.ravel(), seed=seed), "periods"
 
 
 def _at_most(name: str, value: float, bound: float) -> Criterion:

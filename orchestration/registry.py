@@ -1,7 +1,7 @@
 """The model registry: MLflow runs, versions, the aliases `champion` and `challenger`, and who moved them."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,7 +30,6 @@ class RegisteredVersion:
     run_id: str
     aliases: tuple[str, ...]
     folder: Path
-    previous_champion: int | None
 
     def to_json(self) -> dict[str, Any]:
         """The fields as plain JSON types."""
@@ -128,32 +127,41 @@ class Registry:
         return next((row for row in self.versions(model) if CHAMPION in row.aliases), None)
 
     def promote(self, model: str, version: int, *, who: str, reason: str) -> RegisteredVersion:
-        """Make a version the champion and remember whom it replaced. Promoting the champion again changes nothing."""
+        """Make a version the champion. Promoting the champion again changes nothing."""
+        check_signed("promote", who, reason)
         target = self.version(model, version)
         current = self.champion(model)
         if current is not None and current.version == version:
             return current
-        previous = None if current is None else current.version
-        client = self._client()
-        client.set_model_version_tag(
-            model, str(version), "previous_champion", "" if previous is None else str(previous)
-        )
-        self._move(model, target, "promote", previous, who, reason)
+        self._move(model, target, "promote", None if current is None else current.version, who, reason)
         return self.version(model, version)
 
     def rollback(self, model: str, *, who: str, reason: str) -> RegisteredVersion:
-        """Give the alias back to the champion before this one."""
+        """Give the alias back to the champion before this one; the next roll-back goes one further back."""
+        check_signed("rollback", who, reason)
+        target = self.rollback_target(model)
+        current = self.champion(model)
+        self._move(model, target, "rollback", None if current is None else current.version, who, reason)
+        return self.version(model, target.version)
+
+    def rollback_target(self, model: str) -> RegisteredVersion:
+        """The champion before this one; RegistryError when none stood before it."""
         current = self.champion(model)
         if current is None:
             raise RegistryError(f"{model} has no champion to roll back; promote a version first")
-        if current.previous_champion is None:
+        way_back = way_of(self.movements(model), current.version)
+        if len(way_back) < 2:
             raise RegistryError(
                 f"{model} version {current.version} is the first champion: nothing stood before it; "
                 "promote another version instead"
             )
-        target = self.version(model, current.previous_champion)
-        self._move(model, target, "rollback", current.version, who, reason)
-        return self.version(model, target.version)
+        return self.version(model, way_back[-2])
+
+    def rolled_back(self, model: str, version: int) -> Movement | None:
+        """The roll-back that took a version out of service, unless it was promoted again since."""
+        about = [m for m in self.movements(model) if version in (m.version, m.previous)]
+        last = about[-1] if about else None
+        return last if last is not None and last.action == "rollback" and last.previous == version else None
 
     def movements(self, model: str) -> list[Movement]:
         """Every promotion and roll-back of a model, oldest first."""
@@ -163,14 +171,12 @@ class Registry:
     def _move(
         self, model: str, target: RegisteredVersion, action: str, previous: int | None, who: str, reason: str
     ) -> None:
-        if not who.strip() or not reason.strip():
-            raise RegistryError(f"a {action} needs a name and a reason, got who={who!r}, reason={reason!r}")
         when = datetime.now(UTC).isoformat(timespec="seconds")
         row = Movement(model, action, target.version, previous, who.strip(), when, reason.strip())
         # Written before the alias moves: a kill in between leaves an intent without effect, never an unexplained move.
         with locked(self.root):
             append_entry(self._movements, asdict(row))
-        self._client().set_registered_model_alias(model, CHAMPION, str(target.version))
+            self._client().set_registered_model_alias(model, CHAMPION, str(target.version))
 
     def _client(self) -> Any:
         import mlflow
@@ -192,9 +198,44 @@ class Registry:
         return str(client.create_experiment(model, artifact_location=(self.artifacts / model).as_uri()))
 
 
+def check_signed(action: str, who: str, reason: str) -> None:
+    """RegistryError when a move lacks a name or a reason."""
+    if not who.strip() or not reason.strip():
+        raise RegistryError(f"a {action} needs a name and a reason, got who={who!r}, reason={reason!r}")
+
+
+def way_of(movements: Sequence[Movement], champion: int) -> list[int]:
+    """Champions on the way to today's, which is last: a promotion adds one, a roll-back takes one off.
+
+    A movement whose alias never moved (a kill came between) left no trace in the next one's `previous` and is passed
+    over; an alias that was moved without a record is taken as it stands.
+    """
+    way: list[int] = []
+    after = [*(m.previous for m in movements[1:]), champion]
+    for moved, stood in zip(movements, after, strict=False):
+        if moved.version != stood:
+            continue
+        if moved.previous is not None:
+            _stand_on(way, moved.previous)
+        if moved.action == "rollback":
+            way.pop()
+            _stand_on(way, moved.version)
+        else:
+            way.append(moved.version)
+    _stand_on(way, champion)
+    return way
+
+
+def _stand_on(way: list[int], version: int) -> None:
+    """Make a version the last of the way: back to where it stood, or one step on where it never did."""
+    if version not in way:
+        way.append(version)
+    while way[-1] != version:
+        way.pop()
+
+
 def _read(version: Any, aliases: tuple[str, ...]) -> RegisteredVersion:
     tags = version.tags
-    previous = tags.get("previous_champion", "")
     return RegisteredVersion(
         model=version.name,
         version=int(version.version),
@@ -204,7 +245,6 @@ def _read(version: Any, aliases: tuple[str, ...]) -> RegisteredVersion:
         run_id=version.run_id or "",
         aliases=aliases,
         folder=_local(version.source),
-        previous_champion=int(previous) if previous else None,
     )
 
 

@@ -82,3 +82,49 @@ def test_a_window_that_a_model_saw_is_refused() -> None:
             budgets=Budgets(),
             seed=3,
         )
+
+
+def judge_few(challenger: np.ndarray, champion: np.ndarray, **options: object) -> Verdict:
+    """Both given as squared errors (N, H)."""
+    by_period = {"challenger": challenger, "champion": champion}
+    loss = {name: np.sqrt(errors.mean(axis=1)) for name, errors in by_period.items()}
+    return judge_challenger(
+        model="forecaster",
+        challenger="a" * 64,
+        champion="b" * 64,
+        window=WINDOW,
+        trained_until={"challenger": date(2025, 2, 28), "champion": date(2025, 2, 28)},
+        loss={**loss, "baseline": np.full(len(challenger), 9.0)},
+        measured=MEASURED,
+        budgets=Budgets(),
+        seed=3,
+        by_period=by_period,
+        **options,
+    )
+
+
+def test_a_shop_with_one_series_is_judged_over_periods() -> None:
+    errors = np.random.default_rng(5).gamma(2.0, size=(1, 42))
+    better = judge_few(0.8 * errors, errors)
+    assert better.promoted
+    assert "42 periods" in better.criteria[-1].note
+    assert failed(judge_few(errors, errors)) == ["loss difference to the champion, upper 95 % bound"]
+    assert not judge_few(1.2 * errors, errors).promoted
+    luck = errors.copy()
+    luck[0, 0] -= 0.01  # better on one period alone is no proof
+    assert not judge_few(luck, errors).promoted
+
+
+def test_from_ten_series_on_the_series_are_drawn() -> None:
+    errors = np.random.default_rng(5).gamma(2.0, size=(10, 42))
+    assert "10 series" in judge_few(0.8 * errors, errors).criteria[-1].note
+    assert "42 periods" in judge_few(0.8 * errors[:9], errors[:9]).criteria[-1].note
+
+
+def test_a_champion_that_cannot_be_scored_refuses_every_challenger() -> None:
+    errors = np.random.default_rng(5).gamma(2.0, size=(12, 42))
+    verdict = judge_few(0.1 * errors, errors, champion_problem="format 9 is not known")
+    assert failed(verdict) == ["champion cannot be scored"]
+    assert verdict.criteria[-1].note == "format 9 is not known"
+    assert not verdict.champion_scored
+    assert verdict.champion == "b" * 64

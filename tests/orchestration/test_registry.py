@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestration.registry import Registry, RegistryError
+from orchestration.registry import Movement, Registry, RegistryError, way_of
 
 
 def register(registry: Registry, folder: Path, artifact_id: str) -> int:
@@ -63,5 +63,47 @@ def test_promotions_and_roll_backs_walk_the_same_way_back(registry: Registry) ->
 
 @pytest.mark.parametrize(("who", "reason"), [("", "because"), ("ada", " ")])
 def test_a_move_needs_a_name_and_a_reason(registry: Registry, who: str, reason: str) -> None:
-    with pytest.raises(RegistryError, match="needs a name and a reason"):
-        registry.promote("forecaster", 3, who=who, reason=reason)
+    before = registry.movements("forecaster")
+    for move in (lambda: registry.promote("forecaster", 3, who=who, reason=reason),
+                 lambda: registry.rollback("forecaster", who=who, reason=reason)):  # fmt: skip
+        with pytest.raises(RegistryError, match="needs a name and a reason"):
+            move()
+    assert registry.movements("forecaster") == before
+
+
+def test_roll_backs_do_not_turn_in_a_circle(registry: Registry) -> None:
+    model, by = "forecaster", {"who": "ada", "reason": "because"}
+    assert registry.champion(model).version == 1
+    registry.promote(model, 2, **by)
+    registry.promote(model, 1, **by)
+    assert registry.rollback(model, **by).version == 2
+    assert registry.rolled_back(model, 1).who == "ada"
+    assert registry.rolled_back(model, 2) is None
+    assert registry.rollback(model, **by).version == 1
+    assert registry.rolled_back(model, 1) is None, "it serves again"
+    assert registry.rolled_back(model, 2) is not None
+    with pytest.raises(RegistryError, match="first champion"):
+        registry.rollback(model, **by)
+
+
+P, R = "promote", "rollback"
+
+
+@pytest.mark.parametrize(
+    ("moves", "champion", "way"),
+    [
+        ([(P, 1, None), (P, 2, 1), (P, 1, 2)], 1, [1, 2, 1]),
+        ([(P, 1, None), (P, 2, 1), (P, 3, 2), (R, 2, 3), (P, 4, 2)], 4, [1, 2, 4]),
+        ([(P, 1, None), (P, 2, 1)], 1, [1]),  # killed before the alias moved to 2
+        ([(P, 1, None), (P, 2, 1), (P, 3, 1)], 3, [1, 3]),  # the same, then another promotion
+        ([(P, 1, None), (P, 2, 1), (R, 1, 2)], 2, [1, 2]),  # a roll-back that was killed
+        ([(P, 1, None), (P, 2, 1), (R, 1, 2), (R, 1, 2)], 1, [1]),  # and done again
+        ([(P, 1, None), (P, 2, 1), (P, 4, 3)], 4, [1, 3, 4]),  # somebody moved the alias to 3 by hand
+        ([], 5, [5]),
+    ],
+)
+def test_the_way_back_is_replayed_from_the_record(
+    moves: list[tuple[str, int, int | None]], champion: int, way: list[int]
+) -> None:
+    record = [Movement("forecaster", *move, who="ada", when="2025-01-01", reason="r") for move in moves]
+    assert way_of(record, champion) == way
