@@ -176,6 +176,31 @@ def test_going_back_after_a_refusal_clears_it(make_settings: Callable[..., Setti
     assert outcomes["sales"].metadata["unchanged"] is True
 
 
+def test_a_kill_between_record_and_write_is_seen(
+    make_settings: Callable[..., Settings], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """History then speaks of 20 rows that never arrived; the old 27 are judged again, not reported from there."""
+    folder = tmp_path / "shop"
+    settings = make_settings(source=f"folder:{folder}", home=tmp_path / "home")
+    shop(folder)
+    tables(settings, "whole")
+    shop(folder, days=range(1, 22))
+    workspace = Workspace(settings)
+    ingest_raw(workspace, "sales")
+
+    def killed(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(workspace.lake, "write", killed)
+        with pytest.raises(KeyboardInterrupt):
+            clean_table(workspace, "sales", run_id="killed")
+    assert workspace.history.runs("sales")[-1].counts["in"] == 20
+    shop(folder)
+    workspace, outcomes = tables(settings, "back")
+    assert outcomes["sales"].metadata["in"] == outcomes["sales"].metadata["rows"] == 27
+
+
 def test_demand_is_written_as_a_whole(
     make_settings: Callable[..., Settings], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
