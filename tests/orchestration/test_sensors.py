@@ -17,9 +17,11 @@ from orchestration.workspace import Workspace
 def tick(sensor: dg.SensorDefinition, workspace: Workspace | Settings, cursor: str | None) -> dg.SensorResult:
     settings = workspace.settings if isinstance(workspace, Workspace) else workspace
     resources = {"workspace": WorkspaceResource.of(settings)}
-    with dg.DagsterInstance.ephemeral() as instance:
-        with dg.build_sensor_context(instance, cursor=cursor, resources=resources) as context:
-            said = sensor(context)
+    with (
+        dg.DagsterInstance.ephemeral() as instance,
+        dg.build_sensor_context(instance, cursor=cursor, resources=resources) as context,
+    ):
+        said = sensor(context)
     assert isinstance(said, dg.SensorResult)
     return said
 
