@@ -20,7 +20,9 @@ daily_job = dg.define_asset_job(
     description="A new day: tables, gate, features, online store and forecasts with the champion in place.",
 )
 retrain_job = dg.define_asset_job(
-    "retrain", FORECASTER, description="Train a challenger on the tables at hand, judge it, release the champion."
+    "retrain",
+    FORECASTER | dg.AssetSelection.groups("features"),  # which origins there are depends on the model's parameters
+    description="Train a challenger on the tables at hand, judge it, release the champion.",
 )
 
 
