@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from data_checks.column_types import TYPE_NAMES
 from features.cleaning import CLASSES, IBIS_TYPES, tag_table
 from features.engine import connect
 
@@ -143,5 +144,4 @@ def test_every_row_in_comes_out_once_in_one_class(rows: list[tuple[str | None, .
 
 
 def test_types_are_those_of_the_contracts() -> None:
-    column_types = pytest.importorskip("data_checks.column_types")
-    assert {kind: names.ibis for kind, names in column_types.TYPE_NAMES.items()} == dict(IBIS_TYPES)
+    assert {kind: names.ibis for kind, names in TYPE_NAMES.items()} == dict(IBIS_TYPES)
