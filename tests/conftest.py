@@ -37,10 +37,12 @@ def _no_real_data() -> str:
     )
 
 
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+
 # marker -> why its tests cannot run here ("" = they can)
 TOOLS: dict[str, Callable[[], str]] = {
     "services": lambda: _absent("redis-server"),
-    "browser": lambda: _absent("chromium|chromium-browser|google-chrome"),
+    "browser": lambda: _absent("|".join(BROWSERS)),
     "container": _no_containers,
     "spark": _no_spark,
     "realdata": _no_real_data,
@@ -68,6 +70,12 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         if item.config.getoption("--require-all") and marker != "realdata":
             pytest.fail(f"{marker}: {reason}", pytrace=False)
         pytest.skip(f"{marker}: {reason}")
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """Path of the system's browser; tests that ask for it carry the marker `browser`."""
+    return next(path for name in BROWSERS if (path := shutil.which(name)))
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,5 @@
 """What a steward's browser does: a release clicked through, and the site read from a folder without a network."""
 
-import shutil
 import socket
 import threading
 import time
@@ -16,10 +15,7 @@ pytestmark = pytest.mark.browser
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[object]:
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if chromium is None:
-        pytest.skip("no Chromium on PATH: install the system's package `chromium`")
+def browser(chromium: str) -> Iterator[object]:
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:

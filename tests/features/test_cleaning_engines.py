@@ -1,7 +1,5 @@
 """DuckDB and Spark clean the same dirty rows alike."""
 
-import importlib.util
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -71,10 +69,6 @@ def cleaned(folder: Path, url: str) -> dict[str, list[dict[str, Any]]]:
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_engines_clean_alike(tmp_path: Path) -> None:
-    if importlib.util.find_spec("pyspark") is None:
-        pytest.skip("pyspark is not installed: install the extra `scale`")
-    if shutil.which("java") is None:
-        pytest.skip("Java is not installed: install the system package openjdk-17-jre-headless")
     for name, table in tables().items():
         pq.write_table(table, tmp_path / f"{name}.parquet")
     here, there = cleaned(tmp_path, "duckdb://"), cleaned(tmp_path, "spark://local[1]")

@@ -1,8 +1,6 @@
 """DuckDB and Spark give equal sales, covariates, state and known future for the same tables."""
 
-import importlib.util
 import math
-import shutil
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -135,10 +133,6 @@ def same(a: Any, b: Any) -> bool:
 @pytest.mark.spark
 @pytest.mark.slow
 def test_duckdb_and_spark_agree(tmp_path: Path) -> None:
-    if importlib.util.find_spec("pyspark") is None:
-        pytest.skip("pyspark is not installed: install the extra `scale`")
-    if shutil.which("java") is None:
-        pytest.skip("Java is not installed: install the system package openjdk-17-jre-headless")
     duck = results(connect(memory_limit_gb=1), tmp_path)
     spark = results(connect("spark://local[2]", memory_limit_gb=1, temp_directory=tmp_path), tmp_path)
     for name, rows in duck.items():

@@ -1,6 +1,5 @@
 """Feast end to end: published files, point-in-time join, online reads, on SQLite and on Redis."""
 
-import shutil
 import socket
 import subprocess
 import time
@@ -244,13 +243,10 @@ def test_addresses_of_online_stores() -> None:
 @pytest.fixture()
 def redis_url(tmp_path: Path) -> Iterator[str]:
     """A Redis of the test's own on a free loopback port."""
-    server = shutil.which("redis-server")
-    if server is None:
-        pytest.skip("redis-server is not installed: install the system package redis-server")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [server, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(tmp_path)]
+    command = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(tmp_path)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         for _ in range(100):

@@ -1,7 +1,6 @@
 """The three sites that `storeloop ui` starts, opened in a browser after a whole run."""
 
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -62,10 +61,9 @@ def sites(finished: Workspace) -> Iterator[dict[str, str]]:
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[object]:
+def browser(chromium: str) -> Iterator[object]:
     from playwright.sync_api import sync_playwright
 
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     with sync_playwright() as playwright:
         opened = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         yield opened.new_context(viewport={"width": 1500, "height": 1000})

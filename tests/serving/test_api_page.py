@@ -1,6 +1,5 @@
 """The API page in a real browser: drawn whole from local files, every endpoint described, its examples usable."""
 
-import shutil
 from pathlib import Path
 
 import pytest
@@ -8,10 +7,7 @@ import pytest
 pytestmark = pytest.mark.browser
 
 
-def test_api_page_is_whole_without_the_internet(served, tmp_path: Path) -> None:
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if chromium is None:
-        pytest.skip("no chromium on PATH: install the system's Chromium")
+def test_api_page_is_whole_without_the_internet(served, chromium: str, tmp_path: Path) -> None:
     from playwright.sync_api import sync_playwright
 
     port, releases = served
