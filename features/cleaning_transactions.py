@@ -41,19 +41,33 @@ class TransactionRules:
             )
 
 
-def tag_transactions(raw: ibis.Table, contract: ContractLike, *, rules: TransactionRules | None = None) -> ibis.Table:
+def tag_transactions(
+    raw: ibis.Table,
+    contract: ContractLike,
+    *,
+    rules: TransactionRules | None = None,
+    matched: ibis.Table | None = None,
+) -> ibis.Table:
     """Raw transaction lines cast to the contract and tagged; one row out for every row in.
 
     `cancelled_units` of a sale are the units later returned, `cancelled_same_day_units` those returned on the day of
     sale, of any other line 0; `sold_on` is the day of `sold_at`. A return that finds no sale stays class `row`: the
-    contract's rule sends it to quarantine.
+    contract's rule sends it to quarantine. Only the matching of returns looks beyond a line's own day, since copies of a
+    line have its time of sale: given `matched`, what `find_returns` made of all days, `raw` may hold whole days of them
+    alone, and its lines are tagged as they are among all.
     """
     rules = rules or TransactionRules()
     lines = _tag_lines(raw, contract, rules)
-    matched = match_returns(_tag_lines(_touched_by_returns(raw, rules.returns_by), contract, rules), rules.returns_by)
+    matched = find_returns(raw, contract, rules=rules) if matched is None else matched
     return _book_returns(lines.mutate(sold_on=lines.sold_at.date()), matched).select(
         *(column.name for column in contract.columns), *TAGS
     )
+
+
+def find_returns(raw: ibis.Table, contract: ContractLike, *, rules: TransactionRules | None = None) -> ibis.Table:
+    """Which return of the raw lines cancels which sale: one row a match, in the columns of `match_returns`."""
+    rules = rules or TransactionRules()
+    return match_returns(_tag_lines(_touched_by_returns(raw, rules.returns_by), contract, rules), rules.returns_by)
 
 
 def _tag_lines(raw: ibis.Table, contract: ContractLike, rules: TransactionRules) -> ibis.Table:

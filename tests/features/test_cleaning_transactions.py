@@ -11,7 +11,7 @@ import pytest
 
 from data_checks.contracts import load_contract
 from features.cleaning import CLASSES
-from features.cleaning_transactions import TransactionRules, tag_transactions
+from features.cleaning_transactions import TransactionRules, find_returns, tag_transactions
 from features.engine import connect
 
 BY_CUSTOMER = TransactionRules(returns_by="customer_product")
@@ -42,9 +42,13 @@ def back(ident: str, units: int, day: int, of: str | None = None, **other: Any) 
 def tag(
     con: Any, lines: list[dict[str, Any]], rules: TransactionRules | None = None, **other: Any
 ) -> list[dict[str, Any]]:
+    tagged = tag_transactions(raw_table(lines), load_contract("transactions"), rules=rules, **other)
+    return con.to_pyarrow(tagged).to_pylist()
+
+
+def raw_table(lines: list[dict[str, Any]]) -> ibis.Table:
     schema = pa.schema([(name, pa.string()) for name in line("t/1")])
-    raw = ibis.memtable(pa.Table.from_pylist(lines, schema=schema))
-    return con.to_pyarrow(tag_transactions(raw, load_contract("transactions"), rules=rules, **other)).to_pylist()
+    return ibis.memtable(pa.Table.from_pylist(lines, schema=schema))
 
 
 def same_day(rows: list[dict[str, Any]]) -> dict[str, int]:
@@ -283,3 +287,16 @@ def test_later_lines_move_cancelled_units_but_never_the_same_day_ones(con: Any, 
             booked += row["cancelled_same_day_units"]
             moved += row["cancelled_units"] != later["cancelled_units"]
     assert booked > 10 and moved > 10
+
+
+@pytest.mark.parametrize("rules", [TransactionRules(fee_codes=frozenset({"P7"})), BY_CUSTOMER])
+def test_days_apart_are_tagged_as_among_all_once_the_matches_are_given(con: Any, rules: TransactionRules) -> None:
+    lines, contract = generated_dirt(), load_contract("transactions")
+    whole = {r["_row_key"]: r for r in tag(con, lines, rules)}
+    matched = ibis.memtable(con.to_pyarrow(find_returns(raw_table(lines), contract, rules=rules)))
+    assert con.to_pyarrow(matched.count()).as_py() > 10
+    blocks: dict[int, list[dict[str, Any]]] = {}
+    for one in lines:
+        blocks.setdefault(datetime.fromisoformat(one["sold_at"]).day % 3, []).append(one)
+    apart = [tag(con, block, rules, matched=matched) for block in blocks.values()]
+    assert {r["_row_key"]: r for rows in apart for r in rows} == whole
