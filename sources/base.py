@@ -1,5 +1,6 @@
-"""What every source of tables offers, and the error it raises."""
+"""What every source of tables offers, what some offer by day, and the error they raise."""
 
+from collections.abc import Collection, Mapping
 from typing import Literal, Protocol, runtime_checkable
 
 import pyarrow as pa
@@ -34,4 +35,23 @@ class Source(Protocol):
 
     def fingerprint(self) -> str:
         """Hexadecimal digest that changes whenever a table could change."""
+        ...
+
+
+@runtime_checkable
+class PartedSource(Source, Protocol):
+    """A source that tells which days of a table changed, and hands over those days alone."""
+
+    def parts(self, table: str) -> Mapping[str, str] | None:
+        """ISO event day -> digest that changes whenever a row of that day could change, ascending by day.
+
+        None for a table that is delivered whole; `SourceError` for a table the source lacks.
+        """
+        ...
+
+    def read_parts(self, table: str, days: Collection[str]) -> pa.RecordBatchReader:
+        """Rows of these ISO days in bounded memory: the table's columns, then `_day` (date32), ascending by `_day`.
+
+        Raises `SourceError` for a table that is lacking or delivered whole, and for a day that `parts` does not name.
+        """
         ...

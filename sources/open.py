@@ -14,13 +14,15 @@ FORMS = "twin | folder:PATH | rossmann:PATH | online_retail:PATH"
 class TwinOptions:
     """Which twin to open.
 
-    `params_file` (YAML or JSON) overrides the parameters of `size`; `spool` is a folder for one-pass exports.
+    `params_file` (YAML or JSON) overrides the parameters of `size`, and `days` the number of days lived, whatever the
+    file says; `spool` is a folder that keeps the days lived, so that more `days` go on from there.
     """
 
     size: Literal["tiny", "demo", "large"] = "demo"
     seed: int = 1
     params_file: Path | None = None
     spool: Path | None = None
+    days: int | None = None
 
 
 def open_source(spec: str, *, twin: TwinOptions | None = None) -> Source:
@@ -55,6 +57,8 @@ def _open_twin(options: TwinOptions) -> Source:
     params = TwinParams.size(options.size)
     if options.params_file is not None:
         params = TwinParams.load(options.params_file, base=params)
+    if options.days is not None:
+        params = params.with_days(options.days)
     return TwinSource(params, options.seed, spool=options.spool)
 
 

@@ -168,12 +168,19 @@ class TwinParams(_Knobs):
         overrides = _read_mapping(path)
         if "size" in overrides:
             base = cls.size(overrides.pop("size"))
-        merged = _overlay((base or cls.size("demo")).model_dump(), overrides)
+        return cls._checked(_overlay((base or cls.size("demo")).model_dump(), overrides), str(path))
+
+    def with_days(self, days: int) -> "TwinParams":
+        """The same world lived for another number of days; raises `TwinParamsError` outside the bounds of `days`."""
+        return self._checked({**self.model_dump(), "days": days}, "twin")
+
+    @classmethod
+    def _checked(cls, values: dict[str, Any], said_by: str) -> "TwinParams":
         try:
-            return cls.model_validate(merged)
+            return cls.model_validate(values)
         except ValidationError as error:
             faults = "; ".join(_describe(dict(fault)) for fault in error.errors())
-            raise TwinParamsError(f"{path}: {faults}") from error
+            raise TwinParamsError(f"{said_by}: {faults}") from error
 
 
 _SIZES: dict[str, dict[str, Any]] = {

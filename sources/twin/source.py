@@ -1,34 +1,40 @@
 """The twin as a source: its observed tables day by day, and, apart from them, its truth."""
 
-import fcntl
 import hashlib
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import date, timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 from uuid import uuid4
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from sources.base import SourceError
-from sources.twin.dirt import RECORD_SCHEMA
 from sources.twin.params import TwinParams
+from sources.twin.spool import TRUTH_SCHEMAS, Spool
+from sources.twin.table_files import TableWriter, dated, dated_schema, undated
 from sources.twin.tables import DAILY_TABLES, SCHEMAS, STATIC_TABLES
-from sources.twin.truth import EXPECTED_SCHEMA, Truth, planted_effects
+from sources.twin.truth import Truth, planted_effects
 from sources.twin.world import World
 
 GENERATOR_VERSION = 2  # raise it with every change that alters a table
-_ROWS_A_GROUP = 200_000
-_TRUTH_SCHEMAS = {"expected_demand": EXPECTED_SCHEMA, "dirt": RECORD_SCHEMA}
+# A promotion belongs to no one day: it is announced on one and runs on others.
+PARTED_TABLES = DAILY_TABLES - {"promotions"}
 
 
 class TwinSource:
     """The tables of a world under the shop's plain rules, dirt included.
 
-    Without `spool`, each `read` lives through the world again in bounded memory. With it, the first read or truth
-    writes all tables in one pass to a folder of this fingerprint under `spool`, and later reads come from there.
+    Without `spool`, each `read` lives through the world again in bounded memory. With it, the first read or truth lives
+    through it once and writes all tables to a folder of this world under `spool`; later reads come from there, and a
+    source of the same world with more `days` lives the new days only.
+
+    Event days, and so parts, are the date of `sold_at` for transactions, `issued_on` for weather_forecast and `date`
+    for prices, inventory, weather and social_heat. More `days` leave their earlier days as they were, add the
+    promotions announced on the new days at the end, move the end of the calendar, and change neither stores nor
+    products: these four are delivered whole.
     """
 
     name = "twin"
@@ -40,39 +46,59 @@ class TwinSource:
             raise SourceError(f"twin seed {seed} lies outside 0..2^63 - 1; choose a non-negative whole number")
         self.params = params
         self.seed = seed
-        self._spool = spool
+        self._spool = None if spool is None else Spool(spool / self.world_fingerprint()[:20], params.start)
 
     def fingerprint(self) -> str:
         """Digest of parameters, seed and generator version, hexadecimal."""
-        text = f"{GENERATOR_VERSION}/{self.seed}/{self.params.model_dump_json()}"
-        return hashlib.sha256(text.encode()).hexdigest()
+        return _digest(f"{GENERATOR_VERSION}/{self.seed}/{self.params.model_dump_json()}")
+
+    def world_fingerprint(self) -> str:
+        """Digest of all that the lived days follow from: as `fingerprint`, whatever the number of days."""
+        return _digest(f"{GENERATOR_VERSION}/{self.seed}/{self.params.model_dump_json(exclude={'days'})}")
+
+    def parts(self, table: str) -> Mapping[str, str] | None:
+        """ISO event day -> digest of that day, None for tables delivered whole; see `PartedSource`."""
+        self._check(table)
+        if table not in PARTED_TABLES:
+            return None
+        world = self.world_fingerprint()
+        return {day.isoformat(): _digest(f"{world}/{table}/{day}") for day in self._horizon}
 
     def read(self, table: str) -> pa.RecordBatchReader:
         """Raw rows of one table; raises `SourceError` for a table the twin lacks."""
-        if table not in SCHEMAS:
-            raise SourceError(f"the twin has no table {table!r}; it provides {', '.join(sorted(SCHEMAS))}")
-        if self._spool is not None:
-            return _parquet_reader(self._spooled(self._spool) / "tables" / f"{table}.parquet", SCHEMAS[table])
-        if table in STATIC_TABLES:
-            return self._world(frozenset()).static_tables()[table].to_reader()
-        made = (day[table] for _, day in self._days(self._world(frozenset({table}))))
-        return pa.RecordBatchReader.from_batches(SCHEMAS[table], (batch for t in made for batch in t.to_batches()))
+        self._check(table)
+        if table not in STATIC_TABLES:
+            return undated(self._read_dated(table, self._horizon))
+        self._live()  # whichever table is read first, all of them are there afterwards
+        return self._world(frozenset()).static_tables()[table].to_reader()
 
-    def days(self) -> Iterator[tuple[date, dict[str, pa.Table]]]:
-        """Each day with its tables, in one pass; the tables that know no day are in `World.static_tables`."""
-        yield from self._days(self._world(DAILY_TABLES))
+    def read_parts(self, table: str, days: Collection[str]) -> pa.RecordBatchReader:
+        """Rows of some event days with the last column `_day`; see `PartedSource`."""
+        self._check(table)
+        if table not in PARTED_TABLES:
+            raise SourceError(f"{table} is delivered whole; read it, or choose from {', '.join(sorted(PARTED_TABLES))}")
+        unknown = sorted(set(days) - {day.isoformat() for day in self._horizon})
+        if unknown:
+            first, last = self.params.start, self.params.last_day
+            raise SourceError(f"the twin has no day {unknown[0]!r}; it lives {first}..{last}, written YYYY-MM-DD")
+        return self._read_dated(table, [date.fromisoformat(day) for day in days])
+
+    def days(self, tables: Collection[str] = DAILY_TABLES) -> Iterator[tuple[date, dict[str, pa.Table]]]:
+        """Each day with the given tables, in one pass; tables that know no day are in `World.static_tables`."""
+        world = self._world(tables)
+        for day in self._horizon:
+            yield day, world.advance(day)
 
     def truth(self) -> Truth:
         """The truth about the whole horizon."""
+        if self._spool is None:
+            world = World(self.params, self.seed, tables={"transactions"})
+            for day in self._horizon:
+                world.advance(day)
+            return world.truth()
+        expected, dirt = (undated(self._read_dated(table, self._horizon)).read_all() for table in TRUTH_SCHEMAS)
         effects = planted_effects(self.params, self._world(frozenset()).catalogue)
-        if self._spool is not None:
-            folder = self._spooled(self._spool) / "truth"
-            expected, dirt = (pq.read_table(folder / f"{t}.parquet", schema=s) for t, s in _TRUTH_SCHEMAS.items())
-            return Truth(self.params, self.seed, effects, expected, dirt)
-        world = World(self.params, self.seed, tables={"transactions"})
-        for _ in self._days(world):
-            pass
-        return world.truth()
+        return Truth(self.params, self.seed, effects, expected.combine_chunks(), dirt.combine_chunks())
 
     def export(
         self, folder: Path, on_progress: Callable[[int, int], None] | None = None, *, truth_folder: Path | None = None
@@ -104,11 +130,11 @@ class TwinSource:
     ) -> dict[str, int]:
         world = self._world(DAILY_TABLES)
         writers = _writers(folder, SCHEMAS)
-        truths = {} if truth_folder is None else _writers(truth_folder, _TRUTH_SCHEMAS)
+        truths = {} if truth_folder is None else _writers(truth_folder, TRUTH_SCHEMAS)
         for name, table in world.static_tables().items():
             writers[name].add(table)
-        for done, (_, made) in enumerate(self._days(world), start=1):
-            for name, table in made.items():
+        for done, day in enumerate(self._horizon, start=1):
+            for name, table in world.advance(day).items():
                 writers[name].add(table)
             if truths and world.outcome is not None:
                 truths["expected_demand"].add(world.outcome.expected_rows)
@@ -119,54 +145,40 @@ class TwinSource:
             writer.close()
         return {name: writer.close() for name, writer in writers.items()}
 
-    def _spooled(self, spool: Path) -> Path:
-        """Folder of this fingerprint under the spool, written on first use by one process while others wait."""
-        home = spool / self.fingerprint()[:20]
-        spool.mkdir(parents=True, exist_ok=True)
-        with home.with_suffix(".lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            if not (home / "tables").is_dir():
-                # The lock falls with its process, so whatever lies here was left by a killed one.
-                shutil.rmtree(home, ignore_errors=True)
-                self.export(home / "tables", truth_folder=home / "truth")
-        return home
+    @cached_property
+    def _horizon(self) -> list[date]:
+        return [self.params.start + timedelta(days=ahead) for ahead in range(self.params.days)]
 
-    def _world(self, tables: frozenset[str]) -> World:
+    def _check(self, table: str) -> None:
+        if table not in SCHEMAS:
+            raise SourceError(f"the twin has no table {table!r}; it provides {', '.join(sorted(SCHEMAS))}")
+
+    def _live(self) -> None:
+        if self._spool is not None:
+            self._spool.live(self.params.days, lambda: self._world(DAILY_TABLES))
+
+    def _read_dated(self, table: str, days: Collection[date]) -> pa.RecordBatchReader:
+        """Rows of the given days with the last column `_day`; a truth table is read from the spool alone."""
+        if self._spool is not None:
+            self._live()
+            return self._spool.read(table, days)
+        wanted, last = frozenset(days), max(days, default=date.min)
+
+        def lived() -> Iterator[pa.RecordBatch]:
+            for day, made in self.days({table}):
+                if day in wanted:
+                    yield from dated(made[table], day).to_batches()
+                if day >= last:
+                    return
+
+        return pa.RecordBatchReader.from_batches(dated_schema(SCHEMAS[table]), lived())
+
+    def _world(self, tables: Collection[str]) -> World:
         return World(self.params, self.seed, tables=tables, keep_truth=False)
 
-    def _days(self, world: World) -> Iterator[tuple[date, dict[str, pa.Table]]]:
-        for ahead in range(self.params.days):
-            day = self.params.start + timedelta(days=ahead)
-            yield day, world.advance(day)
 
-
-class _GroupedWriter:
-    """Gathers small tables into row groups of a Parquet file."""
-
-    def __init__(self, path: Path, schema: pa.Schema) -> None:
-        self._schema = schema
-        self._writer = pq.ParquetWriter(path, schema, compression="zstd", coerce_timestamps="us")
-        self._waiting: list[pa.Table] = []
-        self._waiting_rows = 0
-        self._rows = 0
-
-    def add(self, table: pa.Table) -> None:
-        self._waiting.append(table)
-        self._waiting_rows += table.num_rows
-        if self._waiting_rows >= _ROWS_A_GROUP:
-            self._flush()
-
-    def close(self) -> int:
-        """Write what waits, close the file, and return its rows."""
-        self._flush()
-        self._writer.close()
-        return self._rows
-
-    def _flush(self) -> None:
-        if self._waiting_rows:
-            self._writer.write_table(pa.concat_tables(self._waiting), row_group_size=_ROWS_A_GROUP)
-        self._rows += self._waiting_rows
-        self._waiting, self._waiting_rows = [], 0
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _shadow_of(folder: Path) -> Path:
@@ -174,14 +186,6 @@ def _shadow_of(folder: Path) -> Path:
     return folder.with_name(f"{folder.name}.{uuid4().hex}.partial")
 
 
-def _writers(folder: Path, schemas: Mapping[str, pa.Schema]) -> dict[str, _GroupedWriter]:
+def _writers(folder: Path, schemas: Mapping[str, pa.Schema]) -> dict[str, TableWriter]:
     folder.mkdir(parents=True)
-    return {name: _GroupedWriter(folder / f"{name}.parquet", schema) for name, schema in schemas.items()}
-
-
-def _parquet_reader(path: Path, schema: pa.Schema) -> pa.RecordBatchReader:
-    def batches() -> Iterator[pa.RecordBatch]:
-        with pq.ParquetFile(path) as file:
-            yield from file.iter_batches()
-
-    return pa.RecordBatchReader.from_batches(schema, batches())
+    return {name: TableWriter(folder / f"{name}.parquet", schema) for name, schema in schemas.items()}

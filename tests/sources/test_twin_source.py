@@ -56,29 +56,6 @@ def test_fingerprint_follows_params_and_seed() -> None:
     assert source.fingerprint() != TwinSource(SHORT.model_copy(update={"days": 26}), 5).fingerprint()
 
 
-def test_spool_is_written_once_and_serves_reads_and_truth(tmp_path: Path) -> None:
-    source = TwinSource(SHORT, 5, spool=tmp_path)
-    rows = source.read("transactions").read_all()
-    files = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*.parquet")}
-    assert len(files) == len(SCHEMAS) + 2
-    assert source.read("transactions").read_all().equals(rows)
-    spooled, plain = source.truth(), TwinSource(SHORT, 5).truth()
-    assert spooled.expected_demand.equals(plain.expected_demand)
-    assert spooled.dirt.equals(plain.dirt)
-    assert {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*.parquet")} == files
-
-
-def test_what_a_killed_run_left_in_the_spool_is_cleared(tmp_path: Path) -> None:
-    source = TwinSource(SHORT, 5, spool=tmp_path)
-    home = tmp_path / source.fingerprint()[:20]
-    (home / "truth").mkdir(parents=True)
-    (home / "tables.0a1b.partial").mkdir()
-    (home / "truth" / "dirt.parquet").write_bytes(b"half a file")
-    assert source.read("stores").read_all().num_rows == SHORT.stores
-    assert sorted(p.name for p in home.iterdir()) == ["tables", "truth"]
-    assert source.truth().dirt.num_rows > 0
-
-
 def test_a_broken_export_leaves_nothing(tmp_path: Path) -> None:
     class Killed(Exception):
         pass
