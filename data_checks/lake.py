@@ -6,50 +6,25 @@ without being named is swept away by the next write. Files of the version before
 use it.
 """
 
-import hashlib
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from data_checks.durable import locked, replace_file
+from data_checks.durable import locked
+from data_checks.lake_tables import FORMAT, MANIFEST, LakeError, TableVersion, check_columns, content_hash
 
 if TYPE_CHECKING:
     import ibis
     import pyarrow as pa
 
-    from data_checks.lake_files import LakeFile
+    from data_checks.lake_days import DayUpdate
+
+__all__ = ["LAYERS", "MANIFEST", "Lake", "LakeError", "Layer", "TableVersion"]
 
 Layer = Literal["raw", "tagged", "clean", "features", "gold"]
 LAYERS: tuple[Layer, ...] = get_args(Layer)
-MANIFEST = "manifest.json"
-FORMAT = 1
-
-
-class LakeError(ValueError):
-    """A table cannot be read or written: the message names it, what is wrong and the remedy."""
-
-
-@dataclass(frozen=True)
-class TableVersion:
-    """What lies in the lake under one name.
-
-    `fingerprint` is the caller's word for what the table was made from; `content_hash` speaks for the content alone:
-    equal rows and columns give an equal hash whenever and with however many threads they were written.
-    """
-
-    fingerprint: str
-    rows: int
-    content_hash: str
-    columns: tuple[tuple[str, str], ...]  # (name, Arrow type)
-    partition_by: str | None
-    files: "tuple[LakeFile, ...]"
-
-    @property
-    def partitions(self) -> dict[str, int]:
-        """Day -> rows; empty for a table that is not partitioned."""
-        return {file.day: file.rows for file in self.files if file.day is not None}
 
 
 class Lake:
@@ -73,47 +48,68 @@ class Lake:
 
         Rows are sorted by `partition_by` (a date column; one file a day), `sort_by`, then all other columns, which
         makes equal content equal bytes; files that are there already are not written again. Sorting spills to disk
-        beyond the memory limit. Errors: LakeError for an unknown layer or column, a repeated column or a null day.
+        beyond the memory limit. Rows without a day are kept under `undated`.
+        Errors: LakeError for an unknown layer or column, or a repeated column.
         """
-        import pyarrow as pa
-
+        from data_checks.lake_days import write_manifest
         from data_checks.lake_files import by_day, remove_strays, write_file
+        from data_checks.lake_sort import InOrder, normalised
 
         folder = self._folder(layer, table)
-        reader = _normalised(data)
+        reader = normalised(data)
+        check_columns(f"{layer}/{table}", reader.schema, partition_by, sort_by)
         first = dict.fromkeys([*([partition_by] if partition_by else []), *sort_by])
-        unknown = [name for name in first if name not in reader.schema.names]
-        if unknown or len(set(reader.schema.names)) != len(reader.schema.names):
-            wrong = f"has no column {', '.join(unknown)}" if unknown else "repeats a column name"
-            raise LakeError(f"{layer}/{table} {wrong}; its columns are {', '.join(reader.schema.names)}")
-        if partition_by and not pa.types.is_date(reader.schema.field(partition_by).type):
-            kind = reader.schema.field(partition_by).type
-            raise LakeError(f"{layer}/{table}: {partition_by} is {kind}; partition by a column of type date")
         with locked(folder):
-            before = self.version(layer, table)
-            remove_strays(folder, {file.path for file in before.files} if before else set())
+            remove_strays(folder, self._named(layer, table))
             files = []
-            with _Sorted(reader, [*first], folder, self.memory_limit_gb) as rows:
+            with InOrder(reader, [*first], folder, self.memory_limit_gb) as rows:
                 if partition_by:
-                    try:
-                        for day, batches in by_day(rows, partition_by):
-                            files.append(write_file(folder, day, rows.schema, iter(batches)))
-                    except ValueError as error:
-                        raise LakeError(f"{layer}/{table}: {error}") from error
+                    for day, batches in by_day(rows, partition_by):
+                        files.append(write_file(folder, day, rows.schema, iter(batches)))
                 if not files:  # also a partitioned table without rows: its columns have to stand somewhere
                     files.append(write_file(folder, None, rows.schema, rows))
                 columns = tuple((field.name, str(field.type)) for field in rows.schema)
             version = TableVersion(
                 fingerprint=fingerprint,
                 rows=sum(file.rows for file in files),
-                content_hash=_content_hash(columns, files),
+                content_hash=content_hash(columns, files),
                 columns=columns,
                 partition_by=partition_by,
                 files=tuple(files),
             )
-            manifest = json.dumps({"format": FORMAT, **asdict(version)}, indent=1) + "\n"
-            replace_file(folder / MANIFEST, lambda draft: draft.write_text(manifest, encoding="utf-8"))
+            write_manifest(folder, version)
         return version
+
+    @contextmanager
+    def update(
+        self,
+        layer: Layer,
+        table: str,
+        *,
+        partition_by: str,
+        sort_by: Sequence[str] = (),
+        keep_column: bool = True,
+    ) -> "Iterator[DayUpdate]":
+        """Make some days of a table anew, see `DayUpdate`; other writers of the table wait, readers see the old days.
+
+        Rows of a day are sorted as `write` sorts them. With `keep_column=False` the day cuts the table and is not one of
+        its columns.
+        """
+        from data_checks.lake_days import DayUpdate
+        from data_checks.lake_files import remove_strays
+
+        folder = self._folder(layer, table)
+        with locked(folder):
+            remove_strays(folder, self._named(layer, table))
+            yield DayUpdate(
+                folder,
+                f"{layer}/{table}",
+                self.version(layer, table),
+                partition_by=partition_by,
+                sort_by=sort_by,
+                keep_column=keep_column,
+                memory_limit_gb=self.memory_limit_gb,
+            )
 
     def version(self, layer: Layer, table: str) -> TableVersion | None:
         """The current version, or None for a table that was never written. Errors: LakeError for a broken manifest."""
@@ -137,28 +133,51 @@ class Lake:
         version = self.version(layer, table)
         return "never written" if version is None else version.content_hash
 
-    def read(self, layer: Layer, table: str, con: Any) -> "ibis.Table":
-        """The table as an Ibis table of connection `con`. Errors: LakeError if it was never written."""
-        paths = self._paths(layer, table)
+    def read(self, layer: Layer, table: str, con: Any, *, days: Collection[str] | None = None) -> "ibis.Table":
+        """The table, or some of its days, as an Ibis table of connection `con`. Errors: LakeError if it was never written.
+
+        A day that the table lacks adds no rows.
+        """
+        version = self._written(layer, table)
+        paths = self._paths(layer, table, version, days)
         # `day=` in a path is for people; DuckDB would make it a column.
         options = {"hive_partitioning": False} if con.name == "duckdb" else {}
-        expression: ibis.Table = con.read_parquet(paths, **options)
+        if not paths:
+            expression = con.read_parquet(self._paths(layer, table, version, None)[:1], **options)
+            return expression.limit(0)
+        expression = con.read_parquet(paths, **options)
         return expression
 
-    def arrow(self, layer: Layer, table: str, columns: Sequence[str] | None = None) -> "pa.Table":
-        """The table, or some of its columns, in memory. Errors: LakeError if it was never written."""
+    def arrow(
+        self, layer: Layer, table: str, columns: Sequence[str] | None = None, *, days: Collection[str] | None = None
+    ) -> "pa.Table":
+        """The table, or some of its columns and days, in memory. Errors: LakeError if it was never written."""
         import pyarrow.dataset as ds
 
-        paths = self._paths(layer, table)
-        return ds.dataset(paths, format="parquet").to_table(columns=list(columns) if columns is not None else None)
+        version = self._written(layer, table)
+        paths = self._paths(layer, table, version, days)
+        wanted = list(columns) if columns is not None else None
+        if not paths:
+            anywhere = self._paths(layer, table, version, None)[:1]
+            return ds.dataset(anywhere, format="parquet").to_table(columns=wanted).slice(0, 0)
+        return ds.dataset(paths, format="parquet").to_table(columns=wanted)
 
-    def _paths(self, layer: Layer, table: str) -> list[str]:
-        folder = self._folder(layer, table)
+    def _written(self, layer: Layer, table: str) -> TableVersion:
         version = self.version(layer, table)
         if version is None:
             there = sorted(path.parent.name for path in (self.root / layer).glob(f"*/{MANIFEST}"))
             raise LakeError(f"{layer}/{table} was never written; {layer} has {', '.join(there) or 'no tables'}")
-        return [str(folder / file.path) for file in version.files]
+        return version
+
+    def _paths(self, layer: Layer, table: str, version: TableVersion, days: Collection[str] | None) -> list[str]:
+        folder = self._folder(layer, table)
+        files = [file for file in version.files if file.path and (days is None or file.day in days)]
+        return [str(folder / file.path) for file in files]
+
+    def _named(self, layer: Layer, table: str) -> set[str]:
+        """Paths of the files that readers may still use."""
+        version = self.version(layer, table)
+        return {file.path for file in version.files} if version else set()
 
     def _folder(self, layer: Layer, table: str) -> Path:
         if layer not in LAYERS:
@@ -166,65 +185,3 @@ class Lake:
         if not table.replace("_", "").isalnum():
             raise LakeError(f"table name {table!r}: use letters, digits and _")
         return self.root / layer / table
-
-
-def _content_hash(columns: Sequence[tuple[str, str]], files: "Sequence[LakeFile]") -> str:
-    content = {"columns": columns, "files": [(file.day, file.rows, file.sha256) for file in files]}
-    return hashlib.sha256(json.dumps(content).encode()).hexdigest()
-
-
-def _stream(expression: Any) -> "pa.RecordBatchReader":
-    """An Ibis table as a stream. Ibis 12 asks DuckDB 2 for one by a name that is gone, hence the view."""
-    backend = expression.get_backend()
-    if backend.name != "duckdb":
-        return expression.to_pyarrow_batches()
-    backend.create_view("lake_stream", expression, overwrite=True)
-    return backend.con.sql("FROM lake_stream").to_arrow_reader(65_536)
-
-
-def _normalised(data: Any) -> "pa.RecordBatchReader":
-    """Any of the accepted inputs as a stream without schema metadata and without columns of type null."""
-    import pyarrow as pa
-
-    reader = _stream(data) if hasattr(data, "get_backend") else data
-    if isinstance(reader, pa.Table):
-        reader = reader.to_reader()
-    fields = [pa.field(f.name, pa.string() if pa.types.is_null(f.type) else f.type) for f in reader.schema]
-    schema = pa.schema(fields)
-
-    def batches() -> Iterator[pa.RecordBatch]:
-        for batch in reader:
-            arrays = [array.cast(field.type) for array, field in zip(batch.columns, schema, strict=True)]
-            yield pa.RecordBatch.from_arrays(arrays, schema=schema)
-
-    return pa.RecordBatchReader.from_batches(schema, batches())
-
-
-class _Sorted:
-    """The rows of a stream in order of `first`, then of all other columns; spills into `folder`."""
-
-    def __init__(self, reader: "pa.RecordBatchReader", first: list[str], folder: Path, memory_limit_gb: float) -> None:
-        import duckdb
-
-        from data_checks.lake_files import SPILL
-
-        order = [*first, *(name for name in reader.schema.names if name not in first)]
-        quoted = ", ".join('"' + name.replace('"', '""') + '"' for name in order)
-        self._connection = duckdb.connect(
-            ":memory:", config={"memory_limit": f"{memory_limit_gb}GB", "temp_directory": str(folder / SPILL)}
-        )
-        self._connection.register("unsorted_rows", reader)
-        self._batches = self._connection.sql(f"SELECT * FROM unsorted_rows ORDER BY {quoted}").to_arrow_reader(65_536)  # noqa: S608
-        self.schema: pa.Schema = self._batches.schema
-
-    def __enter__(self) -> "_Sorted":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._connection.close()
-
-    def __iter__(self) -> Iterator["pa.RecordBatch"]:
-        return self
-
-    def __next__(self) -> "pa.RecordBatch":
-        return self._batches.read_next_batch()

@@ -15,20 +15,27 @@ import pyarrow.parquet as pq
 
 ROW_GROUP_ROWS = 131_072  # fixed, so that bytes do not depend on how rows arrived
 SPILL = ".spill"  # where a sort puts what does not fit into memory
+UNDATED = "undated"  # the partition of rows without a readable day
 _DRAFT = ".draft"
 
 
 @dataclass(frozen=True)
 class LakeFile:
-    """One file of a table: its path below the table's folder, its day if the table is partitioned, rows, SHA-256."""
+    """One file of a table: its path below the table's folder, its day if the table is partitioned, rows, SHA-256.
+
+    `made_from` is the caller's word for what a day was made from. A day without rows has no file: its path is empty.
+    """
 
     path: str
     day: str | None
     rows: int
     sha256: str
+    made_from: str = ""
 
 
-def write_file(folder: Path, day: str | None, schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> LakeFile:
+def write_file(
+    folder: Path, day: str | None, schema: pa.Schema, batches: Iterator[pa.RecordBatch], *, made_from: str = ""
+) -> LakeFile:
     """Write one file into `folder/[day=...]`, or leave the one that has these bytes already."""
     place = folder / f"day={day}" if day is not None else folder
     place.mkdir(parents=True, exist_ok=True)
@@ -50,23 +57,18 @@ def write_file(folder: Path, day: str | None, schema: pa.Schema, batches: Iterat
             draft.replace(final)
     finally:
         draft.unlink(missing_ok=True)
-    return LakeFile(str(final.relative_to(folder)), day, rows, digest)
+    return LakeFile(str(final.relative_to(folder)), day, rows, digest, made_from)
 
 
 def by_day(batches: Iterator[pa.RecordBatch], column: str) -> Iterator[tuple[str, list[pa.RecordBatch]]]:
-    """Cut batches that are sorted by `column` (a date) into (day, its batches). Errors: ValueError for a null day."""
+    """Cut batches that are sorted by `column` (a date, nulls together) into (day, its batches); null is `undated`."""
     current: str | None = None
     pieces: list[pa.RecordBatch] = []
     for batch in batches:
-        days = batch.column(column)
-        if days.null_count:
-            raise ValueError(
-                f"{days.null_count} rows have no {column}: a table is partitioned by a column without nulls"
-            )
-        runs = pc.run_end_encode(days)
+        runs = pc.run_end_encode(batch.column(column))
         start = 0
         for day, end in zip(runs.values.to_pylist(), runs.run_ends.to_pylist(), strict=True):
-            name = str(day)
+            name = UNDATED if day is None else str(day)
             if current is not None and name != current:
                 yield current, pieces
                 pieces = []
