@@ -1,26 +1,34 @@
 """The gate between tagged rows and the clean table: facts from the engine, verdict from Great Expectations."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from data_checks.contracts import Contract
 from data_checks.decisions import Decisions
-from data_checks.gate_result import GateResult, RuleFact
-from data_checks.gate_rows import BROKEN, JUDGED, GateError, bound, check_tagged, mask_rows, stored
-from data_checks.gate_verdicts import Sorted, sort_out
+from data_checks.gate_result import GateResult, RuleFact, Verdict
+from data_checks.gate_rows import BROKEN, DAY, JUDGED, GateError, bound, check_tagged, mask_rows, stored
+from data_checks.gate_tallies import CLASSES, WHOLE, Tallies, tally
+from data_checks.gate_verdicts import sort_out
+from data_checks.lake_files import UNDATED
 from data_checks.rules import REPAIRED, ROW_CLASS, ROW_KEY, TYPE_ERRORS
 
 if TYPE_CHECKING:
     import ibis
     import pyarrow as pa
 
-__all__ = ["Decisions", "GateError", "GateResult", "RuleFact", "judge"]
+__all__ = ["Assessment", "Decisions", "GateError", "GateResult", "RuleFact", "Verdict", "assess", "conclude", "judge"]
 
-CLASS_COUNTS = {
-    "duplicate": "duplicates",
-    "matched_cancellation": "matched_cancellations",
-    "non_merchandise": "non_merchandise",
-}
+
+@dataclass(frozen=True)
+class Assessment:
+    """What the engine found in some rows, before any verdict: counts by day, `failing` rows as in `Verdict`, `good` rows
+    as in `GateResult`, and `notes`: rule id -> why it could not be judged."""
+
+    tallies: Tallies
+    failing: "pa.Table"
+    good: "ibis.Table"
+    notes: Mapping[str, str]
 
 
 def judge(
@@ -32,47 +40,77 @@ def judge(
     con: Any,
     provided: bool = True,
 ) -> GateResult:
-    """Judge tagged rows by a strict contract.
+    """Judge a whole table of tagged rows by a strict contract: `assess`, then `conclude`.
+
+    `provided=False` says that the source has no such table, so that an empty one passes. Dirty data never raises.
+    """
+    found = assess(rows, contract, references=references, decisions=decisions, con=con)
+    verdict = conclude(contract, found.tallies, failing=found.failing, notes=found.notes, provided=provided)
+    return GateResult(**vars(verdict), good=found.good)
+
+
+def assess(
+    rows: "ibis.Table",
+    contract: Contract,
+    *,
+    references: Mapping[str, "ibis.Table"],
+    decisions: Decisions,
+    con: Any,
+    day: str | None = None,
+    repeated_elsewhere: "ibis.Table | None" = None,
+) -> Assessment:
+    """Hold tagged rows against every rule of a contract.
 
     `rows` carry the contract's columns and `_row_key`, `_class`, `_repaired`, `_type_errors` (see `features.cleaning`);
     rows of class `row` and `duplicate` are judged (copies not by expression rules). `references` are the clean tables
     that rules look into; a rule whose table is not among them is not judged and says so in its fact. A table that
-    refers to itself is looked up in `rows` and, where given, in `references` too (earlier batches). `provided=False`
-    says that the source has no such table, so that an empty one passes. Dirty data never raises. Errors: GateError for
-    rows that lack columns, types or tags.
+    refers to itself is looked up in `rows` and, where given, in `references` too (earlier batches). `day` names a date
+    column to count by; `repeated_elsewhere` holds primary keys that rows outside `rows` have as well. Errors: GateError
+    for rows that lack columns, types or tags.
     """
+    import ibis
+
     check_tagged(rows, contract)
     rows = bound(rows, con)
-    masked = mask_rows(rows, contract, references, con)
-    classes = _count_by(rows, ROW_CLASS, con)
-    unknown = sorted(set(classes) - {"row", *CLASS_COUNTS}, key=str)
+    rows = rows.mutate(**{DAY: ibis.literal(WHOLE) if day is None else rows[day].cast("string").fill_null(UNDATED)})
+    masked = mask_rows(rows, contract, references, con, repeated_elsewhere)
+    fates = _count_by(rows, [DAY, ROW_CLASS], con)
+    unknown = sorted(set(fates[ROW_CLASS].to_pylist()) - set(CLASSES), key=str)
     if unknown:
-        raise GateError(f"{contract.name}: {ROW_CLASS} has {unknown}; cleaning knows row, {', '.join(CLASS_COUNTS)}")
+        raise GateError(f"{contract.name}: {ROW_CLASS} has {unknown}; cleaning knows {', '.join(CLASSES)}")
     # Kept narrow and only while needed, so that conditions and lookups are worked out once.
     with stored(masked.table, con) as masks:
-        judged = _count_by(masks, JUDGED, con)
+        judged = _count_by(masks, [DAY, JUDGED], con)
         flagged = _flagged(masks, rows, decisions, contract, con)
     sorted_rows = sort_out(flagged, contract, decisions)
-    facts = _facts(contract, judged, sorted_rows, masked.notes)
-    total = sum(classes.values())
-    validation = _validate(contract, facts, total, provided=provided)
-    held = sorted_rows.held_keys
-    counts = {"in": total, "good": classes.get("row", 0) - len(held), "quarantined": len(held)}
-    counts |= {name: classes.get(row_class, 0) for row_class, name in CLASS_COUNTS.items()}
-    return GateResult(
+    tallies = tally(contract, judged=judged, fates=fates, broken=sorted_rows.broken, held=sorted_rows.held)
+    return Assessment(tallies, sorted_rows.failing, _good(rows, contract, sorted_rows.held_keys), masked.notes)
+
+
+def conclude(
+    contract: Contract,
+    tallies: Tallies,
+    *,
+    failing: "pa.Table",
+    notes: Mapping[str, str],
+    provided: bool = True,
+) -> Verdict:
+    """Great Expectations' verdict over counts: of a whole table, or of the days that `tallies` has."""
+    facts, counts = tallies.facts(contract, notes), tallies.counts()
+    validation = _validate(contract, facts, counts["in"], provided=provided)
+    return Verdict(
         table=contract.name,
         success=bool(validation["success"]),
         facts=facts,
         counts=counts,
-        good=_good(rows, contract, held),
-        failing=sorted_rows.failing,
+        failing=failing,
         validation=validation,
     )
 
 
-def _count_by(table: "ibis.Table", column: str, con: Any) -> dict[Any, int]:
-    counted = con.to_pyarrow(table.group_by(column).agg(n=lambda t: t.count()))
-    return dict(zip(counted[column].to_pylist(), counted["n"].to_pylist(), strict=True))
+def _count_by(table: "ibis.Table", columns: list[str], con: Any) -> "pa.Table":
+    counted: pa.Table = con.to_pyarrow(table.group_by(columns).agg(rows=lambda t: t.count()))
+    return counted
 
 
 def _flagged(masks: "ibis.Table", rows: "ibis.Table", decisions: Decisions, contract: Contract, con: Any) -> "pa.Table":
@@ -82,7 +120,7 @@ def _flagged(masks: "ibis.Table", rows: "ibis.Table", decisions: Decisions, cont
     import pyarrow.compute as pc
 
     text = {name: rows[name].cast("string") for name in contract.column_names}
-    spelt = rows.select(ROW_KEY, ROW_CLASS, REPAIRED, TYPE_ERRORS, **text)
+    spelt = rows.select(ROW_KEY, DAY, ROW_CLASS, REPAIRED, TYPE_ERRORS, **text)
     broken = masks.filter(masks[BROKEN] != 0).select(ROW_KEY, BROKEN)
     verdicts = decisions.verdicts
     rejected = verdicts.filter(pc.equal(verdicts["verdict"], "reject")).select([ROW_KEY])
@@ -91,30 +129,6 @@ def _flagged(masks: "ibis.Table", rows: "ibis.Table", decisions: Decisions, cont
         broken = broken.union(whole)
     flagged: pa.Table = con.to_pyarrow(spelt.inner_join(broken, ROW_KEY))
     return flagged
-
-
-def _facts(
-    contract: Contract, judged: Mapping[int, int], sorted_rows: Sorted, notes: Mapping[str, str]
-) -> tuple[RuleFact, ...]:
-    facts = []
-    for position, rule in enumerate(contract.rules):
-        tally = sorted_rows.tallies[rule.rule_id]
-        facts.append(
-            RuleFact(
-                rule_id=rule.rule_id,
-                kind=rule.kind,
-                column=", ".join(rule.columns),
-                description=rule.description,
-                rows=sum(rows for mask, rows in judged.items() if mask >> position & 1),
-                failing=tally.broken - tally.released - tally.rejected,
-                released=tally.released,
-                rejected=tally.rejected,
-                tolerated_fraction=rule.tolerated_fraction,
-                quarantines=rule.quarantines,
-                note=notes.get(rule.rule_id, ""),
-            )
-        )
-    return tuple(facts)
 
 
 def _validate(contract: Contract, facts: tuple[RuleFact, ...], total: int, *, provided: bool) -> dict[str, Any]:

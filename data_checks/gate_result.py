@@ -37,11 +37,10 @@ class RuleFact:
 
 
 @dataclass(frozen=True)
-class GateResult:
-    """The gate's judgement of one table.
+class Verdict:
+    """The gate's word on one table, or on some days of it.
 
     - `success`: Great Expectations' verdict over the facts; `validation`: its whole result as a JSON-able dict.
-    - `good`: rows that may go on, contract columns only (lazy; lives as long as the connection).
     - `failing`: rows that need a steward's eye: `_row_key`, `_class`, `held` (kept out of `good`), `rules` (every rule
       that the row breaks), `raw` (the row as JSON), and the contract columns as text. Beside held rows it has copies
       and repaired rows, which count as failing until somebody accepts them, so that a release can let a batch pass.
@@ -53,7 +52,6 @@ class GateResult:
     success: bool
     facts: tuple[RuleFact, ...]
     counts: Mapping[str, int]
-    good: "ibis.Table"
     failing: "pa.Table"
     validation: Mapping[str, Any]
 
@@ -73,3 +71,11 @@ class GateResult:
             if fact.rule_id == rule_id:
                 return fact
         raise KeyError(f"{self.table} has no rule {rule_id!r}: it has {', '.join(f.rule_id for f in self.facts)}")
+
+
+@dataclass(frozen=True)
+class GateResult(Verdict):
+    """A verdict with the rows it was reached on: `good` are those that may go on, contract columns only (lazy; lives as
+    long as the connection)."""
+
+    good: "ibis.Table"

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import ibis
 
 BROKEN, JUDGED = "_broken", "_judged"  # bit i speaks of rule i
+DAY = "_day"
 JUDGED_CLASSES = ("row", "duplicate")
 
 
@@ -23,7 +24,7 @@ class GateError(ValueError):
 
 @dataclass(frozen=True)
 class MaskedRows:
-    """`table`: `_row_key`, `_broken`, `_judged`, one row for each judged row."""
+    """`table`: `_row_key`, `_day`, `_broken`, `_judged`, one row for each judged row."""
 
     table: "ibis.Table"
     notes: Mapping[str, str]  # rule id -> why it could not be judged
@@ -77,13 +78,19 @@ def stored(table: "ibis.Table", con: Any) -> "Iterator[ibis.Table]":
         con.raw_sql(f'DROP TABLE "{name}"')  # as SQL: Ibis 12 writes DROP in a way that newer sqlglot leaves nameless
 
 
-def mask_rows(rows: "ibis.Table", contract: Contract, references: Mapping[str, "ibis.Table"], con: Any) -> MaskedRows:
-    """Rows of the judged classes with the rules that judge them and the rules that they break."""
+def mask_rows(
+    rows: "ibis.Table",
+    contract: Contract,
+    references: Mapping[str, "ibis.Table"],
+    con: Any,
+    repeated_elsewhere: "ibis.Table | None" = None,
+) -> MaskedRows:
+    """Rows of the judged classes (with their `_day`), the rules that judge them and the rules that they break."""
     import ibis
     import sqlglot
 
     notes: dict[str, str] = {}
-    wide = _with_repeats(rows.filter(rows[ROW_CLASS].isin(JUDGED_CLASSES)), rows, contract)
+    wide = _with_repeats(rows.filter(rows[ROW_CLASS].isin(JUDGED_CLASSES)), rows, contract, repeated_elsewhere)
     absent = set()
     for lookup in contract.lookups:
         other = _looked_up(lookup, rows, contract, references, con)
@@ -97,7 +104,7 @@ def mask_rows(rows: "ibis.Table", contract: Contract, references: Mapping[str, "
         if missing := sorted({lk.table for lk in contract.lookups if lk.alias in rule.lookups and lk.alias in absent}):
             notes[rule.rule_id] = f"not judged: this source has no table {', '.join(missing)}"
         conditions.append(_condition(rule, position, rule.rule_id in notes))
-    schema = ibis.schema({ROW_KEY: "string", BROKEN: "int64", JUDGED: "int64"})
+    schema = ibis.schema({ROW_KEY: "string", DAY: "string", BROKEN: "int64", JUDGED: "int64"})
     conditions_sql = sqlglot.transpile(_mask_sql(conditions), read="duckdb", write=con.dialect)[0]
     query = f"WITH tagged_rows AS ({con.compile(wide)}) {conditions_sql}"
     # The schema is given because Ibis would ask DuckDB 2 for it in a way that DuckDB 2 no longer answers.
@@ -111,15 +118,17 @@ def _condition(rule: Rule, position: int, skipped: bool) -> str:
 def _mask_sql(conditions: list[str]) -> str:
     broken = " + ".join(f"CASE WHEN rule_{i} THEN {1 << i} ELSE 0 END" for i in range(len(conditions)))
     judged = " + ".join(f"CASE WHEN rule_{i} IS NULL THEN 0 ELSE {1 << i} END" for i in range(len(conditions)))
-    inner = f"SELECT {ROW_KEY}, {', '.join(conditions)} FROM tagged_rows"  # noqa: S608 - the contract's own conditions
+    inner = f"SELECT {ROW_KEY}, {DAY}, {', '.join(conditions)} FROM tagged_rows"  # noqa: S608 - the contract's own conditions
     return (
-        f"SELECT {ROW_KEY}, CAST({broken} AS BIGINT) AS {BROKEN}, "  # noqa: S608
+        f"SELECT {ROW_KEY}, {DAY}, CAST({broken} AS BIGINT) AS {BROKEN}, "  # noqa: S608
         f"CAST({judged} AS BIGINT) AS {JUDGED} FROM ({inner}) AS judged_rows"
     )
 
 
-def _with_repeats(judged: "ibis.Table", rows: "ibis.Table", contract: Contract) -> "ibis.Table":
-    """Adds whether another row of class `row` has the same primary key."""
+def _with_repeats(
+    judged: "ibis.Table", rows: "ibis.Table", contract: Contract, elsewhere: "ibis.Table | None"
+) -> "ibis.Table":
+    """Adds whether another row of class `row` has the same primary key, here or in what was not handed over."""
     import ibis
 
     key = list(contract.primary_key)
@@ -128,6 +137,8 @@ def _with_repeats(judged: "ibis.Table", rows: "ibis.Table", contract: Contract) 
     repeated = counted.filter(counted["_rows_of_key"] > 1).select(
         **{f"_repeated_{name}": counted[name] for name in key}
     )
+    if elsewhere is not None:
+        repeated = repeated.union(elsewhere.select(**{f"_repeated_{name}": elsewhere[name] for name in key})).distinct()
     # Nulls in an optional part of the key are equal to each other here, as they are in GROUP BY.
     same = [judged[name].identical_to(repeated[f"_repeated_{name}"]) for name in key]
     repeated = repeated.mutate(_is_repeated=ibis.literal(True))
@@ -174,4 +185,4 @@ def _same_kind(dtype: Any, column_type: str) -> bool:
     return bool(checks[column_type]())
 
 
-__all__ = ["BROKEN", "JUDGED", "ROW_KEY", "GateError", "MaskedRows", "bound", "check_tagged", "mask_rows"]
+__all__ = ["BROKEN", "DAY", "JUDGED", "ROW_KEY", "GateError", "MaskedRows", "bound", "check_tagged", "mask_rows"]

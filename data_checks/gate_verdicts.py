@@ -1,12 +1,11 @@
 """Rows that break rules, sorted by what stewards decided on them: released, rejected, or held until somebody looks."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from data_checks.contracts import Contract
 from data_checks.decisions import Decisions
-from data_checks.gate_rows import BROKEN
+from data_checks.gate_rows import BROKEN, DAY
 from data_checks.rules import ROW_CLASS, ROW_KEY, quoted
 
 if TYPE_CHECKING:
@@ -15,21 +14,14 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Tally:
-    """Rows that break one rule, and how many of them a steward released from it or rejected altogether."""
-
-    broken: int
-    released: int
-    rejected: int
-
-
-@dataclass(frozen=True)
 class Sorted:
-    """`held_keys`: rows of class `row` that stay out; `failing`: as in `GateResult`; `tallies` by rule id."""
+    """`held_keys`: rows of class `row` that stay out; `failing`: as in `Verdict`; `broken`: (day, rule_id, broken,
+    released, rejected) counts, `held`: (day, rows)."""
 
     held_keys: "pa.Array"
     failing: "pa.Table"
-    tallies: Mapping[str, Tally]
+    broken: "pa.Table"
+    held: "pa.Table"
 
 
 def sort_out(flagged: "pa.Table", contract: Contract, decisions: Decisions) -> Sorted:
@@ -50,14 +42,11 @@ def sort_out(flagged: "pa.Table", contract: Contract, decisions: Decisions) -> S
         con.register("decided", decisions.verdicts)
         con.execute(_PAIRS)
         con.execute(_ROWS)
-        tallies = {
-            rule_id: Tally(broken, released, rejected)
-            for rule_id, broken, released, rejected in con.sql(_TALLIES).fetchall()
-        }
         return Sorted(
             held_keys=con.table("sorted_rows").filter("held").to_arrow_table()[ROW_KEY].combine_chunks(),
             failing=_failing(con, contract),
-            tallies={rule.rule_id: tallies.get(rule.rule_id, Tally(0, 0, 0)) for rule in contract.rules},
+            broken=con.sql(_BROKEN).to_arrow_table(),
+            held=con.sql(_HELD).to_arrow_table(),
         )
 
 
@@ -76,7 +65,7 @@ def _failing(con: "duckdb.DuckDBPyConnection", contract: Contract) -> "pa.Table"
 
 _PAIRS = f"""
 CREATE TEMP TABLE pairs AS
-SELECT f.{ROW_KEY}, f.{ROW_CLASS}, r.position, r.rule_id, r.quarantines, d.verdict = 'release' AS is_released,
+SELECT f.{ROW_KEY}, f.{ROW_CLASS}, f.{DAY}, r.position, r.rule_id, r.quarantines, d.verdict = 'release' AS is_released,
        x.{ROW_KEY} IS NOT NULL AS is_rejected
 FROM flagged AS f
 JOIN rules AS r ON (f.{BROKEN} >> r.position) & 1 = 1
@@ -91,12 +80,14 @@ WITH rejected AS (SELECT DISTINCT _row_key FROM decided WHERE verdict = 'reject'
            bool_or(NOT coalesce(is_released, false) AND NOT is_rejected) AS undecided
     FROM pairs GROUP BY ALL
 )
-SELECT f.{ROW_KEY}, coalesce(b.rules, []) AS rules, coalesce(b.undecided, false) AS undecided,
+SELECT f.{ROW_KEY}, f.{DAY}, coalesce(b.rules, []) AS rules, coalesce(b.undecided, false) AS undecided,
        f.{ROW_CLASS} = 'row' AND (x._row_key IS NOT NULL OR coalesce(b.is_unreleased, false)) AS held
 FROM flagged AS f LEFT JOIN broken AS b ON b.{ROW_KEY} = f.{ROW_KEY} LEFT JOIN rejected AS x ON x._row_key = f.{ROW_KEY}
 """  # noqa: S608
-_TALLIES = """
-SELECT rule_id, count(*), count(*) FILTER (coalesce(is_released, false) AND NOT is_rejected),
-       count(*) FILTER (is_rejected)
-FROM pairs GROUP BY rule_id
-"""
+_BROKEN = f"""
+SELECT {DAY} AS day, rule_id, count(*) AS broken,
+       count(*) FILTER (coalesce(is_released, false) AND NOT is_rejected) AS released,
+       count(*) FILTER (is_rejected) AS rejected
+FROM pairs GROUP BY ALL
+"""  # noqa: S608
+_HELD = f"SELECT {DAY} AS day, count(*) AS rows FROM sorted_rows WHERE held GROUP BY ALL"  # noqa: S608

@@ -15,7 +15,7 @@ from typing import Any
 import pyarrow as pa
 
 from data_checks.durable import append_entry, locked, read_entries, replace_file
-from data_checks.gate_result import GateResult, RuleFact
+from data_checks.gate_result import RuleFact, Verdict
 
 SAMPLE_PER_RULE = 5
 SAMPLE_ROWS = 100
@@ -72,7 +72,7 @@ class ValidationHistory:
     def __init__(self, root: Path) -> None:
         self.folder = root / "validation"
 
-    def record(self, result: GateResult, *, run_id: str, when: datetime | None = None) -> RecordedRun:
+    def record(self, result: Verdict, *, run_id: str, when: datetime | None = None) -> RecordedRun:
         """Append one judgement; a run recorded twice counts once, as it was recorded last.
 
         A few failing rows of each rule are kept as the sample. Raises ValueError for a table or run name that cannot be
