@@ -1,6 +1,7 @@
 # ruff: noqa: S608 - names pass through quoted(), values through text(): nothing of a file becomes SQL
 """Bring your own tables: any folder of CSV or Parquet files, one file per table, named as the table.
 
+A table that grows may be a sub-folder of files instead, say one a day: `transactions/2026-01-01.csv`, and so on.
 The minimum is `sales` (any key columns, period_start, value, unit). `covariates` (any of those keys, period_start,
 name, value, known_from) and every other contract table are optional. `source.yaml` may state what files cannot show.
 """

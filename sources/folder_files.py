@@ -18,11 +18,12 @@ from sources.folder_settings import SETTINGS_FILE, FolderSettings
 SUFFIXES = (".csv", ".csv.gz", ".parquet")
 _DELIMITERS = (",", ";", "\t", "|")
 _CHUNK_BYTES = 1 << 20
+_NO_HIVE = "hive_partitioning = false"  # a folder called a=b adds no column a
 
 
 @dataclass(frozen=True)
 class TableFile:
-    """One file: the table it holds, its column names in order and the SQL that reads every column as text."""
+    """A table's file or sub-folder of files: column names in order and the SQL that reads every column as text."""
 
     table: str
     path: Path
@@ -30,17 +31,34 @@ class TableFile:
     sql: str
 
 
+@dataclass(frozen=True)
+class _Reading:
+    """How files of one shape are read: column names and types in order, and the SQL around the list of files."""
+
+    columns: tuple[str, ...]
+    types: tuple[str, ...]
+    head: str
+    tail: str
+
+    def sql(self, paths: list[Path]) -> str:
+        return f"{self.head}[{', '.join(text(str(path)) for path in paths)}]{self.tail}"
+
+
 def find_files(folder: Path, tables: Iterable[str]) -> dict[str, Path]:
-    """Table -> its one file. Errors: SourceError for no folder, a file that is no table, or two files for one table."""
+    """Table -> its one file, or its sub-folder of files, such as one a day.
+
+    Errors: SourceError for no folder, a file that is no table, or two places for one table. Sub-folders that are named
+    as no table are left alone.
+    """
     if not folder.is_dir():
         raise SourceError(f"{folder} is no folder: give a folder of CSV or Parquet files")
     known = sorted(tables)
     found: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
-        suffix = next((suffix for suffix in SUFFIXES if path.name.lower().endswith(suffix)), None)
-        if suffix is None or path.name.startswith((".", "_")):
+        suffix = "" if path.is_dir() else _suffix(path)
+        if suffix is None or (path.is_dir() and path.name.lower() not in known):
             continue
-        table = path.name[: -len(suffix)].lower()
+        table = path.name[: len(path.name) - len(suffix)].lower()
         if table not in known:
             raise SourceError(f"{path}: no table is called {table!r}; rename or move it (tables: {', '.join(known)})")
         if table in found:
@@ -52,20 +70,34 @@ def find_files(folder: Path, tables: Iterable[str]) -> dict[str, Path]:
 
 
 def open_table(con: duckdb.DuckDBPyConnection, table: str, path: Path, settings: FolderSettings) -> TableFile:
-    """The file's columns and reading SQL. Errors: SourceError for an empty, unreadable or wrongly encoded file."""
-    if path.stat().st_size == 0:
-        raise SourceError(f"{path}: the file is empty (0 bytes); write a header and rows, or remove it")
-    if path.name.lower().endswith(".parquet"):
-        return _parquet(con, table, path)
-    return _csv(table, path, settings)
+    """Columns and reading SQL of a file, or of all files of a sub-folder, which must agree on their columns.
+
+    Errors: SourceError naming the file that is empty, unreadable, wrongly encoded or of other columns.
+    """
+    readings: dict[_Reading, list[Path]] = {}
+    for file in _files_of(path):
+        readings.setdefault(_reading(con, file, settings), []).append(file)
+    columns = next(iter(readings)).columns
+    for reading, files in readings.items():
+        if {name.lower() for name in reading.columns} != {name.lower() for name in columns}:
+            raise SourceError(
+                f"{files[0]}: has the columns {', '.join(reading.columns)}, but the files before it have "
+                f"{', '.join(columns)}; give all files of {table} the same columns"
+            )
+    if len(readings) == 1:
+        return TableFile(table, path, columns, next(r.sql(files) for r, files in readings.items()))
+    cells = ", ".join(f"{quoted(name)} AS {quoted(name)}" for name in columns)
+    parts = [f"SELECT {cells} FROM ({reading.sql(files)})" for reading, files in readings.items()]
+    return TableFile(table, path, columns, " UNION ALL ".join(parts))
 
 
 def fingerprint_of(folder: Path, files: Iterable[Path]) -> str:
-    """SHA-256 (hex) over names and contents of the files and of the folder's settings."""
+    """SHA-256 (hex) over names and contents of the files, those of sub-folders too, and of the folder's settings."""
     digest = hashlib.sha256()
     stated = folder / SETTINGS_FILE
-    for path in sorted({*files, *([stated] if stated.is_file() else [])}):
-        digest.update(f"{path.name}\x00{path.stat().st_size}\x00".encode())
+    single = {file for path in files for file in _files_of(path)}
+    for path in sorted({*single, *([stated] if stated.is_file() else [])}):
+        digest.update(f"{path.relative_to(folder).as_posix()}\x00{path.stat().st_size}\x00".encode())
         with path.open("rb") as stream:
             while chunk := stream.read(_CHUNK_BYTES):
                 digest.update(chunk)
@@ -87,15 +119,41 @@ def trimmed(column: str) -> str:
     return f"nullif(trim({quoted(column)}), '')"
 
 
-def _parquet(con: duckdb.DuckDBPyConnection, table: str, path: Path) -> TableFile:
+def _suffix(path: Path) -> str | None:
+    """The suffix of a data file; None for any other file, and for hidden ones."""
+    if path.name.startswith((".", "_")):
+        return None
+    return next((suffix for suffix in SUFFIXES if path.name.lower().endswith(suffix)), None)
+
+
+def _files_of(path: Path) -> list[Path]:
+    """The file itself, or the data files of a sub-folder by name."""
+    if not path.is_dir():
+        return [path]
+    files = sorted(file for file in path.iterdir() if file.is_file() and _suffix(file) is not None)
+    if not files:
+        raise SourceError(
+            f"{path}: no CSV or Parquet file in this sub-folder; put the table's files there or remove it"
+        )
+    return files
+
+
+def _reading(con: duckdb.DuckDBPyConnection, path: Path, settings: FolderSettings) -> _Reading:
+    if path.stat().st_size == 0:
+        raise SourceError(f"{path}: the file is empty (0 bytes); write a header and rows, or remove it")
+    return _parquet(con, path) if path.name.lower().endswith(".parquet") else _csv(path, settings)
+
+
+def _parquet(con: duckdb.DuckDBPyConnection, path: Path) -> _Reading:
     try:
-        described = con.execute(f"DESCRIBE SELECT * FROM read_parquet({text(str(path))})").fetchall()
+        described = con.execute(f"DESCRIBE SELECT * FROM read_parquet({text(str(path))}, {_NO_HIVE})").fetchall()
     except duckdb.Error as error:
         raise SourceError(f"{path}: not readable as Parquet ({error}); write it again") from error
     types = {str(row[0]): str(row[1]) for row in described}
     parts = [f"{_as_text(name, types[name])} AS {quoted(name.strip())}" for name in types]
     names = _named(path, [name.strip() for name in types])
-    return TableFile(table, path, names, f"SELECT {', '.join(parts)} FROM read_parquet({text(str(path))})")
+    head = f"SELECT {', '.join(parts)} FROM read_parquet("
+    return _Reading(names, tuple(types.values()), head, f", {_NO_HIVE})")
 
 
 def _as_text(name: str, kind: str) -> str:
@@ -106,7 +164,7 @@ def _as_text(name: str, kind: str) -> str:
     return f"{column}::VARCHAR"
 
 
-def _csv(table: str, path: Path, settings: FolderSettings) -> TableFile:
+def _csv(path: Path, settings: FolderSettings) -> _Reading:
     _check_encoding(path, settings.encoding)
     with _open(path) as stream, codecs.getreader(_codec(settings.encoding))(stream) as lines:
         header = lines.readline()
@@ -116,12 +174,14 @@ def _csv(table: str, path: Path, settings: FolderSettings) -> TableFile:
     names = _named(path, [name.strip() for name in _split(header, delimiter)])
     columns = ", ".join(f"{text(name)}: 'VARCHAR'" for name in names)
     # Everything is said here, nothing sniffed: the same file always reads the same way.
-    sql = (
-        f"SELECT * FROM read_csv({text(str(path))}, auto_detect = false, header = true, columns = {{{columns}}}, "
+    return _Reading(
+        names,
+        ("VARCHAR",) * len(names),
+        "SELECT * FROM read_csv(",
+        f", auto_detect = false, header = true, columns = {{{columns}}}, "
         f"delim = {text(delimiter)}, quote = '\"', escape = '\"', nullstr = '', encoding = {text(settings.encoding)}, "
-        f"compression = '{'gzip' if path.suffix.lower() == '.gz' else 'none'}')"
+        f"compression = '{'gzip' if path.suffix.lower() == '.gz' else 'none'}', {_NO_HIVE})",
     )
-    return TableFile(table, path, names, sql)
 
 
 def _split(header: str, delimiter: str) -> list[str]:
