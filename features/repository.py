@@ -45,7 +45,7 @@ class Repository(BaseModel):
             "project": self.project,
             "provider": "local",
             "registry": str(self.folder / "registry.db"),
-            "offline_store": {"type": "duckdb"},
+            "offline_store": {"type": "features.offline_store.AsofOfflineStore"},
             "online_store": self._online_store(),
             "entity_key_serialization_version": 3,
         }
