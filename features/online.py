@@ -20,6 +20,7 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from features.layout import ONLINE_VIEW, Layout
+from features.vector import NEWEST_ORIGIN, mark, unpack
 
 FloatArray = npt.NDArray[np.float64]
 DateArray = npt.NDArray[np.datetime64]
@@ -177,12 +178,17 @@ def write_snapshot(folder: Path, batch: StateBatch) -> None:
 
 
 class FeastState:
-    """State from Feast's online store (SQLite or Redis, as the repository says)."""
+    """State from Feast's online store (SQLite or Redis, as the repository says).
+
+    What counts is the last materialisation that was finished. A series is unknown where its row is of another layout
+    (it is being written anew, or was left behind), and where its origin lies further behind the newest one than the
+    view's time to live: it has left the plan, and a forecast from it would only look fresh.
+    """
 
     def __init__(self, store: Any) -> None:
         self._store = store
-        self._layout = Layout.model_validate_json(store.get_feature_view(ONLINE_VIEW).tags["layout"])
-        self._features = [f"{ONLINE_VIEW}:{name}" for name in ("origin_day", "fingerprint", "state", "known_future")]
+        self._layouts: dict[str, Layout] = {}  # by what rows are marked with; a reader may live longer than a layout
+        self._learn()
 
     @classmethod
     def open(cls, folder: Path) -> "FeastState":
@@ -195,35 +201,70 @@ class FeastState:
 
     @property
     def layout(self) -> Layout:
-        """Names, order and horizon of what is read."""
-        return self._layout
+        """Names, order and horizon of what was applied last, as far as this reader knows."""
+        return next(reversed(self._layouts.values()))
 
     def read(self, series_ids: Sequence[str]) -> StateBatch:
-        """See OnlineState. Raises StateError for rows that were written with another layout."""
-        layout, count = self._layout, len(series_ids)
-        covariates = len(layout.covariate_names)
+        """See OnlineState. Raises StateError where the store was filled with a layout that the repository has not."""
+        rows, last = self._rows(series_ids)
+        layout = self._layout_of(last)
+        marked, count, covariates = mark(layout), len(series_ids), len(layout.covariate_names)
         origin = np.full(count, UNKNOWN_ORIGIN)
         state = np.full((count, len(layout.state_names)), math.nan)
         ahead = np.full((count, covariates, layout.horizon), math.nan)
-        if count:
-            found = self._store.get_online_features(
-                features=self._features, entity_rows=[{"series_id": name} for name in series_ids]
-            ).to_dict()
-            for row, (day, fingerprint) in enumerate(zip(found["origin_day"], found["fingerprint"], strict=True)):
-                if day is None:
-                    continue
-                if fingerprint != layout.fingerprint:
-                    raise StateError(
-                        f"{series_ids[row]!r} is stored with layout {fingerprint}, the repository has "
-                        f"{layout.fingerprint}: materialise again"
-                    )
-                origin[row] = np.datetime64(day, "D")
-                state[row] = found["state"][row]
-                if covariates:
-                    ahead[row] = np.reshape(found["known_future"][row], (covariates, layout.horizon))
+        oldest = last["origin_day"].int64_val - self._view.ttl.days if last else -math.inf
+        for index, row in enumerate(rows):
+            if not row or row["fingerprint"].string_val != marked or (day := row["origin_day"].int64_val) < oldest:
+                continue
+            try:
+                state[index], ahead[index] = unpack(row["vector"].bytes_val, layout)
+            except ValueError as error:
+                raise StateError(f"{series_ids[index]!r}: {error}") from error
+            origin[index] = np.datetime64(day, "D")
         return StateBatch(
             series_ids=tuple(series_ids),
             origin=origin,
             state={name: state[:, column] for column, name in enumerate(layout.state_names)},
             known_future={name: ahead[:, column] for column, name in enumerate(layout.covariate_names)},
         )
+
+    def _rows(self, series_ids: Sequence[str]) -> tuple[list[Any], Any]:
+        """Stored values of each series and of the last finished materialisation, None where there are none.
+
+        Through Feast's provider: `get_online_features` wraps the same read in two to four times its time.
+        """
+        found = self._store.provider.online_read(
+            self._store.config,
+            self._view,
+            entity_keys([*series_ids, NEWEST_ORIGIN]),
+            ["origin_day", "fingerprint", "vector"],
+        )
+        # Redis gives an empty value for what it has not, SQLite nothing at all.
+        rows = [row if row and row["origin_day"].WhichOneof("val") else None for _, row in found]
+        return rows[:-1], rows[-1]
+
+    def _layout_of(self, last: Any) -> Layout:
+        if last is None:
+            return self.layout
+        marked = last["fingerprint"].string_val
+        if marked not in self._layouts:
+            self._learn()
+        if marked not in self._layouts:
+            raise StateError(
+                f"the store was filled with layout {marked}, the repository has {mark(self.layout)}: materialise again"
+            )
+        return self._layouts[marked]
+
+    def _learn(self) -> None:
+        """Take the view as the registry has it now."""
+        self._view = self._store.get_feature_view(ONLINE_VIEW)
+        layout = Layout.model_validate_json(self._view.tags["layout"])
+        self._layouts = {**self._layouts, mark(layout): layout}
+
+
+def entity_keys(series_ids: Sequence[str]) -> list[Any]:
+    """Feast's keys of these series."""
+    from feast.protos.feast.types.EntityKey_pb2 import EntityKey
+    from feast.protos.feast.types.Value_pb2 import Value
+
+    return [EntityKey(join_keys=["series_id"], entity_values=[Value(string_val=name)]) for name in series_ids]

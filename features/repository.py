@@ -3,6 +3,8 @@
 import contextlib
 import io
 import json
+import shutil
+import sqlite3
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,14 +13,14 @@ from urllib.parse import urlsplit
 
 import ibis
 import ibis.expr.types as ir
+import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, Field
 
 from data_checks.durable import locked, replace_file
-from features.known_future import known_future_vectors
 from features.layout import ATTRIBUTES_VIEW, ONLINE_VIEW, STATE_VIEW, Layout, source_file
+from features.online_rows import Materialised, carry, write_packed
 from features.sales import PERIOD_DAYS
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 FAR_AHEAD = datetime(2200, 1, 1, tzinfo=UTC)
 
 
@@ -44,8 +46,9 @@ class Repository(BaseModel):
         return {
             "project": self.project,
             "provider": "local",
-            "registry": str(self.folder / "registry.db"),
-            "offline_store": {"type": "features.offline_store.AsofOfflineStore"},
+            # Never read again during a request: a reader that meets a new layout asks for it itself.
+            "registry": {"path": str(self.folder / "registry.db"), "cache_ttl_seconds": 0},
+            "offline_store": {"type": "duckdb"},
             "online_store": self._online_store(),
             "entity_key_serialization_version": 3,
         }
@@ -57,7 +60,7 @@ class Repository(BaseModel):
 
         return FeatureStore(config=RepoConfig(**self.feast_config(), repo_path=self.folder))
 
-    def _online_store(self) -> dict[str, str]:
+    def _online_store(self) -> dict[str, Any]:
         if self.online_store == "sqlite":
             return {"type": "sqlite", "path": str(self.folder / "online.db")}
         address = urlsplit(self.online_store)
@@ -74,7 +77,8 @@ class Repository(BaseModel):
             parts.append(f"password={address.password}")
         if address.scheme == "rediss":
             parts.append("ssl=true")
-        return {"type": "redis", "connection_string": ",".join(parts)}
+        # Feast would not replace a row by a corrected one of the same origin.
+        return {"type": "redis", "connection_string": ",".join(parts), "skip_dedup": True}
 
 
 def apply(repository: Repository, layout: Layout) -> Any:
@@ -123,43 +127,42 @@ def publish_online(repository: Repository, layout: Layout, state: ir.Table, ahea
     """Write the file of `sales_online` for the (series_id, origin) pairs of `ahead`; returns its rows.
 
     `ahead` comes from `known_future` with all steps of `layout.horizon`; usually it holds the newest origin of every
-    series. A pair that `state` lacks is left out.
+    series. A pair that `state` lacks is left out. Raises PublishError where a pair lacks steps or repeats.
     """
-    vectors = known_future_vectors(ahead, layout.covariate_names)
-    for index, name in enumerate(layout.covariate_names):
-        vectors = vectors.rename({f"ahead_{index}": name})
-    missing = float("nan")
-    packed = _with_event_time(state, layout).select(
-        "series_id",
-        "origin",
-        "event_timestamp",
-        state=ibis.array([state[name].fill_null(missing) for name in layout.state_names]),
-    )
-    rows = packed.inner_join(vectors, ["series_id", "origin"])
-    known: Any = ibis.array([ibis.literal(missing)])  # a reader without covariates passes it over
-    for index in range(len(layout.covariate_names)):
-        known = rows[f"ahead_{index}"] if index == 0 else known.concat(rows[f"ahead_{index}"])
-    rows = rows.select(
-        "series_id",
-        "event_timestamp",
-        "state",
-        origin_day=rows.origin.delta(ibis.date(1970, 1, 1), unit="day").cast("int64"),
-        fingerprint=ibis.literal(layout.fingerprint),
-        known_future=known,
-    )
-    return _write(con, rows, repository, ONLINE_VIEW, ["series_id", "event_timestamp"])
+    pair = ["series_id", "origin"]
+    target, drafts = source_file(repository.folder, ONLINE_VIEW), repository.folder / ".drafts"
+    with locked(repository.folder):
+        drafts.mkdir(exist_ok=True)
+        states, steps = drafts / "states.parquet", drafts / "steps.parquet"
+        rows = state.semi_join(ahead.filter(ahead.step == 1), pair).select(*pair, **_known(state, layout.state_names))
+        con.to_parquet(rows.order_by(pair), states)
+        there = ibis.memtable(pq.read_table(states, columns=pair))
+        rows = ahead.semi_join(there, pair).select(*pair, "step", **_known(ahead, layout.covariate_names))
+        con.to_parquet(rows.order_by([*pair, "step"]), steps)
+        replace_file(target, lambda draft: write_packed(states, steps, layout, draft))
+        shutil.rmtree(drafts)
+    return int(pq.read_metadata(target).num_rows)
 
 
-def materialise(store: Any, *, upto: datetime | None = None) -> None:
-    """Carry the newest row of every series with an event time up to `upto` (UTC, default: all) to the online store.
+def materialise(store: Any, *, upto: datetime | None = None) -> Materialised:
+    """Carry the newest published row of every series with an event time up to `upto` (UTC, default: all) online.
 
-    Safe to repeat: rows are replaced, each in one step, while readers go on. The published file holds only the newest
-    origins, so that a run costs as much as what changed and a corrected origin is never passed over. (Feast's own
-    incremental mode starts at the wall clock less the TTL and so finds nothing in past years.)
+    Only what the store lacks is written, while readers go on; safe to repeat, and after a kill a repetition finishes
+    the work. A series that is no longer published keeps its row, with the origin it has, until that lies STATE_TTL
+    behind the newest origin: from then on FeastState does not know it.
     """
-    end = upto or FAR_AHEAD
-    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-        store.materialize(EPOCH, end if end.tzinfo else end.replace(tzinfo=UTC), feature_views=[ONLINE_VIEW])
+    moment = upto or FAR_AHEAD
+    moment = moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
+    folder = Path(store.config.repo_path)
+    with locked(folder):
+        if store.config.online_store.type == "sqlite":
+            with contextlib.closing(sqlite3.connect(store.config.online_store.path, timeout=30)) as database:
+                database.execute("PRAGMA journal_mode = WAL")  # kept in the file: readers never wait for the writer
+        return carry(store, folder, moment)
+
+
+def _known(rows: ir.Table, names: Sequence[str]) -> dict[str, Any]:
+    return {name: rows[name].cast("float64").fill_null(float("nan")) for name in names}
 
 
 def _with_event_time(state: ir.Table, layout: Layout) -> ir.Table:
@@ -169,8 +172,6 @@ def _with_event_time(state: ir.Table, layout: Layout) -> ir.Table:
 
 
 def _write(con: Any, rows: ir.Table, repository: Repository, view: str, order: Sequence[str]) -> int:
-    import pyarrow.parquet as pq
-
     target = source_file(repository.folder, view)
     in_order = rows.order_by(list(order))
     with locked(repository.folder):

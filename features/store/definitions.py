@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from feast import Entity, FeatureView, Field, FileSource, ValueType
-from feast.types import Array, Float64, Int64, String
+from feast.types import Bytes, Float64, Int64, String
 
 from features.layout import ATTRIBUTES_VIEW, ONLINE_VIEW, STATE_VIEW, Layout, source_file
 from features.state_registry import STATE_FEATURES
@@ -48,17 +48,18 @@ def definitions(folder: Path, layout: Layout) -> list[Any]:
         ONLINE_VIEW,
         [
             Field(name="origin_day", dtype=Int64, description="Origin, days since 1970-01-01."),
-            Field(name="fingerprint", dtype=String, description="Layout that the vectors were written with."),
-            Field(name="state", dtype=Array(Float64), description="State features in the order of the layout."),
+            Field(name="fingerprint", dtype=String, description="Packing and layout that the vector was written with."),
+            Field(name="digest", dtype=Bytes, description="Changes with anything in the row; see features.vector."),
             Field(
-                name="known_future",
-                dtype=Array(Float64),
-                description="Covariates in the order of the layout, `horizon` steps each; NaN is unknown.",
+                name="vector",
+                dtype=Bytes,
+                description="State, then each covariate's `horizon` steps, in the order of the tag `layout`: "
+                "float64, packed as features.vector says; NaN is unknown.",
             ),
         ],
         ttl=STATE_TTL,
         online=True,
-        description="Everything a forecast of a series needs, in one row.",
+        description="Everything a forecast of a series needs, in one vector.",
         tags=layout.tags(),
     )
     return [series, state, attributes, online]

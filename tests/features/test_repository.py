@@ -1,9 +1,5 @@
-"""Feast end to end: published files, point-in-time join, online reads, on SQLite and on Redis."""
+"""Feast end to end: published files, point-in-time join, online reads."""
 
-import socket
-import subprocess
-import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -18,6 +14,7 @@ from features.engine import connect
 from features.known_future import known_future
 from features.layout import Layout
 from features.online import FeastState, StateError
+from features.online_rows import Materialised, PublishError
 from features.repository import Repository, RepositoryError, apply, materialise, publish_online, publish_state
 from features.state import state_feature_names, state_features
 from features.training import JoinError, training_frame
@@ -106,44 +103,20 @@ def entities(pairs: list[tuple[str, date]]) -> pa.Table:
     return pa.table({"series_id": [p[0] for p in pairs], "origin": pa.array([p[1] for p in pairs], pa.date32())})
 
 
-def numbers(table: pa.Table, name: str) -> np.ndarray:
-    return np.array([np.nan if v is None else v for v in table[name].to_pylist()])
-
-
-def check_parity(tables: Tables, store: Any, origin: date) -> None:
-    """Offline join, online read and the expressions themselves agree on every feature at `origin`."""
-    ended = datetime.combine(origin + timedelta(days=1), datetime.min.time(), UTC)
-    materialise(store, upto=ended)
-    online = FeastState(store).read(SERIES)
-    np.testing.assert_array_equal(online.origin, np.full(len(SERIES), origin, dtype="datetime64[D]"))
-    offline = training_frame(store, entities([(name, origin) for name in SERIES]))
-    assert set(online.state) == set(offline.column_names) - {"series_id", "origin"}
-    order = [offline["series_id"].to_pylist().index(name) for name in SERIES]
-    for name, values in online.state.items():
-        np.testing.assert_array_equal(values, numbers(offline, name)[order], err_msg=name)
-    rows = {(r["series_id"], r["step"]): r for r in tables.con.to_pyarrow(tables.ahead([origin])).to_pylist()}
-    for name, values in online.known_future.items():
-        wanted = [[rows[(series, step)][name] for step in range(1, HORIZON + 1)] for series in SERIES]
-        np.testing.assert_array_equal(values, np.array(wanted, dtype=float), err_msg=name)
-    temperatures = online.known_future["forecast_temp_c"]
-    assert np.isfinite(temperatures[0, :3]).all() and np.isnan(temperatures[0, 3:]).all()  # issued 3 days ahead
-    assert np.isnan(temperatures[1]).all()  # a store without a region
-
-
-def test_offline_equals_online_on_sqlite_at_several_times(tables: Tables, sqlite: tuple[Repository, Any]) -> None:
-    for origin in (ORIGINS[0], ORIGINS[4], ORIGINS[-1]):
-        check_parity(tables, sqlite[1], origin)
-
-
-def test_materialising_again_changes_nothing_and_takes_the_newest(sqlite: tuple[Repository, Any]) -> None:
+def test_the_newest_origin_by_then_is_what_is_served(sqlite: tuple[Repository, Any]) -> None:
     store = sqlite[1]
-    materialise(store)
-    first = FeastState(store).read(SERIES)
-    materialise(store)
-    again = FeastState(store).read(SERIES)
-    assert set(first.origin.astype(object)) == {ORIGINS[-1]}
-    np.testing.assert_array_equal(first.origin, again.origin)
-    assert all(np.array_equal(first.state[n], again.state[n], equal_nan=True) for n in first.state)
+    for number in (0, 4, -1):
+        ended = datetime.combine(ORIGINS[number] + timedelta(days=1), datetime.min.time(), UTC)
+        materialise(store, upto=ended)
+        batch = FeastState(store).read(SERIES)
+        assert set(batch.origin.astype(object)) == {ORIGINS[number]}
+        assert set(batch.state["age_periods"]) == {(ORIGINS[number] - START).days + 1.0}
+        temperatures = batch.known_future["forecast_temp_c"]
+        assert np.isfinite(temperatures[0, :3]).all() and np.isnan(temperatures[0, 3:]).all()  # issued 3 days ahead
+        assert np.isnan(temperatures[1]).all()  # a store without a region
+    assert materialise(store, upto=ended - timedelta(seconds=1)).written == len(SERIES)  # the origin before
+    assert materialise(store) == Materialised(len(SERIES), len(SERIES))
+    assert materialise(store) == Materialised(len(SERIES), 0)
 
 
 def test_the_join_keeps_every_entity_row(sqlite: tuple[Repository, Any]) -> None:
@@ -220,6 +193,20 @@ def test_attributes_come_from_feast_too(sqlite: tuple[Repository, Any]) -> None:
     assert rows == {"S0/P0": ("P0", "north"), "S1/P1": ("P1", None)}
 
 
+def test_covariates_that_lack_a_step_or_a_pair_given_twice_are_refused(tables: Tables, tmp_path: Path) -> None:
+    ahead = tables.ahead(ORIGINS[:1])
+    gap, extra = (ahead.step == 2) & (ahead.series_id == SERIES[3]), ahead.filter(ahead.step == 2)
+    for wrong in (
+        ahead.filter(~gap),
+        ahead.filter(ahead.step != 2),
+        ahead.union(extra),
+        ahead.filter(~gap).union(extra),
+    ):
+        with pytest.raises(PublishError, match="over the whole horizon"):
+            publish_online(Repository(folder=tmp_path), LAYOUT, tables.state, wrong, con=tables.con)
+    assert [path.name for path in tmp_path.glob("*.parquet")] == []
+
+
 def test_without_covariates(tables: Tables, tmp_path: Path) -> None:
     layout = LAYOUT.model_copy(update={"covariate_names": ()})
     repository = Repository(folder=tmp_path)
@@ -235,35 +222,6 @@ def test_without_covariates(tables: Tables, tmp_path: Path) -> None:
 
 def test_addresses_of_online_stores() -> None:
     config = Repository(folder=Path("x"), online_store="redis://:secret@cache:7000/2").feast_config()["online_store"]
-    assert config == {"type": "redis", "connection_string": "cache:7000,db=2,password=secret"}
+    assert config == {"type": "redis", "connection_string": "cache:7000,db=2,password=secret", "skip_dedup": True}
     with pytest.raises(RepositoryError, match="memcached://x"):
         Repository(folder=Path("x"), online_store="memcached://x").feast_config()
-
-
-@pytest.fixture()
-def redis_url(tmp_path: Path) -> Iterator[str]:
-    """A Redis of the test's own on a free loopback port."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(tmp_path)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        for _ in range(100):
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            time.sleep(0.05)
-        else:
-            pytest.fail(f"redis-server did not open port {port} within 5 s")
-        yield f"redis://127.0.0.1:{port}/1"
-    finally:
-        process.terminate()
-        process.wait(timeout=10)
-
-
-@pytest.mark.services
-def test_offline_equals_online_on_redis(tables: Tables, redis_url: str, tmp_path: Path) -> None:
-    store = publish(tables, Repository(folder=tmp_path / "feast", online_store=redis_url, project="parity"))
-    for origin in (ORIGINS[1], ORIGINS[-1]):
-        check_parity(tables, store, origin)
