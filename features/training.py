@@ -19,18 +19,12 @@ def read_layout(store: Any) -> Layout:
     return Layout.model_validate_json(store.get_feature_view(ONLINE_VIEW).tags["layout"])
 
 
-def training_frame(
-    store: Any,
-    entities: pa.Table,
-    *,
-    features: Sequence[str] | None = None,
-    chunk_rows: int = 50_000,
-) -> pa.Table:
+def training_frame(store: Any, entities: pa.Table, *, features: Sequence[str] | None = None) -> pa.Table:
     """Join the state on to `entities` (series_id, origin), point in time, through Feast's offline store.
 
     Columns: series_id, origin (date32), then `features` (default: the whole state of the layout) as floats; rows
-    sorted by series and origin. An entity without a value by then keeps its row, with nulls. `chunk_rows` bounds the
-    memory of one join. Raises JoinError when entities repeat or the join loses or adds a row.
+    sorted by series and origin. An entity without a value by then keeps its row, with nulls. Raises JoinError when
+    entities repeat, or the join loses, adds or moves a row.
     """
     layout = read_layout(store)
     names = list(features if features is not None else layout.state_names)
@@ -40,29 +34,20 @@ def training_frame(
     if pairs.num_rows != pairs.group_by(["series_id", "origin"]).aggregate([]).num_rows:
         raise JoinError(f"{pairs.num_rows} entity rows repeat some (series_id, origin): give each pair once")
     pairs = pairs.sort_by([("series_id", "ascending"), ("origin", "ascending")])
-    parts = [
-        _join(store, pairs.slice(start, chunk_rows), names, PERIOD_DAYS[layout.frequency])
-        for start in range(0, max(pairs.num_rows, 1), chunk_rows)
-    ]
-    joined = pa.concat_tables(parts)
+    period = pa.scalar(PERIOD_DAYS[layout.frequency] * 86_400_000_000, pa.duration("us"))
+    known = pairs.append_column("event_timestamp", pc.add(pairs["origin"].cast(pa.timestamp("us")), period))
+    # An Arrow table goes to our offline store as it is; Feast copies a pandas frame more than once.
+    joined = store.get_historical_features(
+        entity_df=known, features=[f"{STATE_VIEW}:{name}" for name in names]
+    ).to_arrow()
     if joined.num_rows != pairs.num_rows:
         raise JoinError(
             f"{pairs.num_rows} entity rows went into the training join and {joined.num_rows} came out: the offline "
-            "store dropped or repeated rows; use the duckdb store (the file store drops rows before the first value)"
+            "store dropped or repeated rows; use features.offline_store (Feast's file store drops rows before the first "
+            "value)"
         )
-    return joined
-
-
-def _join(store: Any, pairs: pa.Table, names: list[str], period_days: int) -> pa.Table:
-    ended = pc.add(pairs["origin"].cast(pa.timestamp("us")), pa.scalar(period_days * 86_400_000_000, pa.duration("us")))
-    frame = pa.table({"series_id": pairs["series_id"], "event_timestamp": ended}).to_pandas()
-    found = store.get_historical_features(
-        entity_df=frame, features=[f"{STATE_VIEW}:{name}" for name in names]
-    ).to_arrow()
-    origin = pc.subtract(
-        found["event_timestamp"].cast(pa.timestamp("us")),
-        pa.scalar(period_days * 86_400_000_000, pa.duration("us")),
-    )
-    columns = {"series_id": found["series_id"].cast(pa.string()), "origin": origin.cast(pa.date32())}
-    columns |= {name: found[name].cast(pa.float64()) for name in names}
-    return pa.table(columns).sort_by([("series_id", "ascending"), ("origin", "ascending")])
+    if not joined.select(pairs.column_names).equals(pairs):
+        raise JoinError("the training join gave the entity rows back in another order: use features.offline_store")
+    columns = {name: joined[name] for name in pairs.column_names}
+    columns |= {name: joined[name].cast(pa.float64()) for name in names}
+    return pa.table(columns)

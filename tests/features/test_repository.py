@@ -127,7 +127,7 @@ def test_the_join_keeps_every_entity_row(sqlite: tuple[Repository, Any]) -> None
         (SERIES[0], ORIGINS[-1] + timedelta(days=36)),  # past the time to live
         ("nobody", ORIGINS[2]),
     ]
-    joined = training_frame(sqlite[1], entities(pairs), features=["level_28", "age_periods"], chunk_rows=2)
+    joined = training_frame(sqlite[1], entities(pairs), features=["level_28", "age_periods"])
     age = {(r["series_id"], r["origin"]): r["age_periods"] for r in joined.to_pylist()}
     assert [age[pair] for pair in pairs] == [25.0, 25.0, None, None, None]
     with pytest.raises(JoinError, match="repeat"):
