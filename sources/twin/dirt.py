@@ -64,31 +64,35 @@ class Dirt:
         copied = np.flatnonzero(kind == DUPLICATES)
         invented = self._unmatched(day, lines.take(np.flatnonzero(kind == UNMATCHED_RETURNS)))
         records.append(_table(UNMATCHED_RETURNS, invented, 0, None, pa.nulls(len(invented), pa.string())))
-        return Soiled(observed.joined(observed.take(copied)).joined(invented), pa.concat_tables(records))
+        return Soiled(observed.joined(observed.take(copied), invented), pa.concat_tables(records))
 
     def _spoil(self, kind: Ints, lines: Lines, day: int) -> Lines:
-        keys = (lines.store, lines.product, day, lines.piece)
-        no_store = (kind == MISSING_KEYS) & self._loses_store(lines, day)
+        def hit(which: int) -> tuple[Ints, tuple[Ints, Ints, int, Ints]]:
+            rows = np.flatnonzero(kind == which)
+            return rows, (lines.store[rows], lines.product[rows], day, lines.piece[rows])
+
+        store, product = lines.store.copy(), lines.product.copy()
+        price, recorded_us = lines.price.copy(), lines.recorded_us.copy()
+        rows, keys = hit(MISSING_KEYS)
+        no_store = self._loses_store(*keys)
+        store[rows[no_store]] = MISSING
+        product[rows[~no_store]] = MISSING
+        rows, keys = hit(IMPOSSIBLE_PRICES)
+        price[rows] = _impossible(lines.price[rows], self._random.uniform("dirt.price", *keys))
+        rows, keys = hit(LATE_ROWS)
+        late = np.floor((10 + 20 * self._random.uniform("dirt.late", *keys)) * DAY_US).astype(np.int64)
+        recorded_us[rows] = lines.sold_us[rows] + late
         return replace(
             lines,
-            store=np.where(no_store, MISSING, lines.store),
-            product=np.where((kind == MISSING_KEYS) & ~no_store, MISSING, lines.product),
-            price=np.where(
-                kind == IMPOSSIBLE_PRICES,
-                _impossible(lines.price, self._random.uniform("dirt.price", *keys)),
-                lines.price,
-            ),
-            recorded_us=np.where(
-                kind == LATE_ROWS,
-                lines.sold_us
-                + np.floor((10 + 20 * self._random.uniform("dirt.late", *keys)) * DAY_US).astype(np.int64),
-                lines.recorded_us,
-            ),
+            store=store,
+            product=product,
+            price=price,
+            recorded_us=recorded_us,
             broken_text=kind == WRONG_ENCODINGS,
         )
 
-    def _loses_store(self, lines: Lines, day: int) -> Bools:
-        return self._random.uniform("dirt.key", lines.store, lines.product, day, lines.piece) < 0.5
+    def _loses_store(self, store: Ints, product: Ints, day: int, piece: Ints) -> Bools:
+        return self._random.uniform("dirt.key", store, product, day, piece) < 0.5
 
     def _unmatched(self, day: int, like: Lines) -> Lines:
         """Returns that name a sale that never was, otherwise like the given lines."""
@@ -110,7 +114,7 @@ class Dirt:
         """Dirt rows about given lines (copies included, invented returns not)."""
         tables = [_table(DUPLICATES, lines.take(np.flatnonzero(kind == DUPLICATES)), 1, None, None)]
         lost = lines.take(np.flatnonzero(kind == MISSING_KEYS))
-        loses_store = self._loses_store(lost, day)
+        loses_store = self._loses_store(lost.store, lost.product, day, lost.piece)
         stores = lost.take(np.flatnonzero(loses_store))
         tables.append(
             _table(

@@ -52,10 +52,10 @@ class Lines:
         picked = (getattr(self, f.name) for f in fields(self))
         return Lines(*(c[rows] if isinstance(c, np.ndarray) else c.take(pa.array(rows)) for c in picked))
 
-    def joined(self, other: "Lines") -> "Lines":
+    def joined(self, *others: "Lines") -> "Lines":
         """These lines and then the others."""
-        pairs = ((getattr(self, f.name), getattr(other, f.name)) for f in fields(self))
-        return Lines(*(np.concatenate(p) if isinstance(p[0], np.ndarray) else pa.concat_arrays(p) for p in pairs))
+        columns = ([getattr(lines, f.name) for lines in (self, *others)] for f in fields(self))
+        return Lines(*(np.concatenate(c) if isinstance(c[0], np.ndarray) else pa.concat_arrays(c) for c in columns))
 
 
 @dataclass(frozen=True)
@@ -106,18 +106,21 @@ class Tills:
         basket = self._baskets(day, store, product, piece)
         order = np.argsort(store * np.int64(1 << 32) + basket, kind="stable")
         store, product, piece, units, basket = (a[order] for a in (store, product, piece, units, basket))
-        line_no = _position_in_group(store * np.int64(1 << 32) + basket) + 1
-        sold_us = self._clock("basket.clock", day, store, basket)
-        recorded_us = sold_us + self._delay("basket", store, day, basket)
-        customer = self._customers(day, store, basket)
+        first = np.flatnonzero(np.diff(store * np.int64(1 << 32) + basket, prepend=MISSING))
+        size = np.diff(np.append(first, len(store)))
+        # What a basket's lines share is drawn once a basket.
+        of_store, number = store[first], basket[first]
+        sold_us = self._clock("basket.clock", day, of_store, number)
+        recorded_us = sold_us + self._delay("basket", of_store, day, number)
+        ids = transaction_ids(self._stores.ids, of_store, np.full(of_store.shape, day), _padded(number, 5))
         lines = Lines(
-            transaction_id=transaction_ids(self._stores.ids, store, np.full(store.shape, day), _padded(basket, 5)),
-            line_no=line_no,
+            transaction_id=ids.take(pa.array(np.repeat(np.arange(len(first)), size))),
+            line_no=np.arange(len(store)) - np.repeat(first, size) + 1,
             store=store,
             product=product,
-            customer=customer,
-            sold_us=sold_us,
-            recorded_us=recorded_us,
+            customer=np.repeat(self._customers(day, of_store, number), size),
+            sold_us=np.repeat(sold_us, size),
+            recorded_us=np.repeat(recorded_us, size),
             is_return=np.zeros(store.shape, dtype=np.bool_),
             units=units,
             price=price[store, product],
@@ -241,10 +244,3 @@ def _padded(numbers: Ints, width: int) -> Any:
 
 def _prefixed(letter: str, code: Any) -> Any:
     return pc.binary_join_element_wise(pa.scalar(letter), code, "")
-
-
-def _position_in_group(sorted_key: Ints) -> Ints:
-    """Position (N,) of each row within its run of equal keys."""
-    rows = np.arange(len(sorted_key))
-    begins = np.flatnonzero(np.diff(sorted_key, prepend=MISSING) != 0)
-    return np.asarray(rows - np.repeat(begins, np.diff(np.append(begins, len(rows)))))

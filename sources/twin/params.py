@@ -154,7 +154,7 @@ class TwinParams(_Knobs):
 
     @classmethod
     def size(cls, name: Size) -> "TwinParams":
-        """Parameters of a named size: tiny (tests), demo (about 1.5 million lines), large (over 100 million lines)."""
+        """Parameters of a named size: tiny (tests), demo (about 1.5 million lines), large (about 110 million lines)."""
         if name not in _SIZES:
             raise TwinParamsError(f"twin size {name!r} is unknown; use one of {', '.join(_SIZES)}")
         return cls.model_validate(_SIZES[name])
@@ -196,7 +196,7 @@ _SIZES: dict[str, dict[str, Any]] = {
     "demo": {},
     "large": {
         "stores": 120,
-        "products": 600,
+        "products": 500,
         "regions": 8,
         "transactions": {"baskets_per_store_day": 600.0, "customers_per_store": 4_000},
     },

@@ -177,6 +177,44 @@ class TwinSource:
         return World(self.params, self.seed, tables=tables, keep_truth=False)
 
 
+def write_days(
+    source: TwinSource,
+    tables: Collection[str],
+    folder: Path,
+    days: int | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> dict[str, int]:
+    """Write the given daily tables alone as `folder/<table>/<YYYY-MM-DD>.parquet`, and return rows by table.
+
+    One pass in bounded memory over the first `days` days (default: all), without spool or truth: the way to many rows
+    of one table for a measurement. A `folder:` source reads this layout. A sub-folder appears whole or not at all and
+    must not exist before. `on_progress(days_done, days)` is called after each day.
+    """
+    if days is not None:
+        source = TwinSource(source.params.with_days(days), source.seed)
+    for table in tables:
+        if (folder / table).exists():
+            raise SourceError(f"{folder / table} exists already; write to a new folder, or delete this one first")
+    shadows = {table: _shadow_of(folder / table) for table in tables}
+    rows = dict.fromkeys(tables, 0)
+    try:
+        for shadow in shadows.values():
+            shadow.mkdir(parents=True)
+        for done, (day, made) in enumerate(source.days(tables), start=1):
+            for table, shadow in shadows.items():
+                writer = TableWriter(shadow / f"{day}.parquet", SCHEMAS[table])
+                writer.add(made[table])
+                rows[table] += writer.close()
+            if on_progress is not None:
+                on_progress(done, source.params.days)
+        for table, shadow in shadows.items():
+            shadow.replace(folder / table)
+    finally:
+        for shadow in shadows.values():
+            shutil.rmtree(shadow, ignore_errors=True)
+    return rows
+
+
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 

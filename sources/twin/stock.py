@@ -133,8 +133,13 @@ class StockKeeper:
 
     @staticmethod
     def _take_oldest(by_age: Ints, sold: Ints) -> None:
-        older = np.cumsum(by_age[:, :, ::-1], axis=2)[:, :, ::-1] - by_age
-        by_age -= np.clip(sold[:, :, None] - older, 0, by_age)
+        # The newest units stay, as many as are left once newer ones have their place; in place, the grids are large.
+        stays = np.cumsum(by_age, axis=2)
+        left = stays[:, :, -1] - sold
+        np.subtract(by_age, stays, out=stays)
+        stays += left[:, :, None]
+        np.maximum(stays, 0, out=stays)
+        np.minimum(stays, by_age, out=by_age)
 
     def _age(self, by_age: Ints) -> Ints:
         """Throw away units at the end of their last day, and make the rest a day older; returns units wasted (S, P)."""

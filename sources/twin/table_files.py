@@ -10,13 +10,17 @@ import pyarrow.parquet as pq
 
 DAY = "_day"
 _ROWS_A_GROUP = 100_000  # large enough for fast scans, small enough that one day is read out of it at once
+_HARDLY_REPEATED = {"transaction_id", "sold_at", "recorded_at", "expected_units"}  # a dictionary costs time and space
 
 
 class TableWriter:
     """Gathers small tables into row groups of one Parquet file."""
 
     def __init__(self, path: Path, schema: pa.Schema) -> None:
-        self._writer = pq.ParquetWriter(path, schema, compression="zstd", coerce_timestamps="us")
+        repeated = [name for name in schema.names if name not in _HARDLY_REPEATED]
+        self._writer = pq.ParquetWriter(
+            path, schema, compression="zstd", coerce_timestamps="us", use_dictionary=repeated
+        )
         self._waiting: list[pa.Table] = []
         self._waiting_rows = 0
         self._rows = 0
