@@ -108,6 +108,20 @@ def conclude(
     )
 
 
+def failing_rows(contract: Contract) -> "pa.Table":
+    """No failing rows, with the columns that failing rows have."""
+    import pyarrow as pa
+
+    keys = {
+        ROW_KEY: pa.string(),
+        ROW_CLASS: pa.string(),
+        "held": pa.bool_(),
+        "rules": pa.list_(pa.string()),
+        "raw": pa.string(),
+    }
+    return pa.schema([*keys.items(), *((name, pa.string()) for name in contract.column_names)]).empty_table()
+
+
 def _count_by(table: "ibis.Table", columns: list[str], con: Any) -> "pa.Table":
     counted: pa.Table = con.to_pyarrow(table.group_by(columns).agg(rows=lambda t: t.count()))
     return counted

@@ -9,7 +9,7 @@ back, `history/*.parquet` those that have left since, `decisions.jsonl` is the l
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,11 +21,14 @@ import pyarrow.parquet as pq
 
 from data_checks.decisions import VERDICTS, Decision, Decisions, Scope, Verdict, VerdictsInForce
 from data_checks.durable import append_entry, locked, read_entries, replace_file
+from data_checks.lake_files import UNDATED
 
 Status = Literal["open", "released", "rejected", "gone"]
 STATUSES: tuple[Status, ...] = ("open", "released", "rejected", "gone")
 REQUIRED_COLUMNS = {"_row_key": pa.string(), "rules": pa.list_(pa.string()), "raw": pa.string(), "held": pa.bool_()}
 LONGEST_NAME, LONGEST_REASON = 200, 2_000
+WHOLE = "all"  # the batch of a table that is judged whole
+_DAY = "_day"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_=.-]{0,99}")
 
 
@@ -78,6 +81,36 @@ class Quarantine:
                 # History first: a kill in between leaves rows in both places, and readers prefer the current ones.
                 self._keep(folder, before.filter(pc.invert(pc.is_in(before["_row_key"], rows["_row_key"]))))
             replace_file(current, lambda draft: pq.write_table(rows, draft, compression="zstd"))
+
+    def write_days(self, table: str, rows: pa.Table, *, column: str | None, days: Collection[str]) -> None:
+        """Replace what `days` (ISO days, or `undated` for none) of a table hold by `rows`, as `write` does.
+
+        `column` is the column of `rows` that tells the day; None for a table judged whole. Months are batches.
+        """
+        if column is None:
+            self.write(table, WHOLE, rows)
+            return
+        fresh = rows.append_column(_DAY, pc.fill_null(rows[column], UNDATED))
+        folder = self.folder / table / "rows"
+        for month in sorted({day[:7] for day in days}):
+            mine = fresh.filter(pc.starts_with(fresh[_DAY], month)).drop_columns([_DAY])
+            path = folder / f"{month}.parquet"
+            if path.exists():
+                before = _read(path)
+                of_days = pc.is_in(pc.fill_null(before[column], UNDATED), pa.array(list(days), pa.string()))
+                mine = pa.concat_tables([before.filter(pc.invert(of_days)), mine], promote_options="default")
+            if path.exists() or mine.num_rows or not folder.is_dir():
+                self.write(table, month, mine)
+
+    def texts_of(self, table: str, column: str) -> dict[str, str | None]:
+        """Row key -> text of one column, of every row that is or was in the quarantine of `table`."""
+        stored = self._stored(table)
+        return {
+            key: text
+            for rows in reversed(stored)
+            if column in rows.column_names
+            for key, text in zip(rows["_row_key"].to_pylist(), rows[column].to_pylist(), strict=True)
+        }
 
     def tables(self) -> tuple[str, ...]:
         """Names of all tables that ever had a run."""

@@ -1,27 +1,38 @@
-"""From raw to clean: tag every row, let the gate judge, set aside what broke a rule, pass on the rest."""
+"""From raw to clean: tag every row, let the gate judge, set aside what broke a rule, pass on the rest; day by day.
 
-import hashlib
+Only days are judged whose inputs changed (see `orchestration.day_inputs`), in blocks that bound memory, all in one run.
+"""
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from orchestration.catalogue import TABLES
-from orchestration.fingerprints import Stamp, fingerprint
+from orchestration.catalogue import SPECS
+from orchestration.clean_writer import clean_writer
+from orchestration.day_inputs import WHOLE, DayInputs, day_inputs, references, source_facts
+from orchestration.fingerprints import Stamp
 from orchestration.ingest import TableOutcome
+from orchestration.judged import JudgedDays
 from orchestration.workspace import Workspace
 
 if TYPE_CHECKING:
-    from data_checks.decisions import Decisions
+    import pyarrow as pa
 
-PARTITIONS = {spec.name: spec.partition_by for spec in TABLES}
-CODE = ("orchestration/cleaning.py", "features/cleaning.py", "features/cleaning_text.py", "data_checks/gate.py")
-OWN_CODE = {"transactions": ("features/cleaning_transactions.py",), "sales": ("features/cleaning_sales.py",)}
-REFERENCES = {spec.name: spec.references for spec in TABLES}
+    from data_checks.contracts import Contract
+    from data_checks.decisions import Decisions
+    from data_checks.gate_result import Verdict
+    from data_checks.gate_tallies import Tallies
+
+BLOCK_ROWS = 2_000_000  # raw rows tagged and judged at once: what bounds the memory of a backfill
+DELIVERY_ROWS = 200  # new rows that are judged by themselves too; in fewer, one bad row is a large share
+SAMPLE_ROWS = 10_000  # failing rows of a block that the report of a run may draw its examples from
 
 
 def clean_table(workspace: Workspace, table: str, *, run_id: str) -> TableOutcome:
-    """Judge `raw/<table>`; when it passes, replace `clean/<table>` by the good rows.
+    """Judge the changed days of `raw/<table>`; when the table passes, they replace those of `clean/<table>`.
 
     When it does not, the clean table of the last run that passed stays, and the check stops what lies downstream. The
-    steward's decisions are part of the inputs: a release makes the next run judge again.
+    steward's decisions are part of the inputs: a release makes the next run judge those days again.
     """
     from data_checks.contracts import load_contract
 
@@ -30,70 +41,175 @@ def clean_table(workspace: Workspace, table: str, *, run_id: str) -> TableOutcom
         lake.write("clean", table, contract.empty(), fingerprint="absent")
         return TableOutcome(True, {"provided": False, "rows": 0}, {"note": "this source has no such table"})
     decisions = workspace.quarantine.decisions(table)
-    made_from = fingerprint(
-        code=(*CODE, *OWN_CODE.get(table, ()), f"data_checks/contracts/{table}.odcs.yaml"),
-        inputs={
-            "raw": lake.content_hash("raw", table),
-            "references": {name: lake.content_hash("clean", name) for name in _references(workspace, table)},
-            "decisions": _digest(decisions),
-            "source": _source_facts(workspace, table),
-        },
-    )
-    version, judged = lake.version("clean", table), workspace.history.runs(table)
-    same = version is not None and version.fingerprint == made_from and _stamp(workspace, table).says(made_from)
+    inputs = day_inputs(workspace, table, contract, decisions)
+    work = _Work(workspace, table, contract, decisions, inputs)
+    open_days, gone = work.open_days(), work.gone_days()
+    version, runs = lake.version("clean", table), workspace.history.runs(table)
     # A batch refused since then is what quarantine and site show: to go back means to judge again.
-    if version is not None and same and judged and judged[-1].success:
-        metadata = {**judged[-1].counts, "rows": version.rows, "content_hash": version.content_hash, "unchanged": True}
-        return TableOutcome(True, metadata, _last_check(workspace, table))
-    return _judge_and_write(workspace, table, decisions, made_from, run_id)
+    if version is not None and not open_days and not gone and runs and runs[-1].success:
+        counts = runs[-1].counts
+        metadata = {**counts, "rows": version.rows, "content_hash": version.content_hash, "unchanged": True}
+        return TableOutcome(True, metadata | work.day_facts(()), _last_check(workspace, table))
+    return work.judge_and_write(open_days, gone, run_id)
 
 
-def _judge_and_write(
-    workspace: Workspace, table: str, decisions: "Decisions", made_from: str, run_id: str
-) -> TableOutcome:
-    from data_checks.contracts import load_contract
-    from data_checks.docs_site import build_site
-    from data_checks.gate import judge
+@dataclass(frozen=True)
+class _Work:
+    """One table in one run."""
 
-    lake, contract = workspace.lake, load_contract(table)
-    con = workspace.connect()
-    stamp = _stamp(workspace, table)
-    references = {name: lake.read("clean", name, con) for name in _references(workspace, table)}
-    tagged = _tag(workspace, table, contract, con)
-    result = judge(tagged, contract, references=references, decisions=decisions, con=con)
-    stamp.clear()
-    workspace.quarantine.write(table, "all", result.failing)
-    workspace.history.record(result, run_id=run_id)
-    metadata: dict[str, Any] = {**result.counts, "unchanged": False}
-    if result.success:
-        version = lake.write(
-            "clean",
-            table,
-            result.good,
-            fingerprint=made_from,
-            partition_by=PARTITIONS[table],
-            sort_by=contract.primary_key,
+    workspace: Workspace
+    table: str
+    contract: "Contract"
+    decisions: "Decisions"
+    inputs: DayInputs
+
+    @property
+    def partition_by(self) -> str | None:
+        return SPECS[self.table].partition_by
+
+    def judged(self) -> JudgedDays:
+        """What quarantine, history and site last heard of each day, whether it passed or not."""
+        return JudgedDays(self.workspace.root / "judged" / f"{self.table}.parquet")
+
+    def delivered(self) -> Stamp:
+        """The raw rows behind the days that passed."""
+        return Stamp(self.workspace.root / "judged" / f"{self.table}.json")
+
+    def open_days(self) -> list[str]:
+        """Days whose inputs are others than when they were last judged, or last written."""
+        judged, written = self.judged().made_from, self._written()
+        return sorted(d for d, said in self.inputs.made_from.items() if judged.get(d) != said or written.get(d) != said)
+
+    def gone_days(self) -> list[str]:
+        """Days that the source no longer has."""
+        return sorted((self.judged().made_from.keys() | self._written().keys()) - self.inputs.made_from.keys())
+
+    def day_facts(self, open_days: Collection[str]) -> dict[str, Any]:
+        """How many days there are and which were made now, for the UI."""
+        if self.partition_by is None:
+            return {}
+        days = sorted(open_days)
+        shown = ", ".join(days) if len(days) <= 10 else f"{days[0]} ... {days[-1]}"
+        return {"days": len(self.inputs.made_from), "days_made": len(days)} | ({"made": shown} if days else {})
+
+    def judge_and_write(self, open_days: list[str], gone: list[str], run_id: str) -> TableOutcome:
+        """Judge the open days in blocks; write them when the whole table, and what was delivered anew, pass."""
+        from data_checks.docs_site import build_site
+        from data_checks.gate import conclude, failing_rows
+        from data_checks.gate_tallies import Tallies
+
+        workspace, judged = self.workspace, self.judged()
+        judged.forget([*open_days, *gone])
+        none = failing_rows(self.contract)
+        if gone:
+            workspace.quarantine.write_days(self.table, none, column=self.partition_by, days=gone)
+        fresh, notes, samples = Tallies(), dict[str, str](), [none]
+        with clean_writer(workspace.lake, self.contract, self.inputs.made_from) as writer:
+            for block in self._blocks(open_days):
+                found = self._assess(block)
+                fresh, notes = fresh.joined(found.tallies), {**notes, **found.notes}
+                samples.append(found.failing.slice(0, SAMPLE_ROWS))
+                workspace.quarantine.write_days(self.table, found.failing, column=self.partition_by, days=block)
+                writer.put(found.good, {day: self.inputs.made_from[day] for day in block})
+            judged.record({day: self.inputs.made_from[day] for day in open_days}, fresh)
+            verdict = self._verdict(conclude, judged.tallies, samples, notes)
+            workspace.history.record(verdict, run_id=run_id)
+            metadata: dict[str, Any] = {**verdict.counts, "unchanged": False, **self.day_facts(open_days)}
+            if verdict.success:
+                version = writer.commit()
+                self.delivered().write("", self.inputs.raw)
+                metadata |= {"rows": version.rows, "content_hash": version.content_hash}
+        build_site(workspace.site, history=workspace.history, quarantine=workspace.quarantine)
+        return TableOutcome(verdict.success, metadata, _last_check(workspace, self.table))
+
+    def _verdict(
+        self, conclude: Any, tallies: "Tallies", samples: "list[pa.Table]", notes: dict[str, str]
+    ) -> "Verdict":
+        """On the whole table; where that passes and rows were delivered since the last time it did, on those days alone.
+
+        A bad day must not hide behind years of good ones.
+        """
+        import pyarrow as pa
+
+        failing = pa.concat_tables(samples, promote_options="default")
+        whole: Verdict = conclude(self.contract, tallies, failing=failing, notes=notes)
+        before = self.delivered().facts()
+        anew = [day for day, digest in self.inputs.raw.items() if before.get(day) != digest]
+        if not whole.success or not before or not anew or len(anew) == len(self.inputs.raw):
+            return whole
+        delivery = tallies.of(anew)
+        if delivery.counts()["in"] < DELIVERY_ROWS:
+            return whole
+        part: Verdict = conclude(self.contract, delivery, failing=failing, notes=notes)
+        return whole if part.success else part
+
+    def _assess(self, block: list[str]) -> Any:
+        """The gate's findings on some days."""
+        import ibis
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        from data_checks.gate import assess
+
+        con, lake = self.workspace.connect(), self.workspace.lake
+        days = None if self.partition_by is None else block
+        raw = lake.read("raw", self.table, con, days=days)
+        elsewhere = None
+        if self.inputs.repeated is not None and self.inputs.repeated.num_rows:
+            elsewhere = ibis.memtable(self.inputs.repeated.select(list(self.contract.primary_key)))
+        matches = self.inputs.matches
+        if matches is not None and days is not None:
+            inside = [pc.is_in(matches[name].cast("string"), pa.array(block)) for name in ("sold_on", "returned_on")]
+            matches = matches.filter(pc.or_(*inside))
+        tagged = _repair_texts(self._tag(raw, matches), raw, self.contract)
+        return assess(
+            tagged,
+            self.contract,
+            references={name: lake.read("clean", name, con) for name in references(self.workspace, self.table)},
+            decisions=self.decisions,
+            con=con,
+            day=self.partition_by,
+            repeated_elsewhere=elsewhere,
         )
-        metadata |= {"rows": version.rows, "content_hash": version.content_hash}
-    build_site(workspace.site, history=workspace.history, quarantine=workspace.quarantine)
-    stamp.write(made_from)
-    return TableOutcome(result.success, metadata, _last_check(workspace, table))
 
+    def _tag(self, raw: Any, matches: "pa.Table | None") -> Any:
+        facts = source_facts(self.workspace, self.table)
+        if self.table == "transactions":
+            import ibis
 
-def _stamp(workspace: Workspace, table: str) -> Stamp:
-    """From what quarantine, history and site last heard of a table, whether it passed or not."""
-    return Stamp(workspace.root / "judged" / f"{table}.json")
+            from features.cleaning_transactions import TransactionRules, tag_transactions
 
+            return tag_transactions(raw, self.contract, rules=TransactionRules(**facts), matched=ibis.memtable(matches))
+        if self.table == "sales":
+            from features.cleaning_sales import tag_sales
 
-def _references(workspace: Workspace, table: str) -> list[str]:
-    return [name for name in REFERENCES[table] if name in workspace.source.tables]
+            return tag_sales(raw, self.contract, **facts)
+        from features.cleaning import tag_table
 
+        return tag_table(raw, self.contract)
 
-def _source_facts(workspace: Workspace, table: str) -> dict[str, Any]:
-    """What the source says of itself beside its rows and `_tag_rows` goes by."""
-    if table == "transactions":
-        return dict(getattr(workspace.source, "transaction_rules", {}))
-    return {"frequency": workspace.source.frequency} if table == "sales" else {}
+    def _blocks(self, open_days: list[str]) -> Iterator[list[str]]:
+        """The open days in order, cut into blocks of at most BLOCK_ROWS raw rows (a day is never cut)."""
+        version = self.workspace.lake.version("raw", self.table)
+        rows = version.partitions if version else {}
+        block: list[str] = []
+        held = 0
+        for day in open_days:
+            if block and held + rows.get(day, 0) > BLOCK_ROWS:
+                yield block
+                block, held = [], 0
+            block.append(day)
+            held += rows.get(day, 0)
+        if block:
+            yield block
+
+    def _written(self) -> dict[str, str]:
+        version = self.workspace.lake.version("clean", self.table)
+        if version is None:
+            return {}
+        if self.partition_by is None:
+            return {WHOLE: version.fingerprint}
+        return {file.day: file.made_from for file in version.files if file.day}
 
 
 def _last_check(workspace: Workspace, table: str) -> dict[str, Any]:
@@ -101,6 +217,7 @@ def _last_check(workspace: Workspace, table: str) -> dict[str, Any]:
     last = workspace.history.runs(table)[-1]
     facts: dict[str, Any] = {
         "rules": len(last.facts),
+        "rows judged": last.counts["in"],
         "rows failing": sum(fact.failing for fact in last.facts),
         "page": str(workspace.site / f"table-{table}.html"),
     }
@@ -116,27 +233,7 @@ def _last_check(workspace: Workspace, table: str) -> dict[str, Any]:
     return facts
 
 
-def _tag(workspace: Workspace, table: str, contract: Any, con: Any) -> Any:
-    raw = workspace.lake.read("raw", table, con)
-    return _repair_texts(_tag_rows(workspace, table, raw, contract), raw, contract)
-
-
-def _tag_rows(workspace: Workspace, table: str, raw: Any, contract: Any) -> Any:
-    if table == "transactions":
-        from features.cleaning_transactions import TransactionRules, tag_transactions
-
-        rules = TransactionRules(**getattr(workspace.source, "transaction_rules", {}))
-        return tag_transactions(raw, contract, rules=rules)
-    if table == "sales":
-        from features.cleaning_sales import tag_sales
-
-        return tag_sales(raw, contract, frequency=workspace.source.frequency)
-    from features.cleaning import tag_table
-
-    return tag_table(raw, contract)
-
-
-def _repair_texts(tagged: Any, raw: Any, contract: Any) -> Any:
+def _repair_texts(tagged: Any, raw: Any, contract: "Contract") -> Any:
     """Mends wrong encodings in every column whose contract forbids them."""
     from features.cleaning import cast_value
     from features.cleaning_text import encoding_repairs, repair_column, suspicious_texts
@@ -147,11 +244,3 @@ def _repair_texts(tagged: Any, raw: Any, contract: Any) -> Any:
         texts = suspicious_texts(cast_value(raw[column], "str")).to_pyarrow()["text"].to_pylist()
         tagged = repair_column(tagged, column, encoding_repairs(texts))
     return tagged
-
-
-def _digest(decisions: "Decisions") -> str:
-    import pyarrow.compute as pc
-
-    verdicts = decisions.verdicts
-    joined = pc.binary_join_element_wise(*(verdicts[name] for name in verdicts.column_names), "\x1f").to_pylist()
-    return hashlib.sha256("\n".join(sorted(joined)).encode()).hexdigest()

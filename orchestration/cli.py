@@ -23,6 +23,7 @@ COMMANDS: dict[str, LazyCommand] = {
     "run": LazyCommand(
         "orchestration.commands.run:app", "Run a job or a selection of assets; unchanged work is skipped."
     ),
+    "twin": LazyCommand("orchestration.commands.twin:app", "Let the digital twin live on by a day or more."),
     "ui": LazyCommand("orchestration.commands.ui:app", "Dagster, MLflow and the validation site on loopback."),
     "evaluate": LazyCommand(
         "orchestration.commands.evaluate:app", "Train before a cutoff, score after it, beside baselines."

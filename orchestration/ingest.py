@@ -1,10 +1,21 @@
 """From the source to raw tables: one snapshot, then every table as delivered, held against its lenient contract."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from orchestration.catalogue import SPECS
 from orchestration.fingerprints import fingerprint
 from orchestration.workspace import Workspace
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import pyarrow as pa
+
+    from data_checks.contracts import Contract
+    from data_checks.lake import TableVersion
+
+DAY = "_day"  # cuts a raw table and is none of its columns
 
 
 @dataclass(frozen=True)
@@ -32,34 +43,107 @@ def take_snapshot(workspace: Workspace) -> dict[str, Any]:
 def ingest_raw(workspace: Workspace, table: str) -> TableOutcome:
     """Write `raw/<table>` as delivered; a table the source lacks is written empty with the contract's columns.
 
-    The check `shape` fails, and nothing is written, when columns are missing or in no contract.
+    Facts are cut by the day they speak of. A source that tells its days apart is asked for those alone that changed; of
+    another one everything is read, and the days with other rows than before are the ones that changed. The check `shape`
+    fails, and nothing is written, when columns are missing or in no contract.
     """
-    from data_checks.contracts import ContractError, conform, load_contract
+    from data_checks.contracts import ContractError, load_contract
 
     source, lake = workspace.source, workspace.lake
     contract = load_contract(f"{table}_raw")
     provided = table in source.tables
-    made_from = fingerprint(
-        code=(
-            "orchestration/ingest.py",
-            "sources",
-            f"data_checks/contracts/{table}_raw.odcs.yaml",
-            "data_checks/contracts.py",
-            "data_checks/lake.py",
-        ),
-        inputs={"source": source.fingerprint() if provided else "absent", "table": table},
-    )
-    version = lake.version("raw", table)
-    skipped = version is not None and version.fingerprint == made_from
-    if not skipped:
+    made_from = _made_from(table, {"source": source.fingerprint() if provided else "absent"})
+    before = lake.version("raw", table)
+    unchanged = before is not None and before.fingerprint == made_from
+    version, days = before, 0
+    if not unchanged:
         try:
-            data = conform(source.read(table), contract) if provided else contract.empty()
+            version, days = _write(workspace, table, contract, made_from)
         except ContractError as error:
             return TableOutcome(False, {"provided": provided}, {"reason": str(error)})
-        version = lake.write("raw", table, data, fingerprint=made_from)
     assert version is not None
-    return TableOutcome(
-        True,
-        {"provided": provided, "rows": version.rows, "unchanged": skipped, "content_hash": version.content_hash},
-        {"columns": len(contract.columns)},
+    metadata = {
+        "provided": provided,
+        "rows": version.rows,
+        "unchanged": unchanged or (before is not None and before.content_hash == version.content_hash),
+        "content_hash": version.content_hash,
+    }
+    if version.partition_by:
+        metadata |= {"days": len(version.partitions), "days_read": days}
+    return TableOutcome(True, metadata, {"columns": len(contract.columns)})
+
+
+def _write(workspace: Workspace, table: str, contract: "Contract", made_from: str) -> "tuple[TableVersion, int]":
+    """The new version, and how many days were read for it."""
+    from data_checks.contracts import conform
+    from sources.base import PartedSource
+
+    source, lake = workspace.source, workspace.lake
+    if table not in source.tables:
+        return lake.write("raw", table, contract.empty(), fingerprint=made_from), 0
+    parts = source.parts(table) if isinstance(source, PartedSource) else None
+    if SPECS[table].dated_by is None:
+        return lake.write("raw", table, conform(source.read(table), contract), fingerprint=made_from), 0
+    with lake.update("raw", table, partition_by=DAY, keep_column=False) as update:
+        if parts is None:
+            data, days = _dated(conform(source.read(table), contract), table, workspace.connect())
+            fresh = dict.fromkeys(days, made_from)
+        else:
+            made = {day: _made_from(table, {"part": digest}) for day, digest in parts.items()}
+            known = update.made_from()
+            fresh = {day: said for day, said in made.items() if known.get(day) != said}
+            data, days = _split(source.read_parts(table, list(fresh)), contract), list(made)
+        if fresh or not days:
+            update.put(data, made_from=fresh)
+        return update.commit(made_from, days=days), len(fresh)
+
+
+def _made_from(table: str, inputs: dict[str, Any]) -> str:
+    code = (
+        "orchestration/ingest.py",
+        "sources",
+        f"data_checks/contracts/{table}_raw.odcs.yaml",
+        "data_checks/contracts.py",
+        "data_checks/lake.py",
     )
+    return fingerprint(code=code, inputs={**inputs, "table": table})
+
+
+def _split(delivered: "pa.RecordBatchReader", contract: "Contract") -> "pa.RecordBatchReader":
+    """What a source delivers by day, held against the contract with its day set aside."""
+    import pyarrow as pa
+
+    from data_checks.contracts import conform
+
+    bare = pa.schema([field for field in delivered.schema if field.name != DAY])
+    days: list[pa.Array] = []  # conforming keeps batches as they are, so that each meets its days again
+
+    def rows() -> "Iterator[pa.RecordBatch]":
+        for batch in delivered:
+            days.append(batch.column(DAY))
+            yield batch.select(bare.names)
+
+    conformed = conform(pa.RecordBatchReader.from_batches(bare, rows()), contract)
+    schema = conformed.schema.append(pa.field(DAY, pa.date32()))
+    dated = (pa.RecordBatch.from_arrays([*batch.columns, days.pop(0)], schema=schema) for batch in conformed)
+    return pa.RecordBatchReader.from_batches(schema, dated)
+
+
+def _dated(delivered: "pa.RecordBatchReader", table: str, con: Any) -> tuple[Any, list[str]]:
+    """A table delivered whole with the day of each row, and the days there are."""
+    from data_checks.lake_files import UNDATED
+
+    con.con.register("delivered_rows", delivered)
+    con.raw_sql("CREATE TEMP TABLE delivered AS FROM delivered_rows")  # a stream can be read but once
+    rows = con.table("delivered")
+    rows = rows.mutate(**{DAY: event_day(rows, table)})
+    days = con.to_pyarrow(rows.select(DAY).distinct())[DAY].to_pylist()
+    return rows, sorted(UNDATED if day is None else str(day) for day in days)
+
+
+def event_day(raw: Any, table: str) -> Any:
+    """The day of each raw row of a table that is cut by days, as the clean table will have it; null where unreadable."""
+    from features.cleaning import cast_value
+
+    column = raw[SPECS[table].dated_by]
+    return cast_value(column, "ts").date() if table == "transactions" else cast_value(column, "date")

@@ -30,6 +30,9 @@ class Settings(BaseSettings):
     twin_size: Literal["tiny", "demo", "large"] = Field(default="demo", description="Preset of the twin's parameters.")
     twin_seed: int = Field(default=20260101, ge=0, le=2**63 - 1, description="Seed of the twin's world.")
     twin_params: Path | None = Field(default=None, description="YAML or JSON file that overrides the twin's preset.")
+    twin_days: int | None = Field(
+        default=None, ge=1, le=3_650, description="Days the twin has lived; default: as `storeloop twin` left it."
+    )
     params: Path = Field(default=Path("params.yaml"), description="Overrides that each model's Config validates.")
     seed: int = Field(default=7, ge=0, le=2**31 - 1, description="Seed of training and of the bootstrap.")
     cutoff: date | None = Field(

@@ -1,6 +1,7 @@
 """Where one source's tables, models and pages lie, and how its engines are opened."""
 
 import hashlib
+import json
 import subprocess
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -49,9 +50,15 @@ class Workspace:
             size=self.settings.twin_size,
             seed=self.settings.twin_seed,
             params_file=self.settings.twin_params,
+            days=self.settings.twin_days or self.twin_clock.days(),
             spool=self.spool,
         )
         return open_source(self.settings.source, twin=options)
+
+    @property
+    def twin_clock(self) -> "TwinClock":
+        """How long the twin of this workspace has lived."""
+        return TwinClock(self.root / "twin_clock.json")
 
     @cached_property
     def lake(self) -> "Lake":
@@ -117,6 +124,23 @@ class Workspace:
         from features.engine import connect
 
         return connect(self.settings.engine, memory_limit_gb=self.settings.memory_gb, threads=self.settings.threads)
+
+
+@dataclass(frozen=True)
+class TwinClock:
+    """The day to which somebody let the twin live on; a twin that nobody moved has lived the days of its parameters."""
+
+    path: Path
+
+    def days(self) -> int | None:
+        """Days lived; None before the first move."""
+        return int(json.loads(self.path.read_text(encoding="utf-8"))["days"]) if self.path.is_file() else None
+
+    def move(self, days: int) -> None:
+        """Let `days` be lived from now on."""
+        from data_checks.durable import replace_file
+
+        replace_file(self.path, lambda draft: draft.write_text(json.dumps({"days": days}), encoding="utf-8"))
 
 
 def code_revision() -> str:
