@@ -97,11 +97,14 @@ def number_duplicates(raw: ibis.Table, columns: Sequence[str], key: Sequence[str
     hashed = raw.mutate(_content=content_hash(raw, columns))
     if not key:
         return _numbered(hashed)
-    repeated = raw.group_by(list(key)).agg(_rows=ibis._.count()).filter(ibis._["_rows"] > 1)
-    repeated = repeated.select(**{f"_key_{position}": name for position, name in enumerate(key)})
-    same = [hashed[name].identical_to(repeated[f"_key_{position}"]) for position, name in enumerate(key)]
-    single = hashed.anti_join(repeated, same).mutate(_occurrence=ibis.literal(1, "int64"))
-    return single.union(_numbered(hashed.semi_join(repeated, same)))
+    counted = raw.group_by(list(key)).agg(_rows=ibis._.count())
+    repeated = counted.filter(counted["_rows"] > 1).group_by(list(key)).agg()
+    here = repeated.select(**{f"_key_{position}": name for position, name in enumerate(key)})
+    there = repeated.select(**{f"_copied_{position}": name for position, name in enumerate(key)})
+    unlike = [hashed[name].identical_to(here[f"_key_{position}"]) for position, name in enumerate(key)]
+    alike = [hashed[name].identical_to(there[f"_copied_{position}"]) for position, name in enumerate(key)]
+    single = hashed.anti_join(here, unlike).mutate(_occurrence=ibis.literal(1, "int64"))
+    return single.union(_numbered(hashed.semi_join(there, alike)))
 
 
 def _numbered(hashed: ibis.Table) -> ibis.Table:

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from functools import reduce
 from operator import or_
-from typing import Any
 
 import ibis
 
@@ -85,19 +84,26 @@ def _touched_by_returns(raw: ibis.Table, matching: ReturnMatching) -> ibis.Table
 
     All copies of a line are in or out together, hence the tags of these rows are those of the whole table.
     """
-    is_return = (cast_value(raw.kind, "str") == "return").fill_null(False)
-    returns = raw.filter(is_return)
-    originals = _values(returns.original_transaction_id)
-    touched = is_return | cast_value(raw.transaction_id, "str").isin(originals)
+    cells = raw.mutate(
+        _is_return=(cast_value(raw.kind, "str") == "return").fill_null(False),
+        _transaction=cast_value(raw.transaction_id, "str"),
+        _line=cast_value(raw.line_no, "int"),
+    )
+    returns = raw.filter((cast_value(raw.kind, "str") == "return").fill_null(False))
+    originals = returns.select(
+        of_transaction=cast_value(returns.original_transaction_id, "str"),
+        of_line=cast_value(returns.original_line_no, "int"),
+    ).distinct()
+    cells = cells.left_join(
+        originals, [cells["_transaction"] == originals.of_transaction, cells["_line"] == originals.of_line]
+    )
+    touched = cells["_is_return"] | cells.of_transaction.notnull()
     if matching == "customer_product":
-        touched = touched | cast_value(raw.customer_id, "str").isin(_values(returns.customer_id))
-    return raw.filter(touched)
-
-
-def _values(column: Any) -> Any:
-    """Distinct cleaned values, without null (one null in an `IN` list makes every miss unknown)."""
-    values = column.as_table().select(value=cast_value(column, "str")).distinct()
-    return values.filter(values["value"].notnull())["value"]
+        buyers = returns.select(of_customer=cast_value(returns.customer_id, "str")).distinct()
+        cells = cells.mutate(_customer=cast_value(cells.customer_id, "str"))
+        cells = cells.left_join(buyers, cells["_customer"] == buyers.of_customer)
+        touched = touched | cells.of_customer.notnull()
+    return cells.filter(touched).select(raw.columns)
 
 
 def _is_fee(product_id: ibis.Value, fee_codes: frozenset[str]) -> ibis.Value:
