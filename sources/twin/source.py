@@ -100,51 +100,6 @@ class TwinSource:
         effects = planted_effects(self.params, self._world(frozenset()).catalogue)
         return Truth(self.params, self.seed, effects, expected.combine_chunks(), dirt.combine_chunks())
 
-    def export(
-        self, folder: Path, on_progress: Callable[[int, int], None] | None = None, *, truth_folder: Path | None = None
-    ) -> dict[str, int]:
-        """Write each table as one Parquet file in a single pass, and return rows by table.
-
-        `folder` appears whole or not at all and must not exist before, `truth_folder` (for expected demand and dirt)
-        likewise. `on_progress(days_done, days)` is called after each day.
-        """
-        for target in (folder, truth_folder):
-            if target is not None and target.exists():
-                raise SourceError(f"{target} exists already; export to a new folder, or delete this one first")
-        shadow = _shadow_of(folder)
-        truth_shadow = None if truth_folder is None else _shadow_of(truth_folder)
-        try:
-            rows = self._write(shadow, truth_shadow, on_progress)
-            # Truth goes first: where the tables stand, both are whole.
-            if truth_shadow is not None and truth_folder is not None:
-                truth_shadow.replace(truth_folder)
-            shadow.replace(folder)
-        finally:
-            for left in (shadow, truth_shadow):
-                if left is not None:
-                    shutil.rmtree(left, ignore_errors=True)
-        return rows
-
-    def _write(
-        self, folder: Path, truth_folder: Path | None, on_progress: Callable[[int, int], None] | None
-    ) -> dict[str, int]:
-        world = self._world(DAILY_TABLES)
-        writers = _writers(folder, SCHEMAS)
-        truths = {} if truth_folder is None else _writers(truth_folder, TRUTH_SCHEMAS)
-        for name, table in world.static_tables().items():
-            writers[name].add(table)
-        for done, day in enumerate(self._horizon, start=1):
-            for name, table in world.advance(day).items():
-                writers[name].add(table)
-            if truths and world.outcome is not None:
-                truths["expected_demand"].add(world.outcome.expected_rows)
-                truths["dirt"].add(world.outcome.dirt_rows)
-            if on_progress is not None:
-                on_progress(done, self.params.days)
-        for writer in truths.values():
-            writer.close()
-        return {name: writer.close() for name, writer in writers.items()}
-
     @cached_property
     def _horizon(self) -> list[date]:
         return [self.params.start + timedelta(days=ahead) for ahead in range(self.params.days)]
@@ -222,8 +177,3 @@ def _digest(text: str) -> str:
 def _shadow_of(folder: Path) -> Path:
     """Where a folder is written before it appears under its name."""
     return folder.with_name(f"{folder.name}.{uuid4().hex}.partial")
-
-
-def _writers(folder: Path, schemas: Mapping[str, pa.Schema]) -> dict[str, TableWriter]:
-    folder.mkdir(parents=True)
-    return {name: TableWriter(folder / f"{name}.parquet", schema) for name, schema in schemas.items()}

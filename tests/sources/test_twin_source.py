@@ -1,4 +1,4 @@
-"""The twin as a source: determinism, streaming, one-pass export, truth apart."""
+"""The twin as a source: determinism, streaming, one pass for all tables, truth apart."""
 
 from dataclasses import replace
 from datetime import date, timedelta
@@ -21,10 +21,10 @@ SHORT = TwinParams.size("tiny").model_copy(update={"days": 25})
 
 
 @pytest.fixture(scope="module")
-def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("twin") / "tables"
-    TwinSource(SHORT, 5).export(folder, truth_folder=folder.with_name("truth"))
-    return folder
+def lived(tmp_path_factory: pytest.TempPathFactory) -> dict[str, pa.Table]:
+    """All tables, made together in one pass."""
+    source = TwinSource(SHORT, 5, spool=tmp_path_factory.mktemp("spool"))
+    return {table: source.read(table).read_all() for table in source.tables}
 
 
 def test_is_a_source_with_every_table() -> None:
@@ -41,10 +41,11 @@ def test_unknown_table_is_refused() -> None:
 
 
 @pytest.mark.parametrize("table", sorted(SCHEMAS))
-def test_read_equals_export_whatever_else_is_built(table: str, exported: Path) -> None:
-    streamed = TwinSource(SHORT, 5).read(table).read_all()
-    assert streamed.num_rows > 0
-    assert streamed.equals(pq.read_table(exported / f"{table}.parquet"))
+def test_a_table_is_the_same_whatever_else_is_made(table: str, lived: dict[str, pa.Table]) -> None:
+    alone = TwinSource(SHORT, 5).read(table).read_all()
+    assert alone.num_rows > 0
+    assert alone.equals(lived[table])
+    assert alone.schema.equals(SCHEMAS[table])
 
 
 def test_another_seed_gives_another_world() -> None:
@@ -59,42 +60,23 @@ def test_fingerprint_follows_params_and_seed() -> None:
     assert source.fingerprint() != TwinSource(SHORT.model_copy(update={"days": 26}), 5).fingerprint()
 
 
-def test_a_broken_export_leaves_nothing(tmp_path: Path) -> None:
-    class Killed(Exception):
-        pass
-
-    def stop(done: int, days: int) -> None:
-        if done == 3:
-            raise Killed
-
-    with pytest.raises(Killed):
-        TwinSource(SHORT, 5).export(tmp_path / "tables", stop, truth_folder=tmp_path / "truth")
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_export_does_not_overwrite(exported: Path) -> None:
-    with pytest.raises(SourceError, match="exists already"):
-        TwinSource(SHORT, 5).export(exported)
-
-
-def test_no_truth_in_observed_tables(exported: Path) -> None:
+def test_no_truth_in_observed_tables() -> None:
     truth_columns = {"expected_units", "demanded_units", "elasticity", "promotion_uplift", "dirt", "copy", "is_dirty"}
-    assert {p.stem for p in exported.glob("*.parquet")} == set(SCHEMAS)
     for schema in SCHEMAS.values():
         assert not truth_columns & set(schema.names)
 
 
-def test_what_is_known_ahead_reaches_ahead(exported: Path) -> None:
+def test_what_is_known_ahead_reaches_ahead(lived: dict[str, pa.Table]) -> None:
     last = SHORT.last_day
 
     def latest(table: str, column: str) -> date:
-        return pc.max(pq.read_table(exported / f"{table}.parquet")[column]).as_py()
+        return pc.max(lived[table][column]).as_py()
 
     assert latest("calendar", "date") >= last + timedelta(days=60)
     assert latest("weather_forecast", "date") == last + timedelta(days=10)
     for table in ("weather", "social_heat", "prices", "inventory"):
         assert latest(table, "date") == last
-    promotions = pq.read_table(exported / "promotions.parquet")
+    promotions = lived["promotions"]
     assert pc.max(promotions["announced_on"]).as_py() <= last
     notice = pc.days_between(promotions["announced_on"], promotions["starts_on"]).to_pylist()
     assert min(notice) >= SHORT.promotions.announce_min_days
@@ -102,11 +84,10 @@ def test_what_is_known_ahead_reaches_ahead(exported: Path) -> None:
     assert latest("promotions", "starts_on") > last
 
 
-@pytest.mark.parametrize("seed", [1, 20260101])
-def test_large_is_about_110_million_lines(seed: int) -> None:
+def test_large_is_about_110_million_lines() -> None:
     """Twelve days over all weekdays and seasons, each lived from full shelves: the whole of seed 1 was 111.6 million."""
     params = TwinParams.size("large")
-    world = World(params, seed, tables={"transactions"}, keep_truth=False)
+    world = World(params, 1, tables={"transactions"}, keep_truth=False)
     fresh = world.state.copy()
     sampled = range(3, params.days, 61)
     lines = 0
@@ -116,7 +97,7 @@ def test_large_is_about_110_million_lines(seed: int) -> None:
     assert 105e6 <= lines / len(sampled) * params.days <= 120e6
 
 
-def test_days_of_one_table_are_written_alone(tmp_path: Path, exported: Path) -> None:
+def test_days_of_one_table_are_written_alone(tmp_path: Path, lived: dict[str, pa.Table]) -> None:
     source, seen = TwinSource(SHORT, 5), []
     rows = write_days(source, ["transactions"], tmp_path, 4, on_progress=lambda *done: seen.append(done))
     assert seen == [(1, 4), (2, 4), (3, 4), (4, 4)]
@@ -125,10 +106,23 @@ def test_days_of_one_table_are_written_alone(tmp_path: Path, exported: Path) -> 
     assert [p.name for p in files] == [f"2024-01-0{day}.parquet" for day in range(1, 5)]
     written = pa.concat_tables(pq.read_table(p, schema=SCHEMAS["transactions"]) for p in files)
     assert rows == {"transactions": written.num_rows}
-    assert written.equals(pq.read_table(exported / "transactions.parquet").slice(0, written.num_rows))
+    assert written.equals(lived["transactions"].slice(0, written.num_rows))
     assert FolderSource(tmp_path).read("transactions").read_all().num_rows == written.num_rows
     with pytest.raises(SourceError, match=r"transactions exists already"):
         write_days(source, ["transactions"], tmp_path)
+
+
+def test_broken_off_days_leave_nothing(tmp_path: Path) -> None:
+    class Stopped(Exception):
+        pass
+
+    def stop(done: int, days: int) -> None:
+        if done == 3:
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        write_days(TwinSource(SHORT, 5), ["prices", "transactions"], tmp_path, on_progress=stop)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_missing_spec_path_names_the_remedy(tmp_path: Path) -> None:
@@ -140,9 +134,3 @@ def test_a_missing_spec_path_names_the_remedy(tmp_path: Path) -> None:
         open_source("parquet:/tmp")
     with pytest.raises(SourceError, match="takes no path"):
         open_source("twin:/tmp")
-
-
-def test_schema_of_batches_is_the_table_schema(exported: Path) -> None:
-    for table, schema in SCHEMAS.items():
-        assert pq.read_schema(exported / f"{table}.parquet").equals(schema)
-        assert isinstance(TwinSource(SHORT, 5).read(table), pa.RecordBatchReader)

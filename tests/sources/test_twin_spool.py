@@ -26,6 +26,10 @@ def of_days(days: int, spool: Path | None = None) -> TwinSource:
     return TwinSource(TINY.with_days(days), 5, spool=spool)
 
 
+def live(days: int, spool: Path) -> None:
+    of_days(days, spool).read("stores").close()
+
+
 def everything(source: TwinSource) -> dict[str, pa.Table]:
     truth = source.truth()
     tables = {table: source.read(table).read_all().combine_chunks() for table in source.tables}
@@ -125,7 +129,7 @@ def test_going_on_equals_living_in_one_go(
     """Whether the last block is written again or stands: 200 rows is about two days of this world's transactions."""
     monkeypatch.setattr(spool_module, "_SMALL_ROWS", small_rows)
     for days in (9, 10, 11, 18):
-        of_days(days, tmp_path)._live()
+        live(days, tmp_path)
     lived: list[date] = []
     advance = spool_module.World.advance
     monkeypatch.setattr(spool_module.World, "advance", lambda self, day: (lived.append(day), advance(self, day))[1])
@@ -136,7 +140,7 @@ def test_going_on_equals_living_in_one_go(
 
 
 def test_fewer_days_read_the_beginning(plain: dict[str, pa.Table], tmp_path: Path) -> None:
-    of_days(25, tmp_path)._live()
+    live(25, tmp_path)
     short, alone = everything(of_days(10, tmp_path)), everything(of_days(10))
     assert short == alone
     for table in short:
@@ -164,7 +168,7 @@ def test_blocks_bound_what_one_commit_holds(
 def test_a_kill_leaves_the_old_days_or_the_new(
     call: str, turn: int, left: int, plain: dict[str, pa.Table], tmp_path: Path
 ) -> None:
-    of_days(10, tmp_path)._live()
+    live(10, tmp_path)
     script = f"""
 import os, signal
 from pathlib import Path
@@ -195,12 +199,12 @@ TwinSource(TwinParams.size("tiny").with_days(20), 5, spool=Path({str(tmp_path)!r
 def test_a_reader_keeps_its_rows_while_another_source_goes_on(tmp_path: Path) -> None:
     source = of_days(10, tmp_path)
     reader = source.read("inventory")
-    of_days(12, tmp_path)._live()
+    live(12, tmp_path)
     assert reader.read_all() == of_days(10).read("inventory").read_all()
 
 
 def test_damage_is_named_with_its_remedy(tmp_path: Path) -> None:
-    of_days(4, tmp_path)._live()
+    live(4, tmp_path)
     index = index_of(tmp_path)
     (state,) = index.parent.glob("*/state.npz")
     state.write_bytes(state.read_bytes()[:100])
