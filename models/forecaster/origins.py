@@ -9,9 +9,11 @@ from models.common.protocols import DataError
 from models.forecaster.config import PERIOD_DAYS, Config
 
 Dates = npt.NDArray[np.datetime64]
+Ints = npt.NDArray[np.int64]
 MIN_HISTORY = {"daily": 14, "weekly": 8}  # periods before the first origin: two weeks of days, two months of weeks
 MIN_TRAINING = {"daily": 16, "weekly": 8}  # periods of targets before the cutoff
 MIN_ORIGINS = 8
+GOLDEN = (5**0.5 - 1) / 2
 
 
 @dataclass(frozen=True)
@@ -31,8 +33,9 @@ class Split:
 def plan_origins(first: np.datetime64, last: np.datetime64, cfg: Config, *, n_series: int) -> Split:
     """Plan the split of a table whose periods run from `first` to `last` (period_start, datetime64[D], both included).
 
-    The last `min(horizon, a quarter of the training periods)` before the cutoff validate. Origins are spread evenly
-    over the past, as many as `max_pairs` allows for `n_series` (never fewer than 8, if there are so many periods).
+    The last `min(horizon, a quarter of the training periods)` before the cutoff validate. Origins are spread over
+    the past, as many as `max_pairs` allows for `n_series` (never fewer than 8, if there are so many periods); a period
+    more in the table changes few of them, so that a new day leaves nearly all features of the days before as they are.
     DataError names the minimum where there are too few periods.
     """
     days = PERIOD_DAYS[cfg.frequency]
@@ -51,7 +54,7 @@ def plan_origins(first: np.datetime64, last: np.datetime64, cfg: Config, *, n_se
     validation_index = test_index - validation
     candidates = np.arange(history - 1, test_index - 1)
     wanted = min(candidates.size, max(MIN_ORIGINS, cfg.max_pairs // max(n_series, 1)))
-    chosen = candidates[np.unique(np.linspace(0, candidates.size - 1, wanted).round().astype(np.int64))]
+    chosen = _spread(candidates, wanted, number=int(first.astype(np.int64)) // days)
     # The origin just before the validation periods sees all their steps; the last ones see the short steps.
     chosen = np.union1d(chosen, [validation_index - 1])
     test_origin = None
@@ -65,6 +68,16 @@ def plan_origins(first: np.datetime64, last: np.datetime64, cfg: Config, *, n_se
         trained_until=first + np.timedelta64((test_index - 1) * days, "D"),
         origins=first + (chosen * days).astype("timedelta64[D]"),
     )
+
+
+def _spread(candidates: Ints, wanted: int, *, number: int) -> Ints:
+    """`wanted` of the candidates (indices of periods; `number` is that of period 0 in all of time), about evenly spaced.
+
+    Multiples of the golden ratio fall evenly into the unit interval however many there are; the lowest are taken. A
+    candidate more can push out one other at most. Source: Knuth, The Art of Computer Programming, vol. 3, 6.4.
+    """
+    place = (candidates + number) * GOLDEN % 1.0
+    return np.sort(candidates[np.argsort(place, kind="stable")[:wanted]])
 
 
 def _test_index(first: np.datetime64, periods: int, days: int, cfg: Config) -> int:

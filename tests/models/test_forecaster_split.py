@@ -47,9 +47,19 @@ def test_origins_are_bounded_by_the_pairs_and_spread_over_the_past() -> None:
     split = plan_origins(FIRST, FIRST + 729, Config(horizon=42, max_pairs=6_000), n_series=300)
     assert 20 <= split.origins.size <= 23
     gaps = np.diff(split.origins).astype(int)
-    assert gaps.max() <= 45
+    assert gaps.max() <= 2 * gaps.mean()
     weekdays = {int(day) % 7 for day in split.origins.astype(int)}
     assert len(weekdays) >= 5
+
+
+def test_a_period_more_changes_few_origins() -> None:
+    """So that a new day computes the features of a handful of origins, not of all."""
+    config = Config(horizon=42, max_pairs=30_000)
+    before = plan_origins(FIRST, FIRST + 729, config, n_series=530)
+    for more in range(1, 15):
+        after = plan_origins(FIRST, FIRST + 729 + more, config, n_series=530)
+        assert np.setdiff1d(after.origins, before.origins).size <= 3  # a chosen one, and the two at the ends of windows
+        before = after
 
 
 def test_too_short_a_history_names_the_minimum() -> None:
