@@ -56,6 +56,7 @@ class AsofOfflineStoreConfig(BaseModel):
     def connect(self) -> duckdb.DuckDBPyConnection:
         """A database in memory; it spills into a folder of its own, which goes with it."""
         folder = (self.temp_directory or Path(tempfile.gettempdir())) / f"storeloop-join-{uuid.uuid4().hex}"
+        folder.parent.mkdir(parents=True, exist_ok=True)
         con = duckdb.connect(
             config={
                 "memory_limit": f"{round(self.memory_limit_gb * 1024)}MiB",
@@ -168,19 +169,24 @@ class AsofOfflineStore(OfflineStore):  # type: ignore[misc]  # Feast is untyped
     ) -> None:
         """Add the rows of `table` behind those of the view's file, which is replaced whole; they win ties from then on.
 
-        `table` has the file's columns in its order. A view over a folder or several files is not written to.
+        `table` has the file's columns, under their names there or in the view. A view over several files is refused.
         """
-        path = Path(local_path(config, feature_view.batch_source))
+        source = feature_view.batch_source
+        path = Path(local_path(config, source))
+        in_files = {new: old for old, new in source.field_mapping.items()}
+        rows = table.rename_columns([in_files.get(name, name) for name in table.column_names])
         with locked(path.parent):
             if not path.is_file():
                 raise OfflineStoreError(
-                    f"view {feature_view.name} reads {path}, which is no single file: write it yourself"
+                    f"view {feature_view.name} reads {path}, no single file: write your rows beside it"
                 )
             schema = pq.read_schema(path)
-            if table.column_names != schema.names:
-                raise OfflineStoreError(f"{path} has columns {schema.names}, the rows have {table.column_names}")
+            if sorted(rows.column_names) != sorted(schema.names):
+                raise OfflineStoreError(
+                    f"{path} has columns {schema.names}, the rows have {rows.column_names}: give all"
+                )
             with config.offline_store.connect() as con:
-                con.register("added", table.cast(schema))
+                con.register("added", rows.select(schema.names).cast(schema))
                 both = con.sql(f"SELECT * FROM {scan(str(path))} UNION ALL SELECT * FROM added")
                 replace_file(path, lambda draft: both.write_parquet(str(draft), compression="zstd"))
         if progress is not None:
