@@ -37,28 +37,70 @@ def daily_sales(
     the last day in the tables). A stocked-out day is `censored`; without `inventory` no day is. `top_series` keeps
     the best sellers by net units. A day before `stores.opened_on` is not `open`.
     """
+    built = daily_units(transactions, inventory)
+    spans = series_spans(built.units, products=products, top_series=top_series, end=end)
+    grid = _expand(spans, step=1)
+    return SalesTables(
+        sales=_on_grid(grid, built.units, stores),
+        series=series_table(spans, products=products, stores=stores),
+        excluded_rows=built.excluded_rows,
+    )
+
+
+@dataclass(frozen=True)
+class DailyUnits:
+    """`units`: (store_id, product_id, day, units, seen, stocked_out), the days on which a product was sold or in stock:
+    `units` is null where nothing was sold, `seen` false where it was neither; and sale lines without a key."""
+
+    units: ir.Table
+    excluded_rows: Any  # Ibis integer scalar
+
+
+def daily_units(transactions: ir.Table, inventory: ir.Table | None = None) -> DailyUnits:
+    """Net units per store, product and day, and whether it was in stock; each day from the rows of that day alone."""
     lines = transactions.filter(transactions.kind == "sale")
     has_key = lines.store_id.notnull() & lines.product_id.notnull() & lines.sold_on.notnull()
     excluded = (~has_key).sum().fill_null(0)
     keyed = lines.filter(has_key)
-    keyed = keyed.mutate(net=ibis.greatest(keyed.units - keyed.cancelled_same_day_units.fill_null(0), 0))
-    if end is not None:
-        keyed = keyed.filter(keyed.sold_on <= ibis.literal(end))
-    sold = keyed.group_by(["store_id", "product_id", "sold_on"]).agg(units=keyed.net.sum())
-    seen = sold.select("store_id", "product_id", seen_on="sold_on")
-    if inventory is not None:
-        stocked = inventory.filter((inventory.opening_units > 0) | (inventory.received_units > 0))
-        if end is not None:
-            stocked = stocked.filter(stocked.date <= ibis.literal(end))
-        seen = seen.union(stocked.select("store_id", "product_id", seen_on="date"))
-    spans = _spans(seen, products, end)
-    if top_series is not None:
-        spans = _best_sellers(spans, sold, top_series)
-    return SalesTables(
-        sales=_dense_sales(spans, sold, stores, inventory),
-        series=_series(spans, products, stores),
-        excluded_rows=excluded,
+    net = ibis.greatest(keyed.units - keyed.cancelled_same_day_units.fill_null(0), 0)
+    rows = keyed.select(
+        "store_id", "product_id", day="sold_on", units=net, seen=ibis.literal(True), stocked_out=ibis.literal(False)
     )
+    if inventory is not None:
+        rows = rows.union(
+            inventory.select(
+                "store_id",
+                "product_id",
+                day="date",
+                units=ibis.null("int64"),
+                seen=(inventory.opening_units > 0) | (inventory.received_units > 0),
+                stocked_out="stocked_out",
+            )
+        )
+    units = rows.group_by(["store_id", "product_id", "day"]).agg(
+        units=rows.units.sum().cast("int64"),
+        seen=rows.seen.any().fill_null(False),
+        stocked_out=rows.stocked_out.any().fill_null(False),
+    )
+    return DailyUnits(units, excluded)
+
+
+def series_spans(
+    units: ir.Table, *, products: ir.Table | None = None, top_series: int | None = None, end: date | None = None
+) -> ir.Table:
+    """(series_id, store_id, product_id, started_on, last_on, ended_on) of every series; see `daily_sales`."""
+    if end is not None:
+        units = units.filter(units.day <= ibis.literal(end))
+    seen = units.filter(units.seen)
+    spans = _spans(seen.select("store_id", "product_id", seen_on="day"), products, end)
+    return spans if top_series is None else _best_sellers(spans, units, top_series)
+
+
+def dense_sales(spans: ir.Table, units: ir.Table, days: ir.Table, *, stores: ir.Table | None = None) -> ir.Table:
+    """The rows of `daily_sales` on some days (column `day`), of `units` that hold those days at least."""
+    grid = spans.cross_join(days.select(period_start="day"))
+    grid = grid.filter(grid.started_on <= grid.period_start, grid.period_start <= grid.last_on)
+    return _on_grid(grid, units, stores)
 
 
 def complete_grid(sales: ir.Table, *, frequency: str) -> ir.Table:
@@ -120,9 +162,9 @@ def _spans(seen: ir.Table, products: ir.Table | None, end: date | None) -> ir.Ta
     )
 
 
-def _best_sellers(spans: ir.Table, sold: ir.Table, count: int) -> ir.Table:
-    volume = sold.group_by([sold.store_id.name("volume_store"), sold.product_id.name("volume_product")]).agg(
-        volume=sold.units.sum()
+def _best_sellers(spans: ir.Table, units: ir.Table, count: int) -> ir.Table:
+    volume = units.group_by([units.store_id.name("volume_store"), units.product_id.name("volume_product")]).agg(
+        volume=units.units.sum()
     )
     ranked = spans.left_join(
         volume, [spans.store_id == volume.volume_store, spans.product_id == volume.volume_product]
@@ -139,44 +181,35 @@ def _expand(spans: ir.Table, *, step: int) -> ir.Table:
     return rows.mutate(period_start=days_later(rows.started_on, rows.offset * step))
 
 
-def _dense_sales(spans: ir.Table, sold: ir.Table, stores: ir.Table | None, inventory: ir.Table | None) -> ir.Table:
-    grid = _expand(spans, step=1).select("series_id", "store_id", "product_id", "period_start")
-    units = sold.rename(sold_store="store_id", sold_product="product_id")
-    grid = grid.left_join(
-        units,
-        [grid.store_id == units.sold_store, grid.product_id == units.sold_product, grid.period_start == units.sold_on],
-    ).select("series_id", "store_id", "product_id", "period_start", "units")
-    if inventory is not None:
-        stock = inventory.select(
-            stock_store="store_id", stock_product="product_id", stock_on="date", stocked_out="stocked_out"
-        )
-        grid = grid.left_join(
-            stock,
-            [
-                grid.store_id == stock.stock_store,
-                grid.product_id == stock.stock_product,
-                grid.period_start == stock.stock_on,
-            ],
-        ).drop("stock_store", "stock_product", "stock_on")
-    else:
-        grid = grid.mutate(stocked_out=ibis.literal(False))
+def _on_grid(grid: ir.Table, units: ir.Table, stores: ir.Table | None) -> ir.Table:
+    """`grid` has series_id, store_id, product_id and period_start."""
+    known = units.rename(known_store="store_id", known_product="product_id", known_day="day")
+    rows = grid.left_join(
+        known,
+        [
+            grid.store_id == known.known_store,
+            grid.product_id == known.known_product,
+            grid.period_start == known.known_day,
+        ],
+    ).select("series_id", "store_id", "period_start", "units", "stocked_out")
     if stores is not None:
         opening = stores.select(opening_store="store_id", opened_on="opened_on")
-        grid = grid.left_join(opening, grid.store_id == opening.opening_store).drop("opening_store")
-        grid = grid.mutate(open=(grid.opened_on <= grid.period_start).fill_null(True))
+        rows = rows.left_join(opening, rows.store_id == opening.opening_store).drop("opening_store")
+        rows = rows.mutate(open=(rows.opened_on <= rows.period_start).fill_null(True))
     else:
-        grid = grid.mutate(open=ibis.literal(True))
-    return grid.select(
+        rows = rows.mutate(open=ibis.literal(True))
+    return rows.select(
         "series_id",
         "period_start",
-        value=grid.units.fill_null(0).cast("float64"),
+        value=rows.units.fill_null(0).cast("float64"),
         unit=ibis.literal("units"),
         open="open",
-        censored=grid.stocked_out.fill_null(False),
+        censored=rows.stocked_out.fill_null(False),
     )
 
 
-def _series(spans: ir.Table, products: ir.Table | None, stores: ir.Table | None) -> ir.Table:
+def series_table(spans: ir.Table, *, products: ir.Table | None = None, stores: ir.Table | None = None) -> ir.Table:
+    """The spans in the columns of the contract `series`."""
     table = spans
     if products is not None:
         named = products.select(named_product="product_id", category="category")

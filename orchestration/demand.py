@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestration.catalogue import TABLES
+from orchestration.demand_days import blocks, sales_days, sales_of
 from orchestration.fingerprints import Stamp, fingerprint
 from orchestration.ingest import TableOutcome
 from orchestration.workspace import Workspace
@@ -13,26 +14,19 @@ CODE = ("orchestration/demand.py", "features/sales.py", "features/covariates.py"
 JUDGE = ("features/cleaning.py", "data_checks/gate.py", *(f"data_checks/contracts/{name}.odcs.yaml" for name in NAMES))
 
 
-@dataclass(frozen=True)
-class _Demand:
-    sales: Any
-    series: Any
-    covariates: Any
-
-
 def build_demand(workspace: Workspace) -> dict[str, TableOutcome]:
     """Write `gold/sales`, `gold/series` and `gold/covariates` once all three were held against their contracts.
 
-    When one of them does not pass, all three stay as they were: they speak of the same series.
+    When one of them does not pass, all three stay as they were: they speak of the same series. Of sales the days are made
+    and judged whose rows or series changed.
     """
-    from data_checks.contracts import load_contract
-
     lake = workspace.lake
     made_from = fingerprint(code=(*CODE, *JUDGE), inputs=_inputs(workspace))
-    present = {name: lake.version("gold", name) for name in NAMES}
     stamp = Stamp(workspace.root / "judged" / "demand.json")
-    said = stamp.facts()
-    if stamp.says(made_from) and all(v is not None and v.fingerprint == made_from for v in present.values()):
+    present, said = {name: lake.version("gold", name) for name in NAMES}, stamp.facts()
+    if stamp.says(made_from) and all(
+        v is not None and said["content"].get(name) == v.content_hash for name, v in present.items()
+    ):
         return {
             name: TableOutcome(
                 True,
@@ -42,20 +36,12 @@ def build_demand(workspace: Workspace) -> dict[str, TableOutcome]:
             for name, v in present.items()
             if v is not None
         }
-    con = workspace.connect()
-    built = (
-        _from_transactions(workspace, con) if "transactions" in workspace.source.tables else _from_sales(workspace, con)
-    )
-    judged = {name: _judge(name, getattr(built, name), con) for name in NAMES}
-    outcomes = {name: judgement.outcome for name, judgement in judged.items()}
-    if not all(outcome.passed for outcome in outcomes.values()):
-        return outcomes
-    facts = {name: {"metadata": dict(o.metadata), "check": o.check_metadata} for name, o in outcomes.items()}
-    for name, judgement in judged.items():
-        key = load_contract(name).primary_key
-        version = lake.write("gold", name, judgement.rows, fingerprint=made_from, sort_by=key)
-        outcomes[name].metadata.update(rows=version.rows, content_hash=version.content_hash)
-    stamp.write(made_from, facts)
+    stamp.clear()
+    build = _from_transactions if "transactions" in workspace.source.tables else _from_sales
+    outcomes = build(workspace, made_from)
+    if all(outcome.passed for outcome in outcomes.values()):
+        facts = {name: {"metadata": dict(o.metadata), "check": o.check_metadata} for name, o in outcomes.items()}
+        stamp.write(made_from, {**facts, "content": {name: lake.content_hash("gold", name) for name in NAMES}})
     return outcomes
 
 
@@ -95,35 +81,49 @@ def _inputs(workspace: Workspace) -> dict[str, Any]:
     }
 
 
-def _from_transactions(workspace: Workspace, con: Any) -> _Demand:
+def _from_transactions(workspace: Workspace, made_from: str) -> dict[str, TableOutcome]:
+    import ibis
+
+    from features.sales import series_table
+
+    lake, con = workspace.lake, workspace.connect()
+    provided = workspace.source.tables
+    products, stores = (lake.read("clean", n, con) if n in provided else None for n in ("products", "stores"))
+    planned = sales_days(workspace)
+    series = _judge("series", series_table(ibis.memtable(planned.spans), products=products, stores=stores), con)
+    covariates = _judge("covariates", _covariates(workspace, con), con)
+    with lake.update("gold", "sales", partition_by="period_start", sort_by=("series_id",)) as update:
+        before = update.made_from()
+        stale = [day for day, said in planned.made_from.items() if before.get(day) != said]
+        sales = TableOutcome(True, {"unchanged": not stale, "days": len(planned.made_from), "days_made": len(stale)})
+        for block in list(blocks(stale, planned.spans.num_rows)) or ([] if update.before else [[]]):
+            made = _judge("sales", sales_of(workspace, planned.spans, block, con := workspace.connect()), con)
+            update.put(made.rows, made_from={day: planned.made_from[day] for day in block})
+            sales = _added(sales, made.outcome)
+        outcomes = {"sales": sales, "series": series.outcome, "covariates": covariates.outcome}
+        if all(outcome.passed for outcome in outcomes.values()):
+            _write(workspace, "series", series, made_from)
+            _write(workspace, "covariates", covariates, made_from)
+            version = update.commit(made_from, days=planned.made_from.keys())
+            sales.metadata.update(rows=version.rows, content_hash=version.content_hash)
+    return outcomes
+
+
+def _covariates(workspace: Workspace, con: Any) -> Any:
     import ibis
 
     from data_checks.contracts import load_contract
     from features.covariates import build_covariates
-    from features.sales import daily_sales
 
-    provided = workspace.source.tables
-
-    def table(name: str) -> Any:
-        return workspace.lake.read("clean", name, con) if name in provided else None
-
-    inventory = table("inventory")
-    built = daily_sales(
-        table("transactions"),
-        products=table("products"),
-        stores=table("stores"),
-        inventory=inventory,
-        top_series=None if inventory is not None else workspace.settings.top_series,
-    )
-    given = {name: table(name) for name in ("calendar", "weather_forecast", "promotions") if name in provided}
-    covariates = build_covariates(**given) if given else ibis.memtable(load_contract("covariates").empty())
-    return _Demand(built.sales, built.series, covariates)
+    names = ("calendar", "weather_forecast", "promotions")
+    given = {name: workspace.lake.read("clean", name, con) for name in names if name in workspace.source.tables}
+    return build_covariates(**given) if given else ibis.memtable(load_contract("covariates").empty())
 
 
-def _from_sales(workspace: Workspace, con: Any) -> _Demand:
+def _from_sales(workspace: Workspace, made_from: str) -> dict[str, TableOutcome]:
     from features.cleaning_sales import densify
 
-    lake, source = workspace.lake, workspace.source
+    lake, source, con = workspace.lake, workspace.source, workspace.connect()
     series = lake.read("clean", "series", con)
     sales = densify(
         lake.read("clean", "sales", con),
@@ -132,7 +132,36 @@ def _from_sales(workspace: Workspace, con: Any) -> _Demand:
         absent=getattr(source, "absent", None),
         delivered=_delivered(lake.read("raw", "sales", con)),
     )
-    return _Demand(sales, series, lake.read("clean", "covariates", con))
+    built = {"sales": sales, "series": series, "covariates": lake.read("clean", "covariates", con)}
+    judged = {name: _judge(name, table, con) for name, table in built.items()}
+    if all(judgement.outcome.passed for judgement in judged.values()):
+        for name, judgement in judged.items():
+            _write(workspace, name, judgement, made_from)
+    return {name: judgement.outcome for name, judgement in judged.items()}
+
+
+def _write(workspace: Workspace, name: str, judgement: _Judgement, made_from: str) -> None:
+    from data_checks.contracts import load_contract
+
+    version = workspace.lake.write(
+        "gold",
+        name,
+        judgement.rows,
+        fingerprint=made_from,
+        # Days are files here too, so that features see which of them changed.
+        partition_by="period_start" if name == "sales" else None,
+        sort_by=load_contract(name).primary_key,
+    )
+    judgement.outcome.metadata.update(rows=version.rows, content_hash=version.content_hash)
+
+
+def _added(sales: TableOutcome, block: TableOutcome) -> TableOutcome:
+    """What is said of all blocks so far and one more."""
+    counts = {name: sales.metadata.get(name, 0) + n for name, n in block.metadata.items() if name != "unchanged"}
+    broken = [*sales.check_metadata.get("broken", []), *block.check_metadata["broken"]]
+    return TableOutcome(
+        sales.passed and block.passed, {**sales.metadata, **counts}, {**block.check_metadata, "broken": broken}
+    )
 
 
 def _delivered(raw: Any) -> Any:

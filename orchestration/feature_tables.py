@@ -58,13 +58,14 @@ def plan(workspace: Workspace) -> Plan:
 
 def build_state(workspace: Workspace) -> dict[str, Any]:
     """Write `features/sales_state`."""
-    from features.state import state_features
+    from features.state import StateTables, state_features
 
     lake, planned = workspace.lake, plan(workspace)
     made_from = fingerprint(
         code=(HERE, "features/state.py"),
         inputs={
             "sales": lake.content_hash("gold", "sales"),
+            "series": lake.content_hash("gold", "series"),
             "origins": planned.origins,
             "frequency": workspace.source.frequency,
         },
@@ -72,8 +73,9 @@ def build_state(workspace: Workspace) -> dict[str, Any]:
     version = lake.version("features", "sales_state")
     unchanged = version is not None and version.fingerprint == made_from
     if not unchanged:
-        sales = lake.read("gold", "sales", workspace.connect())
-        rows = state_features(sales, frequency=workspace.source.frequency, origins=list(planned.origins))
+        con = workspace.connect()
+        tables = StateTables(lake.read("gold", "sales", con), lake.read("gold", "series", con))
+        rows = state_features(tables, frequency=workspace.source.frequency, origins=list(planned.origins))
         version = lake.write("features", "sales_state", rows, fingerprint=made_from, sort_by=("series_id", "origin"))
     assert version is not None
     return {

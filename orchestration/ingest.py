@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from data_checks.contracts import Contract
     from data_checks.lake import TableVersion
+    from sources.base import PartedSource
 
 DAY = "_day"  # cuts a raw table and is none of its columns
 
@@ -76,23 +77,23 @@ def ingest_raw(workspace: Workspace, table: str) -> TableOutcome:
 def _write(workspace: Workspace, table: str, contract: "Contract", made_from: str) -> "tuple[TableVersion, int]":
     """The new version, and how many days were read for it."""
     from data_checks.contracts import conform
-    from sources.base import PartedSource
 
     source, lake = workspace.source, workspace.lake
     if table not in source.tables:
         return lake.write("raw", table, contract.empty(), fingerprint=made_from), 0
-    parts = source.parts(table) if isinstance(source, PartedSource) else None
+    parted: PartedSource | None = source if hasattr(type(source), "parts") else None  # type: ignore[assignment]
+    parts = parted.parts(table) if parted else None
     if SPECS[table].dated_by is None:
         return lake.write("raw", table, conform(source.read(table), contract), fingerprint=made_from), 0
     with lake.update("raw", table, partition_by=DAY, keep_column=False) as update:
-        if parts is None:
+        if parted is None or parts is None:
             data, days = _dated(conform(source.read(table), contract), table, workspace.connect())
             fresh = dict.fromkeys(days, made_from)
         else:
             made = {day: _made_from(table, {"part": digest}) for day, digest in parts.items()}
             known = update.made_from()
             fresh = {day: said for day, said in made.items() if known.get(day) != said}
-            data, days = _split(source.read_parts(table, list(fresh)), contract), list(made)
+            data, days = _split(parted.read_parts(table, list(fresh)), contract), list(made)
         if fresh or not days:
             update.put(data, made_from=fresh)
         return update.commit(made_from, days=days), len(fresh)
