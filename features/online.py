@@ -47,11 +47,12 @@ class StateBatch:
 
     def __post_init__(self) -> None:
         count = len(self.series_ids)
-        shapes = {"origin": self.origin.shape} | {name: values.shape for name, values in self.state.items()}
-        if wrong := {name: shape for name, shape in shapes.items() if shape != (count,)}:
+        columns = {"origin": self.origin, **self.state}
+        if wrong := {name: values.shape for name, values in columns.items() if values.shape != (count,)}:
             raise StateError(f"{count} series need columns of shape ({count},), but got {wrong}")
-        ahead = {name: values.shape for name, values in self.known_future.items()}
-        if len(set(ahead.values())) > 1 or any(len(s) != 2 or s[0] != count for s in ahead.values()):
+        shapes = {values.shape for values in self.known_future.values()}
+        if len(shapes) > 1 or any(len(shape) != 2 or shape[0] != count for shape in shapes):
+            ahead = {name: values.shape for name, values in self.known_future.items()}
             raise StateError(f"{count} series need covariates of one shape ({count}, H), but got {ahead}")
 
     @property
@@ -207,11 +208,11 @@ class FeastState:
     def read(self, series_ids: Sequence[str]) -> StateBatch:
         """See OnlineState. Raises StateError where the store was filled with a layout that the repository has not."""
         rows, last = self._rows(series_ids)
-        layout = self._layout_of(last)
-        marked, count, covariates = mark(layout), len(series_ids), len(layout.covariate_names)
+        marked = self._mark_of(last)
+        layout, count = self._layouts[marked], len(series_ids)
         origin = np.full(count, UNKNOWN_ORIGIN)
         state = np.full((count, len(layout.state_names)), math.nan)
-        ahead = np.full((count, covariates, layout.horizon), math.nan)
+        ahead = np.full((count, len(layout.covariate_names), layout.horizon), math.nan)
         oldest = last["origin_day"].int64_val - self._view.ttl.days if last else -math.inf
         for index, row in enumerate(rows):
             if not row or row["fingerprint"].string_val != marked or (day := row["origin_day"].int64_val) < oldest:
@@ -224,8 +225,8 @@ class FeastState:
         return StateBatch(
             series_ids=tuple(series_ids),
             origin=origin,
-            state={name: state[:, column] for column, name in enumerate(layout.state_names)},
-            known_future={name: ahead[:, column] for column, name in enumerate(layout.covariate_names)},
+            state=dict(zip(layout.state_names, state.T, strict=True)),
+            known_future=dict(zip(layout.covariate_names, ahead.transpose(1, 0, 2), strict=True)),
         )
 
     def _rows(self, series_ids: Sequence[str]) -> tuple[list[Any], Any]:
@@ -243,23 +244,25 @@ class FeastState:
         rows = [row if row and row["origin_day"].WhichOneof("val") else None for _, row in found]
         return rows[:-1], rows[-1]
 
-    def _layout_of(self, last: Any) -> Layout:
+    def _mark_of(self, last: Any) -> str:
+        """What the rows of the last finished materialisation are marked with."""
         if last is None:
-            return self.layout
-        marked = last["fingerprint"].string_val
+            return next(reversed(self._layouts))
+        marked: str = last["fingerprint"].string_val
         if marked not in self._layouts:
             self._learn()
         if marked not in self._layouts:
             raise StateError(
                 f"the store was filled with layout {marked}, the repository has {mark(self.layout)}: materialise again"
             )
-        return self._layouts[marked]
+        return marked
 
     def _learn(self) -> None:
         """Take the view as the registry has it now."""
         self._view = self._store.get_feature_view(ONLINE_VIEW)
         layout = Layout.model_validate_json(self._view.tags["layout"])
-        self._layouts = {**self._layouts, mark(layout): layout}
+        marked = mark(layout)
+        self._layouts = {name: each for name, each in self._layouts.items() if name != marked} | {marked: layout}
 
 
 def entity_keys(series_ids: Sequence[str]) -> list[Any]:

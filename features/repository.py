@@ -48,7 +48,7 @@ class Repository(BaseModel):
             "provider": "local",
             # Never read again during a request: a reader that meets a new layout asks for it itself.
             "registry": {"path": str(self.folder / "registry.db"), "cache_ttl_seconds": 0},
-            "offline_store": {"type": "duckdb"},
+            "offline_store": {"type": "features.offline_store.AsofOfflineStore"},
             "online_store": self._online_store(),
             "entity_key_serialization_version": 3,
         }

@@ -16,7 +16,7 @@ from features.layout import Layout
 from features.online import FeastState, StateError
 from features.online_rows import Materialised, PublishError
 from features.repository import Repository, RepositoryError, apply, materialise, publish_online, publish_state
-from features.state import state_feature_names, state_features
+from features.state import StateTables, state_feature_names, state_features
 from features.training import JoinError, training_frame
 
 START = date(2024, 1, 1)
@@ -79,8 +79,11 @@ def tables() -> Tables:
     names = ("scope", "scope_value", "period_start", "name", "value", "known_from")
     kinds = (pa.string(), pa.string(), pa.date32(), pa.string(), pa.float64(), pa.date32())
     covs = pa.table({n: pa.array([r[i] for r in rows], k) for i, (n, k) in enumerate(zip(names, kinds, strict=True))})
-    state = state_features(ibis.memtable(sales), frequency="daily", origins=[day(i) for i in range(10, DAYS, 7)])
-    return Tables(connect(memory_limit_gb=1), ibis.memtable(sales), ibis.memtable(series), ibis.memtable(covs), state)
+    known = StateTables(ibis.memtable(sales), ibis.memtable(series))
+    state = state_features(known, frequency="daily", origins=[day(i) for i in range(10, DAYS, 7)])
+    con = connect(memory_limit_gb=1)
+    known = [ibis.memtable(table) for table in (sales, series, covs, con.to_pyarrow(state))]
+    return Tables(con, *known)
 
 
 ORIGINS = [day(i) for i in range(10, DAYS, 7)]  # the 10th ... 59th day
@@ -194,7 +197,7 @@ def test_attributes_come_from_feast_too(sqlite: tuple[Repository, Any]) -> None:
 
 
 def test_covariates_that_lack_a_step_or_a_pair_given_twice_are_refused(tables: Tables, tmp_path: Path) -> None:
-    ahead = tables.ahead(ORIGINS[:1])
+    ahead = ibis.memtable(tables.con.to_pyarrow(tables.ahead(ORIGINS[:1])))
     gap, extra = (ahead.step == 2) & (ahead.series_id == SERIES[3]), ahead.filter(ahead.step == 2)
     for wrong in (
         ahead.filter(~gap),
