@@ -31,6 +31,7 @@ from features.point_in_time import (
     columns_of,
     join,
     latest_first,
+    microseconds,
     quoted,
     scan,
     time_range,
@@ -218,7 +219,7 @@ def _pull(
         newest = ""
         if newest_only:
             partition = f"PARTITION BY {', '.join(f's.{quoted(key)}' for key in keys)} " if keys else ""
-            order = latest_first(time, f"s.{quoted(created)}" if created else None)
+            order = latest_first(microseconds(time, kinds[event_time]), f"s.{quoted(created)}" if created else None)
             newest = f"QUALIFY row_number() OVER ({partition}ORDER BY {order}) = 1"
         return con.sql(
             f"SELECT {', '.join(selected)} FROM {scan(files)} AS s WHERE {inside} {newest}"
