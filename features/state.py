@@ -1,144 +1,107 @@
-"""State of a series at the end of a period, as one Ibis expression: window functions over the dense grid of sales."""
+"""State of a series at the end of a period, as one Ibis expression over the days that its origin can see."""
 
 from collections.abc import Sequence
 from datetime import date
-from typing import Any
 
 import ibis
 import ibis.expr.types as ir
+import pyarrow as pa
 
-from features.sales import PERIOD_DAYS, complete_grid
-from features.state_registry import (
-    LAST_PERIODS,
-    LEVEL_DAYS,
-    SCALE_FLOOR,
-    SEASON_DAYS,
-    SEASON_LAST_WEEKS,
-    SEASON_WEEKS,
-    SHARE_DAYS,
-    SPREAD_DAYS,
-    STATE_FEATURES,
-    YEAR_AGO_BINS,
-    YEAR_DAYS,
-    FeatureSpec,
-    Frequency,
-    state_feature_names,
-)
+from features.feature_spec import FeatureSpec, Frequency
+from features.sales import PERIOD_DAYS, days_later
+from features.state_days import GROUP_KEYS, StateTables, entity, group_days, series_days
+from features.state_registry import STATE_FEATURES, requested_features, state_feature_names
+from features.state_windows import Windows, rolled
 
-__all__ = ["STATE_FEATURES", "FeatureSpec", "state_feature_names", "state_features"]
+__all__ = [
+    "LOOKBACK_DAYS",
+    "STATE_FEATURES",
+    "FeatureSpec",
+    "StateTables",
+    "state_feature_names",
+    "state_features",
+]
+
+# Two years of 52 whole weeks, and a week for what compares a day with one before it. Nothing older is read; what
+# goes back further (the age of a series) is told by `series.started_on`.
+LOOKBACK_DAYS = 2 * 364 + 7
 
 
 def state_features(
-    sales: ir.Table, *, frequency: Frequency, origins: Sequence[date] | ir.Table | None = None
+    tables: StateTables, *, frequency: Frequency, origins: Sequence[date] | ir.Table | None = None
 ) -> ir.Table:
     """One row per (series_id, origin): what was known of the series at the END of period `origin`.
 
-    `sales` has the columns of its contract; periods that a series lacks are filled in as closed. A closed or missing
-    period is null and counts in no mean. `origins` restricts the rows that come back, after all windows: dates, or a
-    table with `origin` and perhaps `series_id`. Columns: series_id, origin (date), then
-    `state_feature_names(frequency)` as floats; see STATE_FEATURES for meanings and units.
+    A series has a row at the origins at which `sales` has one of it. A closed or missing period is null and counts in
+    no mean. `origins` are dates, or a table with `origin` and perhaps `series_id`; None takes every period. Nothing
+    older than LOOKBACK_DAYS before an origin, and nothing after it, moves its row. Columns: series_id, origin (date),
+    then `state_feature_names(frequency, tables.provided)` as floats; see STATE_FEATURES for meanings and units.
     """
-    grid = _observed(complete_grid(sales, frequency=frequency))
-    rolled = grid.mutate(**_rolling(grid, frequency))
-    final = rolled.mutate(**_from_rolled(rolled, frequency))
-    names = state_feature_names(frequency)
-    kept = _restrict(final.rename(origin="period_start"), origins)
-    return kept.select("series_id", "origin", *(kept[name].cast("float64").name(name) for name in names))
+    step = PERIOD_DAYS[frequency]
+    windows = Windows(step)
+    features = requested_features(windows, tables.provided)
+    wanted = _origins(tables.sales, origins)
+    days = _days(wanted, step)
+    rows = series_days(tables, days, step)
+    result = _present(rows, tables.series, origins, wanted, step)
+    for part in rolled(rows, wanted, windows.requests, key="series_id", step=step):
+        result = _with(result, part, {"series_id": "series_id", "origin": "origin"}, part.columns[2:])
+    by_kind = windows.groups.by_kind
+    if by_kind:
+        groups = group_days(rows, tables, sorted(by_kind), days)
+        (whole,) = rolled(groups, wanted, windows.groups, key="entity", step=step)
+        for kind, names in sorted(by_kind.items()):
+            part = whole.select("entity", "origin", **{f"{kind}__{name}": whole[name] for name in sorted(names)})
+            on = {f"{kind}_entity": "entity", "origin": "origin"}
+            result = _with(result, part, on, [f"{kind}__{name}" for name in sorted(names)])
+    values = {each.name: each.value.cast("float64") for each in features}
+    names = state_feature_names(frequency, tables.provided)
+    return result.select("series_id", "origin", **{name: values[name] for name in names})
 
 
-def _observed(grid: ir.Table) -> ir.Table:
-    """The columns that the windows see: `y` open values, `u` those without a stock-out, and row-wise flags."""
-    seen = grid.open & grid.value.notnull()
-    missing = ibis.null("float64")
-    return grid.select(
-        "series_id",
-        "period_start",
-        y=ibis.ifelse(seen, grid.value, missing),
-        u=ibis.ifelse(seen & ~grid.censored, grid.value, missing),
-        positive=ibis.ifelse(seen & (grid.value > 0), grid.value, missing),
-        zero=ibis.ifelse(seen, (grid.value <= 0).cast("float64"), missing),
-        short=ibis.ifelse(seen, grid.censored.cast("float64"), missing),
-        seen=seen.cast("float64"),
-        weekday=grid.period_start.delta(ibis.date(1970, 1, 1), unit="day") % SEASON_DAYS,
+def _origins(sales: ir.Table, origins: Sequence[date] | ir.Table | None) -> ir.Table:
+    """The distinct origins, one column `origin`."""
+    if origins is None:
+        return sales.select(origin="period_start").distinct()
+    if isinstance(origins, ir.Table):
+        return origins.select("origin").distinct()
+    return ibis.memtable(pa.table({"origin": pa.array(sorted(set(origins)), pa.date32())}))
+
+
+def _days(origins: ir.Table, step: int) -> ir.Table:
+    """The distinct days that any of the origins sees, one column `day`."""
+    ages = ibis.memtable(pa.table({"age": list(range(0, LOOKBACK_DAYS, step))}))
+    spans = origins.cross_join(ages)
+    return spans.select(day=days_later(spans.origin, -spans.age)).distinct()
+
+
+def _present(
+    rows: ir.Table, series: ir.Table, origins: Sequence[date] | ir.Table | None, wanted: ir.Table, step: int
+) -> ir.Table:
+    """(series_id, origin) pairs with the names of their groups and the ages that `series` tells."""
+    named = rows.select(
+        "series_id", "started_on", "product_id", "store_id", origin="day",
+        **{f"{kind}_entity": entity(kind, rows) for kind in GROUP_KEYS},
+    ).semi_join(wanted, "origin")  # fmt: skip
+    if isinstance(origins, ir.Table) and "series_id" in origins.columns:
+        named = named.semi_join(origins.select("series_id", "origin"), ["series_id", "origin"])
+    for kind in ("product", "store"):
+        key = f"{kind}_id"
+        first = series.group_by(key).agg(**{f"{kind}_started": series.started_on.min()})
+        named = named.left_join(first, key).drop(f"{key}_right")
+
+    def age(since: ir.Column) -> ir.Column:
+        return named.origin.delta(since, unit="day")
+
+    return named.mutate(
+        age_periods=ibis.greatest(age(named.started_on) // step, 0) + 1,
+        product_age=ibis.greatest(age(named.product_started), 0),
+        store_age=ibis.greatest(age(named.store_started), 0),
     )
 
 
-def _rolling(grid: ir.Table, frequency: Frequency) -> dict[str, Any]:
-    step = PERIOD_DAYS[frequency]
-
-    def last(days: int) -> Any:
-        return ibis.window(
-            group_by=grid.series_id, order_by=grid.period_start, preceding=max(days // step, 1) - 1, following=0
-        )
-
-    ever = ibis.window(group_by=grid.series_id, order_by=grid.period_start, preceding=None, following=0)
-    row = ibis.row_number().over(group_by=grid.series_id, order_by=grid.period_start) + 1
-    sold_on = ibis.ifelse(grid.positive.notnull(), grid.period_start, ibis.null("date"))
-    columns: dict[str, Any] = {
-        "age_periods": row,
-        "periods_since_sale": grid.period_start.delta(sold_on.max().over(ever), unit="day") // step,
-        "median_28": grid.y.median().over(last(28)),
-        "mean_nonzero_91": grid.positive.mean().over(last(91)),
-    }
-    columns |= {f"level_{days}": grid.y.mean().over(last(days)) for days in LEVEL_DAYS}
-    for days in SPREAD_DAYS:
-        columns[f"level_uncensored_{days}"] = grid.u.mean().over(last(days))
-        columns[f"std_{days}"] = grid.y.std(how="sample").over(last(days))
-        columns[f"max_{days}"] = grid.y.max().over(last(days))
-    for days in SHARE_DAYS:
-        columns[f"zero_share_{days}"] = grid.zero.mean().over(last(days))
-        columns[f"censored_share_{days}"] = grid.short.mean().over(last(days))
-        columns[f"open_share_{days}"] = grid.seen.mean().over(last(days))
-    if frequency == "daily":
-        same_weekday = ibis.window(
-            group_by=[grid.series_id, grid.weekday], order_by=grid.period_start, preceding=SEASON_WEEKS - 1, following=0
-        )
-        columns["weekday_mean"] = grid.u.mean().over(same_weekday)
-    return columns
-
-
-def _from_rolled(rolled: ir.Table, frequency: Frequency) -> dict[str, Any]:
-    """Features that look back at a rolling column, and ratios of rolling columns."""
-    step = PERIOD_DAYS[frequency]
-    in_order = ibis.window(group_by=rolled.series_id, order_by=rolled.period_start)
-
-    def back(column: Any, periods: int) -> Any:
-        return column.lag(periods).over(in_order) if periods else column
-
-    columns: dict[str, Any] = {f"last_{k}": back(rolled.y, k - 1) for k in range(1, LAST_PERIODS[frequency] + 1)}
-    for bin_ in range(1, YEAR_AGO_BINS[frequency] + 1):
-        # Daily, level_7 ending 364 days before step 7 * bin_ is the mean of that week; weekly, it is the value itself.
-        columns[f"year_ago_{bin_}"] = back(rolled.level_7, (YEAR_DAYS - 7 * bin_) // step)
-    if frequency == "daily":
-        for j in range(SEASON_DAYS):
-            ago = SEASON_DAYS - 1 - j
-            columns[f"season_mean_{j}"] = back(rolled.weekday_mean, ago)
-            columns[f"season_last_{j}"] = ibis.coalesce(
-                *(back(rolled.y, ago + SEASON_DAYS * week) for week in range(SEASON_LAST_WEEKS))
-            )
-    columns |= {
-        "trend_7_28": _ratio(rolled.level_7, rolled.level_28),
-        "trend_28_28": _ratio(rolled.level_28, back(rolled.level_28, 28 // step)),
-        "trend_28_91": _ratio(rolled.level_28, rolled.level_91),
-        "trend_year": _ratio(rolled.level_28, back(rolled.level_28, YEAR_DAYS // step)),
-        "scale": ibis.greatest(
-            ibis.coalesce(rolled.level_28, rolled.level_91, rolled.level_364, 0.0),
-            (rolled.level_91 / 2).fill_null(0.0),
-            (rolled.level_364 / 4).fill_null(0.0),
-            ibis.literal(SCALE_FLOOR),
-        ),
-    }
-    return columns
-
-
-def _ratio(numerator: Any, denominator: Any) -> Any:
-    return numerator / denominator.nullif(0.0)
-
-
-def _restrict(rows: ir.Table, origins: Sequence[date] | ir.Table | None) -> ir.Table:
-    if origins is None:
-        return rows
-    if isinstance(origins, ir.Table):
-        keys = [key for key in ("series_id", "origin") if key in origins.columns]
-        return rows.semi_join(origins.select(*keys).distinct(), keys)
-    return rows.filter(rows.origin.isin([ibis.literal(each) for each in origins]))
+def _with(rows: ir.Table, part: ir.Table, on: dict[str, str], names: Sequence[str]) -> ir.Table:
+    """Left join of one pass, by columns of other names so that none collides."""
+    renamed = part.select(**{f"part_{key}": part[key] for key in on.values()}, **{name: part[name] for name in names})
+    predicates = [rows[ours] == renamed[f"part_{theirs}"] for ours, theirs in on.items()]
+    return rows.left_join(renamed, predicates).drop(*(f"part_{key}" for key in on.values()))

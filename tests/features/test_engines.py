@@ -14,7 +14,7 @@ from features.covariates import build_covariates
 from features.engine import connect
 from features.known_future import known_future, known_future_vectors
 from features.sales import daily_sales
-from features.state import state_features
+from features.state import StateTables, state_features
 
 START = date(2024, 1, 1)
 DAYS = 40
@@ -104,7 +104,9 @@ def results(con: Any, folder: Path) -> dict[str, list[dict[str, Any]]]:
     covariates = build_covariates(
         calendar=t["calendar"], weather_forecast=t["weather_forecast"], promotions=t["promotions"]
     )
-    state = state_features(built.sales, frequency="daily", origins=[day(20), day(33), day(39)])
+    state = state_features(
+        StateTables(built.sales, built.series), frequency="daily", origins=[day(20), day(33), day(39)]
+    )
     names = ("forecast_temp_c", "is_holiday", "promo_depth", "promo_multibuy")
     ahead = known_future(
         covariates, built.series, state.select("series_id", "origin"), horizon=4, frequency="daily", names=names

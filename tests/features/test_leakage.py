@@ -14,7 +14,7 @@ from features.covariates import build_covariates
 from features.engine import connect
 from features.known_future import covariate_names, known_future
 from features.sales import daily_sales
-from features.state import state_features
+from features.state import StateTables, state_features
 from sources.open import TwinOptions, open_source
 
 HORIZON = 14
@@ -66,7 +66,7 @@ def build(tables: dict[str, ibis.Table], origins: list[date], end: date) -> Rows
             promotions=tables["promotions"],
         ),
     )
-    state = con.create_table("state", state_features(sales, frequency="daily", origins=origins))
+    state = con.create_table("state", state_features(StateTables(sales, series), frequency="daily", origins=origins))
     names = covariate_names(covariates)
     ahead = known_future(
         covariates, series, state.select("series_id", "origin"), horizon=HORIZON, frequency="daily", names=names

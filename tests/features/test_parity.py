@@ -15,7 +15,7 @@ from features.known_future import known_future
 from features.layout import Layout
 from features.online import FeastState, StateBatch
 from features.repository import Repository, apply, materialise, publish_online, publish_state
-from features.state import state_feature_names, state_features
+from features.state import StateTables, state_feature_names, state_features
 from features.training import training_frame
 
 START, DAYS, HORIZON = date(2023, 1, 1), 420, 14
@@ -76,7 +76,9 @@ def offline() -> Offline:
         }
     )
     con = connect(memory_limit_gb=1)
-    state = state_features(ibis.memtable(demand), frequency="daily", origins=ORIGINS)
+    state = state_features(
+        StateTables(ibis.memtable(demand), ibis.memtable(series)), frequency="daily", origins=ORIGINS
+    )
     tables = Offline(
         con, ibis.memtable(covariates(rng)), ibis.memtable(series), ibis.memtable(con.to_pyarrow(state)), pa.table({})
     )
