@@ -1,11 +1,17 @@
 """State, Feast, training join, known future and online store, for the origins that the model plans."""
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import date
-from typing import Any
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Any
 
+from orchestration.demand_days import blocks
 from orchestration.fingerprints import Stamp, fingerprint
+from orchestration.origin_inputs import future_inputs, optional_tables, state_inputs
 from orchestration.workspace import Workspace
+
+if TYPE_CHECKING:
+    from data_checks.lake import Layer, TableVersion
 
 HERE = "orchestration/feature_tables.py"
 
@@ -39,51 +45,48 @@ def plan(workspace: Workspace) -> Plan:
 
     from models.forecaster.data import plan_origins
 
-    con = workspace.connect()
-    sales = workspace.lake.read("gold", "sales", con)
-    span = (
-        sales.aggregate(first=sales.period_start.min(), last=sales.period_start.max(), series=sales.series_id.nunique())
-        .to_pyarrow()
-        .to_pylist()[0]
-    )
-    if span["first"] is None:
+    lake = workspace.lake
+    sales, series = lake.version("gold", "sales"), lake.version("gold", "series")
+    if sales is None or series is None or not sales.rows:
         raise ValueError(
             "demand/sales is empty: the source delivered no sales that passed the gate; see the validation site"
         )
+    days = sorted(sales.partitions)
     config = forecaster_config(workspace)
-    split = plan_origins(np.datetime64(span["first"]), np.datetime64(span["last"]), config, n_series=span["series"])
-    origins = sorted({*split.origins.astype("datetime64[D]").tolist(), span["last"]})
-    return Plan(config, tuple(origins), span["last"], int(span["series"]))
+    split = plan_origins(np.datetime64(days[0]), np.datetime64(days[-1]), config, n_series=series.rows)
+    last = date.fromisoformat(days[-1])
+    origins = sorted({*split.origins.astype("datetime64[D]").tolist(), last})
+    return Plan(config, tuple(origins), last, series.rows)
 
 
 def build_state(workspace: Workspace) -> dict[str, Any]:
-    """Write `features/sales_state`."""
-    from features.state import StateTables, state_features
+    """Write `features/sales_state`: the origins of the plan, of which those are made whose view of the past changed."""
+    from features.state import LOOKBACK_DAYS, StateTables, state_features
 
-    lake, planned = workspace.lake, plan(workspace)
-    made_from = fingerprint(
-        code=(HERE, "features/state.py"),
-        inputs={
-            "sales": lake.content_hash("gold", "sales"),
-            "series": lake.content_hash("gold", "series"),
-            "origins": planned.origins,
-            "frequency": workspace.source.frequency,
-        },
-    )
-    version = lake.version("features", "sales_state")
-    unchanged = version is not None and version.fingerprint == made_from
-    if not unchanged:
-        con = workspace.connect()
-        tables = StateTables(lake.read("gold", "sales", con), lake.read("gold", "series", con))
-        rows = state_features(tables, frequency=workspace.source.frequency, origins=list(planned.origins))
-        version = lake.write("features", "sales_state", rows, fingerprint=made_from, sort_by=("series_id", "origin"))
-    assert version is not None
+    planned = plan(workspace)
+    made_from = state_inputs(workspace, planned.origins, LOOKBACK_DAYS)
+
+    def make(origins: list[date], con: Any) -> Any:
+        first, last = min(origins) - timedelta(days=LOOKBACK_DAYS), max(origins)
+
+        def read(layer: "Layer", name: str) -> Any:
+            version = workspace.lake.version(layer, name)
+            cut = version is not None and version.partition_by is not None
+            seen = _between(version.partitions, first, last) if cut and version else None
+            return workspace.lake.read(layer, name, con, days=seen)
+
+        optional = {name: read("clean", name) for name in optional_tables(workspace)}
+        tables = StateTables(sales=read("gold", "sales"), series=read("gold", "series"), **optional)
+        return state_features(tables, frequency=workspace.source.frequency, origins=origins)
+
+    version, made = _update(workspace, "sales_state", made_from, make, sort_by=("series_id",), rows=planned.series)
     return {
         "rows": version.rows,
         "series": planned.series,
         "origins": len(planned.origins),
+        "origins_made": len(made),
         "features": len(version.columns) - 2,
-        "unchanged": unchanged,
+        "unchanged": not made,
         "content_hash": version.content_hash,
     }
 
@@ -91,41 +94,63 @@ def build_state(workspace: Workspace) -> dict[str, Any]:
 def build_known_future(workspace: Workspace) -> dict[str, Any]:
     """Write `features/known_future` for every (series, origin) of the state."""
     from features.known_future import covariate_names, known_future
+    from features.sales import PERIOD_DAYS
 
     lake, planned = workspace.lake, plan(workspace)
-    made_from = fingerprint(
-        code=(HERE, "features/known_future.py"),
-        inputs={
-            "state": lake.content_hash("features", "sales_state"),
-            "covariates": lake.content_hash("gold", "covariates"),
-            "series": lake.content_hash("gold", "series"),
-            "horizon": planned.config.horizon,
-            "frequency": workspace.source.frequency,
-        },
-    )
-    version = lake.version("features", "known_future")
-    unchanged = version is not None and version.fingerprint == made_from
-    if not unchanged:
-        con = workspace.connect()
+    horizon, frequency = planned.config.horizon, workspace.source.frequency
+    made_from = future_inputs(workspace, planned.origins, horizon=horizon, period_days=PERIOD_DAYS[frequency])
+    # A series that came or went at an origin has rows there to make or to drop.
+    states = lake.version("features", "sales_state")
+    counts = states.partitions if states else {}
+    made_from = {origin: f"{said}/{counts.get(origin, 0)}" for origin, said in made_from.items()}
+
+    def make(origins: list[date], con: Any) -> Any:
         covariates = lake.read("gold", "covariates", con)
-        rows = known_future(
+        return known_future(
             covariates,
             lake.read("gold", "series", con),
-            lake.read("features", "sales_state", con),
-            horizon=planned.config.horizon,
-            frequency=workspace.source.frequency,
+            lake.read("features", "sales_state", con, days=[str(origin) for origin in origins]),
+            horizon=horizon,
+            frequency=frequency,
             names=covariate_names(covariates),
         )
-        version = lake.write(
-            "features", "known_future", rows, fingerprint=made_from, sort_by=("series_id", "origin", "step")
-        )
-    assert version is not None
+
+    version, made = _update(
+        workspace, "known_future", made_from, make, sort_by=("series_id", "step"), rows=planned.series * horizon
+    )
     return {
         "rows": version.rows,
+        "origins": len(planned.origins),
+        "origins_made": len(made),
         "covariates": [name for name, _ in version.columns[4:]],
-        "unchanged": unchanged,
+        "unchanged": not made,
         "content_hash": version.content_hash,
     }
+
+
+def _update(
+    workspace: Workspace,
+    table: str,
+    made_from: dict[str, str],
+    make: "Callable[[list[date], Any], Any]",
+    *,
+    sort_by: tuple[str, ...],
+    rows: int,
+) -> "tuple[TableVersion, list[str]]":
+    """Make the origins of a feature table whose inputs changed, in blocks; the version, and the origins made."""
+    with workspace.lake.update("features", table, partition_by="origin", sort_by=sort_by) as update:
+        before = update.made_from()
+        stale = sorted(origin for origin, said in made_from.items() if before.get(origin) != said)
+        if update.before is not None and not stale and before.keys() == made_from.keys():
+            return update.before, []
+        for block in blocks(stale, rows):
+            data = make([date.fromisoformat(origin) for origin in block], workspace.connect())
+            update.put(data, made_from={origin: made_from[origin] for origin in block})
+        return update.commit("by origin", days=made_from.keys()), stale
+
+
+def _between(days: Iterable[str], first: date, last: date) -> list[str]:
+    return [day for day in days if str(first) <= day <= str(last)]
 
 
 def repository(workspace: Workspace) -> Any:
@@ -204,9 +229,8 @@ def materialise_online(workspace: Workspace) -> dict[str, Any]:
     if stamp.says(made_from):
         return {**stamp.facts(), "unchanged": True}
     con = workspace.connect()
-    state = lake.read("features", "sales_state", con)
-    ahead = lake.read("features", "known_future", con)
-    rows = publish_online(repository(workspace), layout, state, ahead.filter(ahead.origin == last), con=con)
+    state, ahead = (lake.read("features", name, con, days=[str(last)]) for name in ("sales_state", "known_future"))
+    rows = publish_online(repository(workspace), layout, state, ahead, con=con)
     materialise(repository(workspace).open())
     facts = {"series": rows, "origin": last.isoformat()}
     stamp.write(made_from, facts)
@@ -236,7 +260,7 @@ def _layout(workspace: Workspace) -> Any:
     covariates = workspace.lake.read("gold", "covariates", workspace.connect())
     return Layout(
         frequency=frequency,
-        state_names=state_feature_names(frequency),
+        state_names=state_feature_names(frequency, {"sales", "series", *optional_tables(workspace)}),
         covariate_names=covariate_names(covariates),
         horizon=workspace.settings.horizon,
     )
