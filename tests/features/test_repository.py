@@ -137,9 +137,15 @@ def test_the_join_keeps_every_entity_row(sqlite: tuple[Repository, Any]) -> None
         training_frame(sqlite[1], entities([pairs[0], pairs[0]]))
 
 
-def test_a_store_that_drops_rows_is_caught(sqlite: tuple[Repository, Any]) -> None:
-    class Dropping:
-        """Feast's store, less the last row of every join."""
+@pytest.mark.parametrize(
+    ("kept", "message"),
+    [([0, 1], "3 entity rows went into the training join and 2 came out"), ([2, 1, 0], "in another order")],
+)
+def test_a_store_that_drops_or_moves_rows_is_caught(
+    sqlite: tuple[Repository, Any], kept: list[int], message: str
+) -> None:
+    class Altering:
+        """Feast's store, whose joins give only the rows `kept`, in that order."""
 
         def __getattr__(self, name: str) -> Any:
             return getattr(sqlite[1], name)
@@ -149,12 +155,12 @@ def test_a_store_that_drops_rows_is_caught(sqlite: tuple[Repository, Any]) -> No
 
             class Job:
                 def to_arrow(self) -> pa.Table:
-                    return whole.slice(0, whole.num_rows - 1)
+                    return whole.take(kept)
 
             return Job()
 
-    with pytest.raises(JoinError, match="3 entity rows went into the training join and 2 came out"):
-        training_frame(Dropping(), entities([(SERIES[i], ORIGINS[0]) for i in range(3)]), features=["scale"])
+    with pytest.raises(JoinError, match=message):
+        training_frame(Altering(), entities([(SERIES[i], ORIGINS[0]) for i in range(3)]), features=["scale"])
 
 
 def test_unknown_series_and_stale_layouts(sqlite: tuple[Repository, Any]) -> None:
