@@ -7,6 +7,7 @@ from typing import Any
 from feast import Entity, FeatureView, Field, FileSource, ValueType
 from feast.types import Bytes, Float64, Int64, String
 
+from features.feature_spec import FeatureSpec
 from features.layout import ATTRIBUTES_VIEW, ONLINE_VIEW, STATE_VIEW, Layout, source_file
 from features.state_registry import STATE_FEATURES
 
@@ -23,12 +24,12 @@ def definitions(folder: Path, layout: Layout) -> list[Any]:
         value_type=ValueType.STRING,
         description="One product in one store, or whatever the keys of the source's sales are.",
     )
-    documented = {spec.name: f"{spec.meaning} [{spec.unit}]" for spec in STATE_FEATURES}
+    documented = {spec.name: spec for spec in STATE_FEATURES}
     state = _view(
         series,
         folder,
         STATE_VIEW,
-        [Field(name=name, dtype=Float64, description=documented.get(name, "")) for name in layout.state_names],
+        [_state_field(name, documented.get(name)) for name in layout.state_names],
         ttl=STATE_TTL,
         online=False,
         description="State of a series at the end of a period, for training.",
@@ -63,6 +64,13 @@ def definitions(folder: Path, layout: Layout) -> list[Any]:
         tags=layout.tags(),
     )
     return [series, state, attributes, online]
+
+
+def _state_field(name: str, spec: FeatureSpec | None) -> Field:
+    if spec is None:  # a column that somebody publishes beside the documented features
+        return Field(name=name, dtype=Float64)
+    about = {"group": spec.group, "unit": spec.unit}
+    return Field(name=name, dtype=Float64, description=f"{spec.meaning} [{spec.unit}]", tags=about)
 
 
 def _view(

@@ -184,6 +184,9 @@ def test_the_feast_command_and_the_service_open_the_same_folder(sqlite: tuple[Re
     opened = FeatureStore(repo_path=str(repository.folder))
     assert {view.name for view in opened.list_feature_views()} == {"sales_state", "series_attributes", "sales_online"}
     assert FeastState.open(repository.folder).read([SERIES[3]]).found.all()
+    fields = {field.name: field for field in opened.get_feature_view("sales_state").features}
+    assert list(fields) == list(LAYOUT.state_names) and all(field.description for field in fields.values())
+    assert fields["level_28"].tags == {"group": "level", "unit": "sales"}
     scope: dict[str, Any] = {"__file__": str(repository.folder / "repo.py")}
     exec(compile((repository.folder / "repo.py").read_text(), "repo.py", "exec"), scope)
     assert scope["online"].tags == opened.get_feature_view("sales_online").tags
