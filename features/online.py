@@ -27,6 +27,7 @@ DateArray = npt.NDArray[np.datetime64]
 UNKNOWN_ORIGIN = np.datetime64("NaT", "D")
 _TENSORS = "state.safetensors"
 _INDEX = "snapshot.json"
+_KEYS_A_READ = 5_000  # SQLite takes 32,766 in one statement
 
 
 class StateError(ValueError):
@@ -234,12 +235,11 @@ class FeastState:
 
         Through Feast's provider: `get_online_features` wraps the same read in two to four times its time.
         """
-        found = self._store.provider.online_read(
-            self._store.config,
-            self._view,
-            entity_keys([*series_ids, NEWEST_ORIGIN]),
-            ["origin_day", "fingerprint", "vector"],
-        )
+        names, found = [*series_ids, NEWEST_ORIGIN], []
+        for start in range(0, len(names), _KEYS_A_READ):
+            keys = entity_keys(names[start : start + _KEYS_A_READ])
+            fields = ["origin_day", "fingerprint", "vector"]  # Feast adds to the list
+            found += self._store.provider.online_read(self._store.config, self._view, keys, fields)
         # Redis gives an empty value for what it has not, SQLite nothing at all.
         rows = [row if row and row["origin_day"].WhichOneof("val") else None for _, row in found]
         return rows[:-1], rows[-1]

@@ -100,6 +100,14 @@ def test_only_what_changed_is_written(shop: Shop) -> None:
     assert read(state, 5) == [code(1, 0, 5)]
 
 
+def test_more_series_than_a_statement_takes_are_read(shop: Shop) -> None:
+    store = apply(shop.repository, LAYOUT)
+    shop.publish(0, [39_999])
+    materialise(store)
+    found = FeastState(store).read([str(number) for number in range(40_000)]).found
+    assert np.flatnonzero(found).tolist() == [39_999]
+
+
 def test_a_series_that_left_the_plan_ages_out(shop: Shop) -> None:
     store = apply(shop.repository, LAYOUT)
     state = FeastState(store)
