@@ -128,7 +128,8 @@ def _against_feast(context: BenchContext) -> BenchResult:
         peer["seconds"],
         "10x as fast, half the memory",
         ours["seconds"] * 10 <= peer["seconds"] and ours["peak_gb"] * 2 <= peer["peak_gb"],
-        f"{ENTITY_ROWS:,} entity rows, 3 views of {SERIES:,} series (daily, alive 35 days, twice; prices for ever); peak {ours['peak_gb']:.2f} GB beside "
+        f"{ENTITY_ROWS:,} entity rows, 3 views of {SERIES:,} series (two daily and alive 35 days, one for ever); "
+        f"peak {ours['peak_gb']:.2f} GB beside "
         f"{peer['peak_gb']:.2f} GB; all values equal",
     )
 
