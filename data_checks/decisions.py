@@ -78,6 +78,9 @@ class VerdictsInForce:
                     # Rows of one decision may share one dict because none is ever changed in place.
                     self._by_row[key] = verdicts if earlier is None else {**earlier, **verdicts}
 
+    def __bool__(self) -> bool:
+        return bool(self._by_row)
+
     def of(self, row_key: str) -> Mapping[str, Verdict]:
         """{rule: verdict} of one row."""
         return self._by_row.get(row_key, {})

@@ -35,22 +35,30 @@ def build_site(
     quarantine: Quarantine,
     contracts: Mapping[str, Contract] | None = None,
     steward: str | None = None,
+    judged: str | None = None,
 ) -> Path:
     """Write all pages into the folder `out` and return its index page; pages of tables that are no more are removed.
 
+    `judged` is the one table that was judged since the site was last written: pages of others stay as they are.
     `steward` is the address of a running steward's page to link to; without one the pages name the command instead.
     """
     site = ValidationSite(history, quarantine, contracts, steward=steward)
-    pages = {**{name: site.render(name) for name in site.names()}, "style.css": style_sheet()}
+    names = site.names()
+    due = [name for name in names if judged is None or _moves_with(name, judged) or not (out / name).is_file()]
+    pages = {**{name: site.render(name) for name in due}, "style.css": style_sheet()}
     with locked(out):
         for name, text in pages.items():
             # Most pages stay as they are from table to table of a run: each write waits for the disk.
             if not (out / name).is_file() or (out / name).read_text("utf-8") != text:
                 replace_file(out / name, partial(Path.write_text, data=text, encoding="utf-8"))
         for stale in out.glob("*.html"):
-            if stale.name.startswith(_PREFIXES) and stale.name not in pages:
+            if stale.name.startswith(_PREFIXES) and stale.name not in names:
                 stale.unlink()
     return out / "index.html"
+
+
+def _moves_with(page: str, table: str) -> bool:
+    return page in {"index.html", f"table-{table}.html", f"expectations-{table}.html", f"contract-{table}.html"}
 
 
 @dataclass(frozen=True)

@@ -132,17 +132,16 @@ class Quarantine:
         rows = self._with_status(table, in_force).select(["_row_key", "rules", "held", "status"])
         counts = Counter(rows["status"].to_pylist())
         is_open = rows.filter(pc.equal(rows["status"], "open"))
-        by_rule = Counter(
-            rule
-            for key, rules in zip(is_open["_row_key"].to_pylist(), is_open["rules"].to_pylist(), strict=True)
-            for rule in rules
-            if rule not in in_force.of(key)
-        )
+        broken = is_open["rules"].combine_chunks()
+        undecided = pc.list_flatten(broken).to_pylist()
+        if log:
+            keys = is_open["_row_key"].take(pc.list_parent_indices(broken)).to_pylist()
+            undecided = [rule for key, rule in zip(keys, undecided, strict=True) if rule not in in_force.of(key)]
         return TableSummary(
             table=table,
             rows={status: counts[status] for status in STATUSES},
             held=is_open["held"].to_pylist().count(True),
-            open_by_rule=dict(sorted(by_rule.items())),
+            open_by_rule=dict(sorted(Counter(undecided).items())),
             decisions=len(log),
         )
 
@@ -236,6 +235,10 @@ class Quarantine:
     def _with_status(self, table: str, in_force: VerdictsInForce) -> pa.Table:
         current, history = self._stored(table)
         stored = [current, history]
+        if not in_force:
+            undecided = ["open"] * current.num_rows + ["gone"] * history.num_rows
+            joined = pa.concat_tables(stored, promote_options="default")
+            return joined.append_column("status", pa.array(undecided, pa.string()))
         status = [
             in_force.row_status(key, rules, is_current=rows is current)
             for rows in stored

@@ -119,7 +119,7 @@ class _Work:
                 version = writer.commit()
                 self.delivered().write("", self.inputs.raw)
                 metadata |= {"rows": version.rows, "content_hash": version.content_hash}
-        build_site(workspace.site, history=workspace.history, quarantine=workspace.quarantine)
+        build_site(workspace.site, history=workspace.history, quarantine=workspace.quarantine, judged=self.table)
         return TableOutcome(verdict.success, metadata, _last_check(workspace, self.table))
 
     def _verdict(
@@ -138,10 +138,11 @@ class _Work:
         if not whole.success or not before or not anew or len(anew) == len(self.inputs.raw):
             return whole
         delivery = tallies.of(anew)
-        if delivery.counts()["in"] < DELIVERY_ROWS:
+        facts = delivery.facts(self.contract, notes)
+        if delivery.counts()["in"] < DELIVERY_ROWS or not any(f.failing_fraction > f.tolerated_fraction for f in facts):
             return whole
-        part: Verdict = conclude(self.contract, delivery, failing=failing, notes=notes)
-        return whole if part.success else part
+        refused: Verdict = conclude(self.contract, delivery, failing=failing, notes=notes)
+        return refused
 
     def _assess(self, block: list[str]) -> Any:
         """The gate's findings on some days."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from orchestration.catalogue import SPECS
-from orchestration.fingerprints import fingerprint
+from orchestration.fingerprints import Stamp, fingerprint
 from orchestration.ingest import event_day
 from orchestration.workspace import Workspace
 
@@ -110,26 +110,68 @@ def _matches(workspace: Workspace, contract: "Contract") -> "pa.Table":
 
 
 def _repeated(workspace: Workspace, table: str, contract: "Contract") -> "pa.Table":
-    """(`_day`, primary key) of every raw row whose key is found on more than one day."""
-    import ibis
+    """`tagged/repeated_<table>`: (`_day`, primary key) of every raw row whose key is found on more than one day.
 
+    Of what was found before, only keys of days that changed since are looked for again.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    lake, name = workspace.lake, f"repeated_{table}"
+    version, before = lake.version("raw", table), lake.version("tagged", name)
+    assert version is not None
+    code = fingerprint(
+        code=("orchestration/day_inputs.py", "features/cleaning.py"), inputs={"columns": version.columns}
+    )
+    stamp = Stamp(workspace.root / "judged" / f"{name}.json")
+    now, then = version.digests(), stamp.facts() if stamp.says(code) and before is not None else {}
+    changed = {day for day in now.keys() | then.keys() if now.get(day) != then.get(day)}
+    if before is not None and not changed:
+        return lake.arrow("tagged", name)
+    if not then or len(changed) > len(now) // 2:
+        found = _keys_on_several_days(workspace, table, contract, None)
+    else:
+        known = lake.arrow("tagged", name)
+        gone = pc.is_in(pc.fill_null(known["_day"].cast("string"), "undated"), pa.array(sorted(changed)))
+        con = workspace.connect()
+        fresh = _keyed(lake.read("raw", table, con, days=changed), table, contract).drop("_day")
+        keys = list(contract.primary_key)
+        again = pa.concat_tables([con.to_pyarrow(fresh), known.filter(gone).select(keys)]).group_by(keys).aggregate([])
+        kept = known.join(again, keys, join_type="left anti").select(known.column_names)
+        found = pa.concat_tables([kept, _keys_on_several_days(workspace, table, contract, again)])
+    stamp.clear()
+    lake.write("tagged", name, found, fingerprint=code, sort_by=contract.primary_key)
+    stamp.write(code, now)
+    return lake.arrow("tagged", name)
+
+
+def _keyed(raw: Any, table: str, contract: "Contract") -> Any:
+    """`_day` and primary key of the raw rows that have one."""
     from features.cleaning import cast_value
 
-    con = workspace.connect()
-    raw = workspace.lake.read("raw", table, con)
     key = {name: cast_value(raw[name], contract.column(name).type) for name in contract.primary_key}
     rows = raw.select(_day=event_day(raw, table), **key)
-    rows = rows.filter([rows[name].notnull() for name in contract.primary_key if contract.column(name).required])
+    return rows.filter([rows[name].notnull() for name in contract.primary_key if contract.column(name).required])
+
+
+def _keys_on_several_days(
+    workspace: Workspace, table: str, contract: "Contract", keys: "pa.Table | None"
+) -> "pa.Table":
+    """(`_day`, primary key) of keys on more than one day: of all, or of some `keys`."""
+    import ibis
+
+    con, key = workspace.connect(), list(contract.primary_key)
+    rows = _keyed(workspace.lake.read("raw", table, con), table, contract)
+    if keys is not None:
+        rows = rows.semi_join(ibis.memtable(keys), key)
     # Grouped by a hash first: a number a row is far less to keep than the key's text.
-    text = ibis.literal("\x1f").join([rows[name].cast("string").fill_null("\x1e") for name in contract.primary_key])
+    text = ibis.literal("\x1f").join([rows[name].cast("string").fill_null("\x1e") for name in key])
     hashed = rows.mutate(_hash=text.hash(), _dated=rows["_day"].fill_null(ibis.date(1, 1, 1)))
     spread = hashed.group_by("_hash").agg(first=hashed["_dated"].min(), last=hashed["_dated"].max())
-    spread = spread.filter(spread.first != spread.last)
-    near = hashed.semi_join(spread, "_hash")
-    exact = near.group_by(list(contract.primary_key)).agg(first=near["_dated"].min(), last=near["_dated"].max())
-    exact = exact.filter(exact.first != exact.last)
+    near = hashed.semi_join(spread.filter(spread.first != spread.last), "_hash")
+    exact = near.group_by(key).agg(first=near["_dated"].min(), last=near["_dated"].max())
     found: pa.Table = con.to_pyarrow(
-        near.semi_join(exact, list(contract.primary_key)).select("_day", *contract.primary_key).distinct()
+        near.semi_join(exact.filter(exact.first != exact.last), key).select("_day", *key).distinct()
     )
     return found
 

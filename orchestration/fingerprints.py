@@ -38,7 +38,7 @@ def code_files(*entries: str, root: Path = ROOT) -> tuple[Path, ...]:
         files.add(file)
         parts = file.relative_to(root).parts
         if file.suffix == ".py" and parts[0] != CALLER:
-            for module in _imports(file.read_text(encoding="utf-8"), parts[:-1]):
+            for module in _imports(_content(file, file.stat().st_mtime_ns).decode(), parts[:-1]):
                 todo += _module_files(module, root)
     return tuple(sorted(files))
 
@@ -48,7 +48,7 @@ def code_digest(*entries: str, root: Path = ROOT) -> str:
     digest = hashlib.sha256()
     for file in code_files(*entries, root=root):
         digest.update(str(file.relative_to(root)).encode())
-        digest.update(hashlib.sha256(file.read_bytes()).digest())
+        digest.update(hashlib.sha256(_content(file, file.stat().st_mtime_ns)).digest())
     return digest.hexdigest()
 
 
@@ -99,6 +99,11 @@ class Stamp:
 
 
 @cache
+def _content(file: Path, mtime_ns: int) -> bytes:  # noqa: ARG001 - a file that was written since is another one
+    return file.read_bytes()
+
+
+@cache
 def _imports(text: str, package: tuple[str, ...]) -> frozenset[tuple[str, ...]]:
     """Every module that the text of a module of `package` may import, as its parts; names that are no module too."""
     found: set[tuple[str, ...]] = set()
@@ -123,6 +128,7 @@ def _run_time(node: ast.AST) -> Iterator[ast.AST]:
         yield from _run_time(child)
 
 
+@cache
 def _module_files(module: tuple[str, ...], root: Path) -> list[Path]:
     """The module's file and the packages that an import of it runs; nothing for a module outside the rooms."""
     if not module or module[0] == CALLER or not (root / module[0] / "__init__.py").is_file():

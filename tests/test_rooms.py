@@ -39,8 +39,8 @@ HEAVY = {
 }
 # What a room cannot be itself without: a service is a BentoML class, Dagster's definitions are Dagster objects.
 OWN = {"serving": {"bentoml"}, "orchestration": {"dagster"}}
-# The Feast repository holds Feast definitions and nothing else; Feast imports it, we do not.
-NOT_WALKED = {"features": ("features.store",)}
+# The Feast repository and the offline store are classes of Feast's; Feast imports them, we do not.
+NOT_WALKED = {"features": ("features.store", "features.offline_store", "features.retrieval_job")}
 
 IMPORT_ALL = """
 import importlib, json, pkgutil, sys

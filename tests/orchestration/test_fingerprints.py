@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import data_checks.gate
-from orchestration import cleaning, demand, feature_tables
+from orchestration import day_inputs, demand, feature_tables
 from orchestration.catalogue import TABLES
 from orchestration.cleaning import clean_table
 from orchestration.demand import build_demand
@@ -80,7 +80,7 @@ def test_an_entry_without_code_is_refused(tree: Path) -> None:
 def test_the_assets_see_the_modules_that_decide_them() -> None:
     built = names(*demand.CODE, *demand.JUDGE)
     assert built >= {"features/cleaning.py", "data_checks/gate_rows.py", "data_checks/suites.py", "features/sales.py"}
-    cleaned = names(*cleaning.CODE, *cleaning.OWN_CODE["transactions"])
+    cleaned = names(*day_inputs.CODE, *day_inputs.JUDGE, *day_inputs.OWN_CODE["transactions"])
     assert cleaned >= {"features/cleaning_returns.py", "data_checks/sql_rules.py", "orchestration/cleaning.py"}
     assert "features/sales.py" in names("features/known_future.py")
     assert "features/layout.py" in names("features/training.py", "features/repository.py")
