@@ -2,29 +2,30 @@
 
 from collections.abc import Sequence
 from datetime import date
+from typing import Any
 
 import ibis
 import ibis.expr.types as ir
-import pyarrow as pa
 
 from features.feature_spec import FeatureSpec, Frequency
-from features.sales import PERIOD_DAYS, days_later
-from features.state_days import GROUP_KEYS, StateTables, entity, group_days, series_days
+from features.sales import PERIOD_DAYS
+from features.state_days import GROUP_KEYS, TABLE_DAYS, Sight, StateTables, entity, group_days, series_days
 from features.state_registry import STATE_FEATURES, requested_features, state_feature_names
 from features.state_windows import Windows, rolled
 
 __all__ = [
     "LOOKBACK_DAYS",
     "STATE_FEATURES",
+    "TABLE_DAYS",
     "FeatureSpec",
     "StateTables",
     "state_feature_names",
     "state_features",
 ]
 
-# Two years of 52 whole weeks, and a week for what compares a day with one before it. Nothing older is read; what
-# goes back further (the age of a series) is told by `series.started_on`.
-LOOKBACK_DAYS = 2 * 364 + 7
+# A year of 52 whole weeks, the quarter before it, and a week for what compares a day with one before it. Nothing older
+# is read; what goes back further (the age of a series) is told by `series.started_on`.
+LOOKBACK_DAYS = max(TABLE_DAYS.values())
 
 
 def state_features(
@@ -40,68 +41,51 @@ def state_features(
     step = PERIOD_DAYS[frequency]
     windows = Windows(step)
     features = requested_features(windows, tables.provided)
-    wanted = _origins(tables.sales, origins)
-    days = _days(wanted, step)
-    rows = series_days(tables, days, step)
-    result = _present(rows, tables.series, origins, wanted, step)
-    for part in rolled(rows, wanted, windows.requests, key="series_id", step=step):
-        result = _with(result, part, {"series_id": "series_id", "origin": "origin"}, part.columns[2:])
-    by_kind = windows.groups.by_kind
-    if by_kind:
-        groups = group_days(rows, tables, sorted(by_kind), days)
-        (whole,) = rolled(groups, wanted, windows.groups, key="entity", step=step)
-        for kind, names in sorted(by_kind.items()):
-            part = whole.select("entity", "origin", **{f"{kind}__{name}": whole[name] for name in sorted(names)})
-            on = {f"{kind}_entity": "entity", "origin": "origin"}
-            result = _with(result, part, on, [f"{kind}__{name}" for name in sorted(names)])
+    sight = Sight.of(origins, tables.sales, step)
+    rows = series_days(tables, sight)
+    result = _present(tables, sight, origins)
+    for name, part in rolled(rows, sight.origins, windows.requests, key="series_id", step=step).items():
+        result = _with(result, part, "series_id", name, key="series_id")
+    if windows.groups.kinds:
+        groups = group_days(rows, tables, sorted(windows.groups.kinds), sight)
+        for name, part in rolled(groups, sight.origins, windows.groups, key="entity", step=step).items():
+            for kind in sorted(windows.groups.kinds):
+                result = _with(result, part, f"{kind}_entity", f"{kind}_{name}", key="entity")
     values = {each.name: each.value.cast("float64") for each in features}
     names = state_feature_names(frequency, tables.provided)
     return result.select("series_id", "origin", **{name: values[name] for name in names})
 
 
-def _origins(sales: ir.Table, origins: Sequence[date] | ir.Table | None) -> ir.Table:
-    """The distinct origins, one column `origin`."""
-    if origins is None:
-        return sales.select(origin="period_start").distinct()
-    if isinstance(origins, ir.Table):
-        return origins.select("origin").distinct()
-    return ibis.memtable(pa.table({"origin": pa.array(sorted(set(origins)), pa.date32())}))
-
-
-def _days(origins: ir.Table, step: int) -> ir.Table:
-    """The distinct days that any of the origins sees, one column `day`."""
-    ages = ibis.memtable(pa.table({"age": list(range(0, LOOKBACK_DAYS, step))}))
-    spans = origins.cross_join(ages)
-    return spans.select(day=days_later(spans.origin, -spans.age)).distinct()
-
-
-def _present(
-    rows: ir.Table, series: ir.Table, origins: Sequence[date] | ir.Table | None, wanted: ir.Table, step: int
-) -> ir.Table:
+def _present(tables: StateTables, sight: Sight, origins: Sequence[date] | ir.Table | None) -> ir.Table:
     """(series_id, origin) pairs with the names of their groups and the ages that `series` tells."""
-    named = rows.select(
-        "series_id", "started_on", "product_id", "store_id", origin="day",
-        **{f"{kind}_entity": entity(kind, rows) for kind in GROUP_KEYS},
-    ).semi_join(wanted, "origin")  # fmt: skip
+    series = tables.series
+    pairs = sight.rows(tables.sales, "period_start", 1).select("series_id", origin="day")
+    pairs = pairs.semi_join(sight.origins, "origin")
     if isinstance(origins, ir.Table) and "series_id" in origins.columns:
-        named = named.semi_join(origins.select("series_id", "origin"), ["series_id", "origin"])
-    for kind in ("product", "store"):
-        key = f"{kind}_id"
-        first = series.group_by(key).agg(**{f"{kind}_started": series.started_on.min()})
-        named = named.left_join(first, key).drop(f"{key}_right")
+        pairs = pairs.semi_join(origins.select("series_id", "origin"), ["series_id", "origin"])
+    first = {
+        kind: series.group_by(f"{kind}_id").agg(**{f"{kind}_started": series.started_on.min()})
+        for kind in ("product", "store")
+    }
+    home = series.select("series_id", "store_id", "product_id", "category", "region", "started_on")
+    pairs = pairs.left_join(home, "series_id").drop("series_id_right")
+    for kind, started in first.items():
+        pairs = pairs.left_join(started, f"{kind}_id").drop(f"{kind}_id_right")
 
-    def age(since: ir.Column) -> ir.Column:
-        return named.origin.delta(since, unit="day")
+    def age(since: Any) -> Any:
+        return ibis.ifelse(since.notnull(), ibis.greatest(pairs.origin.delta(since, unit="day"), 0), ibis.null("int64"))
 
-    return named.mutate(
-        age_periods=ibis.greatest(age(named.started_on) // step, 0) + 1,
-        product_age=ibis.greatest(age(named.product_started), 0),
-        store_age=ibis.greatest(age(named.store_started), 0),
+    return pairs.select(
+        "series_id",
+        "origin",
+        age_periods=age(pairs.started_on) // sight.step + 1,
+        product_age=age(pairs.product_started),
+        store_age=age(pairs.store_started),
+        **{f"{kind}_entity": entity(kind, pairs) for kind in GROUP_KEYS},
     )
 
 
-def _with(rows: ir.Table, part: ir.Table, on: dict[str, str], names: Sequence[str]) -> ir.Table:
-    """Left join of one pass, by columns of other names so that none collides."""
-    renamed = part.select(**{f"part_{key}": part[key] for key in on.values()}, **{name: part[name] for name in names})
-    predicates = [rows[ours] == renamed[f"part_{theirs}"] for ours, theirs in on.items()]
-    return rows.left_join(renamed, predicates).drop(*(f"part_{key}" for key in on.values()))
+def _with(rows: ir.Table, part: ir.Table, ours: str, name: str, *, key: str) -> ir.Table:
+    """Left join of one pass, whose struct is called `name`."""
+    renamed = part.select(**{f"{name}_key": part[key], f"{name}_origin": part.origin, name: part[part.columns[-1]]})
+    return rows.left_join(renamed, [rows[ours] == renamed[f"{name}_key"], rows.origin == renamed[f"{name}_origin"]])

@@ -1,13 +1,27 @@
 """The days behind the state: one row per series and day, one per group and day, with everything known by that day's end."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from datetime import date
 from typing import Any
 
 import ibis
 import ibis.expr.types as ir
+import pyarrow as pa
 
 from features.sales import days_later
-from features.state_windows import exact
+from features.state_windows import NEAR_DAYS, exact
+
+# How many days up to its origin, that day included, a state reads of each table; of promotions those that touch them.
+TABLE_DAYS = {
+    "sales": 364 + 91 + 7,
+    "prices": 364,
+    "promotions": 364,
+    "inventory": 28,
+    "weather": 364 + 28,
+    "social_heat": 91,
+}
+CELL = ["store_id", "product_id", "day"]
 
 PROMOTION_ECHO_DAYS = 7  # how long a promotion's buyers may stay away after it
 EARLY_DAYS = 28  # the launch of a series
@@ -43,6 +57,34 @@ class StateTables:
         return frozenset(each.name for each in fields(self) if getattr(self, each.name) is not None)
 
 
+@dataclass(frozen=True)
+class Sight:
+    """What the origins can see: the distinct `origins` (one date column `origin`), the first and the last of them."""
+
+    origins: ir.Table
+    first: Any
+    last: Any
+    step: int
+
+    @classmethod
+    def of(cls, origins: Sequence[date] | ir.Table | None, sales: ir.Table, step: int) -> "Sight":
+        """From dates, a table with `origin`, or None for every period of `sales`."""
+        if origins is None or isinstance(origins, ir.Table):
+            table = sales.select(origin="period_start") if origins is None else origins.select("origin")
+            table = table.distinct()
+            return cls(table, table.origin.min().as_scalar(), table.origin.max().as_scalar(), step)
+        if not origins:
+            raise ValueError("origins is empty: give at least one date, or None for every period")
+        table = ibis.memtable(pa.table({"origin": pa.array(sorted(set(origins)), pa.date32())}))
+        return cls(table, ibis.literal(min(origins)), ibis.literal(max(origins)), step)
+
+    def rows(self, table: ir.Table, column: str, reach: int) -> ir.Table:
+        """The rows from `reach` days before the end of the first origin to the last one, their day called `day`."""
+        oldest = days_later(self.first, ibis.literal(1 - reach))
+        table = table.filter(table[column].between(oldest, self.last))
+        return table if column == "day" else table.rename(day=column)
+
+
 def entity(kind: str, rows: ir.Table) -> Any:
     """Name of the group of this kind that a row belongs to; null where the series does not say."""
     name: Any = ibis.literal(kind)
@@ -51,56 +93,70 @@ def entity(kind: str, rows: ir.Table) -> Any:
     return name
 
 
-def series_days(tables: StateTables, days: ir.Table, step: int) -> ir.Table:
-    """One row per series and period that is in `days` (day), with the columns that the windows of series read.
+def series_days(tables: StateTables, sight: Sight) -> ir.Table:
+    """One row per series and period in sight, with the columns that the windows of series read.
 
     A closed or missing period has no value: `y` is null. `u` is `y` without stock-outs.
     """
-    sales = tables.sales.rename(day="period_start").semi_join(days, "day")
+    sales = sight.rows(tables.sales, "period_start", TABLE_DAYS["sales"])
     home = tables.series.select("series_id", "store_id", "product_id", "category", "region", "started_on")
     rows = sales.left_join(home, "series_id").drop("series_id_right")
     seen = rows.open & rows.value.notnull()
     rows = rows.select(
-        "series_id", "store_id", "product_id", "category", "region", "day", "started_on",
+        "series_id",
+        "store_id",
+        "product_id",
+        "category",
+        "region",
+        "day",
+        "started_on",
         y=_where(seen, rows.value),
         u=_where(seen & ~rows.censored, rows.value),
         short=_where(seen, rows.censored.cast("float64")),
         life=rows.day.delta(rows.started_on, unit="day"),
-    )  # fmt: skip
+    )
     if tables.promotions is not None:
         rows = _with_promotions(rows, tables.promotions)
     if tables.prices is not None:
-        rows = _with_prices(rows, tables.prices)
+        prices = sight.rows(tables.prices, "date", TABLE_DAYS["prices"])
+        rows = _beside(rows, prices.select(*CELL, "price", "base_price"), CELL)
     if tables.inventory is not None:
-        rows = _with_stock(rows, tables.inventory)
+        stock = sight.rows(tables.inventory, "date", TABLE_DAYS["inventory"])
+        names = ("received", "sold", "wasted", "closing")
+        rows = _beside(rows, stock.select(*CELL, **{n: stock[f"{n}_units"].cast("float64") for n in names}), CELL)
     if tables.weather is not None:
-        sky = tables.weather.select("region", day="date", temp="temp_c", rain="rain_mm")
-        rows = _beside(rows, sky, ["region", "day"])
-    return _derived(rows, tables, step)
+        sky = sight.rows(tables.weather, "date", NEAR_DAYS)
+        rows = _beside(rows, sky.select("region", "day", temp="temp_c", rain="rain_mm"), ["region", "day"])
+    rows = _with_days_before(rows, sight)
+    return rows.mutate(**_of_sales(rows), **_of_other_tables(rows, tables))
 
 
-def group_days(rows: ir.Table, tables: StateTables, kinds: list[str], days: ir.Table) -> ir.Table:
-    """One row per group and day: `entity`, `day`, totals over the group's series; weather and heat in rows of their own."""
+def group_days(rows: ir.Table, tables: StateTables, kinds: list[str], sight: Sight) -> ir.Table:
+    """One row per group and day: `entity`, `day`, totals over the group's series; weather and heat in rows of their own.
+
+    `rows` come from `series_days`.
+    """
     shelf = _totals(rows, ["store_id", "category", "region", "day"])
     names = [name for name in _TOTALS if name in shelf.columns]
-    by_kind = []
+    outside = {"temp": _MISSING, "rain": _MISSING, "heat": _MISSING}
+    parts = []
     for kind in kinds:
         source = _totals(rows, ["product_id", "day"]) if kind == "product" else shelf
         named = source.mutate(entity=entity(kind, source))
         named = named.filter(named.entity.notnull())
-        by_kind.append(named.group_by(["entity", "day"]).agg(**{name: named[name].sum() for name in names}))
-    outside = {"temp": _MISSING, "rain": _MISSING, "heat": _MISSING}
-    parts = [part.select("entity", "day", *names, **outside) for part in by_kind]
-    nothing = {name: ibis.null("float64") for name in names}
+        totals = named.group_by(["entity", "day"]).agg(**{name: named[name].sum() for name in names})
+        parts.append(totals.select("entity", "day", *names, **outside))
+    nothing = dict.fromkeys(names, _MISSING)
     if tables.weather is not None:
-        sky = tables.weather.rename(day="date").semi_join(days, "day")
+        sky = sight.rows(tables.weather, "date", TABLE_DAYS["weather"])
         values = {"temp": sky.temp_c.cast("float64"), "rain": sky.rain_mm.cast("float64"), "heat": _MISSING}
         parts.append(sky.select(entity=entity("region", sky), day="day", **nothing, **values))
     if tables.social_heat is not None:
-        talk = tables.social_heat.rename(day="date").semi_join(days, "day")
+        talk = sight.rows(tables.social_heat, "date", TABLE_DAYS["social_heat"])
         values = {"temp": _MISSING, "rain": _MISSING, "heat": talk.heat.cast("float64")}
         parts.append(talk.select(entity=entity("category", talk), day="day", **nothing, **values))
-    return _outside_columns(ibis.union(*parts) if len(parts) > 1 else parts[0])
+    days = ibis.union(*parts) if len(parts) > 1 else parts[0]
+    return days.mutate(wet_day=_where(days.rain >= WET_MM, days.rain), heat_square=days.heat * days.heat)
 
 
 # Sums over a group's series: name -> the column of the series' rows that is summed (True) or counted (False).
@@ -130,10 +186,6 @@ def _totals(rows: ir.Table, keys: list[str]) -> ir.Table:
         if column in rows.columns
     }
     return rows.group_by(keys).agg(**columns)
-
-
-def _outside_columns(rows: ir.Table) -> ir.Table:
-    return rows.mutate(wet_day=_where(rows.rain >= WET_MM, rows.rain), heat_square=rows.heat * rows.heat)
 
 
 def _where(condition: Any, value: Any) -> Any:
@@ -171,41 +223,33 @@ def _with_promotions(rows: ir.Table, promotions: ir.Table) -> ir.Table:
         return some.group_by(keys).agg(**{name: some[name].max() for name in names})
 
     chain = strongest(flags.filter(flags.store_id.isnull()), ["product_id", "day"])
-    own = strongest(flags.filter(flags.store_id.notnull()), ["store_id", "product_id", "day"])
+    own = strongest(flags.filter(flags.store_id.notnull()), CELL)
     rows = _beside(rows, chain, ["product_id", "day"])
-    rows = _beside(rows, own.rename({f"own_{name}": name for name in names}), ["store_id", "product_id", "day"])
+    rows = _beside(rows, own.rename({f"own_{name}": name for name in names}), CELL)
     both = {name: ibis.greatest(rows[name], rows[f"own_{name}"]) for name in names}
     return rows.mutate(**both).drop(*(f"own_{name}" for name in names))
 
 
-def _with_prices(rows: ir.Table, prices: ir.Table) -> ir.Table:
-    paid = prices.select("store_id", "product_id", day="date", price="price", base_price="base_price")
-    return _beside(rows, paid, ["store_id", "product_id", "day"])
+def _with_days_before(rows: ir.Table, sight: Sight) -> ir.Table:
+    """`y_day_before`, `price_before` and, of daily series, `y_week_before`, on the days that are read near the origin.
+
+    A join of the few days near the origins: a window over all days takes several times as long.
+    """
+    known = [name for name in ("y", "price") if name in rows.columns]
+    near = sight.rows(rows, "day", NEAR_DAYS + 7).select("series_id", "day", *known)
+    befores = {"day": (sight.step, known)} | ({"week": (7, ["y"])} if sight.step == 1 else {})
+    for word, (days, columns) in befores.items():
+        moved = near.select(
+            "series_id",
+            day=days_later(near.day, ibis.literal(days)),
+            **{f"{name}_{word}_before": near[name] for name in columns},
+        )
+        rows = _beside(rows, moved, ["series_id", "day"])
+    return rows
 
 
-def _with_stock(rows: ir.Table, inventory: ir.Table) -> ir.Table:
-    names = ("received", "sold", "wasted", "closing")
-    stock = inventory.select(
-        "store_id", "product_id", day="date", **{name: inventory[f"{name}_units"].cast("float64") for name in names}
-    )
-    return _beside(rows, stock, ["store_id", "product_id", "day"])
-
-
-def _derived(rows: ir.Table, tables: StateTables, step: int) -> ir.Table:
-    """Squares, products and flags; what compares with an earlier day finds it by the order of rows."""
-    in_order = ibis.window(group_by=rows.series_id, order_by=rows.day)
-
-    def before(column: Any, days: int) -> Any:
-        there = rows.day.delta(rows.day.lag(days // step).over(in_order), unit="day") == days
-        return ibis.ifelse(there, column.lag(days // step).over(in_order), _MISSING)
-
+def _of_sales(rows: ir.Table) -> dict[str, Any]:
     one = ibis.literal(1.0)
-    columns: dict[str, Any] = {"y_day_before": before(rows.y, step)}
-    if step == 1:
-        columns["y_week_before"] = before(rows.y, 7)
-    if tables.prices is not None:
-        columns["price_before"] = before(rows.price, 1)
-    rows = rows.mutate(**columns)
     sold, weekend = rows.y > 0, rows.day.day_of_week.index() >= 5
     made: dict[str, Any] = {
         "y_square": rows.y * rows.y,
@@ -220,11 +264,17 @@ def _derived(rows: ir.Table, tables: StateTables, step: int) -> ir.Table:
         "started": _where(rows.life == 0, one),
         "early": _where((rows.life >= 0) & (rows.life < EARLY_DAYS), rows.u),
     }
-    if step == 1:
+    if "y_week_before" in rows.columns:
         pair = rows.y.notnull() & rows.y_week_before.notnull()
         now, then = _where(pair, rows.y), _where(pair, rows.y_week_before)
         made |= {"ac_now": now, "ac_then": then, "ac_product": now * then}
         made |= {"ac_now_square": now * now, "ac_then_square": then * then}
+    return made
+
+
+def _of_other_tables(rows: ir.Table, tables: StateTables) -> dict[str, Any]:
+    one = ibis.literal(1.0)
+    made: dict[str, Any] = {}
     if tables.promotions is not None:
         plain = rows.depth.isnull()
         made |= {
@@ -237,7 +287,7 @@ def _derived(rows: ir.Table, tables: StateTables, step: int) -> ir.Table:
         bought = rows.y.notnull() & rows.price.notnull() & (rows.y > 0)
         made |= {
             "discounted": _where(rows.price.notnull(), (rows.price < rows.base_price * 0.999).cast("float64")),
-            "price_move": _where((rows.price != rows.price_before), one),
+            "price_move": _where(rows.price != rows.price_day_before, one),
             "price_bought": _where(bought, rows.y),
             "price_paid": _where(bought, rows.y * rows.price),
         }
@@ -251,4 +301,4 @@ def _derived(rows: ir.Table, tables: StateTables, step: int) -> ir.Table:
         warm, units = _where(pair, rows.temp), _where(pair, rows.u)
         made |= {"warm": warm, "warm_square": warm * warm, "warm_units": units, "warm_product": warm * units}
         made |= {"u_wet": _where(rows.rain >= WET_MM, rows.u), "u_dry": _where(rows.rain < WET_MM, rows.u)}
-    return rows.mutate(**made)
+    return made

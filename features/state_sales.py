@@ -140,7 +140,6 @@ def _trend(w: Windows) -> Iterator[Feature]:
         "trend_91_91": ("level_91 / level_91 as it was 91 days ago", level(91), level(91, 91)),
         "trend_91_364": ("level_91 / level_364", level(91), level(364)),
         "trend_91_year": ("level_91 / level_91 as it was 364 days ago", level(91), level(91, YEAR_DAYS)),
-        "trend_364_364": ("level_364 / level_364 as it was 364 days ago", level(364), level(364, YEAR_DAYS)),
     }
     for name, (meaning, now, then) in pairs.items():
         yield Feature(name, meaning, "ratio", ratio(now, then))

@@ -53,7 +53,7 @@ class Requests:
     quantiles: dict[str, tuple[str, int, float]] = field(default_factory=dict)  # column, days, share
     decays: set[tuple[str, int]] = field(default_factory=set)  # column, half-life in days
     moments: set[str] = field(default_factory=set)  # columns whose line over time is wanted
-    by_kind: dict[str, set[str]] = field(default_factory=dict)  # kind of group -> names that it reads
+    kinds: set[str] = field(default_factory=set)  # groups that something was asked of
 
 
 class Windows:
@@ -105,7 +105,7 @@ class Windows:
         """The value `age` days before the end of the origin period, as it came."""
         name = f"{column}_at_{age}"
         self.requests.values[name] = (column, age)
-        return self._named(name)
+        return self._packed("values", name)
 
     def phase(self, kind: Literal["mean", "last"], column: str, phase: int) -> Any:
         """Of the weekday of steps phase + 1, phase + 8, ...: mean of eight weeks, or last known value of four."""
@@ -113,14 +113,14 @@ class Windows:
         names = [f"{part}_{column}_on_{phase}" for part in parts]
         for part, name in zip(parts, names, strict=True):
             self.requests.phases[name] = (f"{part}_{column}", phase)
-        columns = [self._named(name) for name in names]
+        columns = [self._packed("phases", name) for name in names]
         return columns[0] / columns[1].nullif(0) if kind == "mean" else columns[0]
 
     def quantile(self, column: str, days: int, share: float) -> Any:
         """Quantile over the known values of the last `days`, linear between two of them."""
         name = f"{column}_q{round(share * 100)}_{days}"
         self.requests.quantiles[name] = (column, days, share)
-        return self._named(name)
+        return self._packed("quantiles", name)
 
     def decayed_mean(self, column: str, half_life: int) -> Any:
         """Mean whose weights halve every `half_life` days."""
@@ -152,12 +152,12 @@ class Windows:
             raise ValueError(f"window of {days} days from age {since}: whole periods of {self.step} days are needed")
         name = f"{part}_{column}_{since}_{since + days}"
         self.requests.windows[name] = _Window(part, column, since, since + days)
-        return self._named(name)
+        return self._packed("near" if since + days <= NEAR_DAYS else "far", name)
 
-    def _named(self, name: str) -> Any:
+    def _packed(self, pass_: str, name: str) -> Any:
         if self._kind:
-            self.requests.by_kind.setdefault(self._kind, set()).add(name)
-        return _[f"{self._kind}__{name}"] if self._kind else _[name]
+            self.requests.kinds.add(self._kind)
+        return _[f"{self._kind}_{pass_}" if self._kind else pass_][name]
 
 
 def reach_days(requests: Requests) -> int:
@@ -169,26 +169,23 @@ def reach_days(requests: Requests) -> int:
     return max(reaches, default=0)
 
 
-def rolled(days: ir.Table, origins: ir.Table, requests: Requests, *, key: str, step: int) -> list[ir.Table]:
-    """Tables of (key, origin) with the requested columns, one or none of each kind of pass.
+def rolled(days: ir.Table, origins: ir.Table, requests: Requests, *, key: str, step: int) -> dict[str, ir.Table]:
+    """One table a pass, by its name: (key, origin) and a struct, named as the pass, of the requested columns.
 
-    `days` holds `key`, `day` and the columns asked for; `origins` the distinct `origin` dates.
+    `days` holds `key`, `day` and the columns asked for; `origins` the distinct `origin` dates. (Structs keep the joins
+    that follow narrow: Ibis takes long over wide ones.)
     """
     aged = _aged(days, origins, requests, step)
     keys = [key, "origin"]
-    passes = [_windows(aged, requests, keys)]
+    passes = _windows(aged, requests, keys)
     if requests.values:
-        ages = sorted({age for _column, age in requests.values.values()})
-        rows = aged.filter(aged.age.isin(ages))
-        passes.append(
-            rows.group_by(keys).agg(
-                **{name: rows[c].max(where=rows.age == age) for name, (c, age) in requests.values.items()}
-            )
-        )
+        rows = aged.filter(aged.age.isin(sorted({age for _column, age in requests.values.values()})))
+        values = {name: rows[c].max(where=rows.age == age) for name, (c, age) in requests.values.items()}
+        passes["values"] = rows.group_by(keys).agg(values=ibis.struct(values))
     if requests.phases:
-        passes.append(_phases(aged, requests, keys))
+        passes["phases"] = _phases(aged, requests, keys)
     if requests.quantiles:
-        passes.append(_quantiles(aged, requests, keys))
+        passes["quantiles"] = _quantiles(aged, requests, keys)
     return passes
 
 
@@ -213,25 +210,18 @@ def _aged(days: ir.Table, origins: ir.Table, requests: Requests, step: int) -> i
     return aged.mutate(**made) if made else aged
 
 
-def _windows(aged: ir.Table, requests: Requests, keys: list[str]) -> ir.Table:
+def _windows(aged: ir.Table, requests: Requests, keys: list[str]) -> dict[str, ir.Table]:
     near = {name: w for name, w in requests.windows.items() if w.until <= NEAR_DAYS}
     far = {name: w for name, w in requests.windows.items() if w.until > NEAR_DAYS}
     all_parts = sorted({(w.part, w.column) for w in requests.windows.values()})
     far_parts = sorted({(w.part, w.column) for w in far.values()})
     recent = _bucketed(aged.filter(aged.age < NEAR_DAYS), all_parts, keys)
-    result = _summed(recent, near, keys) if near else None
-    if not far:
-        assert result is not None
-        return result
-    names = [*keys, "bucket", *(f"{part}_{column}" for part, column in far_parts)]
-    older = _bucketed(aged.filter(aged.age >= NEAR_DAYS), far_parts, keys)
-    distant = _summed(recent.select(*names).union(older.select(*names)), far, keys)
-    if result is None:
-        return distant
-    # Whoever has near days has far windows too (they begin today or hold nothing), not the other way round.
-    renamed = distant.rename({f"far_{name}": name for name in keys})
-    joined = renamed.left_join(result, [renamed[f"far_{name}"] == result[name] for name in keys])
-    return joined.select(**{name: joined[f"far_{name}"] for name in keys}, **{n: joined[n] for n in (*near, *far)})
+    passes = {"near": _summed(recent, near, keys, "near")} if near else {}
+    if far:
+        names = [*keys, "bucket", *(f"{part}_{column}" for part, column in far_parts)]
+        older = _bucketed(aged.filter(aged.age >= NEAR_DAYS), far_parts, keys)
+        passes["far"] = _summed(recent.select(*names).union(older.select(*names)), far, keys, "far")
+    return passes
 
 
 def _bucketed(rows: ir.Table, parts: list[tuple[Part, str]], keys: list[str]) -> ir.Table:
@@ -247,14 +237,14 @@ def _bucketed(rows: ir.Table, parts: list[tuple[Part, str]], keys: list[str]) ->
     )
 
 
-def _summed(buckets: ir.Table, windows: Mapping[str, _Window], keys: list[str]) -> ir.Table:
+def _summed(buckets: ir.Table, windows: Mapping[str, _Window], keys: list[str], name: str) -> ir.Table:
     def second(w: _Window) -> Any:
         inside = buckets.bucket < w.until
         if w.since:
             inside = inside & (buckets.bucket >= w.since)
         return getattr(buckets[f"{w.part}_{w.column}"], _MERGE[w.part])(where=inside)
 
-    return buckets.group_by(keys).agg(**{name: second(window) for name, window in windows.items()})
+    return buckets.group_by(keys).agg(**{name: ibis.struct({each: second(w) for each, w in windows.items()})})
 
 
 def _phases(aged: ir.Table, requests: Requests, keys: list[str]) -> ir.Table:
@@ -269,9 +259,8 @@ def _phases(aged: ir.Table, requests: Requests, keys: list[str]) -> ir.Table:
 
     parts = sorted({part for part, _phase in requests.phases.values()})
     by_phase = rows.group_by([*keys, "phase"]).agg(**{name: first(*name.split("_", 1)) for name in parts})
-    return by_phase.group_by(keys).agg(
-        **{name: by_phase[part].max(where=by_phase.phase == phase) for name, (part, phase) in requests.phases.items()}
-    )
+    phases = {name: by_phase[part].max(where=by_phase.phase == at) for name, (part, at) in requests.phases.items()}
+    return by_phase.group_by(keys).agg(phases=ibis.struct(phases))
 
 
 def _quantiles(aged: ir.Table, requests: Requests, keys: list[str]) -> ir.Table:
@@ -285,10 +274,8 @@ def _quantiles(aged: ir.Table, requests: Requests, keys: list[str]) -> ir.Table:
         for (column, days), wanted in shares.items()
     }
     found = rows.group_by(keys).agg(**arrays)
-    return found.select(
-        *keys,
-        **{
-            name: found[f"{column}_{days}"][shares[column, days].index(share)]
-            for name, (column, days, share) in requests.quantiles.items()
-        },
-    )
+    picked = {
+        name: found[f"{column}_{days}"][shares[column, days].index(share)]
+        for name, (column, days, share) in requests.quantiles.items()
+    }
+    return found.select(*keys, quantiles=ibis.struct(picked))
