@@ -1,24 +1,21 @@
 """Builders of the `covariates` table: what is known about a period before it begins, and since when."""
 
-from collections.abc import Mapping
 from datetime import date
-from typing import Any
 
 import ibis
 import ibis.expr.types as ir
 
-from features.sales import days_later, series_id
+from features.covariates_calendar import calendar_values
+from features.covariates_promotions import category_values, promotion_values
+from features.known_ahead import COOLING_ABOVE_C, COVARIATE_DEFAULTS, HEATING_BELOW_C, KNOWN_AHEAD
+from features.state_windows import exact
+
+__all__ = ["COVARIATE_COLUMNS", "COVARIATE_DEFAULTS", "KNOWN_AHEAD", "build_covariates"]
 
 COVARIATE_COLUMNS = ("scope", "scope_value", "period_start", "name", "value", "known_from")
 
 # The calendar is known for as long as anybody looks ahead.
 ALWAYS_KNOWN = date(1970, 1, 1)
-
-# A covariate that is absent is unknown (null), save where absence has a meaning of its own.
-_PROMOTION_NAMES = ("promo_depth", "promo_multibuy", "promo_clearance")
-COVARIATE_DEFAULTS: Mapping[str, float] = dict.fromkeys(_PROMOTION_NAMES, 0.0)
-
-HOLIDAY_DISTANCE_CAP_DAYS = 14
 
 
 def build_covariates(
@@ -26,11 +23,13 @@ def build_covariates(
     calendar: ir.Table | None = None,
     weather_forecast: ir.Table | None = None,
     promotions: ir.Table | None = None,
+    products: ir.Table | None = None,
 ) -> ir.Table:
     """Union of the covariates of the tables that are given (at least one), in the columns of the contract.
 
     Observed weather, social heat and the price that was really charged are never here: they are not known ahead. A
-    planned price is known through its promotion alone, as `promo_depth` (1 - price / base price).
+    planned price is known through its promotion alone, as `promo_depth` (1 - price / base price). `products` tells the
+    categories in which promotions run; without it the names of scope category are left out. See KNOWN_AHEAD.
     """
     parts = []
     if calendar is not None:
@@ -38,130 +37,71 @@ def build_covariates(
     if weather_forecast is not None:
         parts.append(weather_covariates(weather_forecast))
     if promotions is not None:
-        parts.append(promotion_covariates(promotions))
+        parts.append(promotion_covariates(promotions, products))
     if not parts:
         raise ValueError("no covariates to build: give calendar, weather_forecast or promotions")
     return ibis.union(*parts) if len(parts) > 1 else parts[0]
 
 
 def calendar_covariates(calendar: ir.Table) -> ir.Table:
-    """Holidays and school breaks for all series.
-
-    Names: `is_holiday`, `is_school_break` (0 or 1), `days_to_holiday`, `days_since_holiday` (days, capped at 14).
-    """
-    holiday = ibis.ifelse(calendar.is_holiday, calendar.date, ibis.null("date"))
-    past = ibis.window(order_by=calendar.date, preceding=None, following=0)
-    future = ibis.window(order_by=calendar.date, preceding=0, following=None)
-    days = calendar.mutate(last_holiday=holiday.max().over(past), next_holiday=holiday.min().over(future))
-    cap = HOLIDAY_DISTANCE_CAP_DAYS
-    values = {
-        "is_holiday": days.is_holiday.cast("float64"),
-        "is_school_break": days.is_school_break.cast("float64"),
-        "days_to_holiday": ibis.least(days.next_holiday.delta(days.date, unit="day").fill_null(cap), cap),
-        "days_since_holiday": ibis.least(days.date.delta(days.last_holiday, unit="day").fill_null(cap), cap),
-    }
-    return ibis.union(
-        *(
-            _rows(
-                days,
-                scope="all",
-                scope_value=ibis.literal("*"),
-                period=days.date,
-                name=name,
-                value=value,
-                known_from=ibis.literal(ALWAYS_KNOWN),
-            )
-            for name, value in values.items()
-        )
+    """The calendar's covariates for all series, known for ever."""
+    days, values = calendar_values(calendar)
+    wide = days.select(
+        period_start="date",
+        scope_value=ibis.literal("*"),
+        known_from=ibis.literal(ALWAYS_KNOWN),
+        **{name: value.cast("float64") for name, value in values.items()},
     )
+    return _long(wide, "all")
 
 
 def weather_covariates(forecast: ir.Table) -> ir.Table:
-    """`forecast_temp_c` and `forecast_rain_mm` as issued, known from the day of issue; scope region."""
-    return ibis.union(
-        *(
-            _rows(
-                forecast,
-                scope="region",
-                scope_value=forecast.region,
-                period=forecast.date,
-                name=name,
-                value=forecast[column],
-                known_from=forecast.issued_on,
-            )
-            for name, column in (("forecast_temp_c", "temp_c"), ("forecast_rain_mm", "rain_mm"))
-        )
+    """The forecast's covariates as issued, known from the day of issue; scope region."""
+    by_issue = [forecast.region, forecast.issued_on]
+    whole = ibis.window(group_by=by_issue)
+    three = ibis.window(group_by=by_issue, order_by=forecast.date, preceding=2, following=0)
+    temp, rain = exact(forecast.temp_c), exact(forecast.rain_mm)
+    values = {
+        "forecast_temp_c": forecast.temp_c,
+        "forecast_rain_mm": forecast.rain_mm,
+        "forecast_temp_to_issue": temp - temp.sum().over(whole) / temp.count().over(whole),
+        "forecast_temp_mean_3": temp.sum().over(three) / temp.count().over(three),
+        "forecast_rain_sum_3": rain.sum().over(three),
+        "forecast_heating": ibis.greatest(HEATING_BELOW_C - forecast.temp_c, 0.0),
+        "forecast_cooling": ibis.greatest(forecast.temp_c - COOLING_ABOVE_C, 0.0),
+        "forecast_lead_days": forecast.date.delta(forecast.issued_on, unit="day"),
+    }
+    wide = forecast.select(
+        period_start="date",
+        scope_value="region",
+        known_from="issued_on",
+        **{name: value.cast("float64") for name, value in values.items()},
     )
+    return _long(wide, "region")
 
 
-def promotion_covariates(promotions: ir.Table) -> ir.Table:
-    """`promo_depth`, `promo_multibuy`, `promo_clearance`; scope product, or series for a store's own promotion.
-
-    `promo_depth` is the deepest discount announced so far for a day, the others say (0 or 1) whether one of its
-    promotions is of that kind. A store's own promotion does not hide one that runs in all stores: its rows carry the
-    strongest of both, as known on each day of announcement.
-    """
-    days = promotions.mutate(
-        offset=ibis.range(0, promotions.ends_on.delta(promotions.starts_on, unit="day") + 1).unnest()
-    )
-    columns = ("product_id", "period_start", "known_from", *_PROMOTION_NAMES)
-    days = days.select(
-        "product_id",
-        "store_id",
-        period_start=days_later(days.starts_on, days.offset),
-        known_from="announced_on",
-        promo_depth="discount_fraction",
-        promo_multibuy=(days.kind == "multibuy").cast("float64"),
-        promo_clearance=(days.kind == "clearance").cast("float64"),
-    )
-    everywhere = days.filter(days.store_id.isnull()).select(*columns)
-    own = days.filter(days.store_id.notnull())
-    own_days = own.select(key_store="store_id", key_product="product_id", key_day="period_start").distinct()
-    shared = everywhere.inner_join(
-        own_days, [everywhere.product_id == own_days.key_product, everywhere.period_start == own_days.key_day]
-    ).select(*columns, store_id="key_store")
-    in_series = own.select(*columns, "store_id").union(shared)
-    by_series = in_series.mutate(scope_value=series_id(in_series.store_id, in_series.product_id))
-    return _strongest(everywhere.mutate(scope_value=everywhere.product_id), scope="product").union(
-        _strongest(by_series, scope="series")
-    )
+def promotion_covariates(promotions: ir.Table, products: ir.Table | None = None) -> ir.Table:
+    """The promotions' covariates as announced; scope product, series for a store's own promotion, category."""
+    scopes = promotion_values(promotions)
+    if products is not None:
+        scopes["category"] = category_values(promotions, products)
+    return ibis.union(*(_long(wide, scope) for scope, wide in scopes.items()))
 
 
-def _strongest(rows: ir.Table, *, scope: str) -> ir.Table:
-    """The largest value announced so far, one row per day of announcement, for each of the promotions' names."""
-    announced = rows.group_by(["scope_value", "period_start", "known_from"]).agg(
-        **{name: rows[name].max() for name in _PROMOTION_NAMES}
-    )
-    so_far = ibis.window(
-        group_by=[announced.scope_value, announced.period_start],
-        order_by=announced.known_from,
-        preceding=None,
-        following=0,
-    )
-    return ibis.union(
-        *(
-            _rows(
-                announced,
-                scope=scope,
-                scope_value=announced.scope_value,
-                period=announced.period_start,
-                name=name,
-                value=announced[name].max().over(so_far),
-                known_from=announced.known_from,
-            )
-            for name in _PROMOTION_NAMES
-        )
-    )
-
-
-def _rows(
-    table: ir.Table, *, scope: str, scope_value: Any, period: Any, name: str, value: Any, known_from: Any
-) -> ir.Table:
-    return table.select(
+def _long(wide: ir.Table, scope: str) -> ir.Table:
+    """One row per name for every row of `wide` (period_start, scope_value, known_from, a column a name) that says it."""
+    keys = ("period_start", "scope_value", "known_from")
+    names = [name for name in wide.columns if name not in keys]
+    # One pass over the rows for all names: a pair of name and value for each.
+    pairs = ibis.array([ibis.struct({"name": ibis.literal(name), "value": wide[name]}) for name in names])
+    long = wide.select(*keys, pair=pairs.unnest())
+    long = long.select(*keys, name=long.pair["name"], value=long.pair["value"])
+    long = long.filter(long.value.notnull())
+    return long.select(
         scope=ibis.literal(scope),
-        scope_value=scope_value.cast("string"),
-        period_start=period.cast("date"),
-        name=ibis.literal(name),
-        value=value.cast("float64"),
-        known_from=known_from.cast("date"),
+        scope_value=long.scope_value.cast("string"),
+        period_start=long.period_start.cast("date"),
+        name="name",
+        value="value",
+        known_from=long.known_from.cast("date"),
     )
