@@ -4,6 +4,7 @@ from pathlib import Path
 
 import dagster as dg
 
+from orchestration.days import CHANGED, HOW_TO_CHOOSE
 from orchestration.resources import WorkspaceResource
 
 FORECASTER = dg.AssetSelection.groups("forecaster")
@@ -12,17 +13,18 @@ TABLES_AND_FEATURES = dg.AssetSelection.groups("sources", "gate", "demand", "fea
 full_job = dg.define_asset_job(
     "full",
     dg.AssetSelection.all(),
-    description="Every table, feature and model, end to end; unchanged work is skipped.",
+    description="Every table, feature and model, end to end; unchanged work is skipped. " + HOW_TO_CHOOSE,
 )
 daily_job = dg.define_asset_job(
     "daily",
     TABLES_AND_FEATURES | dg.AssetSelection.assets(["forecaster", "release"]),
-    description="A new day: tables, gate, features, online store and forecasts with the champion in place.",
+    description="A new day: tables, gate, features, online store and forecasts with the champion in place. "
+    + HOW_TO_CHOOSE,
 )
 retrain_job = dg.define_asset_job(
     "retrain",
     FORECASTER | dg.AssetSelection.groups("features"),  # which origins there are depends on the model's parameters
-    description="Train a challenger on the tables at hand, judge it, release the champion.",
+    description="Train a challenger on the tables at hand, judge it, release the champion. " + HOW_TO_CHOOSE,
 )
 
 
@@ -58,9 +60,10 @@ def rollback_job() -> None:
     roll_back()
 
 
-daily_schedule = dg.ScheduleDefinition(
-    name="every_morning", job=daily_job, cron_schedule="30 4 * * *", execution_timezone="UTC"
-)
+@dg.schedule(job=daily_job, cron_schedule="30 4 * * *", execution_timezone="UTC")
+def every_morning() -> dg.RunRequest:
+    """The daily job on whatever changed since."""
+    return dg.RunRequest(partition_key=CHANGED)
 
 
 @dg.sensor(job=daily_job, minimum_interval_seconds=60, description="Runs the daily job when the source has changed.")
@@ -69,7 +72,7 @@ def new_day(context: dg.SensorEvaluationContext, workspace: WorkspaceResource) -
     seen = workspace.open().source.fingerprint()
     if seen == context.cursor:
         return dg.SensorResult(skip_reason="the source has not changed")
-    return dg.SensorResult(run_requests=[dg.RunRequest()], cursor=seen)
+    return dg.SensorResult(run_requests=[dg.RunRequest(partition_key=CHANGED)], cursor=seen)
 
 
 @dg.sensor(
@@ -111,5 +114,5 @@ def served_version(releases: Path) -> str | None:
 
 
 JOBS = [full_job, daily_job, retrain_job, promote_job, rollback_job]
-SCHEDULES = [daily_schedule]
+SCHEDULES = [every_morning]
 SENSORS = [new_day, failed_gate, new_champion]

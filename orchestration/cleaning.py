@@ -11,7 +11,7 @@ from orchestration.catalogue import SPECS
 from orchestration.clean_writer import clean_writer
 from orchestration.day_inputs import WHOLE, DayInputs, day_inputs, references, source_facts
 from orchestration.fingerprints import Stamp
-from orchestration.ingest import TableOutcome
+from orchestration.ingest import TableOutcome, made_days
 from orchestration.judged import JudgedDays
 from orchestration.workspace import Workspace
 
@@ -28,11 +28,12 @@ DELIVERY_ROWS = 200  # new rows that are judged by themselves too; in fewer, one
 SAMPLE_ROWS = 10_000  # failing rows of a block that the report of a run may draw its examples from
 
 
-def clean_table(workspace: Workspace, table: str, *, run_id: str) -> TableOutcome:
+def clean_table(workspace: Workspace, table: str, *, run_id: str, force: Collection[str] = ()) -> TableOutcome:
     """Judge the changed days of `raw/<table>`; when the table passes, they replace those of `clean/<table>`.
 
     When it does not, the clean table of the last run that passed stays, and the check stops what lies downstream. The
-    steward's decisions are part of the inputs: a release makes the next run judge those days again.
+    steward's decisions are part of the inputs: a release makes the next run judge those days again. Of a table cut by days
+    the days in `force` are judged whatever they are made from.
     """
     from data_checks.contracts import load_contract
 
@@ -43,7 +44,7 @@ def clean_table(workspace: Workspace, table: str, *, run_id: str) -> TableOutcom
     decisions = workspace.quarantine.decisions(table)
     inputs = day_inputs(workspace, table, contract, decisions)
     work = _Work(workspace, table, contract, decisions, inputs)
-    open_days, gone = work.open_days(), work.gone_days()
+    open_days, gone = work.open_days(force), work.gone_days()
     version, runs = lake.version("clean", table), workspace.history.runs(table)
     # A batch refused since then is what quarantine and site show: to go back means to judge again.
     if version is not None and not open_days and not gone and runs and runs[-1].success:
@@ -75,10 +76,13 @@ class _Work:
         """The raw rows behind the days that passed."""
         return Stamp(self.workspace.root / "judged" / f"{self.table}.json")
 
-    def open_days(self) -> list[str]:
-        """Days whose inputs are others than when they were last judged, or last written."""
-        judged, written = self.judged().made_from, self._written()
-        return sorted(d for d, said in self.inputs.made_from.items() if judged.get(d) != said or written.get(d) != said)
+    def open_days(self, force: Collection[str]) -> list[str]:
+        """Days whose inputs are others than when they were last judged, or last written, and those in `force`."""
+        judged, written, forced = self.judged().made_from, self._written(), frozenset(force)
+        made_from = self.inputs.made_from
+        return sorted(
+            d for d, said in made_from.items() if d in forced or judged.get(d) != said or written.get(d) != said
+        )
 
     def gone_days(self) -> list[str]:
         """Days that the source no longer has."""
@@ -115,12 +119,14 @@ class _Work:
             verdict = self._verdict(conclude, judged.tallies, samples, notes)
             workspace.history.record(verdict, run_id=run_id)
             metadata: dict[str, Any] = {**verdict.counts, "unchanged": False, **self.day_facts(open_days)}
+            made: dict[str, int] = {}
             if verdict.success:
                 version = writer.commit()
+                made = made_days(version, open_days) if self.partition_by else {}
                 self.delivered().write("", self.inputs.raw)
                 metadata |= {"rows": version.rows, "content_hash": version.content_hash}
         build_site(workspace.site, history=workspace.history, quarantine=workspace.quarantine, judged=self.table)
-        return TableOutcome(verdict.success, metadata, _last_check(workspace, self.table))
+        return TableOutcome(verdict.success, metadata, _last_check(workspace, self.table), made)
 
     def _verdict(
         self, conclude: Any, tallies: "Tallies", samples: "list[pa.Table]", notes: dict[str, str]

@@ -23,6 +23,9 @@ COMMANDS: dict[str, LazyCommand] = {
     "run": LazyCommand(
         "orchestration.commands.run:app", "Run a job or a selection of assets; unchanged work is skipped."
     ),
+    "backfill": LazyCommand(
+        "orchestration.commands.backfill:app", "Make chosen days anew, whatever they were made from, in one run."
+    ),
     "twin": LazyCommand("orchestration.commands.twin:app", "Let the digital twin live on by a day or more."),
     "ui": LazyCommand("orchestration.commands.ui:app", "Dagster, MLflow and the validation site on loopback."),
     "evaluate": LazyCommand(

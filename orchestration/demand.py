@@ -1,36 +1,48 @@
 """From clean tables to demand: dense sales, series and covariates, whichever road the source's tables take."""
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from orchestration.catalogue import TABLES
 from orchestration.demand_days import blocks, sales_days, sales_of
 from orchestration.fingerprints import Stamp, fingerprint
-from orchestration.ingest import TableOutcome
+from orchestration.ingest import TableOutcome, changed_days, made_days
 from orchestration.workspace import Workspace
+
+if TYPE_CHECKING:
+    from data_checks.lake import TableVersion
 
 NAMES = ("sales", "series", "covariates")
 CODE = ("orchestration/demand.py", "features/sales.py", "features/covariates.py", "features/cleaning_sales.py")
 JUDGE = ("features/cleaning.py", "data_checks/gate.py", *(f"data_checks/contracts/{name}.odcs.yaml" for name in NAMES))
 
 
-def build_demand(workspace: Workspace) -> dict[str, TableOutcome]:
+def build_demand(workspace: Workspace, *, force: Collection[str] = ()) -> dict[str, TableOutcome]:
     """Write `gold/sales`, `gold/series` and `gold/covariates` once all three were held against their contracts.
 
     When one of them does not pass, all three stay as they were: they speak of the same series. Of sales the days are made
-    and judged whose rows or series changed.
+    and judged whose rows or series changed, and those in `force`.
     """
     lake = workspace.lake
     made_from = fingerprint(code=(*CODE, *JUDGE), inputs=_inputs(workspace))
     stamp = Stamp(workspace.root / "judged" / "demand.json")
     present, said = {name: lake.version("gold", name) for name in NAMES}, stamp.facts()
-    if stamp.says(made_from) and all(
-        v is not None and said["content"].get(name) == v.content_hash for name, v in present.items()
+    if (
+        not force
+        and stamp.says(made_from)
+        and all(v is not None and said["content"].get(name) == v.content_hash for name, v in present.items())
     ):
         return {
             name: TableOutcome(
                 True,
-                {**said[name]["metadata"], "unchanged": True, "rows": v.rows, "content_hash": v.content_hash},
+                {
+                    **said[name]["metadata"],
+                    **dict.fromkeys(said[name]["metadata"].keys() & {"days_made"}, 0),
+                    "unchanged": True,
+                    "rows": v.rows,
+                    "content_hash": v.content_hash,
+                },
                 said[name]["check"],
             )
             for name, v in present.items()
@@ -38,7 +50,7 @@ def build_demand(workspace: Workspace) -> dict[str, TableOutcome]:
         }
     stamp.clear()
     build = _from_transactions if "transactions" in workspace.source.tables else _from_sales
-    outcomes = build(workspace, made_from)
+    outcomes = build(workspace, made_from, frozenset(force))
     if all(outcome.passed for outcome in outcomes.values()):
         facts = {name: {"metadata": dict(o.metadata), "check": o.check_metadata} for name, o in outcomes.items()}
         stamp.write(made_from, {**facts, "content": {name: lake.content_hash("gold", name) for name in NAMES}})
@@ -81,7 +93,7 @@ def _inputs(workspace: Workspace) -> dict[str, Any]:
     }
 
 
-def _from_transactions(workspace: Workspace, made_from: str) -> dict[str, TableOutcome]:
+def _from_transactions(workspace: Workspace, made_from: str, forced: frozenset[str]) -> dict[str, TableOutcome]:
     import ibis
 
     from features.sales import series_table
@@ -89,12 +101,12 @@ def _from_transactions(workspace: Workspace, made_from: str) -> dict[str, TableO
     lake, con = workspace.lake, workspace.connect()
     provided = workspace.source.tables
     products, stores = (lake.read("clean", n, con) if n in provided else None for n in ("products", "stores"))
-    planned = sales_days(workspace)
+    planned = sales_days(workspace, forced)
     series = _judge("series", series_table(ibis.memtable(planned.spans), products=products, stores=stores), con)
     covariates = _judge("covariates", _covariates(workspace, con), con)
     with lake.update("gold", "sales", partition_by="period_start", sort_by=("series_id",)) as update:
         before = update.made_from()
-        stale = [day for day, said in planned.made_from.items() if before.get(day) != said]
+        stale = [day for day, said in planned.made_from.items() if before.get(day) != said or day in forced]
         sales = TableOutcome(True, {"unchanged": not stale, "days": len(planned.made_from), "days_made": len(stale)})
         for block in list(blocks(stale, planned.spans.num_rows)) or ([] if update.before else [[]]):
             made = _judge("sales", sales_of(workspace, planned.spans, block, con := workspace.connect()), con)
@@ -106,6 +118,7 @@ def _from_transactions(workspace: Workspace, made_from: str) -> dict[str, TableO
             _write(workspace, "covariates", covariates, made_from)
             version = update.commit(made_from, days=planned.made_from.keys())
             sales.metadata.update(rows=version.rows, content_hash=version.content_hash)
+            outcomes["sales"] = replace(sales, made=made_days(version, stale))
     return outcomes
 
 
@@ -120,7 +133,7 @@ def _covariates(workspace: Workspace, con: Any) -> Any:
     return build_covariates(**given) if given else ibis.memtable(load_contract("covariates").empty())
 
 
-def _from_sales(workspace: Workspace, made_from: str) -> dict[str, TableOutcome]:
+def _from_sales(workspace: Workspace, made_from: str, forced: frozenset[str]) -> dict[str, TableOutcome]:
     from features.cleaning_sales import densify
 
     lake, source, con = workspace.lake, workspace.source, workspace.connect()
@@ -134,13 +147,16 @@ def _from_sales(workspace: Workspace, made_from: str) -> dict[str, TableOutcome]
     )
     built = {"sales": sales, "series": series, "covariates": lake.read("clean", "covariates", con)}
     judged = {name: _judge(name, table, con) for name, table in built.items()}
-    if all(judgement.outcome.passed for judgement in judged.values()):
-        for name, judgement in judged.items():
-            _write(workspace, name, judgement, made_from)
-    return {name: judgement.outcome for name, judgement in judged.items()}
+    outcomes = {name: judgement.outcome for name, judgement in judged.items()}
+    if all(outcome.passed for outcome in outcomes.values()):
+        before = lake.version("gold", "sales")
+        version, *_ = [_write(workspace, name, judgement, made_from) for name, judgement in judged.items()]
+        made = changed_days(before, version) | forced & version.partitions.keys()
+        outcomes["sales"] = replace(outcomes["sales"], made=made_days(version, made))
+    return outcomes
 
 
-def _write(workspace: Workspace, name: str, judgement: _Judgement, made_from: str) -> None:
+def _write(workspace: Workspace, name: str, judgement: _Judgement, made_from: str) -> "TableVersion":
     from data_checks.contracts import load_contract
 
     version = workspace.lake.write(
@@ -153,6 +169,7 @@ def _write(workspace: Workspace, name: str, judgement: _Judgement, made_from: st
         sort_by=load_contract(name).primary_key,
     )
     judgement.outcome.metadata.update(rows=version.rows, content_hash=version.content_hash)
+    return version
 
 
 def _added(sales: TableOutcome, block: TableOutcome) -> TableOutcome:

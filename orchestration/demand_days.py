@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
@@ -25,11 +25,11 @@ class SalesDays:
     spans: "pa.Table"
 
 
-def sales_days(workspace: Workspace) -> SalesDays:
-    """Bring `gold/units` up to date and look up what every day of dense sales follows from."""
+def sales_days(workspace: Workspace, force: Collection[str] = ()) -> SalesDays:
+    """Bring `gold/units` up to date, the days in `force` anew, and look up what every day of dense sales follows from."""
     import pyarrow as pa
 
-    version = _update_units(workspace)
+    version = _update_units(workspace, frozenset(force))
     lake, con = workspace.lake, workspace.connect()
     spans: pa.Table = con.to_pyarrow(_spans(workspace, con)).sort_by("series_id")
     stores = lake.arrow("clean", "stores") if "stores" in workspace.source.tables else None
@@ -58,7 +58,7 @@ def blocks(days: Sequence[str], rows_a_day: int) -> Iterator[list[str]]:
         yield list(days[start : start + size])
 
 
-def _update_units(workspace: Workspace) -> Any:
+def _update_units(workspace: Workspace, forced: Collection[str]) -> Any:
     """`gold/units`: net units by store, product and day, and what was in stock, made anew where clean rows changed."""
     from data_checks.lake_files import UNDATED
     from features.sales import daily_units
@@ -80,7 +80,7 @@ def _update_units(workspace: Workspace) -> Any:
     }
     with lake.update("gold", "units", partition_by="day", sort_by=("store_id", "product_id")) as update:
         before = update.made_from()
-        stale = sorted(day for day, said in made_from.items() if before.get(day) != said)
+        stale = sorted(day for day, said in made_from.items() if before.get(day) != said or day in forced)
         if not stale and before.keys() == made_from.keys() and update.before is not None:
             return update.before
         usual = sum(rows.values()) // max(len(rows), 1)

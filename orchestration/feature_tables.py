@@ -1,12 +1,13 @@
 """State, Feast, training join, known future and online store, for the origins that the model plans."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
 from orchestration.demand_days import blocks
 from orchestration.fingerprints import Stamp, fingerprint
+from orchestration.ingest import TableOutcome, made_days
 from orchestration.origin_inputs import future_inputs, optional_tables, state_inputs
 from orchestration.workspace import Workspace
 
@@ -60,8 +61,11 @@ def plan(workspace: Workspace) -> Plan:
     return Plan(config, tuple(origins), last, series.rows)
 
 
-def build_state(workspace: Workspace) -> dict[str, Any]:
-    """Write `features/sales_state`: the origins of the plan, of which those are made whose view of the past changed."""
+def build_state(workspace: Workspace, *, force: Collection[str] = ()) -> TableOutcome:
+    """Write `features/sales_state`: the origins of the plan, of which those are made whose view of the past changed.
+
+    Origins among the days in `force` are made too.
+    """
     from features.state import LOOKBACK_DAYS, StateTables, state_features
 
     planned = plan(workspace)
@@ -80,8 +84,10 @@ def build_state(workspace: Workspace) -> dict[str, Any]:
         tables = StateTables(sales=read("gold", "sales"), series=read("gold", "series"), **optional)
         return state_features(tables, frequency=workspace.source.frequency, origins=origins)
 
-    version, made = _update(workspace, "sales_state", made_from, make, sort_by=("series_id",), rows=planned.series)
-    return {
+    version, made = _update(
+        workspace, "sales_state", made_from, make, force=force, sort_by=("series_id",), rows=planned.series
+    )
+    facts = {
         "rows": version.rows,
         "series": planned.series,
         "origins": len(planned.origins),
@@ -90,10 +96,11 @@ def build_state(workspace: Workspace) -> dict[str, Any]:
         "unchanged": not made,
         "content_hash": version.content_hash,
     }
+    return TableOutcome(True, facts, made=made_days(version, made))
 
 
-def build_known_future(workspace: Workspace) -> dict[str, Any]:
-    """Write `features/known_future` for every (series, origin) of the state."""
+def build_known_future(workspace: Workspace, *, force: Collection[str] = ()) -> TableOutcome:
+    """Write `features/known_future` for every (series, origin) of the state; `force` as in `build_state`."""
     from features.known_future import covariate_names, known_future
     from features.sales import PERIOD_DAYS
 
@@ -116,10 +123,9 @@ def build_known_future(workspace: Workspace) -> dict[str, Any]:
             names=covariate_names(covariates),
         )
 
-    version, made = _update(
-        workspace, "known_future", made_from, make, sort_by=("series_id", "step"), rows=planned.series * horizon
-    )
-    return {
+    by, rows = ("series_id", "step"), planned.series * horizon
+    version, made = _update(workspace, "known_future", made_from, make, force=force, sort_by=by, rows=rows)
+    facts = {
         "rows": version.rows,
         "origins": len(planned.origins),
         "origins_made": len(made),
@@ -127,6 +133,7 @@ def build_known_future(workspace: Workspace) -> dict[str, Any]:
         "unchanged": not made,
         "content_hash": version.content_hash,
     }
+    return TableOutcome(True, facts, made=made_days(version, made))
 
 
 def _update(
@@ -135,13 +142,15 @@ def _update(
     made_from: dict[str, str],
     make: "Callable[[list[date], Any], Any]",
     *,
+    force: Collection[str],
     sort_by: tuple[str, ...],
     rows: int,
 ) -> "tuple[TableVersion, list[str]]":
-    """Make the origins of a feature table whose inputs changed, in blocks; the version, and the origins made."""
+    """Make the origins whose inputs changed, or that are forced, in blocks; the version, and the origins made."""
     with workspace.lake.update("features", table, partition_by="origin", sort_by=sort_by) as update:
         before = update.made_from()
-        stale = sorted(origin for origin, said in made_from.items() if before.get(origin) != said)
+        forced = frozenset(force)
+        stale = sorted(origin for origin, said in made_from.items() if before.get(origin) != said or origin in forced)
         if update.before is not None and not stale and before.keys() == made_from.keys():
             return update.before, []
         for block in blocks(stale, rows):

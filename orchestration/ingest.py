@@ -1,5 +1,6 @@
 """From the source to raw tables: one snapshot, then every table as delivered, held against its lenient contract."""
 
+from collections.abc import Collection, Iterable, Mapping, Set
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -14,18 +15,19 @@ if TYPE_CHECKING:
 
     from data_checks.contracts import Contract
     from data_checks.lake import TableVersion
-    from sources.base import PartedSource
+    from sources.base import PartedSource, Source
 
 DAY = "_day"  # cuts a raw table and is none of its columns
 
 
 @dataclass(frozen=True)
 class TableOutcome:
-    """What an asset says of a table: its facts, and whether its blocking check passed."""
+    """What an asset says of a table: its facts, whether its blocking check passed, and the days made (day -> rows)."""
 
     passed: bool
     metadata: dict[str, Any]
     check_metadata: dict[str, Any] = field(default_factory=dict)
+    made: Mapping[str, int] = field(default_factory=dict)
 
 
 def take_snapshot(workspace: Workspace) -> dict[str, Any]:
@@ -41,12 +43,54 @@ def take_snapshot(workspace: Workspace) -> dict[str, Any]:
     }
 
 
-def ingest_raw(workspace: Workspace, table: str) -> TableOutcome:
+def known_days(workspace: Workspace) -> list[str]:
+    """ISO days, ascending, that some fact has rows of: as the source names them, else as they were last delivered."""
+    source, lake = workspace.source, workspace.lake
+    parted = _parted(source)
+    days: set[str] = set()
+    for table in (spec.name for spec in SPECS.values() if spec.dated_by and spec.name in source.tables):
+        parts = parted.parts(table) if parted else None
+        version = lake.version("raw", table)
+        days |= parts.keys() if parts is not None else made_days(version, version.partitions if version else ()).keys()
+    sales = lake.version("gold", "sales")  # of a source that reports its sales the only table by day
+    return sorted(days | (sales.partitions.keys() if sales else set()))
+
+
+def made_days(version: "TableVersion | None", days: Iterable[str]) -> dict[str, int]:
+    """Day -> rows of `days`, ascending; what has no day is left out."""
+    from data_checks.lake_files import UNDATED
+
+    rows = version.partitions if version else {}
+    return {day: rows.get(day, 0) for day in sorted(days) if day != UNDATED}
+
+
+def changed_days(before: "TableVersion | None", after: "TableVersion") -> frozenset[str]:
+    """Days whose rows are others than before, or that are new; empty ones too."""
+    if after.partition_by is None:
+        return frozenset()
+    held = {file.day: file.sha256 for file in before.files} if before else {}
+    return frozenset(file.day for file in after.files if file.day and held.get(file.day) != file.sha256)
+
+
+def check_known(workspace: Workspace, days: Collection[str]) -> None:
+    """Errors: ValueError for a day that no fact has, with the first and the last there is."""
+    if not days:
+        return
+    known = known_days(workspace)
+    if unknown := sorted(set(days) - set(known)):
+        there = f"the source has {known[0]} to {known[-1]}" if known else "no day is known before the first run"
+        raise ValueError(
+            f"{unknown[0]} is no day to make anew: {there}; choose among these, or run `storeloop run daily`"
+        )
+
+
+def ingest_raw(workspace: Workspace, table: str, *, force: Collection[str] = ()) -> TableOutcome:
     """Write `raw/<table>` as delivered; a table the source lacks is written empty with the contract's columns.
 
     Facts are cut by the day they speak of. A source that tells its days apart is asked for those alone that changed; of
-    another one everything is read, and the days with other rows than before are the ones that changed. The check `shape`
-    fails, and nothing is written, when columns are missing or in no contract.
+    another one everything is read, and the days with other rows than before are the ones that changed. Of facts the days
+    in `force` are read again too. The check `shape` fails, and nothing is written, when columns are missing or in no
+    contract. Errors: ValueError for a day in `force` that no fact has.
     """
     from data_checks.contracts import ContractError, load_contract
 
@@ -55,11 +99,13 @@ def ingest_raw(workspace: Workspace, table: str) -> TableOutcome:
     provided = table in source.tables
     made_from = _made_from(table, {"source": source.fingerprint() if provided else "absent"})
     before = lake.version("raw", table)
-    unchanged = before is not None and before.fingerprint == made_from
-    version, days = before, 0
+    forced = frozenset(force) if provided and SPECS[table].dated_by else frozenset()
+    check_known(workspace, forced)
+    unchanged = before is not None and before.fingerprint == made_from and not forced
+    version, days = before, frozenset[str]()
     if not unchanged:
         try:
-            version, days = _write(workspace, table, contract, made_from)
+            version, days = _write(workspace, table, contract, made_from, forced)
         except ContractError as error:
             return TableOutcome(False, {"provided": provided}, {"reason": str(error)})
     assert version is not None
@@ -70,21 +116,24 @@ def ingest_raw(workspace: Workspace, table: str) -> TableOutcome:
         "content_hash": version.content_hash,
     }
     if version.partition_by:
-        metadata |= {"days": len(version.partitions), "days_read": days}
-    return TableOutcome(True, metadata, {"columns": len(contract.columns)})
+        metadata |= {"days": len(version.partitions), "days_read": len(days)}
+    made = made_days(version, forced & days | changed_days(before, version))
+    return TableOutcome(True, metadata, {"columns": len(contract.columns)}, made)
 
 
-def _write(workspace: Workspace, table: str, contract: "Contract", made_from: str) -> "tuple[TableVersion, int]":
-    """The new version, and how many days were read for it."""
+def _write(
+    workspace: Workspace, table: str, contract: "Contract", made_from: str, forced: Set[str]
+) -> "tuple[TableVersion, frozenset[str]]":
+    """The new version, and the days that were read for it."""
     from data_checks.contracts import conform
 
     source, lake = workspace.source, workspace.lake
     if table not in source.tables:
-        return lake.write("raw", table, contract.empty(), fingerprint=made_from), 0
-    parted: PartedSource | None = source if hasattr(type(source), "parts") else None  # type: ignore[assignment]
+        return lake.write("raw", table, contract.empty(), fingerprint=made_from), frozenset()
+    parted = _parted(source)
     parts = parted.parts(table) if parted else None
     if SPECS[table].dated_by is None:
-        return lake.write("raw", table, conform(source.read(table), contract), fingerprint=made_from), 0
+        return lake.write("raw", table, conform(source.read(table), contract), fingerprint=made_from), frozenset()
     with lake.update("raw", table, partition_by=DAY, keep_column=False) as update:
         if parted is None or parts is None:
             data, days = _dated(conform(source.read(table), contract), table, workspace.connect())
@@ -92,11 +141,15 @@ def _write(workspace: Workspace, table: str, contract: "Contract", made_from: st
         else:
             made = {day: _made_from(table, {"part": digest}) for day, digest in parts.items()}
             known = update.made_from()
-            fresh = {day: said for day, said in made.items() if known.get(day) != said}
+            fresh = {day: said for day, said in made.items() if known.get(day) != said or day in forced}
             data, days = _split(parted.read_parts(table, list(fresh)), contract), list(made)
         if fresh or not days:
             update.put(data, made_from=fresh)
-        return update.commit(made_from, days=days), len(fresh)
+        return update.commit(made_from, days=days), frozenset(fresh)
+
+
+def _parted(source: "Source") -> "PartedSource | None":
+    return source if hasattr(type(source), "parts") else None  # type: ignore[return-value]
 
 
 def _made_from(table: str, inputs: dict[str, Any]) -> str:

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import date
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -59,35 +60,47 @@ def open_instance(workspace: Workspace) -> "dg.DagsterInstance":
     """The Dagster instance of a workspace; created on first use, telemetry and pop-ups off."""
     import dagster as dg
 
+    from orchestration.days import CHANGED
+
     home = workspace.dagster_home
     home.mkdir(parents=True, exist_ok=True)
     config = home / "dagster.yaml"
     if not config.exists() or config.read_text(encoding="utf-8") != DAGSTER_YAML:
         config.write_text(DAGSTER_YAML, encoding="utf-8")
-    return dg.DagsterInstance.from_config(str(home))
+    instance = dg.DagsterInstance.from_config(str(home))
+    instance.add_dynamic_partitions("day", [CHANGED])  # sensors and people ask for it before the first run
+    return instance
 
 
 def run(
     settings: Settings,
     target: str,
     *,
+    days: tuple[date, date] | None = None,
     on_step: Callable[[StepEnd], None] | None = None,
     on_message: Callable[[str], None] | None = None,
 ) -> RunOutcome:
     """Run a job by name or a selection of assets (see `select`).
 
+    What changed is made; with `days` (first, last) those days are made anew too, all in this one run. ValueError names
+    the days there are when none of them lies there, and a target of which nothing is made by day.
     Only one run at a time may write a workspace; a second one waits (see `WorkspaceResource`). Runs whose process was
     killed are closed first. The reason of a failure is what the check that refused says, where one did.
     """
+    from orchestration.days import CHANGED
     from orchestration.definitions import build
 
     workspace = Workspace(settings)
     workspace.root.mkdir(parents=True, exist_ok=True)
     definitions = build(settings)
     job, keys = _resolve(definitions, target)
+    by_day = _by_day(definitions, job, keys)
+    if days and not by_day:
+        raise ValueError(f"nothing of {target!r} is made by day: leave the days out, `storeloop run {target}`")
     with open_instance(workspace) as instance:
         _close_dead_runs(instance)
         run_id = str(uuid4())
+        chosen = _range_tags(workspace, instance, *days) if days else {}
         total = len(keys) if keys is not None else len(job.nodes)
         steps: dict[str, str] = {}
         failures: dict[str, str] = {}
@@ -120,7 +133,8 @@ def run(
             run_id=run_id,
             raise_on_error=False,
             asset_selection=keys,
-            tags={PID_TAG: str(os.getpid())},
+            partition_key=CHANGED if by_day and not days else None,
+            tags={PID_TAG: str(os.getpid()), **chosen},
             run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
         )
         for step in sorted(planned - steps.keys()):  # Dagster says nothing of what lies behind a stopped step
@@ -168,6 +182,28 @@ def _resolve(definitions: "dg.Definitions", target: str) -> tuple[Any, list["dg.
     if target in {job.name for job in definitions.jobs or []}:
         return definitions.resolve_job_def(target), None
     return definitions.resolve_implicit_global_asset_job_def(), select(definitions, target)
+
+
+def _by_day(definitions: "dg.Definitions", job: Any, keys: list["dg.AssetKey"] | None) -> bool:
+    """Whether a run of these assets needs a partition; one that does not must have none."""
+    if keys is None:
+        return job.partitions_def is not None
+    graph = definitions.resolve_asset_graph()
+    return any(graph.get(key).partitions_def is not None for key in keys)
+
+
+def _range_tags(workspace: Workspace, instance: "dg.DagsterInstance", first: date, last: date) -> dict[str, str]:
+    """Tags that make a run one over the days from `first` to `last`."""
+    from orchestration.days import RANGE_END, RANGE_START, sync_days
+    from orchestration.ingest import known_days
+
+    known = known_days(workspace)
+    within = [day for day in known if str(first) <= day <= str(last)]
+    if not within or str(first) < known[0] or str(last) > known[-1]:
+        there = f"there are {known[0]} to {known[-1]}" if known else "none is known before the first `storeloop run`"
+        raise ValueError(f"days {first} to {last}: {there}; choose the first and the last among these")
+    sync_days(instance, known)
+    return {RANGE_START: within[0], RANGE_END: within[-1]}
 
 
 def _refusal(check: Any) -> str:

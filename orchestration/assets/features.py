@@ -2,9 +2,11 @@
 
 import dagster as dg
 
+from orchestration.days import DAYS, HOW_TO_CHOOSE, ONE_RUN, chosen, report_days
 from orchestration.resources import WorkspaceResource
 
 OWNERS = ["team:ml-engineers"]
+BY_ORIGIN = f"By origin, each of which is a day. {HOW_TO_CHOOSE} A day that is no origin holds no row."
 
 
 @dg.asset(
@@ -13,13 +15,18 @@ OWNERS = ["team:ml-engineers"]
     group_name="features",
     owners=OWNERS,
     kinds={"ibis", "duckdb"},
-    description="What is known of every series at the end of each forecast origin: levels, seasons, lags, stock-outs.",
+    description="What is known of every series at the end of each forecast origin: levels, seasons, lags, stock-outs. "
+    + BY_ORIGIN,
+    partitions_def=DAYS,
+    backfill_policy=ONE_RUN,
 )
-def sales_state(workspace: WorkspaceResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
+def sales_state(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
     """State features by series and origin."""
     from orchestration.feature_tables import build_state
 
-    return dg.MaterializeResult(metadata=build_state(workspace.open()))
+    outcome = build_state(workspace.open(), force=chosen(context))
+    report_days(context, dg.AssetKey(["features", "sales_state"]), outcome.made)
+    return dg.MaterializeResult(metadata=outcome.metadata)
 
 
 @dg.asset(
@@ -58,13 +65,18 @@ def training_state(workspace: WorkspaceResource) -> dg.MaterializeResult:  # typ
     group_name="features",
     owners=OWNERS,
     kinds={"ibis", "duckdb"},
-    description="Calendar, planned promotions and forecasts over the horizon, as they were known at each origin.",
+    description="Calendar, planned promotions and forecasts over the horizon, as they were known at each origin. "
+    + BY_ORIGIN,
+    partitions_def=DAYS,
+    backfill_policy=ONE_RUN,
 )
-def known_future(workspace: WorkspaceResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
+def known_future(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
     """Known-ahead covariates by origin and step."""
     from orchestration.feature_tables import build_known_future
 
-    return dg.MaterializeResult(metadata=build_known_future(workspace.open()))
+    outcome = build_known_future(workspace.open(), force=chosen(context))
+    report_days(context, dg.AssetKey(["features", "known_future"]), outcome.made)
+    return dg.MaterializeResult(metadata=outcome.metadata)
 
 
 @dg.asset(

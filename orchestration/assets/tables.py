@@ -1,11 +1,16 @@
 """Raw and clean tables: what the source delivers, and what passed the gate."""
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from orchestration.catalogue import TABLES, TableSpec
+from orchestration.days import DAYS, HOW_TO_CHOOSE, ONE_RUN, chosen, report_days, sync_days
 from orchestration.resources import WorkspaceResource
+
+if TYPE_CHECKING:
+    from orchestration.ingest import TableOutcome
 
 STEWARDS = "team:data-stewards"
 SHAPE = "The delivery has the columns of the lenient contract: none missing, none that no contract names."
@@ -19,11 +24,14 @@ GATE = "Great Expectations' verdict: every rule of the contract fails for no mor
     kinds={"parquet"},
     description="The source as it stands: the twin is exported in one pass; files and adapters are read where they lie.",
 )
-def source_snapshot(workspace: WorkspaceResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
-    """Take stock of the source."""
-    from orchestration.ingest import take_snapshot
+def source_snapshot(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
+    """Take stock of the source and of its days."""
+    from orchestration.ingest import known_days, take_snapshot
 
-    return dg.MaterializeResult(metadata=take_snapshot(workspace.open()))
+    opened = workspace.open()
+    taken = take_snapshot(opened)
+    sync_days(context.instance, known_days(opened))
+    return dg.MaterializeResult(metadata=taken)
 
 
 def raw_asset(spec: TableSpec) -> dg.AssetsDefinition:
@@ -35,15 +43,21 @@ def raw_asset(spec: TableSpec) -> dg.AssetsDefinition:
         group_name="sources",
         owners=[STEWARDS],
         kinds={"duckdb", "parquet"},
-        description=f"{spec.title}, as delivered.",
+        description=f"{spec.title}, as delivered.{_by_day(spec)}",
         check_specs=[
             dg.AssetCheckSpec("shape", asset=dg.AssetKey(["raw", spec.name]), blocking=True, description=SHAPE)
         ],
+        partitions_def=DAYS if spec.partition_by else None,
+        backfill_policy=ONE_RUN if spec.partition_by else None,
     )
-    def raw(workspace: WorkspaceResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
-        from orchestration.ingest import ingest_raw
+    def raw(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
+        from orchestration.ingest import ingest_raw, known_days
 
-        outcome = ingest_raw(workspace.open(), spec.name)
+        opened = workspace.open()
+        outcome = ingest_raw(opened, spec.name, force=chosen(context) if spec.partition_by else ())
+        if outcome.passed and outcome.made:
+            sync_days(context.instance, known_days(opened))  # some sources do not tell their days before they are read
+            report_days(context, dg.AssetKey(["raw", spec.name]), outcome.made)
         return dg.MaterializeResult(metadata=outcome.metadata, check_results=[_check("shape", outcome)])
 
     return raw
@@ -59,21 +73,31 @@ def clean_asset(spec: TableSpec) -> dg.AssetsDefinition:
         group_name="gate",
         owners=[STEWARDS],
         kinds={"duckdb", "greatexpectations"},
-        description=f"{spec.title}, cast and de-duplicated; rows that break a rule lie in quarantine with their reasons.",
+        description=f"{spec.title}, cast and de-duplicated; rows that break a rule lie in quarantine with their reasons."
+        f"{_by_day(spec)}",
         check_specs=[
             dg.AssetCheckSpec("gate", asset=dg.AssetKey(["clean", spec.name]), blocking=True, description=GATE)
         ],
+        partitions_def=DAYS if spec.partition_by else None,
+        backfill_policy=ONE_RUN if spec.partition_by else None,
     )
     def clean(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> Iterator[dg.MaterializeResult]:  # type: ignore[type-arg]
         from orchestration.cleaning import clean_table
 
-        outcome = clean_table(workspace.open(), spec.name, run_id=context.run.run_id)
+        force = chosen(context) if spec.partition_by else ()
+        outcome = clean_table(workspace.open(), spec.name, run_id=context.run.run_id, force=force)
+        if outcome.passed:
+            report_days(context, dg.AssetKey(["clean", spec.name]), outcome.made)
         yield dg.MaterializeResult(metadata=outcome.metadata, check_results=[_check("gate", outcome)])
 
     return clean
 
 
-def _check(name: str, outcome: "TableOutcome") -> dg.AssetCheckResult:  # noqa: F821
+def _by_day(spec: TableSpec) -> str:
+    return f" By day. {HOW_TO_CHOOSE}" if spec.partition_by else ""
+
+
+def _check(name: str, outcome: "TableOutcome") -> dg.AssetCheckResult:
     return dg.AssetCheckResult(passed=outcome.passed, check_name=name, metadata=outcome.check_metadata)
 
 
