@@ -52,13 +52,12 @@ class Feature:
 
 @dataclass(frozen=True)
 class Family:
-    """Features of one group. `make(windows)` lists them; a `late` family may read features of those that are not."""
+    """Features of one group: `make(windows)` lists them and asks for their windows."""
 
     group: Group
     make: Callable[[Any], Iterable[Feature]]
     needs: tuple[str, ...] = ()
     daily_only: bool = False
-    late: bool = False
 
 
 def ratio(numerator: Any, denominator: Any) -> Any:

@@ -23,8 +23,8 @@ __all__ = [
     "state_features",
 ]
 
-# A year of 52 whole weeks, the quarter before it, and a week for what compares a day with one before it. Nothing older
-# is read; what goes back further (the age of a series) is told by `series.started_on`.
+# A year of 52 whole weeks and the quarter before it. Nothing older is read; what goes back further (the age of a
+# series) is told by `series.started_on`.
 LOOKBACK_DAYS = max(TABLE_DAYS.values())
 
 

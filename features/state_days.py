@@ -12,18 +12,19 @@ import pyarrow as pa
 from features.sales import days_later
 from features.state_windows import NEAR_DAYS, exact
 
-# How many days up to its origin, that day included, a state reads of each table; of promotions those that touch them.
+PROMOTION_ECHO_DAYS = 7  # how long a promotion's buyers may stay away after it
+
+# How many days up to its origin, that day included, a state reads of each table; of promotions those that ended within.
 TABLE_DAYS = {
-    "sales": 364 + 91 + 7,
+    "sales": 364 + 91,
     "prices": 364,
-    "promotions": 364,
+    "promotions": 364 + PROMOTION_ECHO_DAYS,
     "inventory": 28,
     "weather": 364 + 28,
     "social_heat": 91,
 }
 CELL = ["store_id", "product_id", "day"]
 
-PROMOTION_ECHO_DAYS = 7  # how long a promotion's buyers may stay away after it
 EARLY_DAYS = 28  # the launch of a series
 WET_MM = 1.0
 _MISSING = ibis.null("float64")
@@ -78,6 +79,11 @@ class Sight:
         table = ibis.memtable(pa.table({"origin": pa.array(sorted(set(origins)), pa.date32())}))
         return cls(table, ibis.literal(min(origins)), ibis.literal(max(origins)), step)
 
+    def promotions(self, promotions: ir.Table) -> ir.Table:
+        """Those that had begun by the last origin and whose end is not too long ago for the first one."""
+        oldest = days_later(self.first, ibis.literal(1 - TABLE_DAYS["promotions"]))
+        return promotions.filter((promotions.ends_on >= oldest) & (promotions.starts_on <= self.last))
+
     def rows(self, table: ir.Table, column: str, reach: int) -> ir.Table:
         """The rows from `reach` days before the end of the first origin to the last one, their day called `day`."""
         oldest = days_later(self.first, ibis.literal(1 - reach))
@@ -116,7 +122,7 @@ def series_days(tables: StateTables, sight: Sight) -> ir.Table:
         life=rows.day.delta(rows.started_on, unit="day"),
     )
     if tables.promotions is not None:
-        rows = _with_promotions(rows, tables.promotions)
+        rows = _with_promotions(rows, sight.promotions(tables.promotions))
     if tables.prices is not None:
         prices = sight.rows(tables.prices, "date", TABLE_DAYS["prices"])
         rows = _beside(rows, prices.select(*CELL, "price", "base_price"), CELL)
@@ -127,7 +133,7 @@ def series_days(tables: StateTables, sight: Sight) -> ir.Table:
     if tables.weather is not None:
         sky = sight.rows(tables.weather, "date", NEAR_DAYS)
         rows = _beside(rows, sky.select("region", "day", temp="temp_c", rain="rain_mm"), ["region", "day"])
-    rows = _with_days_before(rows, sight)
+    rows = _with_earlier_days(rows, sight)
     return rows.mutate(**_of_sales(rows), **_of_other_tables(rows, tables))
 
 
@@ -230,19 +236,19 @@ def _with_promotions(rows: ir.Table, promotions: ir.Table) -> ir.Table:
     return rows.mutate(**both).drop(*(f"own_{name}" for name in names))
 
 
-def _with_days_before(rows: ir.Table, sight: Sight) -> ir.Table:
-    """`y_day_before`, `price_before` and, of daily series, `y_week_before`, on the days that are read near the origin.
+def _with_earlier_days(rows: ir.Table, sight: Sight) -> ir.Table:
+    """`y_before`, `price_before` (a period before) and `y_week_before`, on the days that are read near the origins.
 
     A join of the few days near the origins: a window over all days takes several times as long.
     """
     known = [name for name in ("y", "price") if name in rows.columns]
     near = sight.rows(rows, "day", NEAR_DAYS + 7).select("series_id", "day", *known)
-    befores = {"day": (sight.step, known)} | ({"week": (7, ["y"])} if sight.step == 1 else {})
-    for word, (days, columns) in befores.items():
+    lags = {"before": (sight.step, known)} | ({"week_before": (7, ["y"])} if sight.step == 1 else {})
+    for word, (days, columns) in lags.items():
         moved = near.select(
             "series_id",
             day=days_later(near.day, ibis.literal(days)),
-            **{f"{name}_{word}_before": near[name] for name in columns},
+            **{f"{name}_{word}": near[name] for name in columns},
         )
         rows = _beside(rows, moved, ["series_id", "day"])
     return rows
@@ -258,7 +264,7 @@ def _of_sales(rows: ir.Table) -> dict[str, Any]:
         "positive_square": _where(sold, rows.y * rows.y),
         "zero": _where(rows.y.notnull(), (rows.y <= 0).cast("float64")),
         "stockout": _where(rows.short > 0, one),
-        "zero_run_start": _where((rows.y <= 0) & (rows.y_day_before > 0), one),
+        "zero_run_start": _where((rows.y <= 0) & (rows.y_before > 0), one),
         "weekend": _where(weekend, rows.y),
         "workday": _where(~weekend, rows.y),
         "started": _where(rows.life == 0, one),
@@ -287,7 +293,7 @@ def _of_other_tables(rows: ir.Table, tables: StateTables) -> dict[str, Any]:
         bought = rows.y.notnull() & rows.price.notnull() & (rows.y > 0)
         made |= {
             "discounted": _where(rows.price.notnull(), (rows.price < rows.base_price * 0.999).cast("float64")),
-            "price_move": _where(rows.price != rows.price_day_before, one),
+            "price_move": _where(rows.price != rows.price_before, one),
             "price_bought": _where(bought, rows.y),
             "price_paid": _where(bought, rows.y * rows.price),
         }

@@ -177,7 +177,7 @@ def _intermittency(w: Windows) -> Iterator[Feature]:
         )
     yield Feature(
         "zero_run_91",
-        "Mean length of the runs of open periods without a sale, among those of the last 91 days that followed a sale",
+        "Open periods without a sale / runs of them that began after a sale, last 91 days",
         "periods",
         w.sum("zero", 91) / w.sum("zero_run_start", 91),
     )

@@ -1,0 +1,38 @@
+"""Every feature that comes out is documented, and the twin has at least two hundred of them a day."""
+
+from features.feature_docs import feature_page
+from features.feature_spec import GROUPS
+from features.known_ahead import KNOWN_AHEAD
+from features.state import STATE_FEATURES, state_feature_names
+from sources.open import TwinOptions, open_source
+
+
+def test_the_twin_has_two_hundred_documented_daily_features() -> None:
+    provided = open_source("twin", twin=TwinOptions(size="tiny", seed=1)).tables
+    state = state_feature_names("daily", provided)
+    ahead = [spec.name for spec in KNOWN_AHEAD if set(spec.needs) <= provided]
+    assert len({*state, *ahead}) == len(state) + len(ahead) >= 200
+    assert len(ahead) == len(KNOWN_AHEAD)
+    assert 100 <= len(state_feature_names("daily")) < len(state)
+
+
+def test_a_feature_exists_where_its_tables_are() -> None:
+    alone = set(state_feature_names("daily"))
+    for table in ("prices", "promotions", "inventory", "weather", "social_heat"):
+        more = set(state_feature_names("daily", {"sales", "series", table})) - alone
+        assert more == {spec.name for spec in STATE_FEATURES if spec.needs == ("sales", "series", table)}
+        assert len(more) >= 5, table
+    assert state_feature_names("weekly", {"prices", "weather"}) == state_feature_names("weekly")
+
+
+def test_the_page_tells_every_feature_with_its_unit_by_group() -> None:
+    page = feature_page()
+    for spec in (*STATE_FEATURES, *KNOWN_AHEAD):
+        lines = [line for line in page.splitlines() if line.startswith(f"| `{spec.name}` |")]
+        assert len(lines) == 1, spec.name
+        assert f"| {spec.meaning} | {spec.unit} |" in lines[0]
+    groups = {spec.group for spec in STATE_FEATURES}
+    headings = [line.removeprefix("### ") for line in page.splitlines() if line.startswith("### ")]
+    assert headings == [group.capitalize() for group in GROUPS if group in groups]
+    widths = {line.count("|") for line in page.splitlines() if line.startswith("|")}
+    assert widths == {6, 7}
