@@ -16,7 +16,8 @@ _ROUNDS: Final[dict[str, tuple[int, int]]] = {"original_line": (2, 2), "customer
 def match_returns(lines: ibis.Table, matching: ReturnMatching) -> ibis.Table:
     """One row per return that could be booked whole against one earlier sale.
 
-    Columns: `return_key`, `sale_key`, `units`, `sold_on` (day of the sale), `returned_on`. `lines` are tagged
+    Columns: `return_key`, `sale_key`, `units`, `sold_on` (day of the sale), `returned_on`, and the transactions of both,
+    `return_receipt` and `sale_receipt`. `lines` are tagged
     transaction lines; only those of class `row` take part, at the same product. A return that carries its original line
     is matched to that line. With `customer_product` a return without one is matched to a sale of the same customer and
     store: of the same day first, then of equal price, then the latest, with enough units left. Where returns compete
@@ -28,7 +29,9 @@ def match_returns(lines: ibis.Table, matching: ReturnMatching) -> ibis.Table:
     for same_day, rounds in zip((True, False), _ROUNDS[matching], strict=True):
         for _ in range(rounds):
             pairs = _settle(pairs, same_day=same_day)
-    return pairs.filter(pairs.accepted).select("return_key", "sale_key", "units", "sold_on", "returned_on")
+    return pairs.filter(pairs.accepted).select(
+        "return_key", "sale_key", "units", "sold_on", "returned_on", "return_receipt", "sale_receipt"
+    )
 
 
 def _pairs(lines: ibis.Table, matching: ReturnMatching) -> ibis.Table:
@@ -53,6 +56,7 @@ def _pairs(lines: ibis.Table, matching: ReturnMatching) -> ibis.Table:
         "original_line_no",
         "unit_price",
         return_key="_row_key",
+        return_receipt="transaction_id",
         return_at="sold_at",
         units="units",
     )
@@ -82,11 +86,13 @@ def _fitting(returns: ibis.Table, sales: ibis.Table, same: list[Any]) -> ibis.Ta
     pairs = pairs.filter(pairs.sale_at <= pairs.return_at, pairs.sale_units >= pairs.units)
     return pairs.select(
         "return_key",
+        "return_receipt",
         "return_at",
         "units",
         "sale_key",
         "sale_at",
         "sale_units",
+        sale_receipt="sale_transaction",
         other_price=(pairs.unit_price != pairs.sale_price).fill_null(True),
     )
 

@@ -1,8 +1,10 @@
 """Cleaning of transaction lines: fee lines, and returns booked against the sales they cancel."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
 from operator import or_
+from typing import Final
 
 import ibis
 
@@ -14,9 +16,15 @@ from features.cleaning import (
     TAGS,
     ContractLike,
     cast_value,
+    content_hash,
+    delivered_columns,
+    number_rows,
+    tag_numbered,
     tag_table,
 )
 from features.cleaning_returns import ReturnMatching, match_returns
+
+LOOKUP: Final = "_lookup"
 
 
 @dataclass(frozen=True)
@@ -56,8 +64,9 @@ def tag_transactions(
     alone, and its lines are tagged as they are among all.
     """
     rules = rules or TransactionRules()
-    lines = _tag_lines(raw, contract, rules)
     matched = find_returns(raw, contract, rules=rules) if matched is None else matched
+    keyed = _with_lookup(number_rows(raw, contract), delivered_columns(raw, contract), matched)
+    lines = _mark_fees(tag_numbered(keyed, contract, keep=(LOOKUP,)), rules)
     return _book_returns(lines.mutate(sold_on=lines.sold_at.date()), matched).select(
         *(column.name for column in contract.columns), *TAGS
     )
@@ -69,8 +78,25 @@ def find_returns(raw: ibis.Table, contract: ContractLike, *, rules: TransactionR
     return match_returns(_tag_lines(_touched_by_returns(raw, rules.returns_by), contract, rules), rules.returns_by)
 
 
+def _with_lookup(keyed: ibis.Table, columns: Sequence[str], matched: ibis.Table) -> ibis.Table:
+    """Adds LOOKUP, the row key of lines whose receipt a match names, or that name no receipt; null for all others.
+
+    So the booking hashes a few percent of the lines, and whoever asks for no `_row_key` pays for no more.
+    """
+    receipts = matched.select(receipt="return_receipt").union(matched.select(receipt="sale_receipt")).distinct()
+    lines = keyed.mutate(_receipt=cast_value(keyed.transaction_id, "str"))
+    lines = lines.left_join(receipts, lines["_receipt"] == receipts.receipt)
+    # Only the first of equal lines is ever matched.
+    named = (lines.receipt.notnull() | lines["_receipt"].isnull()) & (lines["_occurrence"] == 1)
+    key = content_hash(lines, columns) + "-1"
+    return lines.mutate(**{LOOKUP: named.ifelse(key, ibis.null("string"))}).drop("_receipt", "receipt")
+
+
 def _tag_lines(raw: ibis.Table, contract: ContractLike, rules: TransactionRules) -> ibis.Table:
-    lines = tag_table(raw, contract)
+    return _mark_fees(tag_table(raw, contract), rules)
+
+
+def _mark_fees(lines: ibis.Table, rules: TransactionRules) -> ibis.Table:
     if rules.upper_case_product_ids:
         lines = lines.mutate(product_id=lines.product_id.upper())
     if not rules.fee_codes:
@@ -123,10 +149,10 @@ def _book_returns(lines: ibis.Table, matched: ibis.Table) -> ibis.Table:
     bookings = of_sales.select(
         booked_key="sale_key", booked=of_sales.booked.cast("int64"), same_day=of_sales.same_day.cast("int64")
     ).union(of_returns)
-    joined = lines.left_join(bookings, lines["_row_key"] == bookings.booked_key)
+    joined = lines.left_join(bookings, lines[LOOKUP] == bookings.booked_key)
     is_return = joined.booked_key.notnull() & (joined.kind == "return") & (joined["_class"] == ROW)
     return joined.mutate(
         cancelled_units=joined.booked.fill_null(0),
         cancelled_same_day_units=joined.same_day.fill_null(0),
         _class=is_return.fill_null(False).ifelse(MATCHED_CANCELLATION, joined["_class"]),
-    ).drop("booked_key", "booked", "same_day")
+    ).drop("booked_key", "booked", "same_day", LOOKUP)

@@ -65,6 +65,13 @@ def test_text_is_trimmed_and_cast(con: Any) -> None:
     assert row["_type_errors"] is None
 
 
+def test_white_space_goes_at_both_ends_and_nowhere_else(con: Any) -> None:
+    given = [" x", "x ", "\tx", "x\n", "x\r", "\x0bx\x0c", "é ", " \t", "a b", "!", "\x01x", "x\u00a0"]
+    rows = tagged(con, pa.table({"s": given}))
+    wanted = {"x", "é", None, "a b", "!", "\x01x", "x\u00a0"}
+    assert {row["s"] for row in rows} == wanted and len(rows) == len(given)
+
+
 @pytest.mark.parametrize(
     ("name", "cell"),
     [("i", "12.7"), ("i", "1e300"), ("i", "inf"), ("i", "three"), ("f", "abc"), ("f", "inf"), ("f", "NaN"),

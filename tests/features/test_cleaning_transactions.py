@@ -195,6 +195,14 @@ def test_no_customer_no_match(con: Any) -> None:
     assert outcome(tag(con, lines, BY_CUSTOMER))["r/1"] == ("row", 0)
 
 
+def test_lines_without_a_receipt_are_booked_too(con: Any) -> None:
+    lines = [line("a/1", 5, transaction_id=None), back("r/1", 2, 1, transaction_id=None)]
+    rows = tag(con, lines, BY_CUSTOMER)
+    assert sorted((r["kind"], r["_class"], r["cancelled_units"]) for r in rows) == [
+        ("return", "matched_cancellation", 0), ("sale", "row", 2),
+    ]  # fmt: skip
+
+
 def test_product_ids_in_two_cases_are_one_product(con: Any) -> None:
     rules = TransactionRules(returns_by="customer_product", upper_case_product_ids=True)
     rows = tag(con, [line("a/1", 5, product_id="85123a "), back("r/1", 5, 1, product_id="85123A")], rules)
