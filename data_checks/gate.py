@@ -73,7 +73,8 @@ def assess(
     check_tagged(rows, contract)
     rows = bound(rows, con)
     rows = rows.mutate(**{DAY: ibis.literal(WHOLE) if day is None else rows[day].cast("string").fill_null(UNDATED)})
-    masked = mask_rows(rows, contract, references, con, repeated_elsewhere)
+    elsewhere = None if repeated_elsewhere is None else bound(repeated_elsewhere, con)
+    masked = mask_rows(rows, contract, references, con, elsewhere)
     fates = _count_by(rows, [DAY, ROW_CLASS], con)
     unknown = sorted(set(fates[ROW_CLASS].to_pylist()) - set(CLASSES), key=str)
     if unknown:
