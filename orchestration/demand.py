@@ -128,9 +128,12 @@ def _covariates(workspace: Workspace, con: Any) -> Any:
     from data_checks.contracts import load_contract
     from features.covariates import build_covariates
 
-    names = ("calendar", "weather_forecast", "promotions")
-    given = {name: workspace.lake.read("clean", name, con) for name in names if name in workspace.source.tables}
-    return build_covariates(**given) if given else ibis.memtable(load_contract("covariates").empty())
+    provided = workspace.source.tables
+    told = [name for name in ("calendar", "weather_forecast", "promotions") if name in provided]
+    if not told:
+        return ibis.memtable(load_contract("covariates").empty())
+    told += ["products"] if "products" in provided else []
+    return build_covariates(**{name: workspace.lake.read("clean", name, con) for name in told})
 
 
 def _from_sales(workspace: Workspace, made_from: str, forced: frozenset[str]) -> dict[str, TableOutcome]:
