@@ -1,6 +1,7 @@
 """The connection to the table engine: DuckDB on one machine, Spark when the data outgrows it."""
 
 import tempfile
+import warnings
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -37,6 +38,8 @@ def connect(
 def _duckdb(url: str, memory_limit_gb: float, threads: int, temp_directory: Path | None) -> Any:
     import ibis
 
+    # Ibis 12 uses a name that DuckDB 2 has renamed; Feast makes Python show such warnings to whoever runs a command.
+    warnings.filterwarnings("ignore", message=r"fetch_arrow_table\(\) is deprecated", category=DeprecationWarning)
     path = urlsplit(url).path
     spill = temp_directory or Path(tempfile.gettempdir()) / "storeloop-duckdb"
     con = ibis.duckdb.connect(

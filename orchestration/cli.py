@@ -31,6 +31,9 @@ COMMANDS: dict[str, LazyCommand] = {
     "evaluate": LazyCommand(
         "orchestration.commands.evaluate:app", "Train before a cutoff, score after it, beside baselines."
     ),
+    "features": LazyCommand(
+        "orchestration.commands.features:app", "Every demand feature: what it means, its unit, the tables it needs."
+    ),
     "models": LazyCommand("orchestration.commands.models:models_app", "Versions in the registry and who moved them."),
     "promote": LazyCommand(
         "orchestration.commands.models:promote_app", "Make a version the champion, if it passes the gate."
