@@ -1,10 +1,15 @@
 """Every feature that comes out is documented, and the twin has at least two hundred of them a day."""
 
+import pytest
+
 from features.feature_docs import feature_page
-from features.feature_spec import GROUPS
+from features.feature_spec import GROUPS, Frequency
 from features.known_ahead import KNOWN_AHEAD
 from features.state import STATE_FEATURES, state_feature_names
+from models.forecaster.inputs import feature_sources
 from sources.open import TwinOptions, open_source
+
+ALL = ("prices", "promotions", "inventory", "weather", "social_heat")
 
 
 def test_the_twin_has_two_hundred_documented_daily_features() -> None:
@@ -18,11 +23,25 @@ def test_the_twin_has_two_hundred_documented_daily_features() -> None:
 
 def test_a_feature_exists_where_its_tables_are() -> None:
     alone = set(state_feature_names("daily"))
-    for table in ("prices", "promotions", "inventory", "weather", "social_heat"):
+    for table in ALL:
         more = set(state_feature_names("daily", {"sales", "series", table})) - alone
         assert more == {spec.name for spec in STATE_FEATURES if spec.needs == ("sales", "series", table)}
         assert len(more) >= 5, table
     assert state_feature_names("weekly", {"prices", "weather"}) == state_feature_names("weekly")
+
+
+@pytest.mark.parametrize("frequency", ["daily", "weekly"])
+def test_values_in_the_unit_of_the_series_are_named_so_that_models_scale_them(frequency: Frequency) -> None:
+    names = state_feature_names(frequency, ALL)
+    sources = feature_sources(tuple(sorted(names)), tuple(spec.name for spec in KNOWN_AHEAD), frequency)
+    kinds = {column: source.kind for source in sources.values() for column in source.columns}
+    specs = [spec for spec in STATE_FEATURES if spec.name in names and spec.name != "scale"]
+    assert len(specs) == len(names) - 1
+    wrong = {
+        spec.name for spec in specs if (kinds[spec.name] in {"value", "season", "year_ago"}) != (spec.unit == "sales")
+    }
+    assert not wrong
+    assert {spec.unit for spec in specs} <= {"sales", "share", "ratio", "periods", "days", "count", "flag", "Cel", "mm"}
 
 
 def test_the_page_tells_every_feature_with_its_unit_by_group() -> None:

@@ -31,7 +31,7 @@ class Rows:
 @pytest.fixture(scope="module")
 def twin() -> dict[str, ibis.Table]:
     source = open_source("twin", twin=TwinOptions(size="tiny", seed=11))
-    tables = {name: source.read(name).read_all() for name in sorted(source.tables - {"social_heat", "weather"})}
+    tables = {name: source.read(name).read_all() for name in sorted(source.tables)}
     con = connect(memory_limit_gb=1)
     lines = ibis.memtable(tables["transactions"])
     clean = lines.filter(lines.kind.isin(["sale", "return"])).select(
@@ -64,9 +64,13 @@ def build(tables: dict[str, ibis.Table], origins: list[date], end: date) -> Rows
             calendar=tables["calendar"],
             weather_forecast=tables["weather_forecast"],
             promotions=tables["promotions"],
+            products=tables["products"],
         ),
     )
-    state = con.create_table("state", state_features(StateTables(sales, series), frequency="daily", origins=origins))
+    beside = {name: tables[name] for name in ("prices", "promotions", "inventory", "weather", "social_heat")}
+    state = con.create_table(
+        "state", state_features(StateTables(sales, series, **beside), frequency="daily", origins=origins)
+    )
     names = covariate_names(covariates)
     ahead = known_future(
         covariates, series, state.select("series_id", "origin"), horizon=HORIZON, frequency="daily", names=names
@@ -80,11 +84,18 @@ def build(tables: dict[str, ibis.Table], origins: list[date], end: date) -> Rows
 def perturb(tables: dict[str, ibis.Table], cutoff: date) -> dict[str, ibis.Table]:
     """Another future: other sales and stock after the cutoff, other plans and forecasts issued after it."""
     day = ibis.literal(cutoff)
-    sold, stock = tables["transactions"], tables["inventory"]
+    sold, stock, shelf = tables["transactions"], tables["inventory"], tables["prices"]
     plans, forecast = tables["promotions"], tables["weather_forecast"]
+    sky, talk = tables["weather"], tables["social_heat"]
     return tables | {
         "transactions": sold.mutate(units=ibis.ifelse(sold.sold_on > day, sold.units * 7 + 3, sold.units)),
-        "inventory": stock.mutate(stocked_out=ibis.ifelse(stock.date > day, ~stock.stocked_out, stock.stocked_out)),
+        "inventory": stock.mutate(
+            stocked_out=ibis.ifelse(stock.date > day, ~stock.stocked_out, stock.stocked_out),
+            closing_units=ibis.ifelse(stock.date > day, stock.closing_units + 7, stock.closing_units),
+        ),
+        "prices": shelf.mutate(price=ibis.ifelse(shelf.date > day, shelf.price / 3, shelf.price)),
+        "weather": sky.mutate(temp_c=ibis.ifelse(sky.date > day, sky.temp_c + 30, sky.temp_c)),
+        "social_heat": talk.mutate(heat=ibis.ifelse(talk.date > day, talk.heat * 9, talk.heat)),
         "promotions": plans.mutate(
             discount_fraction=ibis.ifelse(plans.announced_on > day, 0.9, plans.discount_fraction),
             kind=ibis.ifelse(plans.announced_on > day, "clearance", plans.kind),
