@@ -46,8 +46,8 @@ def sync_days(instance: dg.DagsterInstance, days: Sequence[str]) -> None:
         instance.add_dynamic_partitions("day", wanted[same:])
 
 
-def report_days(context: dg.AssetExecutionContext, key: dg.AssetKey, made: Mapping[str, int]) -> None:
-    """Log that this run made these days of `key` (day -> rows), in one transaction.
+def report_days(context: dg.AssetExecutionContext, key: dg.AssetKey, made: Mapping[str, int | None]) -> None:
+    """Log that this run made these days of `key` (day -> rows, where they are counted), in one transaction.
 
     Those that the run was started for are left out: Dagster logs them itself. To log events one by one would cost a
     commit each, so that the rows go into the index by the road that Dagster's own storage takes.
@@ -55,13 +55,13 @@ def report_days(context: dg.AssetExecutionContext, key: dg.AssetKey, made: Mappi
     from dagster._core.events import DagsterEvent, DagsterEventType, StepMaterializationData
     from dagster._core.events.log import EventLogEntry
 
-    def entry(day: str, rows: int) -> "EventLogEntry":
+    def entry(day: str, rows: int | None) -> "EventLogEntry":
         event = DagsterEvent(
             event_type_value=DagsterEventType.ASSET_MATERIALIZATION.value,
             job_name=context.run.job_name,
             step_key=None,
             event_specific_data=StepMaterializationData(
-                dg.AssetMaterialization(key, partition=day, metadata={"rows": rows})
+                dg.AssetMaterialization(key, partition=day, metadata={} if rows is None else {"rows": rows})
             ),
         )
         return EventLogEntry(  # type: ignore[no-untyped-call]

@@ -21,6 +21,7 @@ from orchestration.workspace import Workspace
 
 FACTS = [spec.name for spec in TABLES if spec.partition_by]
 BY_DAY = [*(f"raw/{n}" for n in FACTS), *(f"clean/{n}" for n in FACTS), "demand/sales"]
+WITH_SALES = ["demand/series", "demand/covariates"]  # made in the same step, so that they need the same days
 BY_ORIGIN = ["features/sales_state", "features/known_future"]
 TARGET = "group:sources,group:gate,group:demand,features/sales_state,features/known_future"
 FIRST, LIVED = date(2024, 1, 1), 40
@@ -33,7 +34,7 @@ def keys_of(days: range) -> list[str]:
 def test_every_fact_has_the_days_and_makes_them_in_one_run() -> None:
     graph = build(Settings()).resolve_asset_graph()
     daily = {"/".join(key.path) for key in graph.get_all_asset_keys() if graph.get(key).partitions_def is not None}
-    assert daily == {*BY_DAY, *BY_ORIGIN}
+    assert daily == {*BY_DAY, *BY_ORIGIN, *WITH_SALES}
     for name in daily:
         node = graph.get(dg.AssetKey(name.split("/")))
         assert (node.partitions_def, node.backfill_policy) == (DAYS, dg.BackfillPolicy.single_run()), name
@@ -116,7 +117,7 @@ def test_chosen_days_are_made_anew_with_the_same_content(story: Story) -> None:
 def test_dagster_knows_which_run_made_each_day(story: Story) -> None:
     with open_instance(story.workspace) as instance:
         assert instance.get_dynamic_partitions("day") == [CHANGED, *keys_of(range(LIVED + 1))]
-        for asset in BY_DAY:
+        for asset in (*BY_DAY, *WITH_SALES):
             known = instance.get_materialized_partitions(dg.AssetKey(asset.split("/")))
             assert known == {CHANGED, *keys_of(range(LIVED + 1))}, asset
         origins = story.workspace.lake.version("features", "sales_state")
