@@ -110,20 +110,22 @@ def number_duplicates(raw: ibis.Table, columns: Sequence[str], key: Sequence[str
     `key` is any subset of `columns`. Equal rows have equal keys, so that only rows with a repeated key, few in sound
     data, pass through the window; grouping by the key is several times cheaper than a window over all rows.
     """
-    hashed = raw.mutate(_content=content_hash(raw, columns))
     if not key:
-        return _numbered(hashed)
+        return _numbered(raw, columns)
     counted = raw.group_by(list(key)).agg(_rows=ibis._.count())
     repeated = counted.filter(counted["_rows"] > 1).group_by(list(key)).agg()
+    # Two names for one table: joined under one, it would be written into the query, and worked out, twice.
     here = repeated.select(**{f"_key_{position}": name for position, name in enumerate(key)})
     there = repeated.select(**{f"_copied_{position}": name for position, name in enumerate(key)})
-    unlike = [hashed[name].identical_to(here[f"_key_{position}"]) for position, name in enumerate(key)]
-    alike = [hashed[name].identical_to(there[f"_copied_{position}"]) for position, name in enumerate(key)]
-    single = hashed.anti_join(here, unlike).mutate(_occurrence=ibis.literal(1, "int64"))
-    return single.union(_numbered(hashed.semi_join(there, alike)))
+    unlike = [raw[name].identical_to(here[f"_key_{position}"]) for position, name in enumerate(key)]
+    alike = [raw[name].identical_to(there[f"_copied_{position}"]) for position, name in enumerate(key)]
+    single = raw.anti_join(here, unlike)
+    single = single.mutate(_content=content_hash(single, columns), _occurrence=ibis.literal(1, "int64"))
+    return single.union(_numbered(raw.semi_join(there, alike), columns))
 
 
-def _numbered(hashed: ibis.Table) -> ibis.Table:
+def _numbered(raw: ibis.Table, columns: Sequence[str]) -> ibis.Table:
+    hashed = raw.mutate(_content=content_hash(raw, columns))
     window = ibis.window(group_by="_content", order_by="_content")
     return hashed.mutate(_occurrence=(ibis.row_number().over(window) + 1).cast("int64"))
 
