@@ -236,15 +236,17 @@ def materialise_online(workspace: Workspace) -> dict[str, Any]:
         },
     )
     stamp = Stamp(workspace.feast / "materialised.json")
-    if stamp.says(made_from):
-        return {**stamp.facts(), "unchanged": True}
-    con = workspace.connect()
-    state, ahead = (lake.read("features", name, con, days=[str(last)]) for name in ("sales_state", "known_future"))
-    rows = publish_online(repository(workspace), layout, state, ahead, con=con)
-    materialise(repository(workspace).open())
-    facts = {"series": rows, "origin": last.isoformat()}
+    published = stamp.says(made_from)
+    if published and (workspace.feast / "online.db").is_file() and workspace.settings.online_store == "sqlite":
+        return {**stamp.facts(), "written": 0, "unchanged": True}
+    if not published:
+        con = workspace.connect()
+        state, ahead = (lake.read("features", name, con, days=[str(last)]) for name in ("sales_state", "known_future"))
+        publish_online(repository(workspace), layout, state, ahead, con=con)
+    carried = materialise(repository(workspace).open())  # a server may have lost what it once had
+    facts = {"series": carried.series, "origin": last.isoformat()}
     stamp.write(made_from, facts)
-    return {**facts, "unchanged": False}
+    return {**facts, "written": carried.written, "unchanged": not carried.written}
 
 
 def _feast_inputs(workspace: Workspace, layout: Any) -> dict[str, Any]:
