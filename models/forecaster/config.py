@@ -46,6 +46,12 @@ class Config(BaseModel):
         le=20_000_000,
         description="bound on rows of each quantile: its leaves sort, so rows cost more",
     )
+    max_features: int = Field(
+        default=80,
+        ge=1,
+        le=10_000,
+        description="most features; those that a first booster gains least by are left out",
+    )
     trees: int = Field(default=250, ge=5, le=5_000, description="most trees of the mean; early stopping picks fewer")
     quantile_trees: int = Field(default=100, ge=5, le=5_000, description="most trees of each quantile")
     learning_rate: float = Field(default=0.1, gt=0, le=1, description="shrinkage of the mean; smaller wants more trees")

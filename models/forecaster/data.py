@@ -15,8 +15,9 @@ import numpy.typing as npt
 
 from models.common.protocols import DataError
 from models.forecaster.config import PERIOD_DAYS, Config
-from models.forecaster.inputs import FeatureMatrix, assemble, level_known
+from models.forecaster.inputs import FeatureMatrix, assemble
 from models.forecaster.origins import Split, plan_origins
+from models.forecaster.sources import level_known
 from models.forecaster.tables import encode, flags, floats, need_columns, series_index, to_dates
 
 __all__ = ["Dataset", "FeatureMatrix", "Panel", "assemble", "plan_origins", "prepare"]

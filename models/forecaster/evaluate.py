@@ -89,7 +89,8 @@ def evaluate(
 
 def _champion(model: Predictor, data: Dataset, test: Panel, train_seconds: float | None) -> Candidate:
     started = time.perf_counter()
-    reply = model.predict(ForecastInput(test.state, test.known_future, test.origin, steps=data.horizon), jittered=True)
+    request = ForecastInput(test.state, test.known_future, test.origin, steps=data.horizon).only(model.spec)
+    reply = model.predict(request, jittered=True)
     seconds = time.perf_counter() - started + (train_seconds or 0.0)
     quantiles = dict(zip(QUANTILES, (reply.q10, reply.q50, reply.q90), strict=True))
     return Candidate(CHAMPION, reply.mean, quantiles, seconds)

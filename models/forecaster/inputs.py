@@ -1,24 +1,12 @@
 """`assemble`: from state at the forecast origin and covariates known ahead to the rows that the trees see.
 
-The one function that builds model input, for training and serving alike; numpy alone at import. State columns are
-read by name, so that a new column of the feature store needs no code here:
-
-| state column | feature | meaning |
-|---|---|---|
-| `scale` | `scale` | typical level of the series; target and value columns are divided by it |
-| one of VALUE_PREFIXES (`level_*`, `last_*`, `std_*`, ...) | same name | in the unit of the series, / scale |
-| `season_<kind>_<j>` | `season_<kind>` | column of the target's phase, j = (step - 1) mod number of columns, / scale |
-| `year_ago_<b>` | `year_ago` | column of the target's bin: b = step (weekly), the week of the step (daily), / scale |
-| `covariate_mean_<name>` | `delta_<name>` | covariate at the target minus its mean over the past |
-| any other | same name | dimensionless (shares, ages, ratios): taken as it is |
-
-Covariates give `at_<name>` (at the target), `prev_<name>` and `next_<name>` (the periods beside it, in the horizon).
+The one function that builds model input, for training and serving alike; numpy alone at import. `sources` says what
+each feature is built from.
 """
 
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -26,17 +14,14 @@ import numpy.typing as npt
 
 from models.common.protocols import InputError
 from models.forecaster.config import PERIOD_DAYS
+from models.forecaster.sources import GROWTH, Source, feature_sources, season_columns
 
 Float = npt.NDArray[np.floating[Any]]
 Ints = npt.NDArray[np.int64]
-VALUE_PREFIXES = ("level_", "lag_", "std_", "ewm_", "max_", "min_", "median_", "mean_", "last_", "nonzero_mean_")
 SEASON_WEIGHT = 0.8  # a phase mean rests on eight values, the level on twenty-eight
 LOWEST_SEASON = 0.1
 GROWTH_BOUNDS = (0.5, 2.0)
-DAILY_CALENDAR = ("weekday", "monthday", "month", "week", "annual_sin", "annual_cos")
-WEEKLY_CALENDAR = ("month", "week", "annual_sin", "annual_cos")
-_NUMBERED = re.compile(r"^(season_[a-z]+|year_ago)_(\d+)$")
-_COVARIATE_MEAN = "covariate_mean_"
+_BLOCK_ROWS = 32_768  # rows filled at once: what they read is copied, and training asks for hundreds of thousands
 
 
 @dataclass(frozen=True)
@@ -49,24 +34,52 @@ class FeatureMatrix:
 
 
 @dataclass(frozen=True)
-class Source:
-    """How a feature is built: the kind of rule and the state columns or covariates it reads."""
+class _Ahead:
+    """K columns of covariates at one shift (periods from the target), less the state columns `means` if there are any."""
 
-    kind: str
-    columns: tuple[str, ...]
+    at: Ints  # (K,) column of X
+    covariates: tuple[str, ...]
+    shift: int
+    means: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """How the columns of X are filled; made once for a choice of names.
+
+    P columns that are one value a pair and K that are one covariate each are filled together, the `others` by a rule of
+    their own: for the 42 rows of one forecast the calls cost more than the numbers.
+    """
+
+    names: tuple[str, ...]
+    pair_columns: tuple[str, ...]
+    pair_at: Ints  # (P,) column of X
+    divided: npt.NDArray[np.bool_]  # (P,) in the unit of the series
+    ahead: tuple["_Ahead", ...]
+    others: tuple[tuple[int, Source], ...]
+    season: tuple[str, ...]  # columns of the level of a target's season; none: the level of the series
 
 
 @dataclass(frozen=True)
 class _Rows:
-    """M rows to fill: their pair and step (M,), divisor (M,), calendar {name: (M,)}, and the arrays they read from."""
+    """M rows to fill: their pair and step (M,), divisor (M,), and the arrays they read from."""
 
     state: Mapping[str, Float]
     known_future: Mapping[str, Float]
+    origin: npt.NDArray[np.datetime64]
     pair: Ints
     step: Ints
     scale: Float
-    calendar: Mapping[str, Float]
-    weekly_bins: bool
+    frequency: str
+
+    @property
+    def weekly_bins(self) -> bool:
+        return self.frequency == "weekly"
+
+    @cached_property
+    def calendar(self) -> Mapping[str, Float]:
+        """Calendar of each target period, name -> (M,)."""
+        return _calendar(self.origin[self.pair], self.step, self.frequency)
 
 
 def assemble(
@@ -88,88 +101,92 @@ def assemble(
     level seasonally adjusted.
     InputError if a wanted feature cannot be built from what was given.
     """
-    sources = feature_sources(tuple(sorted(state)), tuple(sorted(known_future)), frequency)
-    names = tuple(feature_names) if feature_names is not None else tuple(sources)
-    if unknown := [name for name in names if name not in sources]:
-        raise InputError(
-            f"features {unknown[:5]} cannot be built: give the state columns and covariates the model was trained on"
-        )
+    wanted = None if feature_names is None else tuple(feature_names)
+    plan = _plan(tuple(sorted(state)), tuple(sorted(known_future)), frequency, wanted)
     if rows is None:
         n_pairs = origin.shape[0]
         pair = np.repeat(np.arange(n_pairs, dtype=np.int64), horizon)
         step = np.tile(np.arange(1, horizon + 1, dtype=np.int64), n_pairs)
     else:
         pair, step = rows
-    scale = np.maximum(np.asarray(state["scale"], dtype=np.float64), scale_floor)
-    row_scale = scale[pair]
-    filled = _Rows(
-        state, known_future, pair, step, row_scale, _calendar(origin[pair], step, frequency), frequency == "weekly"
-    )
-    X = np.empty((pair.shape[0], len(names)), dtype=np.float32)
-    for column, name in enumerate(names):
-        X[:, column] = _BUILDERS[sources[name].kind](filled, sources[name].columns)
-    return FeatureMatrix(X=X, names=names, scale=_divisor(filled, sources))
-
-
-def level_known(state: Mapping[str, Float]) -> npt.NDArray[np.bool_]:
-    """(N,) False where no column in the unit of the series is known: nobody has seen this series sell yet."""
-    columns = [values for name, values in state.items() if name.startswith(VALUE_PREFIXES)]
-    if not columns:
-        return np.isfinite(state["scale"])
-    return np.asarray(np.isfinite(np.stack(columns)).any(axis=0))
+    level = np.maximum(np.asarray(state["scale"], dtype=np.float64), scale_floor)
+    state = {**state, "scale": level}
+    X = np.empty((pair.shape[0], len(plan.names)), dtype=np.float32)
+    scale = np.empty(pair.shape[0])
+    for start in range(0, pair.shape[0], _BLOCK_ROWS):
+        part = slice(start, start + _BLOCK_ROWS)
+        filled = _Rows(state, known_future, origin, pair[part], step[part], level[pair[part]], frequency)
+        _fill(X[part], filled, plan)
+        scale[part] = _divisor(filled, plan.season)
+    return FeatureMatrix(X=X, names=plan.names, scale=scale)
 
 
 @lru_cache(maxsize=64)
-def feature_sources(state: tuple[str, ...], covariates: tuple[str, ...], frequency: str) -> dict[str, Source]:
-    """Features that can be built from these columns, by name and in a fixed order, and what each is built from."""
-    if "scale" not in state:
-        raise InputError("state lacks the column 'scale': every series needs the level that its values are divided by")
-    sources = {"step": Source("step", ()), "scale": Source("scale", ())}
-    for name in DAILY_CALENDAR if frequency == "daily" else WEEKLY_CALENDAR:
-        sources[name] = Source("calendar", (name,))
-    for name in state:
-        if name.startswith(_COVARIATE_MEAN):
-            covariate = name.removeprefix(_COVARIATE_MEAN)
-            if covariate in covariates:
-                sources[f"delta_{covariate}"] = Source("delta", (covariate, name))
-        elif name != "scale" and not _NUMBERED.match(name):
-            sources[name] = Source("value" if name.startswith(VALUE_PREFIXES) else "plain", (name,))
-    sources |= _numbered_sources(state)
-    for name in covariates:
-        for kind in ("at", "prev", "next"):
-            sources[f"{kind}_{name}"] = Source(kind, (name,))
-    return sources
+def _plan(state: tuple[str, ...], covariates: tuple[str, ...], frequency: str, wanted: tuple[str, ...] | None) -> _Plan:
+    sources = feature_sources(state, covariates, frequency)
+    names = tuple(sources) if wanted is None else wanted
+    if unknown := [name for name in names if name not in sources]:
+        raise InputError(
+            f"features {unknown[:5]} cannot be built: give the state columns and covariates the model was trained on"
+        )
+    chosen = list(enumerate(sources[name] for name in names))
+    own = [(at, source) for at, source in chosen if source.kind in _OF_PAIR]
+    return _Plan(
+        names=names,
+        pair_columns=tuple(source.columns[0] for _, source in own),
+        pair_at=_index(at for at, _ in own),
+        divided=np.array([source.kind == "value" for _, source in own], dtype=bool),
+        ahead=tuple(_ahead(chosen)),
+        others=tuple((at, source) for at, source in chosen if source.kind in _RULES),
+        season=season_columns(state, frequency),
+    )
 
 
-def _numbered_sources(state: tuple[str, ...]) -> dict[str, Source]:
-    stems: dict[str, list[tuple[int, str]]] = {}
-    for name in state:
-        if match := _NUMBERED.match(name):
-            stems.setdefault(match[1], []).append((int(match[2]), name))
-    sources: dict[str, Source] = {}
-    for stem, indexed in stems.items():
-        numbers, columns = zip(*sorted(indexed), strict=True)
-        kind, first = ("year_ago", 1) if stem == "year_ago" else ("season", 0)
-        if numbers != tuple(range(first, first + len(numbers))):
-            raise InputError(
-                f"state columns {columns}: expected numbers without a gap from {first}: add the missing ones"
-            )
-        sources[stem] = Source(kind, columns)
-    return sources
+def _ahead(chosen: Sequence[tuple[int, Source]]) -> Iterator[_Ahead]:
+    for kind, shift in _SHIFTS.items():
+        found = [(at, source.columns) for at, source in chosen if source.kind == kind]
+        if found:
+            means = tuple(name for _, columns in found for name in columns[1:])
+            yield _Ahead(_index(at for at, _ in found), tuple(columns[0] for _, columns in found), shift, means)
 
 
-def _divisor(rows: _Rows, sources: Mapping[str, Source]) -> npt.NDArray[np.float64]:
+def _index(values: Iterable[int]) -> Ints:
+    return np.fromiter(values, dtype=np.int64)
+
+
+def _fill(X: npt.NDArray[np.float32], rows: _Rows, plan: _Plan) -> None:
+    """Fill X (M, F) in place. Only the pairs between the first and the last of these rows are stacked."""
+    low, high = int(rows.pair.min()), int(rows.pair.max()) + 1
+    pair = rows.pair - low
+    if plan.pair_columns:
+        own = np.array([rows.state[name][low:high] for name in plan.pair_columns], dtype=np.float64)  # (P, N)
+        own[plan.divided] /= rows.state["scale"][low:high]
+        X[:, plan.pair_at] = own.T.astype(np.float32)[pair]
+    for ahead in plan.ahead:
+        grids = np.array(
+            [rows.known_future[name][low:high] for name in ahead.covariates], dtype=np.float64
+        )  # (K, N, H)
+        index = rows.step - 1 + ahead.shift
+        inside = (index >= 0) & (index < grids.shape[2])
+        values = np.ascontiguousarray(grids.transpose(1, 2, 0))[pair, np.where(inside, index, 0)]  # (M, K)
+        if not inside.all():
+            values[~inside] = np.nan
+        if ahead.means:
+            values -= np.array([rows.state[name][low:high] for name in ahead.means], dtype=np.float64).T[pair]
+        X[:, ahead.at] = values
+    for column, source in plan.others:
+        X[:, column] = _RULES[source.kind](rows, source.columns)
+
+
+def _divisor(rows: _Rows, columns: tuple[str, ...]) -> npt.NDArray[np.float64]:
     """What a target is divided by: the level of its season, held back towards the level of the series.
 
     The season is the weekday of daily series and the same week a year ago, moved by a year's growth, of weekly ones. A
     booster that has learnt nothing yet then forecasts the season, not a flat line; short histories stay sane so.
     """
-    if "season_mean" in sources:
-        season = _season(rows, sources["season_mean"].columns)
-    elif rows.weekly_bins and "year_ago" in sources:
-        season = _year_ago(rows, sources["year_ago"].columns) * _growth(rows)
-    else:
+    if not columns:
         return np.asarray(rows.scale, dtype=np.float64)
+    season = _year_ago(rows, columns) * _growth(rows) if rows.weekly_bins else _season(rows, columns)
     season = np.where(np.isfinite(season), season, 1.0)
     held_back = np.maximum(SEASON_WEIGHT * season + (1.0 - SEASON_WEIGHT), LOWEST_SEASON)
     return np.asarray(rows.scale * held_back, dtype=np.float64)
@@ -177,9 +194,9 @@ def _divisor(rows: _Rows, sources: Mapping[str, Source]) -> npt.NDArray[np.float
 
 def _growth(rows: _Rows) -> Float:
     """The level over that of a year ago, held within bounds; 1 where unknown."""
-    if "trend_year" not in rows.state:
+    if GROWTH not in rows.state:
         return np.ones(rows.pair.shape[0])
-    ratio = rows.state["trend_year"][rows.pair]
+    ratio = rows.state[GROWTH][rows.pair]
     return np.clip(np.where(np.isfinite(ratio), ratio, 1.0), *GROWTH_BOUNDS)
 
 
@@ -195,30 +212,13 @@ def _year_ago(rows: _Rows, columns: tuple[str, ...]) -> Float:
     return np.where(inside, stacked[rows.pair, np.where(inside, bins, 0)], np.nan) / rows.scale
 
 
-def _delta(rows: _Rows, columns: tuple[str, ...]) -> Float:
-    covariate, mean = columns
-    return np.asarray(rows.known_future[covariate][rows.pair, rows.step - 1] - rows.state[mean][rows.pair])
-
-
-def _beside(rows: _Rows, columns: tuple[str, ...], shift: int) -> Float:
-    values = rows.known_future[columns[0]]
-    index = rows.step - 1 + shift
-    inside = (index >= 0) & (index < values.shape[1])
-    return np.where(inside, values[rows.pair, np.where(inside, index, 0)], np.nan)
-
-
-_BUILDERS: dict[str, Callable[[_Rows, tuple[str, ...]], Float]] = {
+_OF_PAIR = ("scale", "value", "plain")
+_SHIFTS: Mapping[str, int] = {"at": 0, "delta": 0, "prev": -1, "next": 1}
+_RULES: dict[str, Callable[[_Rows, tuple[str, ...]], Float]] = {
     "step": lambda rows, _: rows.step.astype(np.float32),
-    "scale": lambda rows, _: rows.scale,
     "calendar": lambda rows, columns: rows.calendar[columns[0]],
-    "plain": lambda rows, columns: rows.state[columns[0]][rows.pair],
-    "value": lambda rows, columns: np.asarray(rows.state[columns[0]][rows.pair] / rows.scale),
     "season": _season,
     "year_ago": _year_ago,
-    "delta": _delta,
-    "at": partial(_beside, shift=0),
-    "prev": partial(_beside, shift=-1),
-    "next": partial(_beside, shift=1),
 }
 
 

@@ -12,7 +12,8 @@ from pydantic import ValidationError
 from models.common.artifact import ArtifactError, read_artifact, read_file
 from models.common.explain import group_shapley
 from models.common.protocols import InputError
-from models.forecaster.inputs import FeatureMatrix, assemble, level_known
+from models.forecaster.inputs import FeatureMatrix, assemble
+from models.forecaster.sources import level_known
 from models.forecaster.spec import GROUPS, INPUTS_VERSION, ModelSpec, bucket_of, feature_group
 
 Float = npt.NDArray[np.floating[Any]]
@@ -32,6 +33,12 @@ class ForecastInput:
     known_future: Mapping[str, Float]
     origin: npt.NDArray[np.datetime64]
     steps: int | None = None
+
+    def only(self, spec: ModelSpec) -> "ForecastInput":
+        """The same request without the columns that a model of this spec does not read, which it would refuse."""
+        state = {name: values for name, values in self.state.items() if name in spec.state_columns}
+        known_future = {name: values for name, values in self.known_future.items() if name in spec.covariates}
+        return ForecastInput(state, known_future, self.origin, self.steps)
 
 
 @dataclass(frozen=True)
@@ -180,10 +187,14 @@ class Predictor:
 
     def _assemble(self, request: ForecastInput, part: slice, steps: int) -> FeatureMatrix:
         spec = self.spec
+        state = {name: request.state[name][part] for name in spec.state_columns}
+        # All that is known within the horizon, not the wanted steps alone: the last one has a next period too.
+        ahead = {name: request.known_future[name][part, : spec.horizon] for name in spec.covariates}
+        _refuse_infinite("state", state)
+        _refuse_infinite("known_future", ahead)
         return assemble(
-            {name: request.state[name][part] for name in spec.state_columns},
-            # All that is known within the horizon, not the wanted steps alone: the last one has a next period too.
-            {name: request.known_future[name][part, : spec.horizon] for name in spec.covariates},
+            state,
+            ahead,
             origin=request.origin[part],
             horizon=steps,
             frequency=spec.frequency,
@@ -255,9 +266,18 @@ def _shape(field: str, values: Float, n_series: int, dimensions: int) -> int:
         )
     if values.ndim != dimensions or values.shape[0] != n_series or values.shape[-1] == 0:
         raise InputError(f"{field}: shape {values.shape}: expected ({n_series},{' H' if dimensions == 2 else ''})")
-    if infinite := int(np.isinf(values).sum()):
-        raise InputError(f"{field}: {infinite} of {values.size} values are infinite: use NaN for what is unknown")
     return int(values.shape[-1])
+
+
+def _refuse_infinite(field: str, columns: Mapping[str, Float]) -> None:
+    """All columns at once, for one by one takes longer than the forecast does."""
+    if not columns or not np.isinf(np.array(list(columns.values()), dtype=np.float64)).any():
+        return
+    for name, values in columns.items():
+        if infinite := int(np.isinf(values).sum()):
+            raise InputError(
+                f"{field}.{name}: {infinite} of {values.size} values are infinite: use NaN for what is unknown"
+            )
 
 
 def _session(model: bytes, *, threads: int) -> Any:

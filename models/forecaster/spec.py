@@ -19,20 +19,33 @@ GROUPS: tuple[str, ...] = (
     "yearly season",
     "trend and horizon",
     "promotion and price",
+    "stock and neighbours",
     "calendar",
     "weather",
     "other covariates",
 )
-_WORDS: Mapping[str, tuple[str, ...]] = {
-    "promotion and price": ("promo", "price", "discount", "markdown"),
-    "weather": ("temp", "rain", "snow", "sun", "wind", "weather", "humid"),
-    "calendar": ("holiday", "school", "break", "open", "closed", "payday", "event", "state_holiday"),
+# Words in the names of covariates known ahead, words in those of state features, and how state features begin.
+_AHEAD: Mapping[str, str] = {
+    "promotion and price": "promo price discount markdown",
+    "weather": "temp rain snow sun wind weather humid heating cooling forecast_lead",
+    "calendar": "holiday school break bridge days_off month open closed payday event",
 }
-_PREFIXES: Mapping[str, tuple[str, ...]] = {
-    "calendar": ("monthday",),
-    "weekly season": ("season_", "weekday"),
-    "yearly season": ("year_ago", "month", "week", "annual_"),
-    "trend and horizon": ("trend", "age", "step"),
+_STATE: Mapping[str, str] = {
+    "weather": "weather_",
+    "promotion and price": "promo price discount plain",
+    "yearly season": "year_ago yearly_",
+    "stock and neighbours": "stockout deliver",
+}
+_BEGINNINGS: Mapping[str, str] = {
+    "other covariates": "heat_",
+    "calendar": "monthday",
+    "weekly season": "season_ weekday weekend",
+    "yearly season": "month week annual_",
+    "trend and horizon": "trend slope_ age_ is_new seen_periods product_age store_age step",
+    "stock and neighbours": (
+        "chain_ store_ category_ product_ shelf_ share_of_ level_product level_shelf level_early "
+        "censored_ uncensored_ stock empty_close received_ waste_"
+    ),
 }
 _COVARIATE_KINDS = ("at_", "prev_", "next_", "delta_")
 
@@ -61,7 +74,9 @@ class ModelSpec(BaseModel):
     state_columns: tuple[str, ...]
     covariates: tuple[str, ...]
     feature_names: tuple[str, ...]
-    dropped_features: tuple[str, ...] = Field(description="features that were constant or always missing in training")
+    dropped_features: tuple[str, ...] = Field(
+        description="constant or always missing in training, or the weakest of too many"
+    )
     reference: tuple[float, ...] = Field(description="training median of each feature: what reasons compare with")
     feature_low: tuple[float, ...] = Field(description="lowest training value of each feature")
     feature_high: tuple[float, ...] = Field(description="highest training value of each feature")
@@ -78,11 +93,13 @@ class ModelSpec(BaseModel):
 
 def feature_group(feature: str) -> str:
     """The group of `GROUPS` under which a feature is explained."""
-    if feature.startswith(_COVARIATE_KINDS):
-        named = (group for group, words in _WORDS.items() if any(word in feature for word in words))
-        return next(named, "other covariates")
-    matching = (group for group, prefixes in _PREFIXES.items() if feature.startswith(prefixes))
-    return next(matching, "level")
+    words = _AHEAD if feature.startswith(_COVARIATE_KINDS) else _STATE
+    for group, some in words.items():
+        if any(word in feature for word in some.split()):
+            return group
+    if words is _AHEAD:
+        return "other covariates"
+    return next((group for group, some in _BEGINNINGS.items() if feature.startswith(tuple(some.split()))), "level")
 
 
 def bucket_of(step: int) -> int:

@@ -27,6 +27,8 @@ from models.forecaster.model import (
     predict_booster,
     quantile_params,
 )
+from models.forecaster.selection import Chosen, choose_features
+from models.forecaster.sources import columns_read
 from models.forecaster.spec import ModelSpec
 
 if TYPE_CHECKING:
@@ -40,7 +42,7 @@ SCALE_FLOOR_QUANTILE = 0.01
 MIN_VALIDATION_ROWS = 20
 VALIDATION_SHARE = 0.35  # validation rows are bounded by this share of the training bound
 PARITY_ROWS = 512
-FEATURE_CHECK_ROWS = 50_000
+CHOICE_ROWS = 40_000  # rows that features are chosen by
 
 
 @dataclass(frozen=True)
@@ -110,7 +112,8 @@ def train(data: Dataset, cfg: Config, *, seed: int, on_progress: ProgressCallbac
             f"{MIN_ROWS} are needed: give a longer history, more series or a later cutoff"
         )
     assembler = _Assembler(data.panel, cfg, floor, target)
-    names, dropped = _useful_features(assembler, pair[training], column[training])
+    chosen = _choose(assembler, pair[training], column[training], cfg, loss=loss, rng=rng, seed=seed)
+    names = chosen.names
     on_progress("assembling features", 0.05)
     rows = assembler.rows(pair[training], column[training], names)
     valid = assembler.rows(pair[held], column[held], names) if held.size else None
@@ -122,6 +125,7 @@ def train(data: Dataset, cfg: Config, *, seed: int, on_progress: ProgressCallbac
     calibration = fit_calibration(raw, valid, column[held] + 1, counts=counts, rng=rng)
     on_progress("exporting to ONNX", 0.9)
     onnx = export_boosters(boosters, len(names), rows[0][:PARITY_ROWS], cfg.threads)
+    columns, covariates = columns_read(names, data.panel.state, data.covariates, cfg.frequency)
     spec = ModelSpec(
         frequency=cfg.frequency,
         horizon=cfg.horizon,
@@ -130,10 +134,10 @@ def train(data: Dataset, cfg: Config, *, seed: int, on_progress: ProgressCallbac
         non_negative=non_negative,
         loss=loss,
         scale_floor=floor,
-        state_columns=tuple(sorted(data.panel.state)),
-        covariates=data.covariates,
+        state_columns=columns,
+        covariates=covariates,
         feature_names=names,
-        dropped_features=dropped,
+        dropped_features=(*chosen.constant, *chosen.weak),
         reference=_rounded(np.nanmedian(rows[0], axis=0)),
         feature_low=_rounded(np.nanmin(rows[0], axis=0)),
         feature_high=_rounded(np.nanmax(rows[0], axis=0)),
@@ -152,7 +156,8 @@ def train(data: Dataset, cfg: Config, *, seed: int, on_progress: ProgressCallbac
         notes=(
             f"{training.size} training and {held.size} validation rows from {len(data.panel)} (series, origin) pairs",
             f"loss of the mean: {loss}; trees: " + ", ".join(f"{name} {count}" for name, count in rounds.items()),
-            f"{len(names)} features; left out as constant or always missing: {', '.join(dropped) or 'none'}",
+            f"{len(names)} features; left out as constant or always missing: {', '.join(chosen.constant) or 'none'}",
+            f"left out as the weakest beyond {cfg.max_features}: {', '.join(chosen.weak) or 'none'}",
         ),
     )
 
@@ -231,25 +236,14 @@ class _Assembler:
         return matrix.X, self.target[pair, column], matrix.scale
 
 
-def _useful_features(assembler: _Assembler, pair: Ints, column: Ints) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Names of the features that vary among (a part of) the training rows, and of those that do not."""
-    part = np.unique(np.linspace(0, pair.size - 1, min(pair.size, FEATURE_CHECK_ROWS)).astype(np.int64))
+def _choose(
+    assembler: _Assembler, pair: Ints, column: Ints, cfg: Config, *, loss: Loss, rng: np.random.Generator, seed: int
+) -> Chosen:
+    """The features to train on, by a sample of the training rows."""
+    part = _sample(np.arange(pair.size), CHOICE_ROWS, rng)
     matrix = assembler.matrix(pair[part], column[part])
-    X = matrix.X
-    missing = np.isnan(X)
-    low = np.where(missing, np.inf, X).min(axis=0)
-    high = np.where(missing, -np.inf, X).max(axis=0)
-    varies = high > low
-    for index, name in enumerate(matrix.names):  # neighbours of a smooth covariate add nothing to the value itself
-        if name.startswith(("prev_", "next_")) and np.unique(X[~missing[:, index], index]).size > 3:
-            varies[index] = False
-    if not varies.any():
-        raise DataError(
-            f"all of {len(matrix.names)} features are constant over {part.size} training rows: "
-            "give more periods or series"
-        )
-    kept = tuple(name for name, keep in zip(matrix.names, varies, strict=True) if keep)
-    return kept, tuple(name for name in matrix.names if name not in kept)
+    rows = (matrix.X, assembler.target[pair[part], column[part]], matrix.scale)
+    return choose_features(matrix, _mean_rows(rows, loss), cfg, loss, seed=seed)
 
 
 def _value_kind(data: Dataset) -> tuple[bool, bool]:

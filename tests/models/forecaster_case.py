@@ -21,10 +21,10 @@ def tables(synthetic: ModuleType, cfg: Any) -> dict[str, Any]:
     return found
 
 
-def request(data: Any) -> Any:
+def request(trained: Any, data: Any) -> Any:
     from models.forecaster.predict import ForecastInput
 
-    return ForecastInput(data.test.state, data.test.known_future, data.test.origin)
+    return ForecastInput(data.test.state, data.test.known_future, data.test.origin).only(trained.spec)
 
 
 def outputs(reply: Any) -> dict[str, np.ndarray]:

@@ -5,9 +5,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from features.known_ahead import KNOWN_AHEAD
 from features.state_registry import STATE_FEATURES, state_feature_names
 from models.common.protocols import InputError
-from models.forecaster.inputs import assemble, feature_sources
+from models.forecaster.inputs import assemble
+from models.forecaster.sources import columns_read, feature_sources, level_known
 from models.forecaster.spec import GROUPS, feature_group
 
 STATE = {
@@ -113,6 +115,92 @@ def test_every_feature_is_explained_under_a_fitting_group() -> None:
         "age_periods": "trend and horizon", "step": "trend and horizon", "at_promo_depth": "promotion and price",
         "delta_price_ratio": "promotion and price", "at_is_holiday": "calendar", "next_open": "calendar",
         "at_forecast_temp_c": "weather", "at_forecast_rain_mm": "weather", "at_footfall_plan": "other covariates",
+        "share_of_store_28": "stock and neighbours", "censored_share_28": "stock and neighbours",
     }  # fmt: skip
     assert {name: feature_group(name) for name in expected} == expected
     assert set(expected.values()) == set(GROUPS)
+
+
+def test_state_and_covariates_of_the_feature_room_are_explained_under_the_group_that_it_files_them_under() -> None:
+    fitting = {
+        "level": {"level"}, "spread": {"level"}, "intermittency": {"level"}, "trend": {"trend and horizon"},
+        "weekly season": {"weekly season"}, "yearly season": {"yearly season"}, "hierarchy": {"stock and neighbours"},
+        "stock": {"stock and neighbours"}, "launch and history": {"trend and horizon", "stock and neighbours", "level"},
+        "promotion": {"promotion and price"}, "price": {"promotion and price"}, "social heat": {"other covariates"},
+        "weather": {"weather"}, "calendar": {"calendar"},
+    }  # fmt: skip
+    filed = {spec.name: spec.group for spec in STATE_FEATURES}
+    for frequency in ("daily", "weekly"):
+        names = state_feature_names(frequency, {need for spec in STATE_FEATURES for need in spec.needs})
+        for feature, source in feature_sources(tuple(sorted(names)), (), frequency).items():
+            for column in source.columns:
+                if column in filed:
+                    assert feature_group(feature) in fitting[filed[column]], f"{feature} of {filed[column]}"
+    for spec in KNOWN_AHEAD:
+        assert {feature_group(f"{kind}_{spec.name}") for kind in ("at", "delta", "next")} <= fitting[spec.group], (
+            spec.name
+        )
+
+
+RANDOM = np.random.default_rng(3)
+MANY = {
+    name: np.where(RANDOM.random(5) < 0.2, np.nan, RANDOM.normal(size=5))
+    for name in (*STATE, "last_1", "age_periods", "level_28", "covariate_mean_heat", "mean_nonzero_28")
+} | {"scale": np.array([0.2, 1.0, 3.0, 40.0, 0.5])}
+AHEAD = {
+    name: np.where(RANDOM.random((5, 9)) < 0.2, np.nan, RANDOM.normal(size=(5, 9))) for name in ("price", "heat", "a")
+}
+
+
+def slow(name: str, pair: int, step: int) -> float:
+    """One cell by the table of `sources`, the long way."""
+    scale = max(MANY["scale"][pair], 0.4)
+    kind, _, rest = name.partition("_")
+    if kind in {"at", "prev", "next", "delta"}:
+        index = step - 1 + {"prev": -1, "next": 1}.get(kind, 0)
+        value = float(AHEAD[rest][pair, index]) if 0 <= index < 9 else np.nan
+        return value - MANY[f"covariate_mean_{rest}"][pair] if kind == "delta" else value
+    if name == "season_mean":
+        return float(MANY[f"season_mean_{(step - 1) % 7}"][pair]) / scale
+    if name == "year_ago":
+        return float(MANY[f"year_ago_{(step - 1) // 7 + 1}"][pair]) / scale
+    if name.startswith(("level_", "last_", "mean_")):
+        return float(MANY[name][pair]) / scale
+    return {"scale": scale, "step": step}.get(name) or float(MANY[name][pair])
+
+
+@pytest.mark.parametrize("rows", [None, (np.array([4, 0, 4, 2, 1]), np.array([9, 1, 1, 5, 8]))])
+def test_every_cell_is_what_the_table_says(rows: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    origin = np.array(["2024-01-07"] * 5, dtype="datetime64[D]")
+    given: dict[str, Any] = {"origin": origin, "horizon": 9, "frequency": "daily", "scale_floor": 0.4, "rows": rows}
+    whole = assemble(MANY, AHEAD, **given)
+    calendar = {"weekday", "monthday", "month", "week", "annual_sin", "annual_cos"}
+    pairs, steps = rows or (np.repeat(np.arange(5), 9), np.tile(np.arange(1, 10), 5))
+    assert len(whole.names) == 27
+    for column, name in enumerate(whole.names):
+        if name not in calendar:
+            expected = [slow(name, pair, step) for pair, step in zip(pairs, steps, strict=True)]
+            np.testing.assert_array_equal(whole.X[:, column], np.array(expected, dtype=np.float32), err_msg=name)
+    names = whole.names[::-3]
+    np.testing.assert_array_equal(assemble(MANY, AHEAD, **given, feature_names=names).X, whole.X[:, ::-3])
+    monkeypatch.setattr("models.forecaster.inputs._BLOCK_ROWS", 2)
+    np.testing.assert_array_equal(assemble(MANY, AHEAD, **given).X, whole.X)
+
+
+def test_columns_read_are_those_of_the_features_of_the_divisor_and_of_a_known_level() -> None:
+    state = {
+        **STATE,
+        "level_7": np.array([3.0, np.nan]),
+        "level_28": np.array([np.nan, np.nan]),
+        "last_1": np.array([np.nan, 5.0]),
+    }
+    season = {f"season_mean_{j}" for j in range(7)}
+    columns, ahead = columns_read(["level_7", "delta_price"], state, ("gossip", "open", "price"), "daily")
+    assert set(columns) == {"scale", "level_7", "covariate_mean_price", "last_1", *season}
+    assert ahead == ("open", "price")
+    few = {name: state[name] for name in columns}
+    assert level_known(few).tolist() == level_known(state).tolist() == [True, True]
+    unseen = {**few, "level_7": few["level_7"] * np.nan}
+    assert level_known(unseen).tolist() == [False, True]
+    weekly = {"scale": np.ones(2), "year_ago_1": np.ones(2), "trend_year": np.ones(2), "age_periods": np.ones(2)}
+    assert columns_read(["step"], weekly, (), "weekly") == (("scale", "trend_year", "year_ago_1"), ())

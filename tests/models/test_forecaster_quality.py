@@ -33,7 +33,7 @@ class Run:
         self.predictor = self.trained.predictor()
         test = self.data.test
         assert test is not None
-        self.request = ForecastInput(test.state, test.known_future, test.origin)
+        self.request = ForecastInput(test.state, test.known_future, test.origin).only(self.trained.spec)
         self.actual = self.data.targets(test)
 
     def report(self, **options: Any) -> Report:
@@ -163,7 +163,7 @@ def test_strange_input_lowers_the_confidence(units: Run) -> None:
 def test_a_forecast_of_one_series_is_fast_and_so_are_its_reasons(units: Run) -> None:
     assert units.data.test is not None
     one = units.data.test.take(slice(0, 1))
-    request = ForecastInput(one.state, one.known_future, one.origin)
+    request = ForecastInput(one.state, one.known_future, one.origin).only(units.trained.spec)
     seconds: dict[str, list[float]] = {"predict": [], "reasons": []}
     for _ in range(20):
         for name, times in seconds.items():

@@ -108,7 +108,7 @@ def test_one_seed_gives_one_artifact_byte_for_byte(trained: Trained, tmp_path: P
 def test_save_load_predict_round_trip(trained: Trained, tmp_path: Path) -> None:
     manifest = trained.trained.save(tmp_path / "artifact")
     assert manifest.name == trained.package
-    sound = trained.case.request(trained.data)
+    sound = trained.case.request(trained.trained, trained.data)
     before = trained.case.outputs(trained.trained.predictor().predict(sound))
     after = trained.case.outputs(door(trained.package, "predict").load(tmp_path / "artifact").predict(sound))
     assert before.keys() == after.keys()
@@ -142,7 +142,7 @@ def test_a_report_carries_its_baseline_and_peers(trained: Trained) -> None:
 def test_hostile_requests_get_an_error_that_names_the_field(trained: Trained) -> None:
     predictor = trained.trained.predictor()
     count = 0
-    for message, request in trained.case.hostile(trained.case.request(trained.data)):
+    for message, request in trained.case.hostile(trained.case.request(trained.trained, trained.data)):
         with pytest.raises(InputError, match=message):
             predictor.predict(request)
         count += 1
