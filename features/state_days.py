@@ -145,13 +145,15 @@ def group_days(rows: ir.Table, tables: StateTables, kinds: list[str], sight: Sig
     shelf = _totals(rows, ["store_id", "category", "region", "day"])
     names = [name for name in _TOTALS if name in shelf.columns]
     outside = {"temp": _MISSING, "rain": _MISSING, "heat": _MISSING}
-    parts = []
-    for kind in kinds:
-        source = _totals(rows, ["product_id", "day"]) if kind == "product" else shelf
-        named = source.mutate(entity=entity(kind, source))
-        named = named.filter(named.entity.notnull())
-        totals = named.group_by(["entity", "day"]).agg(**{name: named[name].sum() for name in names})
-        parts.append(totals.select("entity", "day", *names, **outside))
+    wide = [kind for kind in kinds if kind != "product"]
+    # Each total is told to all groups that it belongs to at once: the days behind it are then computed once.
+    told = shelf.mutate(entity=ibis.array([entity(kind, shelf) for kind in wide]).unnest())
+    told = told.filter(told.entity.notnull())
+    parts = [told.group_by(["entity", "day"]).agg(**{name: told[name].sum() for name in names})]
+    if "product" in kinds:
+        product = _totals(rows, ["product_id", "day"]).mutate(entity=lambda t: entity("product", t))
+        parts.append(product.filter(product.entity.notnull()))
+    parts = [part.select("entity", "day", *names, **outside) for part in parts]
     nothing = dict.fromkeys(names, _MISSING)
     if tables.weather is not None:
         sky = sight.rows(tables.weather, "date", TABLE_DAYS["weather"])

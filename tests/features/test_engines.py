@@ -14,10 +14,11 @@ from features.covariates import build_covariates
 from features.engine import connect
 from features.known_future import known_future, known_future_vectors
 from features.sales import daily_sales
-from features.state import StateTables, state_features
+from features.state import StateTables, state_feature_names, state_features
 
 START = date(2024, 1, 1)
 DAYS = 40
+BESIDE = ("prices", "promotions", "inventory", "weather", "social_heat")
 
 
 def day(number: int) -> date:
@@ -51,7 +52,34 @@ def make_tables() -> dict[str, pa.Table]:
                 "date": dates(*(day(i) for _, _, i in stock)),
                 "opening_units": rng.integers(0, 9, len(stock)),
                 "received_units": rng.integers(0, 2, len(stock)),
+                "sold_units": rng.integers(0, 5, len(stock)),
+                "wasted_units": rng.integers(0, 2, len(stock)),
+                "closing_units": rng.integers(0, 5, len(stock)),
                 "stocked_out": rng.random(len(stock)) < 0.2,
+            }
+        ),
+        "prices": pa.table(
+            {
+                "store_id": [s for s, _, _ in stock],
+                "product_id": [p for _, p, _ in stock],
+                "date": dates(*(day(i) for _, _, i in stock)),
+                "base_price": np.round(2 + rng.random(len(stock)), 2),
+                "price": np.round(1 + rng.random(len(stock)), 2),
+            }
+        ),
+        "weather": pa.table(
+            {
+                "region": ["north"] * DAYS,
+                "date": dates(*(day(i) for i in range(DAYS))),
+                "temp_c": np.round(rng.normal(12, 6, DAYS), 1),
+                "rain_mm": np.round(rng.gamma(0.5, 4, DAYS), 1),
+            }
+        ),
+        "social_heat": pa.table(
+            {
+                "category": ["tea"] * DAYS,
+                "date": dates(*(day(i) for i in range(DAYS))),
+                "heat": np.round(rng.gamma(3, 10, DAYS), 2),
             }
         ),
         "products": pa.table(
@@ -102,18 +130,27 @@ def results(con: Any, folder: Path) -> dict[str, list[dict[str, Any]]]:
         t[name] = con.read_parquet(str(folder / f"{name}.parquet"))
     built = daily_sales(t["transactions"], products=t["products"], stores=t["stores"], inventory=t["inventory"])
     covariates = build_covariates(
-        calendar=t["calendar"], weather_forecast=t["weather_forecast"], promotions=t["promotions"]
+        calendar=t["calendar"],
+        weather_forecast=t["weather_forecast"],
+        promotions=t["promotions"],
+        products=t["products"],
     )
-    state = state_features(
-        StateTables(built.sales, built.series), frequency="daily", origins=[day(20), day(33), day(39)]
-    )
-    names = ("forecast_temp_c", "is_holiday", "promo_depth", "promo_multibuy")
+
+    def kept(name: str, table: Any) -> Any:
+        pq.write_table(con.to_pyarrow(table), folder / f"{name}.parquet")
+        return con.read_parquet(str(folder / f"{name}.parquet"))
+
+    sales, series = kept("sales", built.sales), kept("series", built.series)
+    beside = {name: t[name] for name in BESIDE}
+    origins = [day(20), day(33), day(39)]
+    state = kept("state", state_features(StateTables(sales, series, **beside), frequency="daily", origins=origins))
+    names = ("category_promos", "days_to_next_promo", "forecast_temp_mean_3", "is_bridge_day", "promo_depth")
     ahead = known_future(
-        covariates, built.series, state.select("series_id", "origin"), horizon=4, frequency="daily", names=names
+        covariates, series, state.select("series_id", "origin"), horizon=4, frequency="daily", names=names
     )
     tables = {
-        "sales": built.sales,
-        "series": built.series,
+        "sales": sales,
+        "series": series,
         "covariates": covariates,
         "state": state,
         "known_future": ahead,
@@ -134,9 +171,15 @@ def same(a: Any, b: Any) -> bool:
 
 @pytest.mark.spark
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_duckdb_and_spark_agree(tmp_path: Path) -> None:
     duck = results(connect(memory_limit_gb=1), tmp_path)
-    spark = results(connect("spark://local[2]", memory_limit_gb=1, temp_directory=tmp_path), tmp_path)
+    session = connect("spark://local[2]", memory_limit_gb=1, temp_directory=tmp_path)
+    # Some forty rows: planning again after every stage and compiling each one would take most of the time.
+    for option in ("spark.sql.adaptive.enabled", "spark.sql.codegen.wholeStage"):
+        session.raw_sql(f"SET {option}=false")
+    spark = results(session, tmp_path)
+    assert len(duck["state"][0]) == 2 + len(state_feature_names("daily", BESIDE))
     for name, rows in duck.items():
         assert len(rows) == len(spark[name]) > 0, name
         for ours, theirs in zip(rows, spark[name], strict=True):
