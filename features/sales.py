@@ -39,7 +39,7 @@ def daily_sales(
     """
     built = daily_units(transactions, inventory)
     spans = series_spans(built.units, products=products, top_series=top_series, end=end)
-    grid = _expand(spans, step=1)
+    grid = _expand(spans)
     return SalesTables(
         sales=_on_grid(grid, built.units, stores),
         series=series_table(spans, products=products, stores=stores),
@@ -103,28 +103,6 @@ def dense_sales(spans: ir.Table, units: ir.Table, days: ir.Table, *, stores: ir.
     return _on_grid(grid, units, stores)
 
 
-def complete_grid(sales: ir.Table, *, frequency: str) -> ir.Table:
-    """Insert the periods a series lacks between its first and its last row, with a null value and not open.
-
-    `sales` has the columns of its contract; the result has the same, one row per series and period.
-    """
-    step = PERIOD_DAYS[frequency]
-    span = sales.group_by("series_id").agg(
-        started_on=sales.period_start.min(), last_on=sales.period_start.max(), grid_unit=sales.unit.max()
-    )
-    grid = _expand(span, step=step).select("series_id", "period_start", "grid_unit")
-    found = sales.rename(found_id="series_id", found_on="period_start")
-    joined = grid.left_join(found, [grid.series_id == found.found_id, grid.period_start == found.found_on])
-    return joined.select(
-        "series_id",
-        "period_start",
-        "value",
-        unit=ibis.coalesce(joined.unit, joined.grid_unit),
-        open=joined.open.fill_null(False),
-        censored=joined.censored.fill_null(False),
-    )
-
-
 def days_later(day: Any, count: Any) -> Any:
     """The date `count` days after `day` (Ibis expressions).
 
@@ -174,11 +152,11 @@ def _best_sellers(spans: ir.Table, units: ir.Table, count: int) -> ir.Table:
     return ranked.drop("volume")
 
 
-def _expand(spans: ir.Table, *, step: int) -> ir.Table:
-    """One row per span and period from `started_on` to `last_on`, with `period_start`."""
-    periods = spans.last_on.delta(spans.started_on, unit="day") // step + 1
-    rows = spans.mutate(offset=ibis.range(0, periods).unnest())
-    return rows.mutate(period_start=days_later(rows.started_on, rows.offset * step))
+def _expand(spans: ir.Table) -> ir.Table:
+    """One row per span and day from `started_on` to `last_on`, with `period_start`."""
+    days = spans.last_on.delta(spans.started_on, unit="day") + 1
+    rows = spans.mutate(offset=ibis.range(0, days).unnest())
+    return rows.mutate(period_start=days_later(rows.started_on, rows.offset))
 
 
 def _on_grid(grid: ir.Table, units: ir.Table, stores: ir.Table | None) -> ir.Table:

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from features.engine import EngineError, connect
-from features.sales import complete_grid, daily_sales
+from features.sales import daily_sales
 
 DAY = pa.date32()
 
@@ -126,28 +126,6 @@ def test_best_sellers_and_an_end_before_the_last_day() -> None:
 def test_every_unit_sold_within_a_life_is_in_the_grid_once() -> None:
     total = sum(r["value"] for r in fetch(daily_sales(LINES).sales))
     assert total == 4 + 0 + 1 + 4
-
-
-def test_complete_grid_fills_weekly_gaps_as_closed() -> None:
-    sales = ibis.memtable(
-        pa.table(
-            {
-                "series_id": ["a", "a"],
-                "period_start": pa.array([d(4), d(25)], DAY),
-                "value": [1.5, 2.5],
-                "unit": ["EUR", "EUR"],
-                "open": [True, True],
-                "censored": [False, True],
-            }
-        )
-    )
-    rows = sorted(fetch(complete_grid(sales, frequency="weekly")), key=lambda r: r["period_start"])
-    assert [(r["period_start"], r["value"], r["open"], r["censored"], r["unit"]) for r in rows] == [
-        (d(4), 1.5, True, False, "EUR"),
-        (d(11), None, False, False, "EUR"),
-        (d(18), None, False, False, "EUR"),
-        (d(25), 2.5, True, True, "EUR"),
-    ]
 
 
 def test_engine_addresses(tmp_path: Path) -> None:
