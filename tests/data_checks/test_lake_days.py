@@ -123,3 +123,7 @@ def test_digests_of_days_speak_for_their_rows_alone() -> None:
     changed = day_digests(pa.concat_tables([rows(0), rows(1, units=2), rows(2)]), "day")
     assert {day for day in digests if digests[day] != changed[day]} == set(iso(1))
     assert day_digests(rows(), "day") == {}
+    more = day_digests(rows(0, 1, 2, 3), "day")
+    assert {day: more[day] for day in digests} == digests
+    with_null = rows(0, 1, 2).set_column(1, "units", pa.array([1] * 8 + [None], pa.int64()))
+    assert {day for day, digest in day_digests(with_null, "day").items() if digests[day] != digest} == set(iso(2))
