@@ -208,8 +208,8 @@ def _said(row: "Criterion") -> str:
 def _write_release(workspace: Workspace, champion: RegisteredVersion, target: Path, last: date) -> None:
     import numpy as np
 
-    from features.online import write_snapshot
-    from models.forecaster.fallback import LastGoodForecast, write_last_good
+    from features.online import StateBatch, write_snapshot
+    from models.forecaster.fallback import LastGoodForecast, state_read, write_last_good
     from models.forecaster.predict import ForecastInput, load
     from serving.release import build_release
 
@@ -228,9 +228,18 @@ def _write_release(workspace: Workspace, champion: RegisteredVersion, target: Pa
     units = (spec.unit,) * len(batch.series_ids)
     forecast = LastGoodForecast(batch.series_ids, units, batch.origin, values, spec.frequency)
 
+    # Of hundreds of columns a service or an edge box holds those that its model and its fallback read.
+    names = {*spec.state_columns, *state_read(spec.frequency)}
+    held = StateBatch(
+        batch.series_ids,
+        batch.origin,
+        {name: values for name, values in batch.state.items() if name in names},
+        {name: batch.known_future[name] for name in spec.covariates},
+    )
+
     def fill(folder: Path) -> None:
         shutil.copytree(champion.folder, folder / "artifact")
-        write_snapshot(folder / "state", batch)
+        write_snapshot(folder / "state", held)
         write_last_good(folder / "fallback", forecast)
 
     if target.exists():  # it has lost its seal

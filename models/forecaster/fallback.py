@@ -16,6 +16,7 @@ COLUMNS = ("mean", "q10", "q50", "q90")
 STEP_DAYS: Mapping[str, int] = {"daily": 1, "weekly": 7}
 SEASON: Mapping[str, int] = {"daily": 7, "weekly": 1}
 INDEX_FILE, TENSOR_FILE = "forecast.json", "forecast.safetensors"
+LEVELS, SPREADS = ("level_28", "level_7", "level_91"), ("std_28",)
 Z_80 = 1.2815515655446004  # standard normal quantile of 0.9
 
 
@@ -154,13 +155,22 @@ def answer(
     return FallbackAnswer(values, tuple(served_by), tuple(notes))
 
 
+def state_read(frequency: Frequency) -> frozenset[str]:
+    """State columns that `answer` looks at, where they exist: what a release must hold beside those of its model."""
+    return frozenset((*LEVELS, *SPREADS, *_phases(SEASON[frequency])))
+
+
+def _phases(season: int) -> tuple[str, ...]:
+    return tuple(f"season_mean_{phase}" for phase in range(season))
+
+
 def _seasonal(
     state: Mapping[str, npt.NDArray[np.floating]], row: int, horizon: int, season: int
 ) -> npt.NDArray[np.float32]:
     """Seasonal mean with a normal 80 % band, `(H, 4)`; zeros where the state says nothing at all."""
-    level = _first_finite(state, row, ("level_28", "level_7", "level_91"), 0.0)
-    spread = _first_finite(state, row, ("std_28",), 0.0)
-    phases = [_first_finite(state, row, (f"season_mean_{phase}",), level) for phase in range(season)]
+    level = _first_finite(state, row, LEVELS, 0.0)
+    spread = _first_finite(state, row, SPREADS, 0.0)
+    phases = [_first_finite(state, row, (name,), level) for name in _phases(season)]
     mean = np.maximum(np.resize(np.array(phases if season > 1 else [level]), horizon), 0.0)
     low, high = np.maximum(mean - Z_80 * spread, 0.0), mean + Z_80 * spread
     return np.stack([mean, low, mean, high], axis=1).astype(np.float32)

@@ -201,15 +201,15 @@ def _growth(rows: _Rows) -> Float:
 
 
 def _season(rows: _Rows, columns: tuple[str, ...]) -> Float:
-    stacked = np.stack([rows.state[name] for name in columns], axis=1)  # (N, P)
-    return np.asarray(stacked[rows.pair, (rows.step - 1) % len(columns)] / rows.scale)
+    phases = np.array([rows.state[name] for name in columns])  # (P, N)
+    return np.asarray(phases[(rows.step - 1) % len(columns), rows.pair] / rows.scale)
 
 
 def _year_ago(rows: _Rows, columns: tuple[str, ...]) -> Float:
-    stacked = np.stack([rows.state[name] for name in columns], axis=1)  # (N, B)
+    values = np.array([rows.state[name] for name in columns])  # (B, N)
     bins = rows.step - 1 if rows.weekly_bins else (rows.step - 1) // 7
     inside = bins < len(columns)
-    return np.where(inside, stacked[rows.pair, np.where(inside, bins, 0)], np.nan) / rows.scale
+    return np.where(inside, values[np.where(inside, bins, 0), rows.pair], np.nan) / rows.scale
 
 
 _OF_PAIR = ("scale", "value", "plain")

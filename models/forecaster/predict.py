@@ -101,6 +101,7 @@ class Predictor:
         self._reference = np.asarray(spec.reference, dtype=np.float32)
         self._low = np.asarray(spec.feature_low, dtype=np.float32)
         self._high = np.asarray(spec.feature_high, dtype=np.float32)
+        self._state_columns, self._covariates = frozenset(spec.state_columns), frozenset(spec.covariates)
         buckets = [bucket_of(step) for step in range(1, spec.horizon + 1)]
         self._shift_low = np.asarray(spec.calibration.low)[buckets]
         self._shift_high = np.asarray(spec.calibration.high)[buckets]
@@ -215,8 +216,8 @@ class Predictor:
     def _check(self, request: ForecastInput) -> int:
         """Number of steps of a sound request; InputError for anything else."""
         spec = self.spec
-        _same_names("state", request.state, spec.state_columns)
-        _same_names("known_future", request.known_future, spec.covariates)
+        _same_names("state", request.state, self._state_columns)
+        _same_names("known_future", request.known_future, self._covariates)
         origin = request.origin
         if origin.ndim != 1 or origin.dtype.kind != "M" or origin.size == 0:
             raise InputError(f"origin: shape {origin.shape}, type {origin.dtype}: expected (N,) datetime64 with N >= 1")
@@ -249,9 +250,11 @@ class Predictor:
         return steps
 
 
-def _same_names(field: str, given: Mapping[str, Float], wanted: tuple[str, ...]) -> None:
-    missing = sorted(set(wanted) - set(given))
-    unknown = sorted(set(given) - set(wanted))
+def _same_names(field: str, given: Mapping[str, Float], wanted: frozenset[str]) -> None:
+    if given.keys() == wanted:
+        return
+    missing = sorted(wanted - given.keys())
+    unknown = sorted(given.keys() - wanted)
     if missing or unknown:
         raise InputError(
             f"{field}: missing {missing[:5]}, unknown {unknown[:5]}: "
