@@ -50,32 +50,31 @@ def check_tagged(rows: "ibis.Table", contract: Contract) -> None:
 def bound(table: "ibis.Table", con: Any) -> "ibis.Table":
     """The table as one that lies in `con`: data in memory, and work still to be done, become a temporary table.
 
-    SQL can then name it, and cleaning is done once instead of once for each question the gate asks. An engine without
-    temporary tables does the work anew each time.
+    SQL can then name it, and cleaning is done once instead of once for each question the gate asks.
     """
     import ibis.expr.operations as ops
     from ibis import util
 
-    if isinstance(table.op(), ops.DatabaseTable) or con.name != "duckdb":
+    if isinstance(table.op(), ops.DatabaseTable):
         return table
+    if con.name != "duckdb":
+        from data_checks.spark_tables import kept
+
+        return kept(table, con)
     temporary: ibis.Table = con.create_table(util.gen_name("gate"), table, temp=True)
     return temporary
 
 
 @contextmanager
 def stored(table: "ibis.Table", con: Any) -> "Iterator[ibis.Table]":
-    """The table worked out once, for as long as the block lasts; engines without temporary tables work it out anew."""
-    from ibis import util
-
-    if con.name != "duckdb":
-        yield table
-        return
-    name = util.gen_name("gate")
-    temporary: ibis.Table = con.create_table(name, table, temp=True)
+    """The table worked out once, for as long as the block lasts."""
+    temporary = bound(table, con)
     try:
         yield temporary
     finally:
-        con.raw_sql(f'DROP TABLE "{name}"')  # as SQL: Ibis 12 writes DROP in a way that newer sqlglot leaves nameless
+        if con.name == "duckdb" and temporary is not table:
+            # As SQL: Ibis 12 writes DROP in a way that newer sqlglot leaves nameless.
+            con.raw_sql(f'DROP TABLE "{temporary.op().name}"')
 
 
 def mask_rows(

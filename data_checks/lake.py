@@ -140,13 +140,15 @@ class Lake:
         """
         version = self._written(layer, table)
         paths = self._paths(layer, table, version, days)
-        # `day=` in a path is for people; DuckDB would make it a column.
-        options = {"hive_partitioning": False} if con.name == "duckdb" else {}
-        if not paths:
-            expression = con.read_parquet(self._paths(layer, table, version, None)[:1], **options)
-            return expression.limit(0)
-        expression = con.read_parquet(paths, **options)
-        return expression
+        shown = paths or self._paths(layer, table, version, None)[:1]
+        if con.name == "duckdb":
+            # `day=` in a path is for people; DuckDB would make it a column.
+            expression = con.read_parquet(shown, hive_partitioning=False)
+        else:
+            from data_checks.spark_tables import read_files
+
+            expression = read_files(shown, con)
+        return expression if paths else expression.limit(0)
 
     def arrow(
         self, layer: Layer, table: str, columns: Sequence[str] | None = None, *, days: Collection[str] | None = None

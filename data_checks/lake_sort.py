@@ -1,4 +1,7 @@
-"""Rows in a fixed order, out of core: equal content then gives equal bytes."""
+"""Rows in a fixed order, out of core: equal content then gives equal bytes.
+
+A DuckDB in this process sorts, whichever engine made the rows: files of a version have one writer.
+"""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -62,6 +65,8 @@ def _stream(expression: Any) -> "pa.RecordBatchReader":
     """An Ibis table as a stream. Ibis 12 asks DuckDB 2 for one by a name that is gone, hence the view."""
     backend = expression.get_backend()
     if backend.name != "duckdb":
-        return expression.to_pyarrow_batches()
+        from data_checks.spark_tables import collected
+
+        return collected(expression, backend).to_reader()
     backend.create_view("lake_stream", expression, overwrite=True)
     return backend.con.sql("FROM lake_stream").to_arrow_reader(65_536)

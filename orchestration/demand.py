@@ -67,10 +67,11 @@ def _judge(name: str, table: Any, con: Any) -> _Judgement:
     from data_checks.contracts import load_contract
     from data_checks.decisions import Decisions
     from data_checks.gate import judge
+    from data_checks.gate_rows import bound
     from features.cleaning import tag_table
 
     contract = load_contract(name)
-    rows = con.create_table(f"demand_{name}", table, temp=True)
+    rows = bound(table, con)
     result = judge(tag_table(rows, contract), contract, references={}, decisions=Decisions(), con=con)
     passed = result.success or (name == "covariates" and result.counts["in"] == 0)
     broken = [f"{fact.rule_id}: {fact.failing} of {fact.rows}" for fact in result.broken_rules]

@@ -136,7 +136,8 @@ def _write(
         return lake.write("raw", table, conform(source.read(table), contract), fingerprint=made_from), frozenset()
     with lake.update("raw", table, partition_by=DAY, keep_column=False) as update:
         if parted is None or parts is None:
-            data, days = _dated(conform(source.read(table), contract), table, workspace.connect())
+            # What streams into this process is cut here, whatever engine works on it later.
+            data, days = _dated(conform(source.read(table), contract), table, workspace.connect("duckdb://"))
             fresh = dict.fromkeys(days, made_from)
         else:
             made = {day: _made_from(table, {"part": digest}) for day, digest in parts.items()}

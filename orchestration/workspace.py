@@ -119,11 +119,12 @@ class Workspace:
 
         return locked(self.root / "run")
 
-    def connect(self) -> Any:
-        """A fresh connection to the table engine, bounded in memory."""
+    def connect(self, engine: str | None = None) -> Any:
+        """A fresh connection to the table engine of the settings, or to another one, bounded in memory."""
         from features.engine import connect
 
-        return connect(self.settings.engine, memory_limit_gb=self.settings.memory_gb, threads=self.settings.threads)
+        url = self.settings.engine if engine is None else engine
+        return connect(url, memory_limit_gb=self.settings.memory_gb, threads=self.settings.threads)
 
 
 @dataclass(frozen=True)
