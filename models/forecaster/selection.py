@@ -42,11 +42,11 @@ def choose_features(matrix: FeatureMatrix, rows: Rows, cfg: Config, loss: Loss, 
     kept = set(useful.tolist())
     if useful.size > cfg.max_features:
         gain = _gains(Rows(matrix.X[:, useful], rows.target, rows.weight), cfg, loss, seed)
-        # What is known of the period itself goes first: a clearance is rare, so that it gains little, and is all there
-        # is to tell of it.
-        first = np.array([matrix.names[at].startswith(AT_TARGET) for at in useful])
-        order = np.lexsort((-gain, ~first))
-        kept = set(useful[order[: cfg.max_features]].tolist())
+        # What is known of the period itself has half of the places: a clearance is rare, so that it gains little, and
+        # is all there is to tell of it.
+        ahead = [at for at in np.argsort(-gain, kind="stable") if matrix.names[useful[at]].startswith(AT_TARGET)]
+        gain[ahead[: cfg.max_features // 2]] = np.inf
+        kept = set(useful[np.argsort(-gain, kind="stable")[: cfg.max_features]].tolist())
 
     def named(wanted: npt.NDArray[np.bool_]) -> tuple[str, ...]:
         return tuple(name for name, take in zip(matrix.names, wanted, strict=True) if take)
