@@ -9,8 +9,9 @@ import ibis.expr.types as ir
 
 from features.feature_spec import FeatureSpec, Frequency
 from features.sales import PERIOD_DAYS
-from features.state_days import GROUP_KEYS, TABLE_DAYS, Sight, StateTables, entity, group_days, series_days
+from features.state_days import GROUP_KEYS, entity, group_days, series_days
 from features.state_registry import STATE_FEATURES, requested_features, state_feature_names
+from features.state_tables import TABLE_DAYS, Sight, StateTables
 from features.state_windows import Windows, rolled
 
 __all__ = [

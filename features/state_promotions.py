@@ -6,8 +6,8 @@ from typing import Any
 import ibis
 
 from features.feature_spec import Family, Feature, ratio
-from features.state_days import PROMOTION_ECHO_DAYS
 from features.state_groups import GROUP_WORDS
+from features.state_tables import PROMOTION_ECHO_DAYS
 from features.state_windows import SEASON_DAYS, SEASON_WEEKS, Windows
 
 YEAR = 364

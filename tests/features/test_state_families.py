@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from state_tables import (
+from state_case import (
     day,
     demand,
     inventory,

@@ -8,7 +8,7 @@ from typing import Any
 import ibis
 import numpy as np
 import pytest
-from state_tables import day, demand, inventory, prices, promotions, social_heat, states, weather
+from state_case import day, demand, inventory, prices, promotions, social_heat, states, weather
 
 from features.sales import days_later
 from features.state import LOOKBACK_DAYS, TABLE_DAYS, StateTables
