@@ -1,4 +1,10 @@
-"""The connection to the table engine: DuckDB on one machine, Spark when the data outgrows it."""
+"""The connection to the table engine: DuckDB on one machine, Spark when the data outgrows it.
+
+On either engine run cleaning, the gate's rules over rows, demand, state and known future. What is small or has one writer
+runs in this process on DuckDB or Arrow whatever the engine: what a source streams, the order of rows in lake files, counts
+and failing rows of the gate, digests of days, Feast's offline store and what goes online. Results come back in blocks of
+bounded size (`orchestration.demand_days.blocks`), and workers of a cluster must see the folder of the lake.
+"""
 
 import tempfile
 import warnings
@@ -70,6 +76,8 @@ def _spark(url: str, memory_limit_gb: float, threads: int, temp_directory: Path 
         .config("spark.driver.memory", f"{round(memory_limit_gb * 1024)}m")
         .config("spark.sql.warehouse.dir", str((temp_directory or Path(tempfile.gettempdir())) / "storeloop-spark"))
         .config("spark.sql.ansi.enabled", "false")
+        # To derive filters from filters takes minutes on expressions of hundreds of columns.
+        .config("spark.sql.constraintPropagation.enabled", "false")
         .config("spark.ui.enabled", "false")
         .config("spark.ui.showConsoleProgress", "false")
     )
