@@ -3,6 +3,7 @@
 `con` is an Ibis backend on the active Spark session.
 """
 
+import weakref
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -13,31 +14,38 @@ if TYPE_CHECKING:
 
 def read_files(paths: Sequence[str], con: Any) -> "ibis.Table":
     """Parquet files as one table; Ibis takes one path there. Folders named `day=...` above them become no column."""
-    from ibis import util
     from pyspark.sql import SparkSession
 
-    name = util.gen_name("files")
-    SparkSession.active().read.parquet(*paths).createOrReplaceTempView(name)
-    table: ibis.Table = con.table(name)
-    return table
+    return _named(SparkSession.active().read.parquet(*paths), con)
 
 
 def kept(table: "ibis.Table", con: Any) -> "ibis.Table":
     """The table, worked out at its first use and kept in memory or on disk for as long as an expression refers to it."""
-    from ibis import util
-
-    cached: ibis.Table = con.create_view(util.gen_name("work"), table).cache()
-    return cached
+    frame = _frame(table, con).cache()
+    named = _named(frame, con)
+    weakref.finalize(named.op(), frame.unpersist).atexit = False
+    return named
 
 
 def collected(table: "ibis.Table", con: Any) -> "pa.Table":
     """All rows in the memory of this process: nulls stay nulls, and times without a zone are those of UTC."""
-    from ibis import util
-    from pyspark.sql import SparkSession
-
-    name = util.gen_name("result")
-    schema = con.create_view(name, table).schema().to_pyarrow()
-    session = SparkSession.active()
-    rows = session.table(name).toArrow().cast(schema)
-    session.catalog.dropTempView(name)
+    rows: pa.Table = _frame(table, con).toArrow().cast(table.schema().to_pyarrow())
     return rows
+
+
+def _frame(table: "ibis.Table", con: Any) -> Any:
+    """As a data frame: Spark analyses it once, where a view of SQL is analysed at every use."""
+    import ibis.expr.operations as ops
+
+    for memory in table.op().find(ops.InMemoryTable):
+        con.execute(memory.to_expr().limit(0))  # so that the SQL finds it
+    return con.raw_sql(con.compile(table))
+
+
+def _named(frame: Any, con: Any) -> "ibis.Table":
+    from ibis import util
+
+    name = util.gen_name("frame")
+    frame.createOrReplaceTempView(name)
+    table: ibis.Table = con.table(name)
+    return table
