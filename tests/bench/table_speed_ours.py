@@ -26,8 +26,8 @@ from features.engine import connect
 from features.sales import daily_sales, series_id
 
 THREADS = 2
-BLOCK_LINES = 2_000_000  # as in orchestration.cleaning
-BLOCK_CELLS = 1_000_000  # (series, day) cells whose windows are worked out at once
+BLOCK_LINES = 4_000_000
+BLOCK_CELLS = 2_000_000  # (series, day) cells whose windows are worked out at once
 FEATURES = (
     "lag_1", "lag_7", "lag_14", "lag_28", "level_7", "level_28", "std_7", "std_28", "max_28", "min_28", "zero_share_28",
     "mean_nonzero_28", "trend_7_28", "days_since_sale", "age_days", "weekday_level_4", "price_28", "price_position_28",
@@ -158,15 +158,16 @@ def features(totals: ir.Table, groups: ir.Table, last_day: date) -> ir.Table:
         "max_28": cells.y.max().over(last(28)),
         "min_28": cells.y.min().over(last(28)),
         "sales_28": cells.positive.count().over(last(28)),
-        "mean_nonzero_28": cells.positive.mean().over(last(28)),
         "price_28": cells.money.sum().over(last(28)) / cells.sold.sum().over(last(28)).nullif(0.0),
         "last_sale": cells.sold_on.max().over(last(None)),
         "age_days": ibis.row_number().over(ordered).cast("float64"),
     }
     rows = cells.mutate(**made)
     weekday = [rows.y, rows.lag_7, rows.lag_14, rows.lag_21]
+    length = ibis.least(rows.age_days + 1, 28.0)
     rows = rows.mutate(
-        zero_share_28=1 - rows.sales_28 / ibis.least(rows.age_days + 1, 28.0),
+        zero_share_28=1 - rows.sales_28 / length,
+        mean_nonzero_28=rows.level_28 * length / rows.sales_28.nullif(0),
         trend_7_28=rows.level_7 / rows.level_28.nullif(0.0),
         days_since_sale=rows.day.delta(rows.last_sale, unit="day").cast("float64"),
         weekday_level_4=sum(one.fill_null(0.0) for one in weekday) / sum(one.notnull().cast("float64") for one in weekday),
