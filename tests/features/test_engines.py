@@ -13,11 +13,11 @@ import pytest
 from features.covariates import build_covariates
 from features.engine import connect
 from features.known_future import known_future, known_future_vectors
-from features.sales import daily_sales
+from features.sales import daily_sales, daily_units, dense_sales, series_spans
 from features.state import StateTables, state_feature_names, state_features
 
 START = date(2024, 1, 1)
-DAYS = 40
+DAYS = 400  # so that windows of a year are full
 BESIDE = ("prices", "promotions", "inventory", "weather", "social_heat")
 
 
@@ -31,7 +31,7 @@ def dates(*values: date | None) -> pa.Array:
 
 def make_tables() -> dict[str, pa.Table]:
     rng = np.random.default_rng(3)
-    lines = 900
+    lines = 4_000
     sold = rng.integers(0, DAYS, lines)
     stock = [(s, p, i) for s in ("S1", "S2") for p in ("P1", "P2") for i in range(DAYS)]
     return {
@@ -87,7 +87,7 @@ def make_tables() -> dict[str, pa.Table]:
                 "product_id": ["P1", "P2"],
                 "category": ["tea", "milk"],
                 "launched_on": dates(day(2), day(5)),
-                "ended_on": dates(None, day(35)),
+                "ended_on": dates(None, day(398)),
             }
         ),
         "stores": pa.table(
@@ -142,13 +142,18 @@ def results(con: Any, folder: Path) -> dict[str, list[dict[str, Any]]]:
 
     sales, series = kept("sales", built.sales), kept("series", built.series)
     beside = {name: t[name] for name in BESIDE}
-    origins = [day(20), day(33), day(39)]
+    origins = [day(33), day(395)]
     state = kept("state", state_features(StateTables(sales, series, **beside), frequency="daily", origins=origins))
     names = ("category_promos", "days_to_next_promo", "forecast_temp_mean_3", "is_bridge_day", "promo_depth")
     ahead = known_future(
         covariates, series, state.select("series_id", "origin"), horizon=4, frequency="daily", names=names
     )
+    units = daily_units(t["transactions"], t["inventory"]).units
+    spans = series_spans(units, products=t["products"], top_series=3)
+    some_days = t["calendar"].filter(t["calendar"].is_school_break).select(day="date")
     tables = {
+        "units": units,
+        "sales_of_days": dense_sales(spans, units, some_days, stores=t["stores"]),
         "sales": sales,
         "series": series,
         "covariates": covariates,
@@ -180,9 +185,13 @@ def same(a: Any, b: Any) -> bool:
 def test_duckdb_and_spark_agree(tmp_path: Path) -> None:
     duck = results(connect(memory_limit_gb=1), tmp_path)
     session = connect("spark://local[2]", memory_limit_gb=1, temp_directory=tmp_path)
-    # Some forty rows: planning again after every stage and compiling each one would take most of the time.
-    for option in ("spark.sql.adaptive.enabled", "spark.sql.codegen.wholeStage"):
-        session.raw_sql(f"SET {option}=false")
+    # Few rows: planning again after every stage and compiling each one would take most of the time.
+    for option, value in (
+        ("adaptive.enabled", "false"),
+        ("codegen.wholeStage", "false"),
+        ("codegen.factoryMode", "NO_CODEGEN"),
+    ):
+        session.raw_sql(f"SET spark.sql.{option}={value}")
     spark = results(session, tmp_path)
     assert len(duck["state"][0]) == 2 + len(state_feature_names("daily", BESIDE))
     for name, rows in duck.items():
