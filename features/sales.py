@@ -78,7 +78,9 @@ def daily_units(transactions: ir.Table, inventory: ir.Table | None = None) -> Da
             )
         )
     units = rows.group_by(["store_id", "product_id", "day"]).agg(
-        units=rows.units.sum().cast("int64"),
+        # By way of decimal: DuckDB sums whole numbers to a wider type, which Ibis takes for int64, so that a plain cast
+        # would be left out.
+        units=rows.units.sum().cast("decimal(38, 0)").cast("int64"),
         seen=rows.seen.any().fill_null(False),
         stocked_out=rows.stocked_out.any().fill_null(False),
     )
