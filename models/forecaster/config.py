@@ -50,7 +50,8 @@ class Config(BaseModel):
         default=80,
         ge=1,
         le=10_000,
-        description="most features; those that a first booster gains least by are left out",
+        description="most features; those that a first booster gains least by are left out: on 100,000 rows of Rossmann 60, "
+        "80 and all 108 gave an RMSPE of 0.122, 0.125 and 0.141, and time grows with them",
     )
     trees: int = Field(default=250, ge=5, le=5_000, description="most trees of the mean; early stopping picks fewer")
     quantile_trees: int = Field(default=100, ge=5, le=5_000, description="most trees of each quantile")
