@@ -133,7 +133,11 @@ def out_of_core(context: BenchContext) -> BenchResult:
 
 
 ROWS = [
-    BenchRow("tables-beside-pandas", "tables", "cleaning and 20 features, 10 million lines", beside_pandas, rooms=ROOMS),
+    BenchRow(
+        "tables-beside-pandas", "tables", "cleaning and 20 features, 10 million lines", beside_pandas, rooms=ROOMS
+    ),
     BenchRow("tables-growth", "tables", "time a line at 10 million lines / at 1 million", growth, rooms=ROOMS),
-    BenchRow("tables-out-of-core", "tables", "cleaning and 20 features, over 100 million lines", out_of_core, rooms=ROOMS),
+    BenchRow(
+        "tables-out-of-core", "tables", "cleaning and 20 features, over 100 million lines", out_of_core, rooms=ROOMS
+    ),
 ]

@@ -92,7 +92,9 @@ def _totals(lines: ir.Table) -> ir.Table:
     lines = lines.filter(lines["_class"] == ROW)
     is_sale, net = lines.kind == "sale", lines.units - lines.cancelled_same_day_units
     totals = lines.group_by(["store_id", "product_id", "sold_on"]).agg(
-        sales=is_sale.sum(), units=net.sum(where=is_sale).cast("int64"), revenue=(net * lines.unit_price).sum(where=is_sale)
+        sales=is_sale.sum(),
+        units=net.sum(where=is_sale).cast("int64"),
+        revenue=(net * lines.unit_price).sum(where=is_sale),
     )
     totals = totals.filter(totals.sales > 0).drop("sales")
     return totals.mutate(kind=ibis.literal("sale"), cancelled_same_day_units=ibis.literal(0, "int64"))
@@ -170,7 +172,8 @@ def features(totals: ir.Table, groups: ir.Table, last_day: date) -> ir.Table:
         mean_nonzero_28=rows.level_28 * length / rows.sales_28.nullif(0),
         trend_7_28=rows.level_7 / rows.level_28.nullif(0.0),
         days_since_sale=rows.day.delta(rows.last_sale, unit="day").cast("float64"),
-        weekday_level_4=sum(one.fill_null(0.0) for one in weekday) / sum(one.notnull().cast("float64") for one in weekday),
+        weekday_level_4=sum(one.fill_null(0.0) for one in weekday)
+        / sum(one.notnull().cast("float64") for one in weekday),
         price_position_28=rows.money / rows.sold.nullif(0.0) / rows.price_28.nullif(0.0),
     )
     for name, key in {
@@ -183,4 +186,6 @@ def features(totals: ir.Table, groups: ir.Table, last_day: date) -> ir.Table:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(json.dumps(run(Path(sys.argv[1]), Path(sys.argv[2]), float(sys.argv[3]), lines="lines" in sys.argv)) + "\n")
+    sys.stdout.write(
+        json.dumps(run(Path(sys.argv[1]), Path(sys.argv[2]), float(sys.argv[3]), lines="lines" in sys.argv)) + "\n"
+    )

@@ -94,7 +94,9 @@ def _units(booked: pd.DataFrame, rows: int) -> pd.Series:
 
 def totals(lines: pd.DataFrame) -> pd.DataFrame:
     """Units kept and money taken per store, product and day."""
-    sold = lines[(lines["_class"] == "row") & (lines.kind == "sale") & lines.store_id.notna() & lines.product_id.notna()]
+    sold = lines[
+        (lines["_class"] == "row") & (lines.kind == "sale") & lines.store_id.notna() & lines.product_id.notna()
+    ]
     net = (sold.units - sold.cancelled_same_day_units).astype("float64")
     sold = sold[["store_id", "product_id", "sold_on"]].assign(units=net, revenue=net * sold.unit_price)
     sold["sold_on"] = sold.sold_on.astype("datetime64[us]")
