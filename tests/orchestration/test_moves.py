@@ -33,7 +33,8 @@ def two_versions(
     shutil.copytree(finished.settings.home, home)
     # MLflow keeps absolute folders: the copy reads artifacts of the original, which nothing here changes.
     params = home / "params.yaml"
-    params.write_text("forecaster: {trees: 5, quantile_trees: 5, depth: 1, max_rows: 2000, max_pairs: 200}\n")
+    poor = "trees: 5, quantile_trees: 5, depth: 1, learning_rate: 0.01, quantile_learning_rate: 0.01"
+    params.write_text(f"forecaster: {{{poor}, max_rows: 2000, max_pairs: 200}}\n")
     outcome = run(make_settings(home=home, params=params), "+forecaster/champion")
     assert outcome.success, outcome.failures
     return home

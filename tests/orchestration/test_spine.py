@@ -47,7 +47,9 @@ def test_sales_add_up_to_the_clean_lines(finished: Workspace) -> None:
 
 
 def test_the_training_join_keeps_every_entity_row(finished: Workspace) -> None:
-    state, joined = (finished.lake.arrow("features", name) for name in ("sales_state", "training_state"))
+    order = [("series_id", "ascending"), ("origin", "ascending")]
+    names = ("sales_state", "training_state")
+    state, joined = (finished.lake.arrow("features", name).sort_by(order) for name in names)
     assert joined.num_rows == state.num_rows
     for name in ("scale", "level_28", "season_mean_3"):
         np.testing.assert_allclose(joined[name].to_numpy(), state[name].to_numpy(), equal_nan=True)
