@@ -6,6 +6,7 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 
+import prometheus_client  # noqa: F401 - Feast, where it comes first, makes its counters shared between processes
 import pytest
 
 from models.common.telemetry import switch_off
