@@ -58,7 +58,8 @@ def build_site(
 
 
 def _moves_with(page: str, table: str) -> bool:
-    return page in {"index.html", f"table-{table}.html", f"expectations-{table}.html", f"contract-{table}.html"}
+    own = {f"{kind}-{table}.html" for kind in ("table", "expectations", "contract")}
+    return page in own | {"index.html", "contracts.html", f"contract-{table}_raw.html"}
 
 
 @dataclass(frozen=True)

@@ -114,7 +114,7 @@ def number_duplicates(raw: ibis.Table, columns: Sequence[str], key: Sequence[str
     """
     if not key:
         return _numbered(raw, columns)
-    # A number stands for the key: to group by it costs a third. Two keys with one number only pass the window for nothing.
+    # A number stands for the key: to group by it costs about half. Two keys with one number only pass the window for nothing.
     mark = reduce(xor, (raw[name].hash() for name in key))
     counted = raw.select(_mark=mark).group_by("_mark").agg(_rows=ibis._.count())
     repeated = counted.filter(counted["_rows"] > 1).group_by("_mark").agg()

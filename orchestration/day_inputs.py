@@ -22,7 +22,13 @@ if TYPE_CHECKING:
     from data_checks.contracts import Contract
     from data_checks.decisions import Decisions
 
-CODE = ("orchestration/cleaning.py", "orchestration/day_inputs.py", "features/cleaning.py", "features/cleaning_text.py")
+CODE = (
+    "orchestration/cleaning.py",
+    "orchestration/day_inputs.py",
+    "orchestration/ingest.py",  # tells the day of a row
+    "features/cleaning.py",
+    "features/cleaning_text.py",
+)
 JUDGE = ("data_checks/gate.py", "data_checks/lake.py")
 OWN_CODE = {"transactions": ("features/cleaning_transactions.py",), "sales": ("features/cleaning_sales.py",)}
 WHOLE = "all"
@@ -121,7 +127,8 @@ def _repeated(workspace: Workspace, table: str, contract: "Contract") -> "pa.Tab
     version, before = lake.version("raw", table), lake.version("tagged", name)
     assert version is not None
     code = fingerprint(
-        code=("orchestration/day_inputs.py", "features/cleaning.py"), inputs={"columns": version.columns}
+        code=("orchestration/day_inputs.py", "orchestration/ingest.py", "features/cleaning.py"),
+        inputs={"columns": version.columns},
     )
     stamp = Stamp(workspace.root / "judged" / f"{name}.json")
     now, then = version.digests(), stamp.facts() if stamp.says(code) and before is not None else {}

@@ -14,7 +14,13 @@ if TYPE_CHECKING:
     from data_checks.lake import TableVersion
 
 NAMES = ("sales", "series", "covariates")
-CODE = ("orchestration/demand.py", "features/sales.py", "features/covariates.py", "features/cleaning_sales.py")
+CODE = (
+    "orchestration/demand.py",
+    "orchestration/demand_days.py",
+    "features/sales.py",
+    "features/covariates.py",
+    "features/cleaning_sales.py",
+)
 JUDGE = ("features/cleaning.py", "data_checks/gate.py", *(f"data_checks/contracts/{name}.odcs.yaml" for name in NAMES))
 
 

@@ -11,8 +11,7 @@ from features.feature_spec import FeatureSpec
 from features.layout import ATTRIBUTES_VIEW, ONLINE_VIEW, STATE_VIEW, Layout, source_file
 from features.state_registry import STATE_FEATURES
 
-# A forecast from a state older than this is no forecast; the bound also keeps the point-in-time join from pairing
-# every entity row with the whole history of its series.
+# A forecast from a state older than this is no forecast.
 STATE_TTL = timedelta(days=35)
 
 

@@ -80,8 +80,10 @@ def test_an_entry_without_code_is_refused(tree: Path) -> None:
 def test_the_assets_see_the_modules_that_decide_them() -> None:
     built = names(*demand.CODE, *demand.JUDGE)
     assert built >= {"features/cleaning.py", "data_checks/gate_rows.py", "data_checks/suites.py", "features/sales.py"}
+    assert "orchestration/demand_days.py" in built
     cleaned = names(*day_inputs.CODE, *day_inputs.JUDGE, *day_inputs.OWN_CODE["transactions"])
     assert cleaned >= {"features/cleaning_returns.py", "data_checks/sql_rules.py", "orchestration/cleaning.py"}
+    assert "orchestration/ingest.py" in cleaned  # where the day of a row is told
     assert "features/sales.py" in names("features/known_future.py")
     assert "features/layout.py" in names("features/training.py", "features/repository.py")
     for seen in (built, cleaned):
