@@ -68,21 +68,6 @@ def known_future(
     return rows.select("series_id", "origin", "step", "period_start", **values)
 
 
-def known_future_vectors(rows: ir.Table, names: Sequence[str]) -> ir.Table:
-    """One row per (series_id, origin) with one array per covariate name, in the order of the steps (NaN = unknown).
-
-    This is the form in which the online store keeps it. `rows` come from `known_future`.
-    """
-    # Sorting pairs of (step, value) is what both engines can do; Spark has no ordered collect.
-    pairs = {
-        name: ibis.struct({"step": rows.step, "value": rows[name].fill_null(float("nan"))}).collect() for name in names
-    }
-    collected = rows.group_by(["series_id", "origin"]).agg(**pairs)
-    return collected.select(
-        "series_id", "origin", **{name: collected[name].sort().map(lambda pair: pair["value"]) for name in names}
-    )
-
-
 def _steps(origins: ir.Table, horizon: int, period_days: int) -> ir.Table:
     # Typed bounds spare a cast around unnest, which Spark refuses.
     first, past = ibis.literal(1, "int64"), ibis.literal(horizon + 1, "int64")

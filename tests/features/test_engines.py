@@ -12,7 +12,7 @@ import pytest
 
 from features.covariates import build_covariates
 from features.engine import connect
-from features.known_future import known_future, known_future_vectors
+from features.known_future import known_future
 from features.sales import daily_sales, daily_units, dense_sales, series_spans
 from features.state import StateTables, state_feature_names, state_features
 
@@ -159,7 +159,6 @@ def results(con: Any, folder: Path) -> dict[str, list[dict[str, Any]]]:
         "covariates": covariates,
         "state": state,
         "known_future": ahead,
-        "vectors": known_future_vectors(ahead, names),
     }
     found = {name: con.to_pyarrow(table).to_pylist() for name, table in tables.items()}
     return {name: sorted(rows, key=keys) for name, rows in found.items()}
