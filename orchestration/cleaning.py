@@ -99,7 +99,7 @@ class _Work:
     def judge_and_write(self, open_days: list[str], gone: list[str], run_id: str) -> TableOutcome:
         """Judge the open days in blocks; write them when the whole table, and what was delivered anew, pass."""
         from data_checks.docs_site import build_site
-        from data_checks.gate import conclude, failing_rows
+        from data_checks.gate import failing_rows
         from data_checks.gate_tallies import Tallies
 
         workspace, judged = self.workspace, self.judged()
@@ -116,7 +116,7 @@ class _Work:
                 workspace.quarantine.write_days(self.table, found.failing, column=self.partition_by, days=block)
                 writer.put(found.good, {day: self.inputs.made_from[day] for day in block})
             judged.record({day: self.inputs.made_from[day] for day in open_days}, fresh)
-            verdict = self._verdict(conclude, judged.tallies, samples, notes)
+            verdict = self._verdict(judged.tallies, samples, notes)
             workspace.history.record(verdict, run_id=run_id)
             metadata: dict[str, Any] = {**verdict.counts, "unchanged": False, **self.day_facts(open_days)}
             made: dict[str, int] = {}
@@ -128,17 +128,18 @@ class _Work:
         build_site(workspace.site, history=workspace.history, quarantine=workspace.quarantine, judged=self.table)
         return TableOutcome(verdict.success, metadata, _last_check(workspace, self.table), made)
 
-    def _verdict(
-        self, conclude: Any, tallies: "Tallies", samples: "list[pa.Table]", notes: dict[str, str]
-    ) -> "Verdict":
+    def _verdict(self, tallies: "Tallies", samples: "list[pa.Table]", notes: dict[str, str]) -> "Verdict":
         """On the whole table; where that passes and rows were delivered since the last time it did, on those days alone.
 
         A bad day must not hide behind years of good ones.
         """
         import pyarrow as pa
 
+        from data_checks.gate import conclude
+        from orchestration.aside import call
+
         failing = pa.concat_tables(samples, promote_options="default")
-        whole: Verdict = conclude(self.contract, tallies, failing=failing, notes=notes)
+        whole = call(conclude, self.contract, tallies, failing=failing, notes=notes)
         before = self.delivered().facts()
         anew = [day for day, digest in self.inputs.raw.items() if before.get(day) != digest]
         if not whole.success or not before or not anew or len(anew) == len(self.inputs.raw):
@@ -147,8 +148,7 @@ class _Work:
         facts = delivery.facts(self.contract, notes)
         if delivery.counts()["in"] < DELIVERY_ROWS or not any(f.failing_fraction > f.tolerated_fraction for f in facts):
             return whole
-        refused: Verdict = conclude(self.contract, delivery, failing=failing, notes=notes)
-        return refused
+        return call(conclude, self.contract, delivery, failing=failing, notes=notes)
 
     def _assess(self, block: list[str]) -> Any:
         """The gate's findings on some days."""

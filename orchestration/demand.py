@@ -72,13 +72,15 @@ class _Judgement:
 def _judge(name: str, table: Any, con: Any) -> _Judgement:
     from data_checks.contracts import load_contract
     from data_checks.decisions import Decisions
-    from data_checks.gate import judge
+    from data_checks.gate import assess, conclude
     from data_checks.gate_rows import bound
     from features.cleaning import tag_table
+    from orchestration.aside import call
 
     contract = load_contract(name)
     rows = bound(table, con)
-    result = judge(tag_table(rows, contract), contract, references={}, decisions=Decisions(), con=con)
+    found = assess(tag_table(rows, contract), contract, references={}, decisions=Decisions(), con=con)
+    result = call(conclude, contract, found.tallies, failing=found.failing, notes=found.notes)
     passed = result.success or (name == "covariates" and result.counts["in"] == 0)
     broken = [f"{fact.rule_id}: {fact.failing} of {fact.rows}" for fact in result.broken_rules]
     outcome = TableOutcome(

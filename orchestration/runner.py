@@ -87,6 +87,7 @@ def run(
     Only one run at a time may write a workspace; a second one waits (see `WorkspaceResource`). Runs whose process was
     killed are closed first. The reason of a failure is what the check that refused says, where one did.
     """
+    from orchestration.dagster_storage import kept_open
     from orchestration.days import CHANGED
     from orchestration.definitions import build
 
@@ -97,7 +98,7 @@ def run(
     by_day = _by_day(definitions, job, keys)
     if days and not by_day:
         raise ValueError(f"nothing of {target!r} is made by day: leave the days out, `storeloop run {target}`")
-    with open_instance(workspace) as instance:
+    with kept_open(workspace.dagster_home), open_instance(workspace) as instance:
         _close_dead_runs(instance)
         run_id = str(uuid4())
         chosen = _range_tags(workspace, instance, *days) if days else {}

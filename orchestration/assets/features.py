@@ -39,9 +39,10 @@ def sales_state(context: dg.AssetExecutionContext, workspace: WorkspaceResource)
 )
 def feast_repository(workspace: WorkspaceResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
     """`feast apply`."""
+    from orchestration.aside import call
     from orchestration.feature_tables import apply_feast
 
-    return dg.MaterializeResult(metadata=apply_feast(workspace.open()))
+    return dg.MaterializeResult(metadata=call(apply_feast, workspace.open()))
 
 
 @dg.asset(
@@ -54,9 +55,10 @@ def feast_repository(workspace: WorkspaceResource) -> dg.MaterializeResult:  # t
 )
 def training_state(workspace: WorkspaceResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
     """The training frame."""
+    from orchestration.aside import call
     from orchestration.feature_tables import build_training_state
 
-    return dg.MaterializeResult(metadata=build_training_state(workspace.open()))
+    return dg.MaterializeResult(metadata=call(build_training_state, workspace.open()))
 
 
 @dg.asset(
@@ -89,9 +91,10 @@ def known_future(context: dg.AssetExecutionContext, workspace: WorkspaceResource
 )
 def online_store(workspace: WorkspaceResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
     """Incremental materialisation."""
+    from orchestration.aside import call
     from orchestration.feature_tables import materialise_online
 
-    return dg.MaterializeResult(metadata=materialise_online(workspace.open()))
+    return dg.MaterializeResult(metadata=call(materialise_online, workspace.open()))
 
 
 FEATURE_ASSETS = [sales_state, feast_repository, training_state, known_future, online_store]

@@ -35,12 +35,13 @@ def backfill(
     as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
 ) -> None:
     """Make days anew whatever they were made from, in one run; exit 1 when a gate refused or a step failed."""
+    from orchestration.aside import second_interpreter
     from orchestration.runner import run
 
     settings = settings_with(source, twin_size, twin_seed, twin_params)
     days = (first.date(), (last or first).date())
     title = f"{target} of {days[0]} to {days[1]} on {settings.source}"
-    with StepPrinter(title, quiet=as_json) as printer:
+    with second_interpreter(), StepPrinter(title, quiet=as_json) as printer:
         outcome = run(settings, target, days=days, on_step=printer, on_message=printer.message)
     if as_json:
         typer.echo(json.dumps(outcome.to_json(), indent=2, default=str))

@@ -29,12 +29,13 @@ def demo(
     as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
 ) -> None:
     """Run the whole loop on the source at hand (the twin, unless told otherwise)."""
+    from orchestration.aside import second_interpreter
     from orchestration.forecasting import read_report
     from orchestration.runner import run
 
     settings = settings_with(source, twin_size, twin_seed, twin_params)
     started = time.monotonic()
-    with StepPrinter(f"demo on {settings.source}", quiet=as_json) as printer:
+    with second_interpreter(), StepPrinter(f"demo on {settings.source}", quiet=as_json) as printer:
         outcome = run(settings, "full", on_step=printer, on_message=printer.message)
     if not outcome.success:
         for step, message in outcome.failures.items():

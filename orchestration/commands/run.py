@@ -35,11 +35,12 @@ def run(
     as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
 ) -> None:
     """Run a job or assets on the workspace of the source; exit 1 when a gate refused or a step failed."""
+    from orchestration.aside import second_interpreter
     from orchestration.runner import run as run_target
     from orchestration.workspace import Workspace
 
     settings = settings_with(source, twin_size, twin_seed, twin_params)
-    with StepPrinter(f"{target} on {settings.source}", quiet=as_json) as printer:
+    with second_interpreter(), StepPrinter(f"{target} on {settings.source}", quiet=as_json) as printer:
         outcome = run_target(settings, target, on_step=printer, on_message=printer.message)
     if outcome.success:
         from orchestration.dvc_outputs import write_metrics, write_plots

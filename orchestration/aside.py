@@ -1,0 +1,125 @@
+"""A second interpreter for libraries that take seconds to import: it imports them while this one works on tables.
+
+Great Expectations and Feast are a quarter of a daily run when imported in turn, and Python works on one thing at a time.
+Where nobody called `start`, `call` works in this interpreter, so that tests and services need no second one.
+"""
+
+import os
+import pickle
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_line: "Connection | None" = None  # to the second interpreter
+
+
+class AsideError(RuntimeError):
+    """A call that gave neither result nor an error that can travel: the message holds what is known of it."""
+
+
+@contextmanager
+def second_interpreter() -> Iterator[None]:
+    """Have a second interpreter within the block, on a machine with more than one core; ended at once behind it.
+
+    It ends with this process, however that one ends. Calls come from one thread.
+    """
+    global _line  # noqa: PLW0603 - one a process, found by assets that Dagster calls
+    if _line is not None or (os.cpu_count() or 1) < 2:
+        yield
+        return
+    from multiprocessing import get_context
+
+    context = get_context("spawn")
+    here, there = context.Pipe()
+    process = context.Process(target=_serve, args=(there,), daemon=True)
+    process.start()
+    there.close()
+    _line = here
+    try:
+        yield
+    finally:
+        _line = None
+        process.kill()  # it may still import what nobody needs any more
+        process.join()
+        here.close()
+
+
+def call(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """`function(...)`, in the second interpreter if there is one; arguments and result are then pickled.
+
+    Raises what the function raises; AsideError for an error that cannot be pickled, and when the interpreter is gone.
+    """
+    if _line is None:
+        return function(*args, **kwargs)
+    try:
+        _line.send((function, args, kwargs))
+        result, error = _line.recv()
+    except (EOFError, OSError) as lost:
+        raise AsideError(
+            f"the second interpreter ended in {function.__qualname__}, killed or out of memory; run again"
+        ) from lost
+    if error is not None:
+        raise error
+    return result  # type: ignore[no-any-return]
+
+
+def _serve(line: "Connection") -> None:
+    """Answer calls; libraries are imported first."""
+    _prepare()
+    while True:
+        try:
+            function, args, kwargs = line.recv()
+        except EOFError:
+            return
+        line.send(_answer(function, args, kwargs))
+
+
+def _prepare() -> None:
+    """Great Expectations first, which a run needs first; Feast behind it, while calls are answered."""
+    import gc
+    from threading import RLock, Thread
+
+    from tqdm import tqdm
+
+    from orchestration.cli import GC_THRESHOLD
+
+    gc.set_threshold(*GC_THRESHOLD)
+    tqdm.set_lock(
+        RLock()
+    )  # its own lock is a semaphore of the system, which Python reports as lost once this is killed
+    Thread(target=_end_with_parent, daemon=True).start()
+    import great_expectations.expectations  # noqa: F401
+
+    Thread(target=_import_feast, daemon=True).start()
+
+
+def _import_feast() -> None:
+    import features.store.definitions  # noqa: F401
+
+
+def _end_with_parent() -> None:
+    from multiprocessing import parent_process
+
+    parent = parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
+
+
+def _answer(
+    function: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[T | None, Exception | None]:
+    try:
+        return function(*args, **kwargs), None
+    except Exception as error:  # whatever it is, `call` raises it again
+        try:
+            pickle.loads(pickle.dumps(error))  # noqa: S301 - our own bytes
+        except Exception:
+            return None, AsideError(f"{type(error).__name__}: {error}")
+        return None, error
