@@ -153,7 +153,7 @@ class ValidationSite:
             address=f"table-{name}.html",
             run=runs[-1],
             set_aside=_set_aside(runs[-1]),
-            open=self.quarantine.summary(name).held if name in self.quarantine.tables() else 0,
+            open=self.quarantine.held_back(name) if name in self.quarantine.tables() else 0,
             steward=self._steward_of(name),
             bar=_bar(worst) if worst else "",
             sparkline=sparkline(_points(runs)),

@@ -98,13 +98,18 @@ def row_groups(schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> Iterator
 
 def remove_strays(folder: Path, keep: set[str]) -> None:
     """Remove data files and drafts that no manifest names: what a killed write or an older version left."""
-    for path in [*folder.rglob("*.parquet"), *folder.rglob(f".*{_DRAFT}")]:
-        if str(path.relative_to(folder)) not in keep:
-            path.unlink()
     shutil.rmtree(folder / SPILL, ignore_errors=True)
-    for place in folder.glob("day=*"):
-        if not any(place.iterdir()):
+    for path, _, names in os.walk(folder, topdown=False):  # one pass: a table of years has a folder a day
+        place = Path(path)
+        stray = [name for name in names if _is_data(name) and str((place / name).relative_to(folder)) not in keep]
+        for name in stray:
+            (place / name).unlink()
+        if len(stray) == len(names) and place.name.startswith("day="):
             place.rmdir()
+
+
+def _is_data(name: str) -> bool:
+    return name.endswith(".parquet") or (name.startswith(".") and name.endswith(_DRAFT))
 
 
 class _Hashing(io.RawIOBase):

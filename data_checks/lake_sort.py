@@ -69,4 +69,4 @@ def _stream(expression: Any) -> "pa.RecordBatchReader":
 
         return collected(expression, backend).to_reader()
     # As Ibis 12 does for a table as a whole; for a stream it asks DuckDB 2 by a name that is gone.
-    return backend._to_duckdb_relation(expression).to_arrow_reader(65_536)  # noqa: SLF001
+    return backend._to_duckdb_relation(expression).to_arrow_reader(65_536)

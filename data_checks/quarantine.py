@@ -145,6 +145,15 @@ class Quarantine:
             decisions=len(log),
         )
 
+    def held_back(self, table: str) -> int:
+        """How many rows are kept out of the clean table now."""
+        if self.log(table):
+            return self.summary(table).held
+        held = [
+            pq.read_table(path, columns=["held"], partitioning=None) for path in _files(self._known(table) / "rows")
+        ]
+        return sum(part["held"].to_pylist().count(True) for part in held)
+
     def summaries(self) -> tuple[TableSummary, ...]:
         """Counts of every table."""
         return tuple(self.summary(table) for table in self.tables())
@@ -313,7 +322,11 @@ def _read(path: Path) -> pa.Table:
     return pq.read_table(path, partitioning=None)
 
 
+def _files(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*.parquet"))
+
+
 def _read_all(folder: Path) -> pa.Table:
     empty = pa.schema(list(REQUIRED_COLUMNS.items())).empty_table()
-    stored = [_read(path) for path in sorted(folder.glob("*.parquet"))]
+    stored = [_read(path) for path in _files(folder)]
     return pa.concat_tables([empty, *stored], promote_options="default")

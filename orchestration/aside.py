@@ -60,10 +60,10 @@ def call(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     try:
         _line.send((function, args, kwargs))
         result, error = _line.recv()
-    except (EOFError, OSError) as lost:
+    except (EOFError, OSError):
         raise AsideError(
-            f"the second interpreter ended in {function.__qualname__}, killed or out of memory; run again"
-        ) from lost
+            f"the second interpreter ended before {function.__qualname__} did, killed or out of memory: run again"
+        ) from None
     if error is not None:
         raise error
     return result  # type: ignore[no-any-return]

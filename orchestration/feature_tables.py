@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from data_checks.lake import Layer, TableVersion
 
 HERE = "orchestration/feature_tables.py"
+FEAST_CODE = (HERE, "features/repository.py", "features/store", "features/known_future.py", "features/state.py")
 OFFLINE_STORE = ("features/offline_store.py",)  # Feast finds it by its name, so that following imports does not
 
 
@@ -174,23 +175,23 @@ def repository(workspace: Workspace) -> Any:
 
 
 def apply_feast(workspace: Workspace) -> dict[str, Any]:
-    """`feast apply`, and the Parquet files of the views, when state, series, layout or store changed."""
+    """`feast apply` when layout or store changed; the Parquet files of the views when state or series did."""
     from features.repository import apply, publish_state
 
     lake, layout = workspace.lake, _layout(workspace)
-    made_from = fingerprint(
-        code=(HERE, "features/repository.py", "features/store", "features/known_future.py", "features/state.py"),
-        inputs={**_feast_inputs(workspace, layout), "store": _store(workspace)},
-    )
-    stamp = Stamp(workspace.feast / "applied.json")
-    if stamp.says(made_from):
-        return {**stamp.facts(), "unchanged": True}
+    applied, published = Stamp(workspace.feast / "applied.json"), Stamp(workspace.feast / "published.json")
+    definitions = fingerprint(code=FEAST_CODE, inputs={"layout": layout.fingerprint, "store": _store(workspace)})
+    made_from = fingerprint(code=FEAST_CODE, inputs=_feast_inputs(workspace, layout))
+    if applied.says(definitions) and published.says(made_from):
+        return {**published.facts(), "unchanged": True}
+    if not applied.says(definitions):
+        apply(repository(workspace), layout)
+        applied.write(definitions, {})
     con = workspace.connect()
-    apply(repository(workspace), layout)
     state = lake.read("features", "sales_state", con)
     rows = publish_state(repository(workspace), layout, state, lake.read("gold", "series", con), con=con)
     facts = {"rows": rows, "features": len(layout.state_names)}
-    stamp.write(made_from, facts)
+    published.write(made_from, facts)
     return {**facts, "unchanged": False}
 
 
@@ -227,7 +228,7 @@ def materialise_online(workspace: Workspace) -> dict[str, Any]:
 
     last, lake, layout = plan(workspace).last, workspace.lake, _layout(workspace)
     made_from = fingerprint(
-        code=(HERE, "features/repository.py", "features/store", "features/known_future.py", "features/state.py"),
+        code=FEAST_CODE,
         inputs={
             **_feast_inputs(workspace, layout),
             "known_future": lake.content_hash("features", "known_future"),

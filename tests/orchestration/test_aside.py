@@ -30,7 +30,7 @@ def test_errors_arrive_as_they_are_or_as_text() -> None:
         with pytest.raises(AsideError, match="Unknown: one two"):
             call(exec, "class Unknown(Exception): pass\nraise Unknown('one two')")
         assert call(abs, -1) == 1
-        with pytest.raises(AsideError, match=r"ended in _exit.*run again"):
+        with pytest.raises(AsideError, match=r"ended before _exit.*run again"):
             call(os._exit, 3)
 
 

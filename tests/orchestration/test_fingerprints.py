@@ -217,13 +217,13 @@ def test_demand_is_written_as_a_whole(
 
     shop(folder, value=4)
     workspace, _ = tables(settings, "2")
-    judge = data_checks.gate.judge
+    conclude = data_checks.gate.conclude
 
-    def refuse_series(rows: Any, contract: Any, **options: Any) -> Any:
-        return dataclasses.replace(judge(rows, contract, **options), success=contract.name != "series")
+    def refuse_series(contract: Any, tallies: Any, **options: Any) -> Any:
+        return dataclasses.replace(conclude(contract, tallies, **options), success=contract.name != "series")
 
     with monkeypatch.context() as patch:
-        patch.setattr(data_checks.gate, "judge", refuse_series)
+        patch.setattr(data_checks.gate, "conclude", refuse_series)
         passed = {name: outcome.passed for name, outcome in build_demand(workspace).items()}
     assert passed == {"sales": True, "series": False, "covariates": True}
     assert {name: workspace.lake.content_hash("gold", name) for name in demand.NAMES} == before
@@ -234,7 +234,7 @@ def test_demand_is_written_as_a_whole(
 def test_feast_is_applied_again_for_another_store_or_series(
     make_settings: Callable[..., Settings], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The password of the store is no input; where it is, and what the series are, is."""
+    """The password of the store is no input; where it is, and what the series are, is. New rows alone are only published."""
     import features.repository
 
     shop(tmp_path / "shop")
@@ -244,8 +244,9 @@ def test_feast_is_applied_again_for_another_store_or_series(
     sales = workspace.lake.arrow("gold", "sales", ["series_id", "period_start"])
     workspace.lake.write("features", "sales_state", sales, fingerprint="f")
     applied: list[str] = []
+    published: list[int] = []
     monkeypatch.setattr(features.repository, "apply", lambda repository, _: applied.append(repository.online_store))
-    monkeypatch.setattr(features.repository, "publish_state", lambda *_, **__: 7)
+    monkeypatch.setattr(features.repository, "publish_state", lambda *_, **__: published.append(1) or 7)
 
     def apply(store: str) -> dict[str, Any]:
         settings = make_settings(source=source, home=tmp_path / "home", online_store=store)
@@ -258,5 +259,6 @@ def test_feast_is_applied_again_for_another_store_or_series(
     series = workspace.lake.arrow("gold", "series")
     workspace.lake.write("gold", "series", series.slice(0, 0), fingerprint="other")
     assert apply("redis://:new@host:2")["unchanged"] is False
-    assert len(applied) == 3
+    assert len(applied) == 2
+    assert len(published) == 3
     assert "new" not in (workspace.feast / "applied.json").read_text(encoding="utf-8")
