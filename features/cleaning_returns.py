@@ -25,13 +25,21 @@ def match_returns(lines: ibis.Table, matching: ReturnMatching) -> ibis.Table:
     whole stays unmatched. Same-day matches come from the lines of that day alone: no line of a later day changes them.
     """
     pairs = _pairs(lines, matching)
-    pairs = pairs.mutate(sold_on=pairs.sale_at.date(), returned_on=pairs.return_at.date(), accepted=ibis.literal(False))
+    pairs = pairs.mutate(
+        sold_on=pairs.sale_at.date(),
+        returned_on=pairs.return_at.date(),
+        choices=pairs.count().over(ibis.window(group_by="return_key")),
+        claims=pairs.count().over(ibis.window(group_by="sale_key")),
+    )
+    # Most returns have one sale to go to, and that sale no other return: they need no rounds.
+    alone = (pairs.choices == 1) & (pairs.claims == 1)
+    rivals = pairs.filter(~alone).mutate(accepted=ibis.literal(False))
     for same_day, rounds in zip((True, False), _ROUNDS[matching], strict=True):
         for _ in range(rounds):
-            pairs = _settle(pairs, same_day=same_day)
-    return pairs.filter(pairs.accepted).select(
-        "return_key", "sale_key", "units", "sold_on", "returned_on", "return_receipt", "sale_receipt"
-    )
+            rivals = _settle(rivals, same_day=same_day)
+    settled = [pairs.filter(alone), rivals.filter(rivals.accepted)]
+    columns = ("return_key", "sale_key", "units", "sold_on", "returned_on", "return_receipt", "sale_receipt")
+    return ibis.union(*(some.select(columns) for some in settled))
 
 
 def _pairs(lines: ibis.Table, matching: ReturnMatching) -> ibis.Table:
