@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 ROOMS = ("sources", "data_checks", "features")
 TEN_MILLION_DAYS = 80
 MEMORY_GB, LARGE_MEMORY_GB = 2.5, 4.5  # what DuckDB may hold; the process needs some beside it
-TENTH_OF_STORES = 12
+TENTH_OF_STORES = 16
 RELATIVE, ABSOLUTE = 1e-9, 1e-12
 
 

@@ -106,7 +106,8 @@ def _by_stores(con: Any, totals: ir.Table, folder: Path) -> None:
     groups = folder.parent / "groups.parquet"
     totals = totals.filter(totals.store_id.notnull(), totals.product_id.notnull(), totals.sold_on.notnull())
     con.to_parquet(_group_levels(totals, last_day), groups)
-    sizes = totals.group_by("store_id").agg(products=totals.product_id.nunique(), first=totals.sold_on.min())
+    series = totals.group_by(["store_id", "product_id"]).agg(first=totals.sold_on.min())
+    sizes = series.group_by("store_id").agg(products=series.count(), first=series["first"].min())
     block: list[str] = []
     held = 0
     for size in [*con.to_pyarrow(sizes.order_by("store_id")).to_pylist(), None]:
@@ -121,68 +122,82 @@ def _by_stores(con: Any, totals: ir.Table, folder: Path) -> None:
 
 
 def _group_levels(totals: ir.Table, last_day: date) -> ir.Table:
-    """level_7 of the total of each store ("S/*") and of each product ("*/P")."""
+    """level_7 of the total of each store (product "*") and of each product (store "*")."""
     levels = []
-    for column in ("product_id", "store_id"):
+    for column, other in (("product_id", "store_id"), ("store_id", "product_id")):
         sums = totals.group_by([column, "sold_on"]).agg(units=totals.units.sum().cast("int64"))
-        other = {"product_id": "store_id", "store_id": "product_id"}[column]
         sums = sums.mutate(**{other: ibis.literal("*")}, kind=ibis.literal("sale"), cancelled_same_day_units=0)
-        sales = daily_sales(sums, end=last_day).sales
+        tables = daily_sales(sums, end=last_day)
         window = ibis.window(group_by="series_id", order_by="period_start", preceding=6, following=0)
-        levels.append(sales.select(name="series_id", on="period_start", level=sales.value.mean().over(window)))
+        sales = tables.sales.mutate(level=tables.sales.value.mean().over(window))
+        home = tables.series.select(of="series_id", store="store_id", product="product_id")
+        sales = sales.inner_join(home, sales.series_id == home.of)
+        levels.append(sales.select("store", "product", "level", on="period_start"))
     return levels[0].union(levels[1])
 
 
 def features(totals: ir.Table, groups: ir.Table, last_day: date) -> ir.Table:
     """FEATURES of each series at the end of each of its days, from what was known then."""
     tables = daily_sales(totals, end=last_day)
-    sales, home = tables.sales, tables.series.select(named="series_id", store="store_id", product="product_id")
+    # A number stands for the series wherever millions of cells are sorted and joined.
+    number = ibis.row_number().over(ibis.window(order_by=tables.series.series_id)).cast("int32")
+    home = tables.series.select(number=number, named="series_id", store="store_id", product="product_id")
     paid = totals.select(
         paid_for=series_id(totals.store_id, totals.product_id), paid_on="sold_on", money="revenue", sold="units"
     )
-    cells = sales.left_join(home, sales.series_id == home.named)
+    cells = tables.sales.left_join(home, tables.sales.series_id == home.named)
     cells = cells.left_join(paid, [cells.series_id == paid.paid_for, cells.period_start == paid.paid_on])
     cells = cells.select(
-        "series_id", "store", "product", "money", day="period_start", y="value",
-        positive=cells.value.nullif(0.0), sold=cells.sold.cast("float64"),
+        "number", "money", day="period_start", y="value",
+        positive=cells.value.nullif(0.0), price=cells.money / cells.sold.nullif(0).cast("float64"),
         sold_on=ibis.ifelse(cells.value > 0, cells.period_start, ibis.null("date")),
     )  # fmt: skip
 
     def last(days: int | None) -> Any:
         before = None if days is None else days - 1
-        return ibis.window(group_by="series_id", order_by="day", preceding=before, following=0)
+        return ibis.window(group_by="number", order_by="day", preceding=before, following=0)
 
-    ordered = ibis.window(group_by="series_id", order_by="day")
+    ordered = ibis.window(group_by="number", order_by="day")
     made = {f"lag_{days}": cells.y.lag(days).over(ordered) for days in (1, 7, 14, 21, 28)}
-    made |= {f"level_{days}": cells.y.mean().over(last(days)) for days in (7, 28)}
-    made |= {f"std_{days}": cells.y.std(how="sample").over(last(days)) for days in (7, 28)}
+    made |= {f"sum_{days}": cells.y.sum().over(last(days)) for days in (7, 28)}
+    made |= {f"squares_{days}": (cells.y * cells.y).sum().over(last(days)) for days in (7, 28)}
     made |= {
         "max_28": cells.y.max().over(last(28)),
         "min_28": cells.y.min().over(last(28)),
         "sales_28": cells.positive.count().over(last(28)),
-        "price_28": cells.money.sum().over(last(28)) / cells.sold.sum().over(last(28)).nullif(0.0),
+        "money_28": cells.money.sum().over(last(28)),
         "last_sale": cells.sold_on.max().over(last(None)),
         "age_days": ibis.row_number().over(ordered).cast("float64"),
     }
     rows = cells.mutate(**made)
+    for days in (7, 28):
+        length, total = ibis.least(rows.age_days + 1, float(days)), rows[f"sum_{days}"]
+        # Units are whole numbers, so that this difference is exact.
+        spread = length * rows[f"squares_{days}"] - total * total
+        rows = rows.mutate(
+            **{
+                f"length_{days}": length,
+                f"level_{days}": total / length,
+                f"std_{days}": (spread / (length * (length - 1)).nullif(0.0)).sqrt(),
+            }
+        )
     weekday = [rows.y, rows.lag_7, rows.lag_14, rows.lag_21]
-    length = ibis.least(rows.age_days + 1, 28.0)
+    price = rows.money_28 / rows.sum_28.nullif(0.0)
     rows = rows.mutate(
-        zero_share_28=1 - rows.sales_28 / length,
-        mean_nonzero_28=rows.level_28 * length / rows.sales_28.nullif(0),
+        zero_share_28=1 - rows.sales_28 / rows.length_28,
+        mean_nonzero_28=rows.sum_28 / rows.sales_28.nullif(0),
         trend_7_28=rows.level_7 / rows.level_28.nullif(0.0),
         days_since_sale=rows.day.delta(rows.last_sale, unit="day").cast("float64"),
         weekday_level_4=sum(one.fill_null(0.0) for one in weekday)
         / sum(one.notnull().cast("float64") for one in weekday),
-        price_position_28=rows.money / rows.sold.nullif(0.0) / rows.price_28.nullif(0.0),
+        price_28=price,
+        price_position_28=rows.price / price.nullif(0.0),
     )
-    for name, key in {
-        "store_level_7": rows.store + "/*",
-        "product_level_7": ibis.literal("*/") + rows.product,
-    }.items():
-        group = groups.select(of=groups.name, at=groups.on, **{name: groups.level})
-        rows = rows.left_join(group, [key == group.of, rows.day == group.at]).drop("of", "at")
-    return rows.select("series_id", "day", *FEATURES)
+    rows = rows.left_join(home.rename(of="number"), rows.number == home.number)
+    for name, key in {"store_level_7": "store", "product_level_7": "product"}.items():
+        group = groups.filter(groups[key] != "*").select(of_group=key, at=groups.on, **{name: groups.level})
+        rows = rows.left_join(group, [rows[key] == group.of_group, rows.day == group.at]).drop("of_group", "at")
+    return rows.select("day", *FEATURES, series_id="named")
 
 
 if __name__ == "__main__":
