@@ -22,10 +22,10 @@ import pyarrow.parquet as pq
 from data_checks.decisions import VERDICTS, Decision, Decisions, Scope, Verdict, VerdictsInForce
 from data_checks.durable import append_entry, locked, read_entries, replace_file
 from data_checks.lake_files import UNDATED
+from data_checks.quarantine_files import REQUIRED_COLUMNS, read_all, read_rows, row_files
 
 Status = Literal["open", "released", "rejected", "gone"]
 STATUSES: tuple[Status, ...] = ("open", "released", "rejected", "gone")
-REQUIRED_COLUMNS = {"_row_key": pa.string(), "rules": pa.list_(pa.string()), "raw": pa.string(), "held": pa.bool_()}
 LONGEST_NAME, LONGEST_REASON = 200, 2_000
 WHOLE = "all"  # the batch of a table that is judged whole
 _DAY = "_day"
@@ -75,7 +75,7 @@ class Quarantine:
         current = folder / "rows" / f"{batch}.parquet"
         with locked(folder):
             if current.exists():
-                before = _read(current)
+                before = read_rows(current)
                 if before.equals(rows):
                     return
                 # History first: a kill in between leaves rows in both places, and readers prefer the current ones.
@@ -96,7 +96,7 @@ class Quarantine:
             mine = fresh.filter(pc.starts_with(fresh[_DAY], month)).drop_columns([_DAY])
             path = folder / f"{month}.parquet"
             if path.exists():
-                before = _read(path)
+                before = read_rows(path)
                 of_days = pc.is_in(pc.fill_null(before[column], UNDATED), pa.array(list(days), pa.string()))
                 mine = pa.concat_tables([before.filter(pc.invert(of_days)), mine], promote_options="default")
             if path.exists() or mine.num_rows or not folder.is_dir():
@@ -149,9 +149,7 @@ class Quarantine:
         """How many rows are kept out of the clean table now."""
         if self.log(table):
             return self.summary(table).held
-        held = [
-            pq.read_table(path, columns=["held"], partitioning=None) for path in _files(self._known(table) / "rows")
-        ]
+        held = [read_rows(path, ["held"]) for path in row_files(self._known(table) / "rows")]
         return sum(part["held"].to_pylist().count(True) for part in held)
 
     def summaries(self) -> tuple[TableSummary, ...]:
@@ -259,8 +257,8 @@ class Quarantine:
 
     def _stored(self, table: str) -> tuple[pa.Table, pa.Table]:
         folder = self._known(table)
-        current = _read_all(folder / "rows")
-        history = _read_all(folder / "history")
+        current = read_all(folder / "rows")
+        history = read_all(folder / "history")
         # One row may have left and come back several times: its last state is the one to show.
         history = history.filter(pc.invert(pc.is_in(history["_row_key"], current["_row_key"])))
         keys = history["_row_key"].to_pylist()
@@ -315,18 +313,3 @@ def _check_words(what: str, words: str, longest: int, remedy: str) -> None:
         words.encode()
     except UnicodeEncodeError as error:
         raise QuarantineError(f"the {what} {words!r} is no valid text: type it again in UTF-8") from error
-
-
-def _read(path: Path) -> pa.Table:
-    # Without `partitioning=None` a folder named like "a=b" anywhere above would turn into a column.
-    return pq.read_table(path, partitioning=None)
-
-
-def _files(folder: Path) -> list[Path]:
-    return sorted(folder.glob("*.parquet"))
-
-
-def _read_all(folder: Path) -> pa.Table:
-    empty = pa.schema(list(REQUIRED_COLUMNS.items())).empty_table()
-    stored = [_read(path) for path in _files(folder)]
-    return pa.concat_tables([empty, *stored], promote_options="default")
