@@ -1,13 +1,15 @@
 """A second interpreter for libraries that take seconds to import: it imports them while this one works on tables.
 
 Great Expectations and Feast are a quarter of a daily run when imported in turn, and Python works on one thing at a time.
-Where nobody called `start`, `call` works in this interpreter, so that tests and services need no second one.
+Outside `second_interpreter`, `call` works in this interpreter, so that tests and services need no second one.
 """
 
 import os
 import pickle
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib import import_module
+from threading import RLock, Thread
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 if TYPE_CHECKING:
@@ -17,6 +19,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _line: "Connection | None" = None  # to the second interpreter
+_owed: list[str] = []  # names of functions that it was sent and whose answers were not taken
 
 
 class AsideError(RuntimeError):
@@ -43,8 +46,10 @@ def second_interpreter() -> Iterator[None]:
     _line = here
     try:
         yield
+        _settle()
     finally:
         _line = None
+        _owed.clear()
         process.kill()  # it may still import what nobody needs any more
         process.join()
         here.close()
@@ -57,20 +62,59 @@ def call(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """
     if _line is None:
         return function(*args, **kwargs)
+    _settle()
+    _send(function, args, kwargs)
+    result: T = _answered()
+    return result
+
+
+def later(function: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None:
+    """As `call`, for work whose result nobody waits for; its error is raised by the next call, or at the end of the block."""
+    if _line is None:
+        function(*args, **kwargs)
+    else:
+        _send(function, args, kwargs)
+
+
+def expect(*modules: str) -> None:
+    """Begin to import what calls to come will need, beside what is asked for meanwhile; nothing without a second interpreter."""
+    if _line is not None:
+        _send(_import_soon, (modules,), {})
+
+
+def _send(function: Callable[..., object], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    assert _line is not None
     try:
         _line.send((function, args, kwargs))
+    except OSError:
+        raise _lost(function.__qualname__) from None
+    _owed.append(function.__qualname__)
+
+
+def _answered() -> Any:
+    """The oldest answer that was not taken yet."""
+    assert _line is not None
+    name = _owed.pop(0)
+    try:
         result, error = _line.recv()
     except (EOFError, OSError):
-        raise AsideError(
-            f"the second interpreter ended before {function.__qualname__} did, killed or out of memory: run again"
-        ) from None
+        raise _lost(name) from None
     if error is not None:
         raise error
-    return result  # type: ignore[no-any-return]
+    return result
+
+
+def _settle() -> None:
+    while _owed:
+        _answered()
+
+
+def _lost(name: str) -> AsideError:
+    return AsideError(f"the second interpreter ended before {name} did, killed or out of memory: run again")
 
 
 def _serve(line: "Connection") -> None:
-    """Answer calls; libraries are imported first."""
+    """Answer calls in the order in which they come."""
     _prepare()
     while True:
         try:
@@ -81,26 +125,22 @@ def _serve(line: "Connection") -> None:
 
 
 def _prepare() -> None:
-    """Great Expectations first, which a run needs first; Feast behind it, while calls are answered."""
+    """Great Expectations, which a run needs first, and how this interpreter lives and ends."""
     import gc
-    from threading import RLock, Thread
 
     from tqdm import tqdm
 
     from orchestration.cli import GC_THRESHOLD
 
     gc.set_threshold(*GC_THRESHOLD)
-    tqdm.set_lock(
-        RLock()
-    )  # its own lock is a semaphore of the system, which Python reports as lost once this is killed
+    # Its own lock is a semaphore of the system, which Python reports as lost once this is killed.
+    tqdm.set_lock(RLock())
     Thread(target=_end_with_parent, daemon=True).start()
     import great_expectations.expectations  # noqa: F401
 
-    Thread(target=_import_feast, daemon=True).start()
 
-
-def _import_feast() -> None:
-    import features.store.definitions  # noqa: F401
+def _import_soon(modules: tuple[str, ...]) -> None:
+    Thread(target=lambda: list(map(import_module, modules)), daemon=True).start()
 
 
 def _end_with_parent() -> None:

@@ -101,6 +101,7 @@ class _Work:
         from data_checks.docs_site import build_site
         from data_checks.gate import failing_rows
         from data_checks.gate_tallies import Tallies
+        from orchestration.aside import later
 
         workspace, judged = self.workspace, self.judged()
         judged.forget([*open_days, *gone])
@@ -125,7 +126,7 @@ class _Work:
                 made = made_days(version, open_days) if self.partition_by else {}
                 self.delivered().write("", self.inputs.raw)
                 metadata |= {"rows": version.rows, "content_hash": version.content_hash}
-        build_site(workspace.site, history=workspace.history, quarantine=workspace.quarantine, judged=self.table)
+        later(build_site, workspace.site, history=workspace.history, quarantine=workspace.quarantine, judged=self.table)
         return TableOutcome(verdict.success, metadata, _last_check(workspace, self.table), made)
 
     def _verdict(self, tallies: "Tallies", samples: "list[pa.Table]", notes: dict[str, str]) -> "Verdict":

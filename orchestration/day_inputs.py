@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from data_checks.contracts import Contract
     from data_checks.decisions import Decisions
+    from data_checks.lake import Lake
+    from data_checks.rules import Lookup
 
 CODE = (
     "orchestration/cleaning.py",
@@ -184,31 +186,56 @@ def _keys_on_several_days(
 
 
 def _referred(workspace: Workspace, table: str, contract: "Contract") -> dict[str, dict[str, str]]:
-    """For each table that rules look into: day -> digest of its rows that the day's rows refer to."""
+    """For each table that rules look into: day -> digest of its rows that the day's rows refer to.
+
+    While those tables stay as they are, only days whose raw rows changed are looked at again.
+    """
+    lake, version = workspace.lake, workspace.lake.version("raw", table)
+    assert version is not None
+    lookups = [lookup for lookup in contract.lookups if lookup.table in references(workspace, table)]
+    if not lookups:
+        return {}
+    made_from = fingerprint(
+        code=(*CODE[1:], f"data_checks/contracts/{table}.odcs.yaml"),
+        inputs={lookup.table: lake.content_hash("clean", lookup.table) for lookup in lookups},
+    )
+    stamp = Stamp(workspace.root / "judged" / f"referred_{table}.json")
+    now = version.digests()
+    before = stamp.facts() if stamp.says(made_from) else {"raw": {}, "digests": {}}
+    changed = {day for day, digest in now.items() if before["raw"].get(day) != digest}
+    if not changed and before["raw"].keys() == now.keys():
+        return dict(before["digests"])
+    raw = lake.read("raw", table, con := workspace.connect(), days=changed)
+    digests: dict[str, dict[str, str]] = {}
+    for lookup in lookups:
+        kept = {day: digest for day, digest in before["digests"].get(lookup.alias, {}).items() if day in now}
+        fresh = _digests_of(lookup, lake, raw, con, table=table, contract=contract)
+        digests[lookup.alias] = {**{day: d for day, d in kept.items() if day not in changed}, **fresh}
+    stamp.write(made_from, {"raw": now, "digests": digests})
+    return digests
+
+
+def _digests_of(
+    lookup: "Lookup", lake: "Lake", raw: Any, con: Any, *, table: str, contract: "Contract"
+) -> dict[str, str]:
+    """Day -> digest of the rows of the table of `lookup` that the raw rows of the day refer to."""
     import pyarrow.compute as pc
 
     from features.cleaning import cast_value
 
-    lake, con = workspace.lake, workspace.connect()
-    raw = lake.read("raw", table, con)
-    digests: dict[str, dict[str, str]] = {}
-    for lookup in contract.lookups:
-        if lookup.table not in references(workspace, table):
-            continue
-        mine, theirs = zip(*lookup.on, strict=True)
-        rows = lake.arrow("clean", lookup.table, [*theirs, *(name for name in lookup.columns if name not in theirs)])
-        # Cleaning may write keys in capitals, so that a row is found under either spelling.
-        known = {tuple(str(row[name]).upper() for name in theirs): repr(row) for row in rows.to_pylist()}
-        asked = {name: cast_value(raw[name], contract.column(name).type).cast("string").upper() for name in mine}
-        pairs = con.to_pyarrow(raw.select(_day=event_day(raw, table), **asked).distinct())
-        pairs = pairs.sort_by([(name, "ascending") for name in ("_day", *mine)])
-        by_day: dict[str, list[str]] = defaultdict(list)
-        names = pc.fill_null(pairs["_day"].cast("string"), "undated").to_pylist()
-        keys = zip(*(pairs[name].to_pylist() for name in mine), strict=True)
-        for day, key in zip(names, keys, strict=True):
-            by_day[day].append(known.get(key, ""))
-        digests[lookup.alias] = {day: _digest(found) for day, found in by_day.items()}
-    return digests
+    mine, theirs = zip(*lookup.on, strict=True)
+    rows = lake.arrow("clean", lookup.table, [*theirs, *(name for name in lookup.columns if name not in theirs)])
+    # Cleaning may write keys in capitals, so that a row is found under either spelling.
+    known = {tuple(str(row[name]).upper() for name in theirs): repr(row) for row in rows.to_pylist()}
+    asked = {name: cast_value(raw[name], contract.column(name).type).cast("string").upper() for name in mine}
+    pairs = con.to_pyarrow(raw.select(_day=event_day(raw, table), **asked).distinct())
+    pairs = pairs.sort_by([(name, "ascending") for name in ("_day", *mine)])
+    by_day: dict[str, list[str]] = defaultdict(list)
+    names = pc.fill_null(pairs["_day"].cast("string"), "undated").to_pylist()
+    keys = zip(*(pairs[name].to_pylist() for name in mine), strict=True)
+    for day, key in zip(names, keys, strict=True):
+        by_day[day].append(known.get(key, ""))
+    return {day: _digest(found) for day, found in by_day.items()}
 
 
 def _decided(workspace: Workspace, table: str, decisions: "Decisions") -> dict[str, str]:

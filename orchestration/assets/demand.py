@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from orchestration.assets.features import FEAST
 from orchestration.catalogue import TABLES
 from orchestration.days import DAYS, HOW_TO_CHOOSE, ONE_RUN, chosen, report_days, sync_days
 from orchestration.resources import WorkspaceResource
@@ -41,9 +42,11 @@ BY_DAY = f"Made with sales, which are by day. {HOW_TO_CHOOSE}"
 )
 def demand(context: dg.AssetExecutionContext, workspace: WorkspaceResource):  # type: ignore[no-untyped-def]
     """Build the three tables together: they come from the same rows."""
+    from orchestration.aside import expect
     from orchestration.demand import build_demand
     from orchestration.ingest import known_days
 
+    expect(*FEAST)
     opened = workspace.open()
     outcomes = build_demand(opened, force=chosen(context))
     made = outcomes["sales"].made

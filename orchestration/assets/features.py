@@ -6,6 +6,11 @@ from orchestration.days import DAYS, HOW_TO_CHOOSE, ONE_RUN, chosen, report_days
 from orchestration.resources import WorkspaceResource
 
 OWNERS = ["team:ml-engineers"]
+FEAST = (
+    "features.offline_store",
+    "features.store.definitions",
+    "orchestration.feature_tables",
+)  # import it for seconds
 BY_ORIGIN = f"By origin, each of which is a day. {HOW_TO_CHOOSE} A day that is no origin holds no row."
 
 
@@ -22,8 +27,10 @@ BY_ORIGIN = f"By origin, each of which is a day. {HOW_TO_CHOOSE} A day that is n
 )
 def sales_state(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
     """State features by series and origin."""
+    from orchestration.aside import expect
     from orchestration.feature_tables import build_state
 
+    expect(*FEAST)
     outcome = build_state(workspace.open(), force=chosen(context))
     report_days(context, dg.AssetKey(["features", "sales_state"]), outcome.made)
     return dg.MaterializeResult(metadata=outcome.metadata)

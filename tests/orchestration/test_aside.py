@@ -5,11 +5,12 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import psutil
 import pytest
 
-from orchestration.aside import AsideError, call, second_interpreter
+from orchestration.aside import AsideError, call, expect, later, second_interpreter
 
 
 def test_calls_stay_here_until_somebody_asks_for_a_second_interpreter() -> None:
@@ -32,6 +33,33 @@ def test_errors_arrive_as_they_are_or_as_text() -> None:
         assert call(abs, -1) == 1
         with pytest.raises(AsideError, match=r"ended before _exit.*run again"):
             call(os._exit, 3)
+
+
+def test_what_nobody_waits_for_is_done_in_turn_and_its_error_is_not_lost(tmp_path: Path) -> None:
+    with second_interpreter():
+        later(time.sleep, 0.2)
+        later((tmp_path / "made").mkdir)
+        assert call((tmp_path / "made").is_dir)
+        later(int, "seven")
+        with pytest.raises(ValueError, match="invalid literal for int"):
+            call(abs, -1)
+        assert call(abs, -1) == 1
+    with pytest.raises(ValueError, match="invalid literal for int"), second_interpreter():
+        later(int, "seven")
+    with pytest.raises(ValueError, match="invalid literal for int"):
+        later(int, "seven")
+
+
+def test_expected_modules_are_imported_there_beside_other_calls() -> None:
+    expect("colorsys")  # nothing to import it
+    with second_interpreter():
+        expect("colorsys")
+        for _ in range(100):
+            if call(eval, "'colorsys' in __import__('sys').modules"):
+                break
+            time.sleep(0.1)
+        else:
+            pytest.fail("colorsys was never imported")
 
 
 def test_a_killed_process_takes_it_along() -> None:
