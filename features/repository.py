@@ -32,7 +32,7 @@ class Repository(BaseModel):
     """Where Feast's registry, files and online store lie.
 
     `online_store` is "sqlite" (a file in `folder`) or `redis://[:password@]host:port[/db]`. `project` separates
-    workspaces that share a Redis.
+    workspaces that share a Redis. `memory_limit_gb` (GiB) and `threads` bound the point-in-time join.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -40,6 +40,8 @@ class Repository(BaseModel):
     folder: Path
     online_store: str = "sqlite"
     project: str = Field(default="storeloop", pattern=r"^[a-z][a-z0-9_]{0,62}$")
+    memory_limit_gb: float = Field(default=3.0, gt=0)
+    threads: int = Field(default=2, ge=1)
 
     def feast_config(self) -> dict[str, Any]:
         """What `feature_store.yaml` says."""
@@ -48,7 +50,11 @@ class Repository(BaseModel):
             "provider": "local",
             # Never read again during a request: a reader that meets a new layout asks for it itself.
             "registry": {"path": str(self.folder / "registry.db"), "cache_ttl_seconds": 0},
-            "offline_store": {"type": "features.offline_store.AsofOfflineStore"},
+            "offline_store": {
+                "type": "features.offline_store.AsofOfflineStore",
+                "memory_limit_gb": self.memory_limit_gb,
+                "threads": self.threads,
+            },
             "online_store": self._online_store(),
             "entity_key_serialization_version": 3,
         }

@@ -169,8 +169,13 @@ def repository(workspace: Workspace) -> Any:
     from features.repository import Repository
 
     project = "".join(c if c.isalnum() else "_" for c in workspace.slug.lower())
+    settings = workspace.settings
     return Repository(
-        folder=workspace.feast, online_store=workspace.settings.online_store, project=f"storeloop_{project}"[:63]
+        folder=workspace.feast,
+        online_store=settings.online_store,
+        project=f"storeloop_{project}"[:63],
+        memory_limit_gb=settings.memory_gb,
+        threads=settings.threads,
     )
 
 
@@ -180,7 +185,10 @@ def apply_feast(workspace: Workspace) -> dict[str, Any]:
 
     lake, layout = workspace.lake, _layout(workspace)
     applied, published = Stamp(workspace.feast / "applied.json"), Stamp(workspace.feast / "published.json")
-    definitions = fingerprint(code=FEAST_CODE, inputs={"layout": layout.fingerprint, "store": _store(workspace)})
+    bounds = [workspace.settings.memory_gb, workspace.settings.threads]
+    definitions = fingerprint(
+        code=FEAST_CODE, inputs={"layout": layout.fingerprint, "store": _store(workspace), "bounds": bounds}
+    )
     made_from = fingerprint(code=FEAST_CODE, inputs=_feast_inputs(workspace, layout))
     if applied.says(definitions) and published.says(made_from):
         return {**published.facts(), "unchanged": True}

@@ -232,6 +232,13 @@ def test_without_covariates(tables: Tables, tmp_path: Path) -> None:
     assert batch.found.all() and batch.known_future == {}
 
 
+def test_bounds_of_the_join_reach_the_offline_store(tmp_path: Path) -> None:
+    store = Repository(folder=tmp_path, memory_limit_gb=0.5, threads=3).open()
+    con = store.config.offline_store.connect()
+    settings = "SELECT current_setting('memory_limit'), current_setting('threads')"
+    assert con.sql(settings).fetchall() == [("512.0 MiB", 3)]
+
+
 def test_addresses_of_online_stores() -> None:
     config = Repository(folder=Path("x"), online_store="redis://:secret@cache:7000/2").feast_config()["online_store"]
     assert config == {"type": "redis", "connection_string": "cache:7000,db=2,password=secret", "skip_dedup": True}
