@@ -204,28 +204,31 @@ def apply_feast(workspace: Workspace) -> dict[str, Any]:
 
 
 def build_training_state(workspace: Workspace) -> dict[str, Any]:
-    """Write `features/training_state`: Feast's point-in-time join on to every (series, origin) of the plan."""
+    """Write `features/training_state`: Feast's point-in-time join on to every (series, origin) of the plan.
+
+    Origins are joined anew whose state changed.
+    """
     from features.training import training_frame
 
-    lake = workspace.lake
-    made_from = fingerprint(
-        code=(HERE, "features/training.py", "features/repository.py", "features/store", *OFFLINE_STORE),
-        inputs=_feast_inputs(workspace, _layout(workspace)),
+    lake, planned, layout = workspace.lake, plan(workspace), _layout(workspace)
+    state = lake.version("features", "sales_state")
+    assert state is not None
+    code = ("features/training.py", "features/repository.py", "features/store", *OFFLINE_STORE)
+    common = fingerprint(code=(HERE, *code), inputs={"layout": layout.fingerprint})
+    made_from = {origin: f"{common}/{digest}" for origin, digest in state.digests().items()}
+
+    def make(origins: list[date], _con: Any) -> Any:
+        entities = lake.arrow("features", "sales_state", ["series_id", "origin"], days=[str(o) for o in origins])
+        return training_frame(repository(workspace).open(), entities)
+
+    version, made = _update(
+        workspace, "training_state", made_from, make, force=(), sort_by=("series_id",), rows=planned.series
     )
-    version = lake.version("features", "training_state")
-    unchanged = version is not None and version.fingerprint == made_from
-    if not unchanged:
-        entities = lake.arrow("features", "sales_state", ["series_id", "origin"])
-        frame = training_frame(repository(workspace).open(), entities)
-        version = lake.write(
-            "features", "training_state", frame, fingerprint=made_from, sort_by=("series_id", "origin")
-        )
-    assert version is not None
-    entity_rows = lake.version("features", "sales_state")
     return {
         "rows": version.rows,
-        "entities": entity_rows.rows if entity_rows else 0,
-        "unchanged": unchanged,
+        "entities": state.rows,
+        "origins_made": len(made),
+        "unchanged": not made,
         "content_hash": version.content_hash,
     }
 
