@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from data_checks.column_types import TYPE_NAMES, TYPE_OF_LOGICAL
-from data_checks.contracts import RAW, SUFFIX, Column, Contract, ContractError, Freshness
+from data_checks.contract import RAW, SUFFIX, Column, Contract, ContractError, Freshness
 from data_checks.rules import (
     Lookup,
     Rule,
