@@ -24,7 +24,7 @@ def _row(context: BenchContext) -> BenchResult:
     params = context.scratch / "twin.json"
     params.write_text(json.dumps(WORLD), encoding="utf-8")
     settings = Settings.model_validate({"home": context.scratch / "home", "twin_params": params})
-    _made(run(settings, "+demand/sales"))
+    _made(run(settings, "+group:demand"))
     began = time.perf_counter()
     _made(run(settings, "group:features"))  # the peer works out its lags and means too
     features = time.perf_counter() - began
