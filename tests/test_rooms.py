@@ -22,6 +22,7 @@ HEAVY = {
         "lightgbm",
         "statsforecast",
         "mlforecast",
+        "prophet",
         "onnxmltools",
     ),
     *(

@@ -1,8 +1,7 @@
 """Score a forecaster on held-out periods beside baselines, peers and (on the twin) the oracle: expected demand."""
 
-import time
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,15 +10,26 @@ from models.common import metrics
 from models.common.protocols import DataError, ProgressCallback, Truth, silent
 from models.common.report import MetricRow, Report
 from models.forecaster import plots
-from models.forecaster.baselines import MOVING_MEAN_DAYS, moving_mean, phase_mean, season_length, seasonal_naive
+from models.forecaster.baselines import season_length
+from models.forecaster.candidates import (
+    CHAMPION,
+    NAIVE,
+    SAMPLED_SERIES,
+    Candidate,
+    Champion,
+    Forecast,
+    Ration,
+    baselines,
+    informed,
+)
 from models.forecaster.config import PERIOD_DAYS, QUANTILES
 from models.forecaster.data import Dataset, Panel
-from models.forecaster.predict import ForecastInput, Predictor
-from models.forecaster.scoring import Candidate, HeldOut, score_all
+from models.forecaster.peers import PEERS, Peer, peer_candidates
+from models.forecaster.predict import Predictor
+from models.forecaster.scoring import SAMPLE, HeldOut, score_all
 
 Float = npt.NDArray[np.floating[Any]]
-Peer = Literal["lightgbm", "autoets"]
-CHAMPION, NAIVE, ORACLE = "champion", "seasonal naive", "oracle"
+ORACLE = "oracle"
 PLOTTED_SERIES = 4
 
 
@@ -29,7 +39,10 @@ def evaluate(
     *,
     world: object | None = None,
     truth: Truth | None = None,
-    peers: Sequence[Peer] = ("lightgbm", "autoets"),
+    peers: Sequence[Peer] = PEERS,
+    peer_series: int = SAMPLED_SERIES,
+    peer_minutes: float | None = None,
+    contenders: Sequence[Candidate] = (),
     train_seconds: float | None = None,
     threads: int = 1,
     seed: int = 0,
@@ -37,8 +50,11 @@ def evaluate(
 ) -> Report:
     """Compare on `data.test`: every open, uncensored period of the H periods after the cutoff.
 
-    truth adds the oracle and, per model, `rmse_expected` (against expected demand). train_seconds is added to the
-    champion's seconds. `world` is part of every model's door; a forecast acts on nothing, so it is not used here.
+    Peers that fit each series by itself get a seeded sample of `peer_series`, or all series where the sample promises
+    that they cost a peer less than `peer_minutes` (minutes on one thread; None: always the sample). `contenders` are
+    more candidates behind the same door. truth adds the oracle and, per model, `rmse_expected` (against expected
+    demand). train_seconds is added to the champion's seconds. `world` is part of every model's door; a forecast acts on
+    nothing, so it is not used here. Rows are those of `scoring.score_all`.
     DataError if the data set has no held-out window.
     """
     del world
@@ -50,74 +66,43 @@ def evaluate(
     actual = data.targets(test)
     if np.isnan(actual).all():
         raise DataError(f"0 of {actual.size} held-out periods are open, uncensored and known: choose an earlier cutoff")
-    candidates = [_champion(model, data, test, train_seconds), *_baselines(data, test)]
-    notes: list[str] = []
-    sample = None
-    if "lightgbm" in peers:
-        from models.forecaster.peers import lightgbm_peer
-
-        on_progress("fitting LightGBM through mlforecast", 0.1)
-        peer = lightgbm_peer(data, test, threads=threads, seed=seed)
-        candidates.append(Candidate(peer.name, peer.mean, seconds=peer.seconds))
-    if "autoets" in peers:
-        from models.forecaster.peers import autoets_peer
-
-        on_progress("fitting AutoETS", 0.6)
-        peer = autoets_peer(data, test, seed=seed)
-        candidates.append(Candidate(peer.name, peer.mean, seconds=peer.seconds))
-        sample = np.asarray(~np.isnan(peer.mean).all(axis=1))
-        notes.append(f"AutoETS fits every series by itself: it is compared on {int(sample.sum())} sampled series")
+    ration = Ration(series=peer_series, minutes=peer_minutes, seed=seed)
+    candidates = [
+        Champion(model, train_seconds),
+        *baselines(),
+        *contenders,
+        *peer_candidates(peers, ration=ration, threads=threads, seed=seed),
+    ]
+    forecasts = []
+    for done, candidate in enumerate(candidates):
+        on_progress(f"forecasting: {candidate.name}", 0.9 * done / len(candidates))
+        forecasts.append(informed(candidate.forecast(data, test), data, test))
     if expected is not None:
-        candidates.append(Candidate(ORACLE, expected))
-    closed = _closed(test)
-    candidates = [_with_closures(candidate, closed) for candidate in candidates]
+        forecasts.append(informed(Forecast(ORACLE, expected), data, test))
     on_progress("scoring", 0.9)
     held = _held_out(model, data, test, actual, expected)
-    rows = score_all(candidates, held, data.intermittent[test.series], sample)
-    judged = int((~np.isnan(actual)).sum())
-    notes.insert(
-        0,
-        f"{len(test)} series x {data.horizon} {data.frequency} periods from {data.split.test_start}; "
-        f"{judged} of {actual.size} open, uncensored and known periods judged",
-    )
-    report = Report(
-        CHAMPION, rows, _pictures(data, test, actual, candidates, held=held, rows=rows, seed=seed), tuple(notes)
-    )
+    rows = score_all(forecasts, held, data.intermittent[test.series], ideal=ORACLE)
+    notes = _notes(data, test, actual, forecasts)
+    report = Report(CHAMPION, rows, _pictures(data, test, actual, forecasts, held=held, rows=rows, seed=seed), notes)
     on_progress("evaluated", 1.0)
     return report
 
 
-def _champion(model: Predictor, data: Dataset, test: Panel, train_seconds: float | None) -> Candidate:
-    started = time.perf_counter()
-    request = ForecastInput(test.state, test.known_future, test.origin, steps=data.horizon).only(model.spec)
-    reply = model.predict(request, jittered=True)
-    seconds = time.perf_counter() - started + (train_seconds or 0.0)
-    quantiles = dict(zip(QUANTILES, (reply.q10, reply.q50, reply.q90), strict=True))
-    return Candidate(CHAMPION, reply.mean, quantiles, seconds)
-
-
-def _baselines(data: Dataset, test: Panel) -> list[Candidate]:
-    cut = data.test_period
-    values, usable = data.values[test.series, :cut], data.usable[test.series, :cut]
-    season = season_length(data.frequency, cut)
-    window = MOVING_MEAN_DAYS // PERIOD_DAYS[data.frequency]
-    return [
-        Candidate(NAIVE, seasonal_naive(values, usable, season=season, horizon=data.horizon)),
-        Candidate("phase mean", phase_mean(values, usable, season=season, horizon=data.horizon)),
-        Candidate("moving mean", moving_mean(values, usable, periods=window, horizon=data.horizon)),
+def _notes(data: Dataset, test: Panel, actual: Float, forecasts: Sequence[Forecast]) -> tuple[str, ...]:
+    """What was judged, and which candidates were given a sample of the series, in sentences."""
+    judged = int((~np.isnan(actual)).sum())
+    notes = [
+        f"{len(test)} series x {data.horizon} {data.frequency} periods from {data.split.test_start}; "
+        f"{judged} of {actual.size} open, uncensored and known periods judged"
     ]
-
-
-def _closed(test: Panel) -> npt.NDArray[np.bool_] | None:
-    return None if "open" not in test.known_future else np.asarray(test.known_future["open"] == 0)
-
-
-def _with_closures(candidate: Candidate, closed: npt.NDArray[np.bool_] | None) -> Candidate:
-    """Everyone knows the closures that are known ahead."""
-    if closed is None:
-        return candidate
-    mean = np.where(closed & ~np.isnan(candidate.mean), 0.0, candidate.mean)
-    return Candidate(candidate.name, mean, candidate.quantiles, candidate.seconds)
+    partial = [each for each in forecasts if each.name != ORACLE and not each.given.all()]
+    if partial:
+        names, count = ", ".join(each.name for each in partial), int(partial[0].given.sum())
+        notes.append(
+            f"fitted series by series and given {count} sampled ones: {names}; everyone is compared with them in "
+            f"the segment {SAMPLE!r}"
+        )
+    return tuple(notes)
 
 
 def _held_out(model: Predictor, data: Dataset, test: Panel, actual: Float, expected: Float | None) -> HeldOut:
@@ -170,13 +155,13 @@ def _pictures(
     data: Dataset,
     test: Panel,
     actual: Float,
-    candidates: list[Candidate],
+    forecasts: Sequence[Forecast],
     *,
     held: HeldOut,
     rows: Sequence[MetricRow],
     seed: int,
 ) -> dict[str, bytes]:
-    champion, naive = candidates[0], candidates[1]
+    champion, naive = forecasts[0], next(each for each in forecasts if each.name == NAIVE)
     rng = np.random.default_rng(seed)
     scored = np.flatnonzero(~np.isnan(actual).all(axis=1))
     some = np.sort(rng.choice(scored, size=min(PLOTTED_SERIES, scored.size), replace=False))
@@ -194,5 +179,6 @@ def _pictures(
             data, test, worst, champion, naive, title="Series with the largest scaled error"
         ),
         "calibration": plots.calibration_plot(pit, coverage),
-        "error_by_horizon": plots.horizon_plot(actual, candidates),
+        "wins_and_seconds": plots.wins_plot(rows),
+        "error_by_horizon": plots.horizon_plot(actual, forecasts),
     }

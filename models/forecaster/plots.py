@@ -1,4 +1,4 @@
-"""Pictures of an evaluation as PNG bytes: backtest, worst series, calibration, error by steps ahead."""
+"""Pictures of an evaluation as PNG bytes: backtest, worst series, calibration, error by steps ahead, who wins and at what price."""
 
 import io
 from collections.abc import Sequence
@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from models.common.report import MetricRow
+from models.forecaster.candidates import Forecast
 from models.forecaster.data import Dataset, Panel
-from models.forecaster.scoring import Candidate
+from models.forecaster.scoring import SERIES_SECONDS, WIN_SHARE
 
 Float = npt.NDArray[np.floating[Any]]
 Ints = npt.NDArray[np.int64]
@@ -17,7 +19,7 @@ HISTORY_HORIZONS = 2
 PIT_BINS = [0.0, 0.1, 0.5, 0.9, 1.0]  # three quantiles tell four shares, and no more
 
 
-def series_plot(data: Dataset, test: Panel, rows: Ints, champion: Candidate, naive: Candidate, *, title: str) -> bytes:
+def series_plot(data: Dataset, test: Panel, rows: Ints, champion: Forecast, naive: Forecast, *, title: str) -> bytes:
     """History, what came, forecast with its 80 % interval and the seasonal naive one, for the pairs `rows`."""
     figure = _figure(10, 2.4 * rows.size)
     axes = np.atleast_1d(figure.subplots(rows.size, 1))
@@ -61,20 +63,51 @@ def calibration_plot(pit: Float, coverage: Sequence[tuple[str, float]]) -> bytes
     return _png(figure)
 
 
-def horizon_plot(actual: Float, candidates: Sequence[Candidate]) -> bytes:
-    """WAPE of every candidate by steps ahead."""
+def horizon_plot(actual: Float, forecasts: Sequence[Forecast]) -> bytes:
+    """WAPE of every candidate by steps ahead; dashed where it is that of a sample of the series."""
     figure = _figure(10, 3.6)
     axis = figure.subplots()
     steps = np.arange(1, actual.shape[1] + 1)
-    for candidate in candidates:
-        error = np.nansum(np.abs(actual - candidate.mean), axis=0)
-        size = np.nansum(np.where(np.isnan(candidate.mean), np.nan, np.abs(actual)), axis=0)
+    for forecast in forecasts:
+        error = np.nansum(np.abs(actual - forecast.mean), axis=0)
+        size = np.nansum(np.where(np.isnan(forecast.mean), np.nan, np.abs(actual)), axis=0)
         wape = np.divide(error, size, out=np.full(error.shape, np.nan), where=size > 0)
-        axis.plot(steps, wape, marker=".", linewidth=1.2, label=candidate.name)
+        given = forecast.given.all()
+        name, style = (forecast.name, "-") if given else (f"{forecast.name}, sampled series", "--")
+        axis.plot(steps, wape, marker=".", linewidth=1.2, linestyle=style, label=name)
     axis.set_xlabel("periods ahead")
     axis.set_ylabel("WAPE")
     axis.set_ylim(bottom=0)
     axis.legend(fontsize=8, frameon=False)
+    return _png(figure)
+
+
+def wins_plot(rows: Sequence[MetricRow]) -> bytes:
+    """Left: share of series that each candidate forecasts best, a bar a segment. Right: seconds a series, logarithmic."""
+    wins = [row for row in rows if row.metric == WIN_SHARE]
+    cost = {row.model: row.value for row in rows if row.metric == SERIES_SECONDS and row.value > 0}
+    segments = list(dict.fromkeys(row.segment for row in wins))
+    models = list(dict.fromkeys([row.model for row in wins] + list(cost)))
+    colours = dict(zip(models, [CHAMPION, *(f"C{index}" for index in range(len(models)))], strict=False))
+    figure = _figure(11, 1.6 + 0.32 * max(len(segments), len(cost)))
+    left, right = figure.subplots(1, 2)
+    start = dict.fromkeys(segments, 0.0)
+    for model in models:
+        share = {row.segment: row.value for row in wins if row.model == model}
+        widths = [share.get(segment, 0.0) for segment in segments]
+        left.barh(segments, widths, left=[start[s] for s in segments], color=colours[model], label=model)
+        start = {segment: start[segment] + width for segment, width in zip(segments, widths, strict=True)}
+    left.invert_yaxis()
+    left.set_xlim(0, 1)
+    left.set_title("share of series with the lowest RMSSE", fontsize=9)
+    figure.legend(*left.get_legend_handles_labels(), fontsize=7, ncols=4, loc="outside lower center", frameon=False)
+    right.barh(list(cost), list(cost.values()), color=[colours[model] for model in cost])
+    right.invert_yaxis()
+    if cost:
+        right.set_xscale("log")
+    right.set_title("seconds a series, fit and forecast", fontsize=9)
+    for axis in (left, right):
+        axis.tick_params(labelsize=7)
     return _png(figure)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from bench_row import BenchContext, BenchResult, BenchRow
 
 OTHERS = ("seasonal naive", "lightgbm (mlforecast)", "autoets (statsforecast)")
-SAMPLE = "autoets sample"
+SAMPLE = "sampled series"  # models.forecaster.scoring.SAMPLE
 
 
 def daily_units(folder: Path, *, items: int = 50, days: int = 1_095, seed: int = 5) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 
 CONFIG: dict[str, Any] = {"horizon": 7, "trees": 20, "quantile_trees": 10, "threads": 1, "max_pairs": 300}
 BASELINE = "seasonal naive"
-PEERS = ("lightgbm (mlforecast)", "autoets (statsforecast)")
+PEERS = ("lightgbm (mlforecast)", "autoets (statsforecast)", "theta (statsforecast)", "prophet")
 
 
 def tables(synthetic: ModuleType, cfg: Any) -> dict[str, Any]:

@@ -67,7 +67,7 @@ def test_peers_stand_beside_it_in_the_same_run(units: Run) -> None:
     assert report.value("lightgbm (mlforecast)", "rmse") < report.value("seasonal naive", "rmse")
     assert report.value("lightgbm (mlforecast)", "seconds") > 0
     assert any("judged" in note for note in report.notes)
-    assert set(report.plots) == {"backtest", "worst_series", "calibration", "error_by_horizon"}
+    assert set(report.plots) == {"backtest", "worst_series", "calibration", "error_by_horizon", "wins_and_seconds"}
 
 
 def test_the_planted_promotion_lift_is_found(units: Run, synthetic: ModuleType) -> None:
