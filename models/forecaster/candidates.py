@@ -103,8 +103,9 @@ class Ration:
     """How many series a candidate is given that fits each by itself.
 
     A seeded sample of `series`, the same for every such candidate, so that they can be compared with one another.
-    With `minutes` a candidate whose sample says that all series cost less than that is given all of them; the estimate
-    is high where the sample paid for a warm-up, so that the bound holds. Without, no clock decides what is compared.
+    With `minutes` a candidate whose sample says that all series cost less than that is given all of them. That is an
+    estimate, made once: on a machine that grows busier meanwhile it takes longer (1,115 stores took AutoETS 259 s, where
+    the sample of a quiet run had said 160). Without `minutes` no clock decides what is compared.
     """
 
     series: int = SAMPLED_SERIES
