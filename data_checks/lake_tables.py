@@ -4,6 +4,8 @@ import hashlib
 import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -44,6 +46,23 @@ class TableVersion:
         if self.partition_by is None:
             return {"all": self.content_hash}
         return {file.day: file.sha256 for file in self.files if file.day is not None and file.rows}
+
+
+@lru_cache(maxsize=128)
+def read_manifest(path: Path, stamp: tuple[int, ...]) -> TableVersion:  # noqa: ARG001 - a manifest replaced since is another
+    """The version that a manifest names, read once for each `stamp` of its file: a table of years has a file a day, and a
+    run asks for it again and again. Errors: LakeError for a manifest that is broken."""
+    from data_checks.lake_files import LakeFile
+
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if content.pop("format") != FORMAT:
+            raise ValueError(f"its format is not {FORMAT}")
+        content["files"] = tuple(LakeFile(**file) for file in content["files"])
+        content["columns"] = tuple((name, kind) for name, kind in content["columns"])
+        return TableVersion(**content)
+    except (ValueError, KeyError, TypeError) as error:
+        raise LakeError(f"{path} cannot be read ({error}): remove the folder and run again") from error
 
 
 def content_hash(columns: Sequence[tuple[str, str]], files: "Sequence[LakeFile]") -> str:
