@@ -208,9 +208,9 @@ def _referred(workspace: Workspace, table: str, contract: "Contract") -> dict[st
     raw = lake.read("raw", table, con := workspace.connect(), days=changed)
     digests: dict[str, dict[str, str]] = {}
     for lookup in lookups:
-        kept = {day: digest for day, digest in before["digests"].get(lookup.alias, {}).items() if day in now}
-        fresh = _digests_of(lookup, lake, raw, con, table=table, contract=contract)
-        digests[lookup.alias] = {**{day: d for day, d in kept.items() if day not in changed}, **fresh}
+        known = before["digests"].get(lookup.alias, {})
+        kept = {day: digest for day, digest in known.items() if day in now and day not in changed}
+        digests[lookup.alias] = kept | _digests_of(lookup, lake, raw, con, table=table, contract=contract)
     stamp.write(made_from, {"raw": now, "digests": digests})
     return digests
 

@@ -6,11 +6,12 @@ from orchestration.days import DAYS, HOW_TO_CHOOSE, ONE_RUN, chosen, report_days
 from orchestration.resources import WorkspaceResource
 
 OWNERS = ["team:ml-engineers"]
+# What the steps below import, for seconds; asked for in the steps before them.
 FEAST = (
     "features.offline_store",
     "features.store.definitions",
     "orchestration.feature_tables",
-)  # import it for seconds
+)
 BY_ORIGIN = f"By origin, each of which is a day. {HOW_TO_CHOOSE} A day that is no origin holds no row."
 
 
