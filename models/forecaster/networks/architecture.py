@@ -1,0 +1,199 @@
+"""The networks: an encoding of features with gaps, an LSTM or Transformer along the horizon, and heads that never cross.
+
+Sources: Hochreiter and Schmidhuber (1997) for the LSTM, Schuster and Paliwal (1997) for both directions of it; Vaswani
+et al. (2017) for attention, Xiong et al. (2020) for normalising before it. Imports torch: only functions import this.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from models.forecaster.model import Loss
+from models.forecaster.networks.config import NetworkConfig, NetworkKind
+
+LOG_BOUND = 6.0  # a mean lies within exp(+-6) of the divisor: beyond it a gradient is noise
+NARROWEST = 0.02  # distance of the outer quantiles that a head begins with: a softplus near 0 learns nothing
+RARELY = 0.005  # a mask that is (nearly) always on or off tells nothing
+TAILS = (0.25, 0.75, 0.05, 0.95, 0.0, 1.0)  # spreads, the next one where the last is 0
+
+
+@dataclass(frozen=True)
+class Normalisation:
+    """What the encoding learns from training rows: centre, spread (F,), masked columns (K,), categories (C,) each."""
+
+    centre: npt.NDArray[np.float32]
+    spread: npt.NDArray[np.float32]
+    masked: npt.NDArray[np.int64]
+    column: npt.NDArray[np.int64]
+    category: npt.NDArray[np.float32]
+
+
+def normalisation(rows: npt.NDArray[np.float32], max_categories: int) -> Normalisation:
+    """Learn the encoding of rows (M, F): median and interquartile range, which features have gaps or categories."""
+    missing = np.isnan(rows)
+    share = missing.mean(axis=0)
+    centre, spread = np.zeros(rows.shape[1]), np.ones(rows.shape[1])
+    columns: list[int] = []
+    categories: list[float] = []
+    for index in range(rows.shape[1]):
+        known = rows[~missing[:, index], index].astype(np.float64)
+        if known.size == 0:
+            continue
+        centre[index] = np.median(known)
+        tails = np.quantile(known, TAILS)
+        widths = [high - low for low, high in zip(tails[::2], tails[1::2], strict=True)]
+        spread[index] = next((width for width in widths if width > 0), 1.0)
+        found = np.unique(known)
+        if 2 < found.size <= max_categories and np.array_equal(found, np.round(found)):
+            columns += [index] * found.size
+            categories += found.tolist()
+    return Normalisation(
+        centre.astype(np.float32),
+        spread.astype(np.float32),
+        np.flatnonzero((share > RARELY) & (share < 1 - RARELY)),
+        np.asarray(columns, dtype=np.int64),
+        np.asarray(categories, dtype=np.float32),
+    )
+
+
+class Encoding(nn.Module):
+    """X (N, H, F) with NaN -> (N, H, E): clipped robust scores, 0 where unknown, masks of gaps, one column a category."""
+
+    centre: Tensor
+    spread: Tensor
+    masked: Tensor
+    column: Tensor
+    category: Tensor
+
+    def __init__(self, known: Normalisation, cfg: NetworkConfig) -> None:
+        super().__init__()
+        for name in ("centre", "spread", "masked", "column", "category"):
+            self.register_buffer(name, torch.from_numpy(np.ascontiguousarray(getattr(known, name))))
+        self.bound = cfg.input_bound
+        self.width = known.centre.size + known.masked.size + known.column.size
+
+    def forward(self, X: Tensor) -> Tensor:
+        missing = torch.isnan(X)
+        score = torch.where(missing, self.centre.expand_as(X), X)
+        parts = [((score - self.centre) / self.spread).clamp(-self.bound, self.bound)]
+        if self.masked.numel():
+            parts.append(missing.index_select(2, self.masked).to(X.dtype))
+        if self.column.numel():
+            parts.append((X.index_select(2, self.column) == self.category).to(X.dtype))
+        return torch.cat(parts, dim=2)
+
+
+class LstmTrunk(nn.Module):
+    """(N, H, E) -> (N, H, D): both directions of the horizon, for every covariate of it is known ahead."""
+
+    def __init__(self, inputs: int, cfg: NetworkConfig) -> None:
+        super().__init__()
+        self.project = nn.Linear(inputs, cfg.hidden)
+        self.lstm = nn.LSTM(
+            cfg.hidden,
+            cfg.hidden,
+            num_layers=cfg.lstm_layers,
+            dropout=cfg.dropout if cfg.lstm_layers > 1 else 0.0,
+            bidirectional=True,
+            batch_first=True,
+        )
+        self.mix = nn.Linear(3 * cfg.hidden, cfg.hidden)
+        self.drop = nn.Dropout(cfg.dropout)
+
+    def forward(self, encoded: Tensor) -> Tensor:
+        step = self.drop(nn.functional.gelu(self.project(encoded)))
+        both, _ = self.lstm(step)
+        # The step itself goes round the recurrence: most of a forecast is what the trees see in a single row.
+        mixed: Tensor = self.drop(nn.functional.gelu(self.mix(torch.cat([step, both], dim=2))))
+        return mixed
+
+
+class TransformerTrunk(nn.Module):
+    """(N, H, E) -> (N, H, D): self-attention across the steps, with a learnt place for each of the H."""
+
+    def __init__(self, inputs: int, horizon: int, cfg: NetworkConfig) -> None:
+        super().__init__()
+        self.project = nn.Linear(inputs, cfg.hidden)
+        self.place = nn.Parameter(torch.randn(horizon, cfg.hidden) * 0.02)
+        block = nn.TransformerEncoderLayer(
+            cfg.hidden,
+            cfg.heads,
+            2 * cfg.hidden,
+            dropout=cfg.dropout,
+            activation="gelu",
+            batch_first=True,
+            norm_first=True,
+        )
+        self.blocks = nn.TransformerEncoder(
+            block, cfg.transformer_layers, norm=nn.LayerNorm(cfg.hidden), enable_nested_tensor=False
+        )
+
+    def forward(self, encoded: Tensor) -> Tensor:
+        steps: Tensor = self.blocks(nn.functional.gelu(self.project(encoded)) + self.place[: encoded.shape[1]])
+        return steps
+
+
+class QuantileHead(nn.Module):
+    """(N, H, D) -> (N, H, 4): mean, q10, q50, q90 in units of the scale, q10 <= q50 <= q90 by construction.
+
+    The median is told as its distance from the mean, which that loss may not move, and the outer two by their distances
+    from the median. start: the four of the training targets, which an unlearnt head says.
+    """
+
+    def __init__(self, width: int, loss: Loss, start: npt.NDArray[np.float64]) -> None:
+        super().__init__()
+        self.linear = nn.Linear(width, 4)
+        self.poisson = loss == "poisson"
+        mean, low, middle, high = start.tolist()
+        first = float(np.log(max(mean, 1e-3))) if self.poisson else mean
+        gaps = [float(np.log(np.expm1(max(gap, NARROWEST)))) for gap in (middle - low, high - middle)]
+        with torch.no_grad():
+            self.linear.weight.mul_(0.1)
+            self.linear.bias.copy_(torch.tensor([first, middle - mean, *gaps]))
+
+    def forward(self, steps: Tensor) -> Tensor:
+        raw = self.linear(steps)
+        mean = raw[..., 0:1]
+        if self.poisson:
+            mean = mean.clamp(-LOG_BOUND, LOG_BOUND).exp()
+        middle = mean.detach() + raw[..., 1:2]
+        gap = nn.functional.softplus(raw[..., 2:4])
+        return torch.cat([mean, middle - gap[..., 0:1], middle, middle + gap[..., 1:2]], dim=2)
+
+
+class Generator(nn.Module):
+    """X (N, H, F) float32, NaN where unknown -> Y (N, H, 4): what is exported, and free of noise."""
+
+    def __init__(
+        self,
+        kind: NetworkKind,
+        known: Normalisation,
+        horizon: int,
+        *,
+        loss: Loss,
+        start: npt.NDArray[np.float64],
+        cfg: NetworkConfig,
+    ) -> None:
+        super().__init__()
+        self.encoding = Encoding(known, cfg)
+        self.hidden_share = cfg.feature_dropout
+        width = self.encoding.width
+        self.trunk: nn.Module = (
+            TransformerTrunk(width, horizon, cfg) if kind == "transformer" else LstmTrunk(width, cfg)
+        )
+        self.head = QuantileHead(cfg.hidden, loss, start)
+
+    def forward(self, X: Tensor) -> Tensor:
+        if self.training and self.hidden_share > 0:
+            X = X.masked_fill(torch.rand((X.shape[0], 1, X.shape[2])) < self.hidden_share, torch.nan)
+        answer: Tensor = self.head(self.trunk(self.encoding(X)))
+        return answer
+
+
+def weights_of(module: nn.Module) -> dict[str, Any]:
+    """A copy of the state, to come back to."""
+    return {name: tensor.detach().clone() for name, tensor in module.state_dict().items()}

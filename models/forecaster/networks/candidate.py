@@ -1,0 +1,98 @@
+"""A network behind the door of `candidates`: fitted on the periods before the cutoff, timed, and forecasting the test pairs."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from models.common.protocols import ProgressCallback, silent
+from models.forecaster.candidates import Forecast
+from models.forecaster.config import QUANTILES, Config
+from models.forecaster.data import Dataset, Panel
+from models.forecaster.networks.config import NetworkConfig, NetworkKind
+from models.forecaster.networks.fit import Network, fit_network
+from models.forecaster.networks.grids import Prepared, grid_of, prepare_grids
+
+Float = npt.NDArray[np.floating[Any]]
+NAMES: dict[NetworkKind, str] = {"lstm": "LSTM", "lstm_gan": "LSTM-GAN", "transformer": "Transformer"}
+
+
+@dataclass(frozen=True)
+class NetworkCandidate:
+    """A network to be fitted when it is asked. features: those to read, default what the trees would choose."""
+
+    kind: NetworkKind
+    config: Config
+    cfg: NetworkConfig
+    seed: int
+    features: Sequence[str] | None = None
+    on_progress: ProgressCallback = silent
+
+    @property
+    def name(self) -> str:
+        """As it stands in reports."""
+        return NAMES[self.kind]
+
+    def forecast(self, data: Dataset, test: Panel) -> Forecast:
+        """Fit on the pairs before the cutoff, then forecast `test` (N pairs); the seconds are of both, imports left out."""
+        import torch
+
+        del torch  # imported ahead, so that it is not timed
+        started = time.perf_counter()
+        prepared = prepare_grids(data, self.config, self.cfg, names=self.features, seed=self.seed)
+        network = fit_prepared(
+            self.kind, prepared, self.cfg, threads=self.config.threads, seed=self.seed, on_progress=self.on_progress
+        )
+        found = forecast_panel(network, prepared, self.config, test)
+        outputs = found if "open" not in test.known_future else _closed(found, test)
+        quantiles = dict(zip(QUANTILES, (outputs["q10"], outputs["q50"], outputs["q90"]), strict=True))
+        return Forecast(self.name, outputs["mean"], quantiles, time.perf_counter() - started)
+
+
+def fit_prepared(
+    kind: NetworkKind,
+    prepared: Prepared,
+    cfg: NetworkConfig,
+    *,
+    threads: int,
+    seed: int,
+    on_progress: ProgressCallback = silent,
+) -> Network:
+    """`fit_network` on prepared grids."""
+    return fit_network(
+        kind,
+        prepared.train,
+        prepared.valid,
+        loss=prepared.loss,
+        counts=prepared.counts,
+        non_negative=prepared.non_negative,
+        cfg=cfg,
+        threads=threads,
+        seed=seed,
+        on_progress=on_progress,
+    )
+
+
+def forecast_panel(network: Network, prepared: Prepared, config: Config, panel: Panel) -> dict[str, Float]:
+    """mean, q10, q50, q90 (N, H) in the unit of the series; of what is never negative the mean and, but for counts, the
+    quantiles are not either (those of counts are of the value jittered by +-1/2).
+    """
+    unknown = np.full((len(panel), config.horizon), np.nan)
+    grid = grid_of(panel, config, prepared.names, unknown, floor=prepared.scale_floor)
+    found: dict[str, Float] = {
+        name: values.astype(np.float64) * grid.scale for name, values in network.predict(grid.X).items()
+    }
+    if not prepared.non_negative:
+        return found
+    return {
+        name: values if prepared.counts and name != "mean" else np.maximum(values, 0.0)
+        for name, values in found.items()
+    }
+
+
+def _closed(outputs: dict[str, Float], test: Panel) -> dict[str, Float]:
+    open_ = np.where(test.known_future["open"] == 0, 0.0, 1.0)
+    return {name: values * open_ for name, values in outputs.items()}

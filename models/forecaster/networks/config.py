@@ -1,0 +1,70 @@
+"""Every knob of the networks, with unit, bounds, default and why."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+NetworkKind = Literal["lstm", "lstm_gan", "transformer"]
+KINDS: tuple[NetworkKind, ...] = ("lstm", "lstm_gan", "transformer")
+
+
+class NetworkConfig(BaseModel):
+    """How a network is built and fitted. What ends a fit are counts, never a clock, so that the bytes can be repeated."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    hidden: int = Field(default=64, ge=4, le=512, description="width of a step; time grows with its square")
+    lstm_layers: int = Field(default=1, ge=1, le=4, description="LSTMs on top of each other, each in both directions")
+    transformer_layers: int = Field(default=2, ge=1, le=8, description="attention blocks on top of each other")
+    heads: int = Field(default=4, ge=1, le=16, description="attention heads; must divide `hidden`")
+    dropout: float = Field(default=0.1, ge=0, lt=1, description="share of a step's width silenced in training")
+    feature_dropout: float = Field(
+        default=0.05,
+        ge=0,
+        lt=1,
+        description="share of the features of a pair hidden in training: a forecast then leans on many, and a gap is no surprise",
+    )
+    max_pairs: int = Field(
+        default=15_000,
+        ge=10,
+        le=500_000,
+        description="bound on training pairs (whole horizons); a seeded sample beyond it",
+    )
+    validation_pairs: int = Field(
+        default=2_000, ge=5, le=100_000, description="bound on the pairs that early stopping looks at"
+    )
+    batch_pairs: int = Field(default=128, ge=1, le=4_096, description="pairs of one gradient step")
+    epochs: int = Field(default=10, ge=1, le=500, description="passes over the training pairs in one cycle of the rate")
+    patience: int = Field(
+        default=4, ge=1, le=500, description="epochs without gain on the validation pairs before it stops"
+    )
+    learning_rate: float = Field(default=3e-3, gt=0, le=1, description="peak of the one-cycle learning rate")
+    weight_decay: float = Field(default=1e-2, ge=0, le=10, description="decoupled shrinkage of weights (AdamW)")
+    gradient_bound: float = Field(default=1.0, gt=0, le=1e3, description="norm beyond which a gradient is cut")
+    input_bound: float = Field(
+        default=5.0, gt=0, le=100, description="spreads from the median beyond which an input counts as that far"
+    )
+    max_categories: int = Field(
+        default=31,
+        ge=0,
+        le=366,
+        description="a feature of whole numbers with at most so many values gets a column for each: weekdays are no amounts",
+    )
+    quantile_weight: float = Field(default=1.0, gt=0, le=100, description="pinball losses beside the loss of the mean")
+    adversarial_weight: float = Field(
+        default=0.02,
+        ge=0,
+        le=10,
+        description="the critic's say beside the other losses; its gradient per path is about 1",
+    )
+    critic_hidden: int = Field(default=16, ge=2, le=256, description="width of the critic's LSTM")
+    critic_learning_rate: float = Field(default=1e-3, gt=0, le=1, description="constant rate of the critic")
+    gradient_penalty: float = Field(
+        default=10.0, ge=0, le=1e3, description="pull of the critic's slope towards 1 (Gulrajani 2017 take 10)"
+    )
+
+    @model_validator(mode="after")
+    def _heads_divide_hidden(self) -> "NetworkConfig":
+        if self.hidden % self.heads:
+            raise ValueError(f"hidden {self.hidden} is not a multiple of heads {self.heads}: choose one that is")
+        return self

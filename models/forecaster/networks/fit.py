@@ -1,0 +1,232 @@
+"""Fitting a network: one cycle of the learning rate, stopped by the validation pairs, the same bytes for a seed."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from models.common.protocols import ProgressCallback, silent
+from models.forecaster.config import QUANTILES
+from models.forecaster.model import OUTPUTS, Loss
+from models.forecaster.networks.config import KINDS, NetworkConfig, NetworkKind
+from models.forecaster.networks.grids import Grids, GridsError
+
+Float = npt.NDArray[np.floating[Any]]
+MAX_HORIZON = 42
+MIN_TARGETS = 30
+PREDICT_PAIRS = 512  # pairs run at once: their encoded features would be gigabytes in one piece
+NORMALISATION_ROWS = 100_000
+PARITY_PAIRS = 24
+
+
+@dataclass(frozen=True)
+class Network:
+    """A fitted network: kind, its generator (torch), the horizon H and F features, and the validation loss by epoch."""
+
+    kind: NetworkKind
+    module: Any
+    horizon: int
+    n_features: int
+    history: tuple[float, ...]
+    epochs: int
+    threads: int
+    sample: npt.NDArray[np.float32]
+
+    def predict(self, X: npt.NDArray[np.float32]) -> dict[str, npt.NDArray[np.float32]]:
+        """mean, q10, q50, q90 (N, H) in units of the scale for X (N, H, F) float32 with NaN; H may be shorter."""
+        import torch
+
+        if X.ndim != 3 or X.shape[2] != self.n_features or not 1 <= X.shape[1] <= self.horizon:
+            raise GridsError(f"X: shape {X.shape}: expected (N, H, {self.n_features}) with 1 <= H <= {self.horizon}")
+        answer = np.empty((*X.shape[:2], len(OUTPUTS)), dtype=np.float32)
+        with controlled(self.threads, seed=0), torch.no_grad():
+            for start in range(0, X.shape[0], PREDICT_PAIRS):
+                part = np.ascontiguousarray(X[start : start + PREDICT_PAIRS], dtype=np.float32)
+                answer[start : start + PREDICT_PAIRS] = self.module(torch.from_numpy(part)).numpy()
+        return {output: answer[:, :, column] for column, output in enumerate(OUTPUTS)}
+
+    def to_onnx(self) -> bytes:
+        """One self-contained graph X (N, H, F) -> Y (N, H, 4); ExportError if it does not answer as torch does."""
+        from models.forecaster.networks.export import export_network
+
+        return export_network(self)
+
+
+def fit_network(
+    kind: NetworkKind,
+    grids: Grids,
+    valid: Grids,
+    *,
+    loss: Loss,
+    counts: bool,
+    cfg: NetworkConfig,
+    non_negative: bool = True,
+    threads: int = 1,
+    seed: int,
+    on_progress: ProgressCallback = silent,
+) -> Network:
+    """Fit a network of `kind` on `grids`, stopped early by `valid` (none: all epochs); same inputs, same bytes.
+
+    Of more than `cfg.max_pairs` a seeded sample is fitted on. "lstm_gan" differs from "lstm" by its critic alone: both
+    begin with the same weights and see the same batches. GridsError names what cannot be fitted on.
+    """
+    _check(kind, grids, valid, loss=loss, non_negative=non_negative, threads=threads)
+    rng = np.random.default_rng(seed)
+    grids, valid = (
+        _bounded(part, bound, rng) for part, bound in ((grids, cfg.max_pairs), (valid, cfg.validation_pairs))
+    )
+    with controlled(threads, seed):
+        from models.forecaster.networks.architecture import Generator, normalisation
+
+        rows = grids.X[~np.isnan(grids.value)]
+        rows = (
+            rows if rows.shape[0] <= NORMALISATION_ROWS else rows[rng.choice(rows.shape[0], NORMALISATION_ROWS, False)]
+        )
+        generator = Generator(
+            kind,
+            normalisation(rows, cfg.max_categories),
+            grids.X.shape[1],
+            loss=loss,
+            start=_start(grids, loss, counts, rng),
+            cfg=cfg,
+        )
+        history, best = _cycle(
+            generator, kind, grids, valid, loss=loss, counts=counts, cfg=cfg, seed=seed, on_progress=on_progress
+        )
+    return Network(
+        kind=kind,
+        module=generator,
+        horizon=grids.X.shape[1],
+        n_features=grids.X.shape[2],
+        history=history,
+        epochs=best,
+        threads=threads,
+        sample=grids.X[:PARITY_PAIRS],
+    )
+
+
+def _cycle(
+    generator: Any,
+    kind: NetworkKind,
+    grids: Grids,
+    valid: Grids,
+    *,
+    loss: Loss,
+    counts: bool,
+    cfg: NetworkConfig,
+    seed: int,
+    on_progress: ProgressCallback,
+) -> tuple[tuple[float, ...], int]:
+    """Run the epochs and leave the generator with its best weights; validation losses and the best epoch (from 1)."""
+    import torch
+
+    from models.forecaster.networks.adversary import Adversary
+    from models.forecaster.networks.architecture import weights_of
+    from models.forecaster.networks.losses import batch_of, forecast_loss, mean_exposure
+
+    data = batch_of(grids, loss, counts)
+    held = batch_of(valid, loss, counts, mean_exposure(grids, loss)) if len(valid) else None
+    adversary = Adversary(generator.encoding.width, cfg, seed) if kind == "lstm_gan" else None
+    learnt = [*generator.parameters(), *(adversary.paths.parameters() if adversary else ())]
+    optimiser = torch.optim.AdamW(learnt, lr=cfg.learning_rate, weight_decay=cfg.weight_decay)
+    steps = -(-len(grids) // cfg.batch_pairs)
+    cycle = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, cfg.learning_rate, total_steps=steps * cfg.epochs + 1, cycle_momentum=False
+    )
+    order, jitter = torch.Generator().manual_seed(seed), torch.Generator().manual_seed(seed + 1)
+    # The critic draws numbers of its own when it is made; dropout must not notice, or the LSTM would be another one.
+    torch.manual_seed(seed)
+    history: list[float] = []
+    best, kept = 0, weights_of(generator)
+    for epoch in range(cfg.epochs):
+        generator.train()
+        for index in torch.split(torch.randperm(len(grids), generator=order), cfg.batch_pairs):
+            batch = data.take(index)
+            target = batch.jittered(jitter)
+            answer = generator(batch.X)
+            total = forecast_loss(answer, batch, target, loss=loss, quantile_weight=cfg.quantile_weight)
+            if adversary is not None:
+                with torch.no_grad():
+                    encoded = generator.encoding(batch.X)
+                total = total + cfg.adversarial_weight * adversary.loss(answer, target, batch.known, encoded)
+            optimiser.zero_grad()
+            torch.autograd.backward(total)
+            torch.nn.utils.clip_grad_norm_(learnt, cfg.gradient_bound)
+            optimiser.step()
+            cycle.step()
+        generator.eval()
+        history.append(_validation_loss(generator, held, loss=loss, cfg=cfg, seed=seed) if held else float(-epoch))
+        if history[-1] <= min(history):
+            best, kept = epoch + 1, weights_of(generator)
+        on_progress(f"fitting {kind}: epoch {epoch + 1}, validation loss {history[-1]:.5f}", (epoch + 1) / cfg.epochs)
+        if epoch + 1 - best >= cfg.patience:
+            break
+    generator.load_state_dict(kept)
+    return tuple(history) if held else (), best
+
+
+def _validation_loss(generator: Any, held: Any, *, loss: Loss, cfg: NetworkConfig, seed: int) -> float:
+    import torch
+
+    from models.forecaster.networks.losses import forecast_loss
+
+    noise, total, known = torch.Generator().manual_seed(seed), 0.0, 0.0
+    with torch.no_grad():
+        for index in torch.split(torch.arange(held.X.shape[0]), PREDICT_PAIRS):
+            batch = held.take(index)
+            answer, target = generator(batch.X), batch.jittered(noise)
+            size = float(batch.known.sum())
+            total += size * float(forecast_loss(answer, batch, target, loss=loss, quantile_weight=cfg.quantile_weight))
+            known += size
+    return total / max(known, 1.0)
+
+
+@contextmanager
+def controlled(threads: int, seed: int) -> Iterator[None]:
+    """Torch with so many threads, deterministic kernels and a seeded stream; as it was before, afterwards."""
+    import torch
+
+    before, strict = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    with torch.random.fork_rng(devices=[]):
+        try:
+            torch.set_num_threads(threads)
+            torch.use_deterministic_algorithms(True)
+            torch.manual_seed(seed)
+            yield
+        finally:
+            torch.use_deterministic_algorithms(strict)
+            torch.set_num_threads(before)
+
+
+def _start(grids: Grids, loss: Loss, counts: bool, rng: np.random.Generator) -> npt.NDArray[np.float64]:
+    """Mean and quantiles (4,) of the training targets in units of the scale, weighted and jittered as their losses are."""
+    known = ~np.isnan(grids.value)
+    target, scale = grids.value[known] / grids.scale[known], grids.scale[known]
+    mean = np.average(target, weights=scale if loss == "poisson" else None)
+    jitter = (rng.random(target.size) - 0.5) / scale if counts else 0.0
+    return np.asarray([mean, *np.quantile(target + jitter, QUANTILES)], dtype=np.float64)
+
+
+def _bounded(grids: Grids, bound: int, rng: np.random.Generator) -> Grids:
+    return grids if len(grids) <= bound else grids.take(np.sort(rng.choice(len(grids), bound, replace=False)))
+
+
+def _check(kind: str, grids: Grids, valid: Grids, *, loss: Loss, non_negative: bool, threads: int) -> None:
+    if kind not in KINDS:
+        raise GridsError(f"kind {kind!r}: expected one of {', '.join(KINDS)}")
+    if threads < 1:
+        raise GridsError(f"threads {threads}: expected at least 1")
+    if grids.X.shape[1] > MAX_HORIZON:
+        raise GridsError(f"X: {grids.X.shape[1]} steps: expected at most {MAX_HORIZON}: shorten the horizon")
+    if grids.X.shape[1:] != valid.X.shape[1:]:
+        raise GridsError(f"X: training {grids.X.shape[1:]}, validation {valid.X.shape[1:]}: expected equal (H, F)")
+    if (known := int((~np.isnan(grids.value)).sum())) < MIN_TARGETS:
+        raise GridsError(f"value: {known} usable training targets: at least {MIN_TARGETS} are needed: give more pairs")
+    lowest = float(np.nanmin(grids.value))
+    if lowest < 0 and (loss == "poisson" or non_negative):
+        raise GridsError(
+            f"value: lowest is {lowest:g} with loss {loss!r}, non_negative {non_negative}: take 'squared', False"
+        )
