@@ -18,7 +18,7 @@ from models.forecaster.networks.config import NetworkConfig, NetworkKind
 LOG_BOUND = 6.0  # a mean lies within exp(+-6) of the divisor: beyond it a gradient is noise
 NARROWEST = 0.02  # distance of the outer quantiles that a head begins with: a softplus near 0 learns nothing
 RARELY = 0.005  # a mask that is (nearly) always on or off tells nothing
-TAILS = (0.25, 0.75, 0.05, 0.95, 0.0, 1.0)  # spreads, the next one where the last is 0
+TAILS = (0.25, 0.75, 0.05, 0.95)  # spreads, the next one where the last is 0
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,8 @@ def normalisation(rows: npt.NDArray[np.float32], max_categories: int) -> Normali
         centre[index] = np.median(known)
         tails = np.quantile(known, TAILS)
         widths = [high - low for low, high in zip(tails[::2], tails[1::2], strict=True)]
-        spread[index] = next((width for width in widths if width > 0), 1.0)
+        # A flag that is hardly ever set is far out where it is (to the bound), or a few rows would never be learnt from.
+        spread[index] = next((width for width in (*widths, known.std()) if width > 0), 1.0)
         found = np.unique(known)
         if 2 < found.size <= max_categories and np.array_equal(found, np.round(found)):
             columns += [index] * found.size
@@ -197,3 +198,10 @@ class Generator(nn.Module):
 def weights_of(module: nn.Module) -> dict[str, Any]:
     """A copy of the state, to come back to."""
     return {name: tensor.detach().clone() for name, tensor in module.state_dict().items()}
+
+
+def blend_weights(target: nn.Module, source: nn.Module, share: float) -> None:
+    """Move the weights of `target` towards those of `source` by `share` of the way."""
+    with torch.no_grad():
+        for own, other in zip(target.parameters(), source.parameters(), strict=True):
+            own.lerp_(other, share)

@@ -39,6 +39,12 @@ class NetworkConfig(BaseModel):
         default=4, ge=1, le=500, description="epochs without gain on the validation pairs before it stops"
     )
     learning_rate: float = Field(default=3e-3, gt=0, le=1, description="peak of the one-cycle learning rate")
+    averaging_epochs: float = Field(
+        default=1.0,
+        gt=0,
+        le=100,
+        description="epochs over which weights are averaged (exponentially) into those that are kept: the newest alone jump",
+    )
     weight_decay: float = Field(default=1e-2, ge=0, le=10, description="decoupled shrinkage of weights (AdamW)")
     gradient_bound: float = Field(default=1.0, gt=0, le=1e3, description="norm beyond which a gradient is cut")
     input_bound: float = Field(

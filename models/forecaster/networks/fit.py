@@ -120,11 +120,16 @@ def _cycle(
     seed: int,
     on_progress: ProgressCallback,
 ) -> tuple[tuple[float, ...], int]:
-    """Run the epochs and leave the generator with its best weights; validation losses and the best epoch (from 1)."""
+    """Run the epochs and leave the generator with its best weights; validation losses and the best epoch (from 1).
+
+    Judged and kept are weights averaged over the last steps (Polyak and Juditsky 1992).
+    """
+    from copy import deepcopy
+
     import torch
 
     from models.forecaster.networks.adversary import Adversary
-    from models.forecaster.networks.architecture import weights_of
+    from models.forecaster.networks.architecture import blend_weights, weights_of
     from models.forecaster.networks.losses import batch_of, forecast_loss, mean_exposure
 
     data = batch_of(grids, loss, counts)
@@ -140,7 +145,9 @@ def _cycle(
     # The critic draws numbers of its own when it is made; dropout must not notice, or the LSTM would be another one.
     torch.manual_seed(seed)
     history: list[float] = []
-    best, kept = 0, weights_of(generator)
+    averaged = deepcopy(generator).eval()
+    best, kept, taken = 0, weights_of(averaged), 0
+    slowness = 1.0 / max(1.0, steps * cfg.averaging_epochs)
     for epoch in range(cfg.epochs):
         generator.train()
         for index in torch.split(torch.randperm(len(grids), generator=order), cfg.batch_pairs):
@@ -157,14 +164,16 @@ def _cycle(
             torch.nn.utils.clip_grad_norm_(learnt, cfg.gradient_bound)
             optimiser.step()
             cycle.step()
-        generator.eval()
-        history.append(_validation_loss(generator, held, loss=loss, cfg=cfg, seed=seed) if held else float(-epoch))
+            taken += 1
+            blend_weights(averaged, generator, max(slowness, 1.0 / (1.0 + taken)))
+        history.append(_validation_loss(averaged, held, loss=loss, cfg=cfg, seed=seed) if held else float(-epoch))
         if history[-1] <= min(history):
-            best, kept = epoch + 1, weights_of(generator)
+            best, kept = epoch + 1, weights_of(averaged)
         on_progress(f"fitting {kind}: epoch {epoch + 1}, validation loss {history[-1]:.5f}", (epoch + 1) / cfg.epochs)
         if epoch + 1 - best >= cfg.patience:
             break
     generator.load_state_dict(kept)
+    generator.eval()
     return tuple(history) if held else (), best
 
 

@@ -102,7 +102,7 @@ def shocked(
             ("rmse_scaled", float(np.sqrt(np.nanmean(squared[kind, name])))),
         )
     ]
-    return Worth(tuple(rows), tuple(_verdict(part, without, pinball, seeds) for part, without in COMPARED))
+    return Worth(tuple(rows), tuple(judge(part, without, pinball, seeds) for part, without in COMPARED))
 
 
 def shocks() -> dict[str, Shock]:
@@ -160,12 +160,13 @@ def _by_series(loss: Float) -> Float:
     return mean
 
 
-def _verdict(
+def judge(
     part: NetworkKind,
     without: NetworkKind,
     pinball: Mapping[tuple[NetworkKind, str], list[Float]],
     seeds: Sequence[int],
 ) -> Verdict:
+    """Judge `part` by the scaled pinball loss of each series, {(kind, shock): a (N,) per seed}, against `without`."""
     names = [name for name in shocks() if name != CLEAN]
     results: dict[str, BootstrapResult] = {}
     by_seed: dict[str, tuple[float, ...]] = {}
