@@ -17,28 +17,32 @@ class NetworkConfig(BaseModel):
     lstm_layers: int = Field(default=1, ge=1, le=4, description="LSTMs on top of each other, each in both directions")
     transformer_layers: int = Field(default=2, ge=1, le=8, description="attention blocks on top of each other")
     heads: int = Field(default=4, ge=1, le=16, description="attention heads; must divide `hidden`")
-    dropout: float = Field(default=0.1, ge=0, lt=1, description="share of a step's width silenced in training")
+    dropout: float = Field(default=0.2, ge=0, lt=1, description="share of a step's width silenced in training")
     feature_dropout: float = Field(
-        default=0.05,
+        default=0.0,
         ge=0,
         lt=1,
-        description="share of the features of a pair hidden in training: a forecast then leans on many, and a gap is no surprise",
+        description="share of the features of a pair hidden in training, which makes gaps at serving less of a surprise; on "
+        "Rossmann's validation periods 0.05 and 0.15 cost accuracy",
     )
     max_pairs: int = Field(
-        default=15_000,
+        default=30_000,
         ge=10,
         le=500_000,
-        description="bound on training pairs (whole horizons); a seeded sample beyond it",
+        description="bound on training pairs (whole horizons), a seeded sample beyond it; rare days want many: on Rossmann's "
+        "validation periods 15,000 and 30,000 gave the LSTM an RMSPE of 0.120 and 0.115",
     )
     validation_pairs: int = Field(
         default=2_000, ge=5, le=100_000, description="bound on the pairs that early stopping looks at"
     )
     batch_pairs: int = Field(default=128, ge=1, le=4_096, description="pairs of one gradient step")
-    epochs: int = Field(default=10, ge=1, le=500, description="passes over the training pairs in one cycle of the rate")
+    epochs: int = Field(default=7, ge=1, le=500, description="passes over the training pairs in one cycle of the rate")
     patience: int = Field(
         default=4, ge=1, le=500, description="epochs without gain on the validation pairs before it stops"
     )
-    learning_rate: float = Field(default=3e-3, gt=0, le=1, description="peak of the one-cycle learning rate")
+    learning_rate: float = Field(
+        default=3e-3, gt=0, le=1, description="peak of the one-cycle learning rate (Smith and Topin 2019)"
+    )
     averaging_epochs: float = Field(
         default=1.0,
         gt=0,

@@ -81,14 +81,13 @@ def fit_network(
     with controlled(threads, seed):
         from models.forecaster.networks.architecture import Generator, normalisation
 
-        rows = grids.X[~np.isnan(grids.value)]
-        rows = (
-            rows if rows.shape[0] <= NORMALISATION_ROWS else rows[rng.choice(rows.shape[0], NORMALISATION_ROWS, False)]
-        )
+        known = np.argwhere(~np.isnan(grids.value))
+        if known.shape[0] > NORMALISATION_ROWS:
+            known = known[np.sort(rng.choice(known.shape[0], NORMALISATION_ROWS, replace=False))]
+        rows = grids.X[known[:, 0], known[:, 1]]
         generator = Generator(
             kind,
             normalisation(rows, cfg.max_categories),
-            grids.X.shape[1],
             loss=loss,
             start=_start(grids, loss, counts, rng),
             cfg=cfg,
