@@ -11,7 +11,7 @@ from models.forecaster.candidates import baselines, informed
 from models.forecaster.config import Config
 from models.forecaster.data import Dataset, prepare
 from models.forecaster.networks import NetworkConfig, worth
-from models.forecaster.networks.candidate import NetworkCandidate
+from models.forecaster.networks.candidate import NetworkCandidate, fit_dataset
 from models.forecaster.networks.grids import prepare_grids
 
 CONFIG = Config(horizon=7, max_pairs=600)
@@ -53,6 +53,30 @@ def test_training_pairs_end_before_the_validation_periods_and_validation_pairs_b
     assert (~np.isnan(prepared.train.value)).any(axis=1).all()
     np.testing.assert_array_equal(prepared.train.value, prepare_grids(shop, CONFIG, TINY, seed=0).train.value)
     assert (prepared.train.X.shape[1:], prepared.counts, prepared.loss) == ((7, len(prepared.names)), True, "poisson")
+
+
+def test_a_fit_on_the_newest_periods_reads_up_to_the_cutoff_and_no_further(shop: Dataset) -> None:
+    validation = int(np.searchsorted(shop.periods, shop.split.validation_start))
+    plain, longer, moved, future = (
+        prepare_grids(
+            data, CONFIG, TINY.model_copy(update={"max_pairs": 10_000}), names=("step",), newest=newest, seed=0
+        )
+        for data, newest in (
+            (shop, False),
+            (shop, True),
+            (changed_from(shop, validation), True),
+            (changed_from(shop, shop.test_period), True),
+        )
+    )
+    assert len(longer.valid) == 0 and len(longer.train) > len(plain.train)
+    assert np.nanmax(moved.train.value) > 1_000 > np.nanmax(longer.train.value)
+    np.testing.assert_array_equal(longer.train.value, future.train.value)
+    cfg = TINY.model_copy(update={"epochs": 1, "refit": True})
+    before, after = (
+        fit_dataset("lstm", data, CONFIG, cfg, seed=1)[1] for data in (shop, changed_from(shop, shop.test_period))
+    )
+    X = longer.train.X[:4].repeat(before.n_features, axis=2)
+    np.testing.assert_array_equal(before.predict(X)["q10"], after.predict(X)["q10"])
 
 
 def test_a_candidate_beats_the_flat_mean_knows_closures_and_says_what_it_cost(shop: Dataset) -> None:

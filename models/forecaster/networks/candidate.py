@@ -42,14 +42,40 @@ class NetworkCandidate:
 
         del torch  # imported ahead, so that it is not timed
         started = time.perf_counter()
-        prepared = prepare_grids(data, self.config, self.cfg, names=self.features, seed=self.seed)
-        network = fit_prepared(
-            self.kind, prepared, self.cfg, threads=self.config.threads, seed=self.seed, on_progress=self.on_progress
+        prepared, network = fit_dataset(
+            self.kind,
+            data,
+            self.config,
+            self.cfg,
+            seed=self.seed,
+            features=self.features,
+            on_progress=self.on_progress,
         )
         found = forecast_panel(network, prepared, self.config, test)
         outputs = found if "open" not in test.known_future else _closed(found, test)
         quantiles = dict(zip(QUANTILES, (outputs["q10"], outputs["q50"], outputs["q90"]), strict=True))
         return Forecast(self.name, outputs["mean"], quantiles, time.perf_counter() - started)
+
+
+def fit_dataset(
+    kind: NetworkKind,
+    data: Dataset,
+    config: Config,
+    cfg: NetworkConfig,
+    *,
+    seed: int,
+    features: Sequence[str] | None = None,
+    on_progress: ProgressCallback = silent,
+) -> tuple[Prepared, Network]:
+    """Fit on the periods before the cutoff, by `cfg.refit` once more with the validation periods and the epochs found."""
+    threads = config.threads
+    prepared = prepare_grids(data, config, cfg, names=features, seed=seed)
+    network = fit_prepared(kind, prepared, cfg, threads=threads, seed=seed, on_progress=on_progress)
+    if not (cfg.refit if cfg.refit is not None else not prepared.counts):
+        return prepared, network
+    longer = prepare_grids(data, config, cfg, names=prepared.names, newest=True, seed=seed)
+    again = cfg.model_copy(update={"epochs": network.epochs})
+    return longer, fit_prepared(kind, longer, again, threads=threads, seed=seed, on_progress=on_progress)
 
 
 def fit_prepared(

@@ -60,6 +60,11 @@ class NetworkConfig(BaseModel):
         le=366,
         description="a feature of whole numbers with at most so many values gets a column for each: weekdays are no amounts",
     )
+    refit: bool | None = Field(
+        default=None,
+        description="fit again, with the epochs found, on the validation periods too; None: where values are no whole units, "
+        "as for the trees. It doubles the time",
+    )
     quantile_weight: float = Field(default=1.0, gt=0, le=100, description="pinball losses beside the loss of the mean")
     adversarial_weight: float = Field(
         default=0.02,

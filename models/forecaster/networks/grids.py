@@ -65,13 +65,20 @@ class Prepared:
 
 
 def prepare_grids(
-    data: Dataset, config: Config, cfg: NetworkConfig, *, names: Sequence[str] | None = None, seed: int
+    data: Dataset,
+    config: Config,
+    cfg: NetworkConfig,
+    *,
+    names: Sequence[str] | None = None,
+    newest: bool = False,
+    seed: int,
 ) -> Prepared:
     """Training and validation pairs of `data`, at most `cfg.max_pairs` and `cfg.validation_pairs`, sampled by the seed.
 
     A pair trains if most of its targets lie before `validation_start`, and validates if they begin there; targets on the
     wrong side of a boundary are NaN, so that none on or after `test_start` is ever read. names: the features, default
-    those that the trees would choose. DataError if there is no pair to train on.
+    those that the trees would choose. newest: train on the validation periods too and keep no pair aside. DataError if
+    there is no pair to train on.
     """
     rng = np.random.default_rng(seed)
     counts, non_negative = _value_kind(data)
@@ -79,15 +86,16 @@ def prepare_grids(
     if loss == "poisson" and not non_negative:
         raise DataError("sales.value: values below 0 with loss='poisson': choose loss='squared' or mend the table")
     floor = 1.0 if counts else float(np.quantile(data.panel.state["scale"], SCALE_FLOOR_QUANTILE))
-    validation = int(np.searchsorted(data.periods, data.split.validation_start))
+    validation = data.test_period if newest else int(np.searchsorted(data.periods, data.split.validation_start))
     past, held = _targets(data, data.panel, 0, validation), _targets(data, data.panel, validation, data.test_period)
     ends = data.panel.period + max(1, round(MIN_KNOWN_SHARE * config.horizon))
     training = np.flatnonzero((ends < validation) & ~np.isnan(past).all(axis=1))
     judged = np.flatnonzero((data.panel.period >= validation - 1) & ~np.isnan(held).all(axis=1))
     if training.size == 0:
+        end = data.split.test_start if newest else data.split.validation_start
         raise DataError(
             f"0 of {len(data.panel)} (series, origin) pairs have half of their {config.horizon} targets before "
-            f"{data.split.validation_start} and one of them usable: give a longer history or a shorter horizon"
+            f"{end} and one of them usable: give a longer history or a shorter horizon"
         )
     training, judged = _sample(training, cfg.max_pairs, rng), _sample(judged, cfg.validation_pairs, rng)
     chosen = (
