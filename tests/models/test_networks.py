@@ -171,6 +171,11 @@ def test_bounds_are_refused_with_the_value_and_the_remedy() -> None:
         fit("lstm", good, Grids(good.X[..., 1:], good.value, good.scale))
     with pytest.raises(GridsError, match=r"threads 0"):
         fit("lstm", good, threads=0)
+    with (
+        np.errstate(over="ignore"),
+        pytest.raises(GridsError, match=r"none is a number: choose a learning_rate below 0\.01"),
+    ):
+        fit("lstm", good, replace(good, scale=np.full_like(good.scale, 1e-300)))
     with pytest.raises(GridsError, match=r"kind 'gru': expected one of lstm, lstm_gan, transformer"):
         fit("gru", good)  # type: ignore[arg-type]
     with pytest.raises(GridsError, match=r"expected \(N, H, 5\) with 1 <= H <= 7"):

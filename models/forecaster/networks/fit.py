@@ -24,7 +24,10 @@ PARITY_PAIRS = 24
 
 @dataclass(frozen=True)
 class Network:
-    """A fitted network: kind, its generator (torch), the horizon H and F features, and the validation loss by epoch."""
+    """A fitted network: kind, its generator (torch), the horizon H and F features, validation loss by epoch.
+
+    epochs: those that the kept weights took; sample: the pairs that an export is compared on.
+    """
 
     kind: NetworkKind
     module: Any
@@ -103,7 +106,7 @@ def fit_network(
         history=history,
         epochs=best,
         threads=threads,
-        sample=grids.X[:PARITY_PAIRS],
+        sample=grids.X[:PARITY_PAIRS].copy(),  # a view would keep all pairs in memory
     )
 
 
@@ -171,6 +174,11 @@ def _cycle(
         on_progress(f"fitting {kind}: epoch {epoch + 1}, validation loss {history[-1]:.5f}", (epoch + 1) / cfg.epochs)
         if epoch + 1 - best >= cfg.patience:
             break
+    if not best:
+        raise GridsError(
+            f"validation losses {history}: none is a number: choose a learning_rate below {cfg.learning_rate}, or look for "
+            "targets thousands of times their scale"
+        )
     generator.load_state_dict(kept)
     generator.eval()
     return tuple(history) if held else (), best
