@@ -171,7 +171,8 @@ def _cycle(
         history.append(_validation_loss(averaged, held, loss=loss, cfg=cfg, seed=seed) if held else float(-epoch))
         if history[-1] <= min(history):
             best, kept = epoch + 1, weights_of(averaged)
-        on_progress(f"fitting {kind}: epoch {epoch + 1}, validation loss {history[-1]:.5f}", (epoch + 1) / cfg.epochs)
+        told = f", validation loss {history[-1]:.5f}" if held else ""
+        on_progress(f"fitting {kind}: epoch {epoch + 1}{told}", (epoch + 1) / cfg.epochs)
         if epoch + 1 - best >= cfg.patience:
             break
     if not best:

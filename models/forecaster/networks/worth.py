@@ -137,6 +137,7 @@ def _flipped(name: str, grid: Float) -> Float:
 
 
 def _noisy(panel: Panel, rng: np.random.Generator) -> Panel:
+    """Every state column but the level itself, those of the season too, which the divisor reads."""
     state = {
         name: values if name == "scale" else values * rng.lognormal(0.0, NOISE, values.shape)
         for name, values in sorted(panel.state.items())
