@@ -150,8 +150,8 @@ class AttentionBlock(nn.Module):
 class TransformerTrunk(nn.Module):
     """(N, H, E) -> (N, H, D): blocks of self-attention across the steps.
 
-    Places are not learnt: with them a network knows an origin by its 42 calendar days, and learns by heart what all
-    series had in common there. On Rossmann that was a bias of 10 % in the last week.
+    Places are not learnt: they would help to know an origin by its 42 calendar days, and to learn by heart what all series
+    had in common there. It still over-fits sooner than the LSTM: on Rossmann its best epoch was the fourth of seven.
     """
 
     def __init__(self, inputs: int, cfg: NetworkConfig) -> None:

@@ -23,14 +23,14 @@ class NetworkConfig(BaseModel):
         ge=0,
         lt=1,
         description="share of the features of a pair hidden in training, which makes gaps at serving less of a surprise; on "
-        "Rossmann's validation periods 0.05 and 0.15 cost accuracy",
+        "Rossmann's validation periods 0.05 gave the same RMSPE as none (0.125, 0.124; 15,000 pairs, one seed)",
     )
     max_pairs: int = Field(
         default=30_000,
         ge=10,
         le=500_000,
         description="bound on training pairs (whole horizons), a seeded sample beyond it; rare days want many: on Rossmann's "
-        "validation periods 15,000 and 30,000 gave the LSTM an RMSPE of 0.120 and 0.115",
+        "validation periods 15,000 and 30,000 gave the LSTM an RMSPE of 0.124 and 0.115 (one seed)",
     )
     validation_pairs: int = Field(
         default=2_000, ge=5, le=100_000, description="bound on the pairs that early stopping looks at"
