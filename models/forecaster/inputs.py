@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from models.common.protocols import InputError
 from models.forecaster.config import PERIOD_DAYS
-from models.forecaster.sources import GROWTH, Source, feature_sources, season_columns
+from models.forecaster.sources import AROUND, GROWTH, Source, feature_sources, season_columns
 
 Float = npt.NDArray[np.floating[Any]]
 Ints = npt.NDArray[np.int64]
@@ -35,7 +35,10 @@ class FeatureMatrix:
 
 @dataclass(frozen=True)
 class _Ahead:
-    """K columns of covariates at one shift (periods from the target), less the state columns `means` if there are any."""
+    """K columns of covariates at one shift (periods from the target), less the state columns `means` if there are any.
+
+    As part of `around` they are means over so many periods before (shift < 0) or after the target.
+    """
 
     at: Ints  # (K,) column of X
     covariates: tuple[str, ...]
@@ -56,6 +59,7 @@ class _Plan:
     pair_at: Ints  # (P,) column of X
     divided: npt.NDArray[np.bool_]  # (P,) in the unit of the series
     ahead: tuple["_Ahead", ...]
+    around: tuple["_Ahead", ...]
     others: tuple[tuple[int, Source], ...]
     season: tuple[str, ...]  # columns of the level of a target's season; none: the level of the series
 
@@ -136,14 +140,15 @@ def _plan(state: tuple[str, ...], covariates: tuple[str, ...], frequency: str, w
         pair_columns=tuple(source.columns[0] for _, source in own),
         pair_at=_index(at for at, _ in own),
         divided=np.array([source.kind == "value" for _, source in own], dtype=bool),
-        ahead=tuple(_ahead(chosen)),
+        ahead=tuple(_ahead(chosen, _SHIFTS)),
+        around=tuple(_ahead(chosen, {"before": -AROUND[frequency], "after": AROUND[frequency]})),
         others=tuple((at, source) for at, source in chosen if source.kind in _RULES),
         season=season_columns(state, frequency),
     )
 
 
-def _ahead(chosen: Sequence[tuple[int, Source]]) -> Iterator[_Ahead]:
-    for kind, shift in _SHIFTS.items():
+def _ahead(chosen: Sequence[tuple[int, Source]], shifts: Mapping[str, int]) -> Iterator[_Ahead]:
+    for kind, shift in shifts.items():
         found = [(at, source.columns) for at, source in chosen if source.kind == kind]
         if found:
             means = tuple(name for _, columns in found for name in columns[1:])
@@ -174,8 +179,29 @@ def _fill(X: npt.NDArray[np.float32], rows: _Rows, plan: _Plan) -> None:
         if ahead.means:
             values -= np.array([rows.state[name][low:high] for name in ahead.means], dtype=np.float64).T[pair]
         X[:, ahead.at] = values
+    for around in plan.around:
+        grids = np.array([rows.known_future[name][low:high] for name in around.covariates], dtype=np.float64)
+        X[:, around.at] = _mean_around(grids, pair, rows.step, around.shift)
     for column, source in plan.others:
         X[:, column] = _RULES[source.kind](rows, source.columns)
+
+
+def _mean_around(grids: Float, pair: Ints, step: Ints, shift: int) -> Float:
+    """Mean (M, K) of grids (K, N, H) over the |shift| periods before or after each target; NaN where none is known."""
+    horizon = grids.shape[2]
+    target = step - 1
+    first, past = (target + shift, target) if shift < 0 else (target + 1, target + 1 + shift)
+    first, past = np.clip(first, 0, horizon), np.clip(past, 0, horizon)
+    known = np.isfinite(grids)
+
+    def total(values: Float) -> Float:
+        so_far = np.zeros((values.shape[1], horizon + 1, values.shape[0]))  # (N, H + 1, K)
+        np.cumsum(values.transpose(1, 2, 0), axis=1, out=so_far[:, 1:])
+        return np.asarray(so_far[pair, past] - so_far[pair, first])
+
+    count = total(known.astype(np.float64))
+    summed = total(np.where(known, grids, 0.0))
+    return np.asarray(np.divide(summed, count, out=np.full(count.shape, np.nan), where=count > 0))
 
 
 def _divisor(rows: _Rows, columns: tuple[str, ...]) -> npt.NDArray[np.float64]:

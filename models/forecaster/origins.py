@@ -13,6 +13,7 @@ Ints = npt.NDArray[np.int64]
 MIN_HISTORY = {"daily": 14, "weekly": 8}  # periods before the first origin: two weeks of days, two months of weeks
 MIN_TRAINING = {"daily": 16, "weekly": 8}  # periods of targets before the cutoff
 MIN_ORIGINS = 8
+ENOUGH_PAIRS = 30_000  # rows beyond those of so many pairs are left out by `max_rows` as it is
 GOLDEN = (5**0.5 - 1) / 2
 
 
@@ -34,8 +35,9 @@ def plan_origins(first: np.datetime64, last: np.datetime64, cfg: Config, *, n_se
     """Plan the split of a table whose periods run from `first` to `last` (period_start, datetime64[D], both included).
 
     The last `min(horizon, a quarter of the training periods)` before the cutoff validate. Origins are spread over
-    the past, as many as `max_pairs` allows for `n_series` (never fewer than 8, if there are so many periods); a period
-    more in the table changes few of them, so that a new day leaves nearly all features of the days before as they are.
+    the past, `min_origins` or more within `max_pairs` for `n_series` (never fewer than 8, if there are so many periods);
+    a period more in the table changes few of them, so that a new day leaves nearly all features of the days before as
+    they are.
     DataError names the minimum where there are too few periods.
     """
     days = PERIOD_DAYS[cfg.frequency]
@@ -53,7 +55,7 @@ def plan_origins(first: np.datetime64, last: np.datetime64, cfg: Config, *, n_se
     validation = min(cfg.horizon, max(1, (test_index - history) // 4))
     validation_index = test_index - validation
     candidates = np.arange(history - 1, test_index - 1)
-    wanted = min(candidates.size, max(MIN_ORIGINS, cfg.max_pairs // max(n_series, 1)))
+    wanted = min(candidates.size, _wanted(cfg, max(n_series, 1)))
     chosen = _spread(candidates, wanted, number=int(first.astype(np.int64)) // days)
     # The origin just before the validation periods sees all their steps; the last ones see the short steps.
     chosen = np.union1d(chosen, [validation_index - 1])
@@ -68,6 +70,12 @@ def plan_origins(first: np.datetime64, last: np.datetime64, cfg: Config, *, n_se
         trained_until=first + np.timedelta64((test_index - 1) * days, "D"),
         origins=first + (chosen * days).astype("timedelta64[D]"),
     )
+
+
+def _wanted(cfg: Config, n_series: int) -> int:
+    """`min_origins`, or as many more as a few series need for ENOUGH_PAIRS, within `max_pairs`."""
+    enough = max(cfg.min_origins, ENOUGH_PAIRS // n_series)
+    return max(MIN_ORIGINS, min(cfg.max_pairs // n_series, enough))
 
 
 def _spread(candidates: Ints, wanted: int, *, number: int) -> Ints:

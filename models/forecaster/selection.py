@@ -15,6 +15,7 @@ from models.forecaster.model import Loss, Rows, fit_booster, mean_params
 
 RANKING_TREES = 60
 SMOOTH_VALUES = 3  # a covariate with more distinct values is smooth: its neighbours add nothing to the value itself
+NEIGHBOURS = ("prev_", "next_", "before_", "after_")
 AT_TARGET = "at_"
 
 
@@ -61,9 +62,15 @@ def _varying(matrix: FeatureMatrix) -> npt.NDArray[np.bool_]:
     low = np.where(missing, np.inf, X).min(axis=0)
     high = np.where(missing, -np.inf, X).max(axis=0)
     varies = high > low
+    place = {name: index for index, name in enumerate(matrix.names)}
+    smooth: dict[int, bool] = {}
     for index, name in enumerate(matrix.names):
-        if name.startswith(("prev_", "next_")) and np.unique(X[~missing[:, index], index]).size > SMOOTH_VALUES:
-            varies[index] = False
+        if name.startswith(NEIGHBOURS):
+            # Means of neighbours have many values: the covariate itself tells whether it is smooth.
+            told = place.get(AT_TARGET + name.partition("_")[2], index)
+            if told not in smooth:
+                smooth[told] = np.unique(X[~missing[:, told], told]).size > SMOOTH_VALUES
+            varies[index] &= not smooth[told]
     return np.asarray(varies)
 
 

@@ -9,7 +9,9 @@
 | `covariate_mean_<name>` | `delta_<name>` | covariate at the target minus its mean over the past |
 | any other | same name | dimensionless (shares, ages, ratios): taken as it is |
 
-Covariates give `at_<name>` (at the target), `prev_<name>` and `next_<name>` (the periods beside it, in the horizon).
+Covariates give `at_<name>` (at the target), `prev_<name>` and `next_<name>` (the periods beside it, in the horizon),
+`before_<name>` and `after_<name>` (means over the AROUND periods on either side, as far as they lie in the horizon): a
+promotion that ran all week and a closure that is near move the sales of days that are neither promoted nor closed.
 """
 
 import re
@@ -28,6 +30,7 @@ VALUE_PREFIXES = ("level_", "lag_", "std_", "ewm_", "max_", "min_", "median_", "
 DAILY_CALENDAR = ("weekday", "monthday", "month", "week", "annual_sin", "annual_cos")
 WEEKLY_CALENDAR = ("month", "week", "annual_sin", "annual_cos")
 GROWTH = "trend_year"
+AROUND = {"daily": 7, "weekly": 4}  # periods: a week of days, a month of weeks
 OPENING = "open"  # the covariate that closes a period
 _NUMBERED = re.compile(r"^(season_[a-z]+|year_ago)_(\d+)$")
 _COVARIATE_MEAN = "covariate_mean_"
@@ -58,7 +61,7 @@ def feature_sources(state: tuple[str, ...], covariates: tuple[str, ...], frequen
             sources[name] = Source("value" if name.startswith(VALUE_PREFIXES) else "plain", (name,))
     sources |= _numbered_sources(state)
     for name in covariates:
-        for kind in ("at", "prev", "next"):
+        for kind in ("at", "prev", "next", "before", "after"):
             sources[f"{kind}_{name}"] = Source(kind, (name,))
     return sources
 

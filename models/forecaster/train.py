@@ -118,6 +118,7 @@ def train(data: Dataset, cfg: Config, *, seed: int, on_progress: ProgressCallbac
     rows = assembler.rows(pair[training], column[training], names)
     valid = assembler.rows(pair[held], column[held], names) if held.size else None
     boosters, rounds = _fit_all(cfg, rows, valid, loss=loss, counts=counts, rng=rng, seed=seed, on_progress=on_progress)
+    refitted = _refits(cfg, counts) and valid is not None
     on_progress("calibrating the quantiles", 0.85)
     raw = (
         {output: predict_booster(boosters[output], valid[0], cfg.threads) for output in OUTPUTS[1:]} if valid else None
@@ -156,6 +157,7 @@ def train(data: Dataset, cfg: Config, *, seed: int, on_progress: ProgressCallbac
         notes=(
             f"{training.size} training and {held.size} validation rows from {len(data.panel)} (series, origin) pairs",
             f"loss of the mean: {loss}; trees: " + ", ".join(f"{name} {count}" for name, count in rounds.items()),
+            "the mean was fitted again with the validation rows" if refitted else "the mean saw no validation rows",
             f"{len(names)} features; left out as constant or always missing: {', '.join(chosen.constant) or 'none'}",
             f"left out as the weakest beyond {cfg.max_features}: {', '.join(chosen.weak) or 'none'}",
         ),
@@ -194,7 +196,22 @@ def _fit_all(
         boosters[output], rounds[output] = fit_booster(
             params, own, held, trees=trees, early_stopping=cfg.early_stopping
         )
+        if level is None and _refits(cfg, counts) and valid is not None:
+            # The newest periods tell most of those to come. The quantiles stay: theirs is the fit that was calibrated.
+            every = _mean_rows(_joined(rows, valid), loss)
+            boosters[output], _ = fit_booster(
+                mean_params(cfg, loss, every, seed), every, None, trees=rounds[output], early_stopping=1
+            )
     return boosters, rounds
+
+
+def _refits(cfg: Config, counts: bool) -> bool:
+    return not counts if cfg.refit is None else cfg.refit
+
+
+def _joined(first: ModelRows, second: ModelRows) -> ModelRows:
+    X, value, scale = (np.concatenate(pair) for pair in zip(first, second, strict=True))
+    return X, value, scale
 
 
 def _mean_rows(rows: ModelRows, loss: Loss) -> Rows:

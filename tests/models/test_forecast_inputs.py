@@ -58,6 +58,18 @@ def test_covariates_stand_beside_their_neighbours_and_their_past() -> None:
     assert np.isnan(found["next_price"][0][-1]) and found["next_price"][0][0] == 1.0
 
 
+def test_means_around_a_target_take_what_lies_in_the_horizon() -> None:
+    flags = np.array([[1.0, 0.0, 0.0, 1.0, 1.0, np.nan, 0.0, 0.0, 1.0]])
+    matrix = assemble({"scale": np.ones(1)}, {"promo": flags}, origin=ORIGIN[:1], horizon=9, frequency="daily")
+    found = dict(zip(matrix.names, matrix.X.T, strict=True))
+    assert np.isnan(found["before_promo"][0]) and np.isnan(found["after_promo"][8])
+    assert found["before_promo"][1:4] == pytest.approx([1, 1 / 2, 1 / 3])
+    assert found["before_promo"][8] == pytest.approx(2 / 6)  # steps 2 to 8, one of them unknown
+    assert found["after_promo"][:2] == pytest.approx([2 / 6, 3 / 6])  # steps 2 to 8, then 3 to 9
+    weekly = assemble({"scale": np.ones(1)}, {"promo": flags}, origin=ORIGIN[:1], horizon=9, frequency="weekly")
+    assert weekly.X[4, weekly.names.index("before_promo")] == pytest.approx(2 / 4)  # four weeks
+
+
 def test_weekly_year_ago_is_by_step_and_weeks_are_seven_days() -> None:
     state = {"scale": np.array([1.0]), "year_ago_1": np.array([5.0]), "year_ago_2": np.array([6.0])}
     matrix = assemble(state, {}, origin=ORIGIN[:1], horizon=3, frequency="weekly")
@@ -160,6 +172,11 @@ def slow(name: str, pair: int, step: int) -> float:
         index = step - 1 + {"prev": -1, "next": 1}.get(kind, 0)
         value = float(AHEAD[rest][pair, index]) if 0 <= index < 9 else np.nan
         return value - MANY[f"covariate_mean_{rest}"][pair] if kind == "delta" else value
+    if kind in {"before", "after"}:
+        near = (
+            AHEAD[rest][pair, max(step - 8, 0) : step - 1] if kind == "before" else AHEAD[rest][pair, step : step + 7]
+        )
+        return float(np.nanmean(near)) if np.isfinite(near).any() else np.nan
     if name == "season_mean":
         return float(MANY[f"season_mean_{(step - 1) % 7}"][pair]) / scale
     if name == "year_ago":
@@ -176,11 +193,15 @@ def test_every_cell_is_what_the_table_says(rows: Any, monkeypatch: pytest.Monkey
     whole = assemble(MANY, AHEAD, **given)
     calendar = {"weekday", "monthday", "month", "week", "annual_sin", "annual_cos"}
     pairs, steps = rows or (np.repeat(np.arange(5), 9), np.tile(np.arange(1, 10), 5))
-    assert len(whole.names) == 27
+    assert len(whole.names) == 33
     for column, name in enumerate(whole.names):
         if name not in calendar:
             expected = [slow(name, pair, step) for pair, step in zip(pairs, steps, strict=True)]
-            np.testing.assert_array_equal(whole.X[:, column], np.array(expected, dtype=np.float32), err_msg=name)
+            # Sums of neighbours are differences of running sums: equal to the last bits of a double, not of all of them.
+            atol = 1e-6 if name.startswith(("before_", "after_")) else 0.0
+            np.testing.assert_allclose(
+                whole.X[:, column], np.array(expected, dtype=np.float32), rtol=0, atol=atol, err_msg=name
+            )
     names = whole.names[::-3]
     np.testing.assert_array_equal(assemble(MANY, AHEAD, **given, feature_names=names).X, whole.X[:, ::-3])
     monkeypatch.setattr("models.forecaster.inputs._BLOCK_ROWS", 2)

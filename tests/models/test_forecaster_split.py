@@ -52,6 +52,21 @@ def test_origins_are_bounded_by_the_pairs_and_spread_over_the_past() -> None:
     assert len(weekdays) >= 5
 
 
+def test_many_series_have_a_hundred_origins_as_far_as_the_pairs_allow_and_few_series_more() -> None:
+    def origins(n_series: int, **knobs: int) -> int:
+        return plan_origins(FIRST, FIRST + 729, Config(horizon=42, **knobs), n_series=n_series).origins.size
+
+    for wanted, n_series, knobs in (
+        (100, 1_000, {}),
+        (300, 100, {}),  # 30,000 pairs
+        (12, 10_000, {}),  # 120,000 pairs
+        (26, 1_115, {"max_pairs": 30_000}),
+        (40, 1_000, {"min_origins": 40}),
+        (8, 1_000_000, {}),
+    ):
+        assert wanted <= origins(n_series, **knobs) <= wanted + 2  # those at the ends of the windows beside them
+
+
 def test_a_period_more_changes_few_origins() -> None:
     """So that a new day computes the features of a handful of origins, not of all."""
     config = Config(horizon=42, max_pairs=30_000)
@@ -182,3 +197,13 @@ def test_daily_rows_called_weekly_are_refused(synthetic: ModuleType) -> None:
     tables = synthetic.shop(daily, n_series=2, n_periods=90).tables
     with pytest.raises(DataError, match="are the periods weekly"):
         prepare(tables, Config(frequency="weekly", horizon=4, **SMALL))
+
+
+def test_the_mean_is_fitted_again_on_the_validation_periods_and_the_quantiles_are_not(synthetic: ModuleType) -> None:
+    cfg = Config(horizon=7, **SMALL)
+    shop = synthetic.shop(cfg, n_series=4, n_periods=90)
+    data = prepare(shop.tables, cfg)
+    again, once = (train(data, cfg.model_copy(update={"refit": refit}), seed=3) for refit in (True, False))
+    assert again.spec.rounds == once.spec.rounds and again.spec.calibration == once.spec.calibration
+    changed = {name for name in again.files if again.files[name] != once.files[name]}
+    assert "mean.ubj" in changed and not changed & {"q10.ubj", "q50.ubj", "q90.ubj"}
