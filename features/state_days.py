@@ -6,6 +6,7 @@ import ibis
 import ibis.expr.types as ir
 
 from features.sales import days_later
+from features.state_marks import with_marks
 from features.state_tables import PROMOTION_ECHO_DAYS, TABLE_DAYS, Sight, StateTables
 from features.state_windows import NEAR_DAYS, exact
 
@@ -57,6 +58,8 @@ def series_days(tables: StateTables, sight: Sight) -> ir.Table:
     )
     if tables.promotions is not None:
         rows = _with_promotions(rows, sight.promotions(tables.promotions))
+    elif tables.marks is not None:
+        rows = with_marks(rows, tables.marks, sight)
     if tables.prices is not None:
         prices = sight.rows(tables.prices, "date", TABLE_DAYS["prices"])
         rows = _beside(rows, prices.select(*CELL, "price", "base_price"), CELL)
@@ -217,7 +220,7 @@ def _of_sales(rows: ir.Table) -> dict[str, Any]:
 def _of_other_tables(rows: ir.Table, tables: StateTables) -> dict[str, Any]:
     one = ibis.literal(1.0)
     made: dict[str, Any] = {}
-    if tables.promotions is not None:
+    if "depth" in rows.columns:
         plain = rows.depth.isnull()
         made |= {
             "u_promo": _where(~plain, rows.u),

@@ -8,7 +8,7 @@ import ibis
 from features.feature_spec import Family, Feature, ratio
 from features.state_groups import GROUP_WORDS
 from features.state_tables import PROMOTION_ECHO_DAYS
-from features.state_windows import SEASON_DAYS, SEASON_WEEKS, Windows
+from features.state_windows import PROFILE_WEEKS, SEASON_DAYS, SEASON_WEEKS, Windows
 
 YEAR = 364
 
@@ -84,6 +84,13 @@ def _promotion(w: Windows) -> Iterator[Feature]:
     for j in range(SEASON_DAYS):
         meaning = f"As season_mean_{j}, over days without promotion alone (last {SEASON_WEEKS} weeks)"
         yield Feature(f"season_plain_{j}", meaning, "sales", w.phase("mean", "u_plain", j))
+    for j in range(SEASON_DAYS):
+        meaning = f"As season_plain_{j}, over promoted days"
+        yield Feature(f"season_promo_{j}", meaning, "sales", w.phase("mean", "u_promo", j))
+    for word, column, days in (("plain", "u_plain", "days without promotion"), ("promo", "u_promo", "promoted days")):
+        for j in range(SEASON_DAYS):
+            meaning = f"Mean of the target weekday of step {j + 1} over {days} of the last {PROFILE_WEEKS} weeks"
+            yield Feature(f"profile_{word}_{j}", meaning, "sales", w.phase("profile", column, j))
 
 
 def _price(w: Windows) -> Iterator[Feature]:

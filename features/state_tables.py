@@ -18,6 +18,7 @@ TABLE_DAYS = {
     "sales": 364 + 91,
     "prices": 364,
     "promotions": 364 + PROMOTION_ECHO_DAYS,
+    "marks": 364 + 1,
     "inventory": 28,
     "weather": 364 + 28,
     "social_heat": 91,
@@ -26,7 +27,10 @@ TABLE_DAYS = {
 
 @dataclass(frozen=True)
 class StateTables:
-    """The tables that the state is made of, in the columns of their contracts; None where the source has none."""
+    """The tables that the state is made of, in the columns of their contracts; None where the source has none.
+
+    `marks` are the source's covariates, which tell promoted days where it has no promotions (see `state_marks`).
+    """
 
     sales: ir.Table
     series: ir.Table
@@ -35,11 +39,13 @@ class StateTables:
     inventory: ir.Table | None = None
     weather: ir.Table | None = None
     social_heat: ir.Table | None = None
+    marks: ir.Table | None = None
 
     @property
     def provided(self) -> frozenset[str]:
-        """Names of the tables that are there."""
-        return frozenset(each.name for each in fields(self) if getattr(self, each.name) is not None)
+        """Names of the tables that are there; marks tell promotions."""
+        there = {each.name for each in fields(self) if getattr(self, each.name) is not None}
+        return frozenset(there - {"marks"} | ({"promotions"} if "marks" in there else set()))
 
 
 @dataclass(frozen=True)

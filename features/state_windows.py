@@ -21,6 +21,7 @@ Part = Literal["sum", "count", "min", "max", "newest"]
 NEAR_DAYS = 91  # most columns are asked for within a quarter: older days are read for the others alone
 SEASON_DAYS = 7
 SEASON_WEEKS = 8  # weeks of history behind a mean per weekday
+PROFILE_WEEKS = 52  # weeks behind the profile of a year, which has no season but the week's
 SEASON_LAST_WEEKS = 4  # weeks to look back for the last open day of a weekday
 DECAY_DAYS = 91  # a decaying mean looks back no further
 _GRID = 1.5 * 2.0**32
@@ -50,6 +51,7 @@ class Requests:
     windows: dict[str, _Window] = field(default_factory=dict)
     values: dict[str, tuple[str, int]] = field(default_factory=dict)  # column, age
     phases: dict[str, tuple[str, int]] = field(default_factory=dict)  # sum/count/last_<column>, phase
+    profiles: dict[str, tuple[str, int]] = field(default_factory=dict)  # the same over PROFILE_WEEKS
     quantiles: dict[str, tuple[str, int, float]] = field(default_factory=dict)  # column, days, share
     decays: set[tuple[str, int]] = field(default_factory=set)  # column, half-life in days
     moments: set[str] = field(default_factory=set)  # columns whose line over time is wanted
@@ -107,14 +109,15 @@ class Windows:
         self.requests.values[name] = (column, age)
         return self._packed("values", name)
 
-    def phase(self, kind: Literal["mean", "last"], column: str, phase: int) -> Any:
-        """Of the weekday of steps phase + 1, phase + 8, ...: mean of eight weeks, or last known value of four."""
-        parts = ("sum", "count") if kind == "mean" else ("last",)
+    def phase(self, kind: Literal["mean", "profile", "last"], column: str, phase: int) -> Any:
+        """Of the weekday of steps phase + 1, phase + 8, ...: mean of eight weeks, of a year, or last value of four weeks."""
+        parts = ("last",) if kind == "last" else ("sum", "count")
         names = [f"{part}_{column}_on_{phase}" for part in parts]
+        pass_ = "profiles" if kind == "profile" else "phases"
         for part, name in zip(parts, names, strict=True):
-            self.requests.phases[name] = (f"{part}_{column}", phase)
-        columns = [self._packed("phases", name) for name in names]
-        return columns[0] / columns[1].nullif(0) if kind == "mean" else columns[0]
+            getattr(self.requests, pass_)[name] = (f"{part}_{column}", phase)
+        columns = [self._packed(pass_, name) for name in names]
+        return columns[0] if kind == "last" else columns[0] / columns[1].nullif(0)
 
     def quantile(self, column: str, days: int, share: float) -> Any:
         """Quantile over the known values of the last `days`, linear between two of them."""
@@ -166,6 +169,7 @@ def reach_days(requests: Requests) -> int:
     reaches += [age + 1 for _column, age in requests.values.values()]
     reaches += [days for _column, days, _share in requests.quantiles.values()]
     reaches += [SEASON_DAYS * SEASON_WEEKS] if requests.phases else []
+    reaches += [SEASON_DAYS * PROFILE_WEEKS] if requests.profiles else []
     return max(reaches, default=0)
 
 
@@ -183,7 +187,9 @@ def rolled(days: ir.Table, origins: ir.Table, requests: Requests, *, key: str, s
         values = {name: rows[c].max(where=rows.age == age) for name, (c, age) in requests.values.items()}
         passes["values"] = rows.group_by(keys).agg(values=ibis.struct(values))
     if requests.phases:
-        passes["phases"] = _phases(aged, requests, keys)
+        passes["phases"] = _phases(aged, requests.phases, keys, weeks=SEASON_WEEKS, name="phases")
+    if requests.profiles:
+        passes["profiles"] = _phases(aged, requests.profiles, keys, weeks=PROFILE_WEEKS, name="profiles")
     if requests.quantiles:
         passes["quantiles"] = _quantiles(aged, requests, keys)
     return passes
@@ -247,8 +253,10 @@ def _summed(buckets: ir.Table, windows: Mapping[str, _Window], keys: list[str], 
     return buckets.group_by(keys).agg(**{name: ibis.struct({each: second(w) for each, w in windows.items()})})
 
 
-def _phases(aged: ir.Table, requests: Requests, keys: list[str]) -> ir.Table:
-    rows = aged.filter(aged.age < SEASON_DAYS * SEASON_WEEKS)
+def _phases(
+    aged: ir.Table, wanted: Mapping[str, tuple[str, int]], keys: list[str], *, weeks: int, name: str
+) -> ir.Table:
+    rows = aged.filter(aged.age < SEASON_DAYS * weeks)
     rows = rows.mutate(phase=SEASON_DAYS - 1 - rows.age % SEASON_DAYS)
 
     def first(part: str, column: str) -> Any:
@@ -257,10 +265,10 @@ def _phases(aged: ir.Table, requests: Requests, keys: list[str]) -> ir.Table:
             return rows[column].argmin(rows.age, where=known & (rows.age < SEASON_DAYS * SEASON_LAST_WEEKS))
         return exact(rows[column]).sum() if part == "sum" else rows[column].count()
 
-    parts = sorted({part for part, _phase in requests.phases.values()})
-    by_phase = rows.group_by([*keys, "phase"]).agg(**{name: first(*name.split("_", 1)) for name in parts})
-    phases = {name: by_phase[part].max(where=by_phase.phase == at) for name, (part, at) in requests.phases.items()}
-    return by_phase.group_by(keys).agg(phases=ibis.struct(phases))
+    parts = sorted({part for part, _phase in wanted.values()})
+    by_phase = rows.group_by([*keys, "phase"]).agg(**{part: first(*part.split("_", 1)) for part in parts})
+    phases = {each: by_phase[part].max(where=by_phase.phase == at) for each, (part, at) in wanted.items()}
+    return by_phase.group_by(keys).agg(**{name: ibis.struct(phases)})
 
 
 def _quantiles(aged: ir.Table, requests: Requests, keys: list[str]) -> ir.Table:

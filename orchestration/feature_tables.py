@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from orchestration.demand_days import blocks
 from orchestration.fingerprints import Stamp, fingerprint
 from orchestration.ingest import TableOutcome, made_days
-from orchestration.origin_inputs import future_inputs, optional_tables, state_inputs
+from orchestration.origin_inputs import future_inputs, marking_covariates, optional_tables, state_inputs
 from orchestration.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -82,6 +82,8 @@ def build_state(workspace: Workspace, *, force: Collection[str] = ()) -> TableOu
             return workspace.lake.read(layer, name, con, days=seen)
 
         optional = {name: read("clean", name) for name in optional_tables(workspace)}
+        if marking_covariates(workspace):
+            optional["marks"] = read("gold", "covariates")
         tables = StateTables(sales=read("gold", "sales"), series=read("gold", "series"), **optional)
         return state_features(tables, frequency=workspace.source.frequency, origins=origins)
 
@@ -282,9 +284,10 @@ def _layout(workspace: Workspace) -> Any:
 
     frequency = workspace.source.frequency
     covariates = workspace.lake.read("gold", "covariates", workspace.connect())
+    marked = {"promotions"} if marking_covariates(workspace) else set[str]()
     return Layout(
         frequency=frequency,
-        state_names=state_feature_names(frequency, {"sales", "series", *optional_tables(workspace)}),
+        state_names=state_feature_names(frequency, {"sales", "series", *optional_tables(workspace), *marked}),
         covariate_names=covariate_names(covariates),
         horizon=workspace.settings.horizon,
     )

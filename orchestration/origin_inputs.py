@@ -46,6 +46,15 @@ def optional_tables(workspace: Workspace) -> tuple[str, ...]:
     return tuple(name for name in OPTIONAL if name in workspace.source.tables)
 
 
+def marking_covariates(workspace: Workspace) -> list[str]:
+    """Covariates that tell the promoted days of a source which has no table of promotions."""
+    from features.state_marks import marks_promotions
+
+    if "promotions" in optional_tables(workspace) or workspace.source.frequency != "daily":
+        return []
+    return [name for name in _covariate_names(workspace) if marks_promotions(name)]
+
+
 def state_inputs(workspace: Workspace, origins: Iterable[date], lookback_days: int) -> dict[str, str]:
     """ISO origin -> what its state is made from."""
     tables = optional_tables(workspace)
@@ -55,6 +64,10 @@ def state_inputs(workspace: Workspace, origins: Iterable[date], lookback_days: i
     days = {"sales": _of_days(workspace, "gold", "sales"), "series": _of_table(workspace, "gold", "series")}
     for name in tables:
         days[name] = (_of_table if name in _DATED_BY else _of_days)(workspace, "clean", name)
+    if marks := marking_covariates(workspace):
+        told = _covariate_digests(workspace, names=marks)
+        said = {str(day): _digest(f"{k}={d}" for k, d in known if k <= day) for day, known in told.items()}
+        days["marks"] = _sorted(said, ever=False)
     made_from = {}
     for origin in origins:
         first = str(origin - timedelta(days=lookback_days))
@@ -101,11 +114,15 @@ def _sorted(digests: Mapping[str, str], *, ever: bool) -> _Days:
     return _Days(order, [days[day] for day in order], ever)
 
 
-def _covariate_digests(workspace: Workspace) -> dict[date, list[tuple[date, str]]]:
-    """Period -> (day it became known, digest of its covariates known since then), by day."""
+def _covariate_digests(workspace: Workspace, names: Sequence[str] = ()) -> dict[date, list[tuple[date, str]]]:
+    """Period -> (day it became known, digest of its covariates known since then), by day; of all names, or of these."""
     import duckdb
+    import pyarrow as pa
+    import pyarrow.compute as pc
 
     covariates = workspace.lake.arrow("gold", "covariates")
+    if names:
+        covariates = covariates.filter(pc.is_in(covariates["name"], value_set=pa.array(names)))
     if not covariates.num_rows:
         return {}
     with duckdb.connect(":memory:") as con:

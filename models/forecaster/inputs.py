@@ -231,6 +231,17 @@ def _season(rows: _Rows, columns: tuple[str, ...]) -> Float:
     return np.asarray(phases[(rows.step - 1) % len(columns), rows.pair] / rows.scale)
 
 
+def _planned(rows: _Rows, columns: tuple[str, ...]) -> Float:
+    """Season of the plain days, or of the promoted ones where a promotion is announced for the target."""
+    kinds = {
+        word: tuple(name for name in columns if f"_{word}_" in name and name in rows.state)
+        for word in ("plain", "promo")
+    }
+    marks = columns[len(kinds["plain"]) + len(kinds["promo"]) :]
+    ahead = np.array([rows.known_future[name][rows.pair, rows.step - 1] for name in marks])
+    return np.where((ahead > 0).any(axis=0), _season(rows, kinds["promo"]), _season(rows, kinds["plain"]))
+
+
 def _year_ago(rows: _Rows, columns: tuple[str, ...]) -> Float:
     values = np.array([rows.state[name] for name in columns])  # (B, N)
     bins = rows.step - 1 if rows.weekly_bins else (rows.step - 1) // 7
@@ -245,6 +256,7 @@ _RULES: dict[str, Callable[[_Rows, tuple[str, ...]], Float]] = {
     "calendar": lambda rows, columns: rows.calendar[columns[0]],
     "season": _season,
     "year_ago": _year_ago,
+    "planned": _planned,
 }
 
 

@@ -7,6 +7,7 @@
 | `season_<kind>_<j>` | `season_<kind>` | column of the target's phase, j = (step - 1) mod number of columns, / scale |
 | `year_ago_<b>` | `year_ago` | column of the target's bin: b = step (weekly), the week of the step (daily), / scale |
 | `covariate_mean_<name>` | `delta_<name>` | covariate at the target minus its mean over the past |
+| `season_plain_<j>` and `season_promo_<j>` | `season_planned` too | of the two the one of days promoted as the target is; so `profile_` |
 | any other | same name | dimensionless (shares, ages, ratios): taken as it is |
 
 Covariates give `at_<name>` (at the target), `prev_<name>` and `next_<name>` (the periods beside it, in the horizon),
@@ -32,7 +33,7 @@ WEEKLY_CALENDAR = ("month", "week", "annual_sin", "annual_cos")
 GROWTH = "trend_year"
 AROUND = {"daily": 7, "weekly": 4}  # periods: a week of days, a month of weeks
 OPENING = "open"  # the covariate that closes a period
-_NUMBERED = re.compile(r"^(season_[a-z]+|year_ago)_(\d+)$")
+_NUMBERED = re.compile(r"^(season_[a-z]+|profile_[a-z]+|year_ago)_(\d+)$")
 _COVARIATE_MEAN = "covariate_mean_"
 
 
@@ -60,10 +61,30 @@ def feature_sources(state: tuple[str, ...], covariates: tuple[str, ...], frequen
         elif name != "scale" and not _NUMBERED.match(name):
             sources[name] = Source("value" if name.startswith(VALUE_PREFIXES) else "plain", (name,))
     sources |= _numbered_sources(state)
+    sources |= _planned(sources, covariates)
     for name in covariates:
         for kind in ("at", "prev", "next", "before", "after"):
             sources[f"{kind}_{name}"] = Source(kind, (name,))
     return sources
+
+
+def promotion_covariates(covariates: Sequence[str]) -> tuple[str, ...]:
+    """Covariates that are above 0 in the periods that are promoted: `promo_depth`, or all that are called promo."""
+    return (
+        ("promo_depth",)
+        if "promo_depth" in covariates
+        else tuple(name for name in covariates if "promo" in name.lower())
+    )
+
+
+def _planned(sources: Mapping[str, Source], covariates: tuple[str, ...]) -> dict[str, Source]:
+    marks = promotion_covariates(covariates)
+    made: dict[str, Source] = {}
+    for word in ("season", "profile"):
+        plain, promoted = sources.get(f"{word}_plain"), sources.get(f"{word}_promo")
+        if plain and promoted and marks:
+            made[f"{word}_planned"] = Source("planned", (*plain.columns, *promoted.columns, *marks))
+    return made
 
 
 def _numbered_sources(state: tuple[str, ...]) -> dict[str, Source]:

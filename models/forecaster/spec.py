@@ -39,7 +39,7 @@ _STATE: Mapping[str, str] = {
 _BEGINNINGS: Mapping[str, str] = {
     "other covariates": "heat_",
     "calendar": "monthday",
-    "weekly season": "season_ weekday weekend",
+    "weekly season": "season_ profile_ weekday weekend",
     "yearly season": "month week annual_",
     "trend and horizon": "trend slope_ age_ is_new seen_periods product_age store_age step",
     "stock and neighbours": (

@@ -38,7 +38,9 @@ def test_values_in_the_unit_of_the_series_are_named_so_that_models_scale_them(fr
     specs = [spec for spec in STATE_FEATURES if spec.name in names and spec.name != "scale"]
     assert len(specs) == len(names) - 1
     wrong = {
-        spec.name for spec in specs if (kinds[spec.name] in {"value", "season", "year_ago"}) != (spec.unit == "sales")
+        spec.name
+        for spec in specs
+        if (kinds[spec.name] in {"value", "season", "planned", "year_ago"}) != (spec.unit == "sales")
     }
     assert not wrong
     assert {spec.unit for spec in specs} <= {"sales", "share", "ratio", "periods", "days", "count", "flag", "Cel", "mm"}
