@@ -99,7 +99,10 @@ class ForecasterBot:
             for rows in (stored, _knock_out(stored))
         ]
         features = np.concatenate(matrices)
-        return {"forecast.onnx": {"X": features}, "mean.onnx": {"X": features}}
+        fed = {"forecast.onnx": {"X": features}, "mean.onnx": {"X": features}}
+        if "network" in spec.blend.members:
+            fed["network.onnx"] = {"X": features.reshape(-1, spec.horizon, features.shape[1])}
+        return fed
 
     def expected(self) -> bytes:
         """Forecasts of some series as stored and with a third of their inputs knocked out (safetensors)."""

@@ -32,20 +32,27 @@ def with_marks(rows: ir.Table, covariates: ir.Table, sight: Sight) -> ir.Table:
     stated = sight.rows(known, "period_start", TABLE_DAYS["marks"])
     newest = stated.group_by(["scope", "scope_value", "day", "name"]).agg(value=stated.value.argmax(stated.known_from))
     told = newest.group_by(["scope", "scope_value", "day"]).agg(value=newest.value.max())
+    # The mark of the day before is looked up as that of the day is: a join of the rows with themselves would hold them
+    # all in memory.
+    rows = _looked_up(_looked_up(rows, told, "mark"), told.mutate(day=days_later(told.day, ibis.literal(1))), "ran")
+    nothing = ibis.null("float64")
+    began: Any = (rows.mark > 0) & ~(rows.ran.fill_null(0.0) > 0)
+    return rows.mutate(
+        depth=ibis.ifelse(rows.mark > 0, rows.mark.cast("float64"), nothing),
+        promo_start=ibis.ifelse(began, ibis.literal(1.0), nothing),
+        multibuy=nothing,
+        echo=nothing,
+    ).drop("mark", "ran")
+
+
+def _looked_up(rows: ir.Table, told: ir.Table, name: str) -> ir.Table:
+    """`rows` with the value of the narrowest scope that says something of the row's day, called `name`."""
     for scope, key in SCOPES.items():
         own = told.filter(told.scope == scope)
         if key is None:
-            rows = rows.left_join(own.select("day", **{f"mark_{scope}": own.value}), "day").drop("day_right")
+            rows = rows.left_join(own.select("day", **{f"in_{scope}": own.value}), "day").drop("day_right")
         else:
-            own = own.select("day", **{key: own.scope_value, f"mark_{scope}": own.value})
+            own = own.select("day", **{key: own.scope_value, f"in_{scope}": own.value})
             rows = rows.left_join(own, [key, "day"]).drop(f"{key}_right", "day_right")
-    value = ibis.coalesce(*(rows[f"mark_{scope}"] for scope in reversed(tuple(SCOPES))))
-    nothing = ibis.null("float64")
-    rows = rows.mutate(depth=ibis.ifelse(value > 0, value.cast("float64"), nothing), multibuy=nothing, echo=nothing)
-    rows = rows.drop(*(f"mark_{scope}" for scope in SCOPES))
-    day_before = rows.filter(rows.depth.notnull()).select(
-        "series_id", day=days_later(rows.day, ibis.literal(1)), ran=rows.depth
-    )
-    rows = rows.left_join(day_before, ["series_id", "day"]).drop("series_id_right", "day_right")
-    began: Any = rows.depth.notnull() & rows.ran.isnull()
-    return rows.mutate(promo_start=ibis.ifelse(began, ibis.literal(1.0), nothing)).drop("ran")
+    value = ibis.coalesce(*(rows[f"in_{scope}"] for scope in reversed(tuple(SCOPES))))
+    return rows.mutate(**{name: value}).drop(*(f"in_{scope}" for scope in SCOPES))

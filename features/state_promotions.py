@@ -87,9 +87,9 @@ def _promotion(w: Windows) -> Iterator[Feature]:
     for j in range(SEASON_DAYS):
         meaning = f"As season_plain_{j}, over promoted days"
         yield Feature(f"season_promo_{j}", meaning, "sales", w.phase("mean", "u_promo", j))
-    for word, column, days in (("plain", "u_plain", "days without promotion"), ("promo", "u_promo", "promoted days")):
+    for word, column, which in (("plain", "u_plain", "days without promotion"), ("promo", "u_promo", "promoted days")):
         for j in range(SEASON_DAYS):
-            meaning = f"Mean of the target weekday of step {j + 1} over {days} of the last {PROFILE_WEEKS} weeks"
+            meaning = f"Mean of the target weekday of step {j + 1} over {which} of the last {PROFILE_WEEKS} weeks"
             yield Feature(f"profile_{word}_{j}", meaning, "sales", w.phase("profile", column, j))
 
 

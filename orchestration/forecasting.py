@@ -88,6 +88,7 @@ def train_challenger(workspace: Workspace, *, on_progress: Callable[[str], None]
             trained.predictor(),
             data,
             truth=_truth(workspace),
+            contenders=trained.contenders(),
             train_seconds=time.perf_counter() - began,
             threads=config.threads,
             seed=seed,

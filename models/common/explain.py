@@ -24,7 +24,7 @@ class ExplainError(ValueError):
 class GroupShapley:
     """values (N, G) in the unit of the prediction, base (N,) = prediction of the reference, prediction (N,).
 
-    base + values.sum(axis=1) == prediction (efficiency).
+    base + values.sum(axis=1) == prediction (efficiency). Of K predictions a row: (N, G, K), (N, K) and (N, K).
     """
 
     values: npt.NDArray[np.float64]
@@ -40,8 +40,8 @@ def group_shapley(
 ) -> GroupShapley:
     """Attribute predict(rows) - predict(reference) to groups of columns, exactly.
 
-    predict: (M, F) -> (M,). rows (N, F), reference (F,) or (N, F), groups: disjoint column lists that cover all F,
-    at most 10 (2^10 coalitions x N rows are predicted in one call). ExplainError otherwise.
+    predict: (M, F) -> (M,), or (M, K) for K predictions a row. rows (N, F), reference (F,) or (N, F), groups: disjoint
+    column lists that cover all F, at most 10 (2^10 coalitions x N rows are predicted in one call). ExplainError otherwise.
     """
     n_rows, n_features = rows.shape
     _check_groups(groups, n_features)
@@ -54,16 +54,17 @@ def group_shapley(
     from_row = present.astype(np.uint8) @ membership.astype(np.uint8) > 0  # (C, F)
     base_rows = np.broadcast_to(reference, rows.shape)
     inputs = np.where(from_row[:, None, :], rows[None], base_rows[None])  # (C, N, F)
-    outputs = np.asarray(predict(inputs.reshape(-1, n_features)), dtype=np.float64).reshape(-1, n_rows)
+    outputs = np.asarray(predict(inputs.reshape(-1, n_features)), dtype=np.float64)
+    outputs = outputs.reshape(-1, n_rows, *outputs.shape[1:])
     weight = np.array(
         [factorial(size) * factorial(n_groups - size - 1) / factorial(n_groups) for size in range(n_groups)]
     )
     size = present.sum(axis=1)
-    values = np.empty((n_rows, n_groups))
+    values = np.empty((n_rows, n_groups, *outputs.shape[2:]))
     for index in range(n_groups):
         without = coalitions[~present[:, index]]
         gain = outputs[without + (1 << index)] - outputs[without]
-        values[:, index] = weight[size[without]] @ gain
+        values[:, index] = np.tensordot(weight[size[without]], gain, axes=1)
     return GroupShapley(values=values, base=outputs[0], prediction=outputs[-1])
 
 

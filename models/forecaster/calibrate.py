@@ -6,7 +6,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from models.forecaster.spec import HORIZON_BUCKETS, Calibration
+from models.forecaster.blending import HeldRows
+from models.forecaster.spec import Calibration
+from models.forecaster.steps import HORIZON_BUCKETS
 
 Float = npt.NDArray[np.floating[Any]]
 MIN_BUCKET_ROWS = 200
@@ -16,21 +18,20 @@ LOWEST_SHIFT = -0.45  # both shifts together must not turn the interval inside o
 
 def fit_calibration(
     raw: Mapping[str, Float] | None,
-    valid: tuple[Any, Float, Float] | None,
-    steps: npt.NDArray[np.int64],
+    held: HeldRows | None,
     *,
     counts: bool,
     rng: np.random.Generator,
 ) -> Calibration:
     """Shifts by bucket so that on the validation rows a tenth lies beyond each outer quantile.
 
-    raw: q10, q50, q90 (V,) in units of the scale; valid: X, value (V,), scale (V,); steps (V,). Buckets with fewer than
-    200 rows borrow the shift of all rows; without enough rows at all nothing is shifted.
+    raw: q10, q50, q90 (V,) of the rows of `held` in units of the scale. Buckets with fewer than 200 rows borrow the shift of
+    all rows; without enough rows at all nothing is shifted.
     """
     buckets = len(HORIZON_BUCKETS)
-    if raw is None or valid is None:
+    if raw is None or held is None:
         return Calibration(low=(0.0,) * buckets, high=(0.0,) * buckets, rows=(0,) * buckets)
-    _, value, scale = valid
+    value, scale, steps = held.value, held.scale, held.step
     jitter = rng.random(value.size) - 0.5 if counts else 0.0
     z = (value + jitter) / scale
     low, _, high = np.sort(np.stack([raw["q10"], raw["q50"], raw["q90"]]), axis=0)

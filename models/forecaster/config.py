@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 Frequency = Literal["daily", "weekly"]
+NetworkKind = Literal["lstm", "lstm_gan", "transformer"]
 PERIOD_DAYS: dict[str, int] = {"daily": 1, "weekly": 7}
 QUANTILES: tuple[float, float, float] = (0.1, 0.5, 0.9)
 
@@ -72,6 +73,11 @@ class Config(BaseModel):
         description="fit the mean again, with the trees found, on the validation periods too; the quantiles stay as they "
         "were calibrated. None: where values are no whole units. One window each: on Rossmann's revenue it helps, on the "
         "units of UCI Online Retail it takes the RMSSE from 0.744 to 0.762",
+    )
+    network: Literal["auto", "none", "lstm", "lstm_gan", "transformer"] = Field(
+        default="auto",
+        description="sequence network that is tried as a member of the blend; auto: an LSTM where values are no whole units "
+        "and (series, origin) pairs are many, for on single units it costs minutes and buys nothing",
     )
     quantile_trees: int = Field(default=100, ge=5, le=5_000, description="most trees of each quantile")
     learning_rate: float = Field(default=0.1, gt=0, le=1, description="shrinkage of the mean; smaller wants more trees")

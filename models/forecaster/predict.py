@@ -1,7 +1,6 @@
 """Prediction with ONNX Runtime, numpy and pydantic alone: what a service and an edge box run."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,60 +11,20 @@ from pydantic import ValidationError
 from models.common.artifact import ArtifactError, read_artifact, read_file
 from models.common.explain import group_shapley
 from models.common.protocols import InputError
+from models.forecaster.blend import LEVEL, Member, segment_of
 from models.forecaster.inputs import FeatureMatrix, assemble
+from models.forecaster.requests import ForecastInput, Reasons, Reply, checked_steps, refuse_infinite
 from models.forecaster.sources import level_known
-from models.forecaster.spec import GROUPS, INPUTS_VERSION, ModelSpec, bucket_of, feature_group
+from models.forecaster.spec import GROUPS, INPUTS_VERSION, ModelSpec, feature_group
+from models.forecaster.steps import buckets_of
+
+__all__ = ["ForecastInput", "Predictor", "Reasons", "Reply", "load"]
 
 Float = npt.NDArray[np.floating[Any]]
-MAX_CELLS = 10_000_000  # N * H of one request
 REASON_STEPS = 14  # steps explained by default: 2^8 coalitions of each must stay well under 0.2 s
+TREES, MEAN, NETWORK = "forecast.onnx", "mean.onnx", "network.onnx"
 _CHUNK_ROWS = 200_000  # rows assembled at once: 10,000 series x 42 steps would be gigabytes in one piece
-
-
-@dataclass(frozen=True)
-class ForecastInput:
-    """N series at their origins: state {name: (N,)}, known_future {name: (N, H)}, origin (N,) the last known period.
-
-    steps: periods wanted, at most the model's horizon; default: all that known_future covers. NaN means unknown.
-    """
-
-    state: Mapping[str, Float]
-    known_future: Mapping[str, Float]
-    origin: npt.NDArray[np.datetime64]
-    steps: int | None = None
-
-    def only(self, spec: ModelSpec) -> "ForecastInput":
-        """The same request without the columns that a model of this spec does not read, which it would refuse."""
-        state = {name: values for name, values in self.state.items() if name in spec.state_columns}
-        known_future = {name: values for name, values in self.known_future.items() if name in spec.covariates}
-        return ForecastInput(state, known_future, self.origin, self.steps)
-
-
-@dataclass(frozen=True)
-class Reply:
-    """mean, q10, q50, q90 (N, H) in the unit of the series; confidence (N,): share of features in training range,
-    0 for a series that nobody has seen sell.
-    """
-
-    mean: npt.NDArray[np.float64]
-    q10: npt.NDArray[np.float64]
-    q50: npt.NDArray[np.float64]
-    q90: npt.NDArray[np.float64]
-    confidence: npt.NDArray[np.float64]
-    unit: str
-
-
-@dataclass(frozen=True)
-class Reasons:
-    """Why the mean is what it is: base (N, K) + values.sum(axis=2) == mean (N, K), all in the unit of the series.
-
-    steps (K,) explained; groups (G,) names; values (N, K, G): what each group adds to the forecast of a typical period.
-    """
-
-    steps: npt.NDArray[np.int64]
-    groups: tuple[str, ...]
-    base: npt.NDArray[np.float64]
-    values: npt.NDArray[np.float64]
+_EXPLAINED_SERIES = 8  # whose sequences are explained at once: each becomes one for every coalition of groups
 
 
 def load(path: Path) -> "Predictor":
@@ -86,29 +45,31 @@ def load(path: Path) -> "Predictor":
             f"{path}: expected inputs version {INPUTS_VERSION}, found {spec.inputs_version}: its features are not made "
             "any more as they were in training; retrain"
         )
-    forecast, mean = (read_file(path, manifest, name) for name in ("forecast.onnx", "mean.onnx"))
-    return Predictor(spec, forecast, mean)
+    names = (TREES, MEAN, NETWORK) if "network" in spec.blend.members else (TREES, MEAN)
+    return Predictor(spec, {name: read_file(path, manifest, name) for name in names})
 
 
 class Predictor:
-    """Forecasts and explains; thread-safe, holds no state beside the two ONNX sessions."""
+    """Forecasts and explains; thread-safe, holds no state beside its ONNX sessions."""
 
-    def __init__(self, spec: ModelSpec, forecast_onnx: bytes, mean_onnx: bytes) -> None:
+    def __init__(self, spec: ModelSpec, graphs: Mapping[str, bytes]) -> None:
+        """graphs: forecast.onnx, mean.onnx and, where a network is part of the blend, network.onnx."""
         self.spec = spec
-        self._forecast = _session(forecast_onnx, threads=1)
-        self._mean_onnx = mean_onnx
+        self._graphs = graphs
+        self._forecast = _session(graphs[TREES], threads=1)
+        self._network = _session(graphs[NETWORK], threads=1) if "network" in spec.blend.members else None
         self._mean: Any = None
         self._reference = np.asarray(spec.reference, dtype=np.float32)
         self._low = np.asarray(spec.feature_low, dtype=np.float32)
         self._high = np.asarray(spec.feature_high, dtype=np.float32)
-        self._state_columns, self._covariates = frozenset(spec.state_columns), frozenset(spec.covariates)
-        buckets = [bucket_of(step) for step in range(1, spec.horizon + 1)]
+        buckets = buckets_of(np.arange(1, spec.horizon + 1))
         self._shift_low = np.asarray(spec.calibration.low)[buckets]
         self._shift_high = np.asarray(spec.calibration.high)[buckets]
         self._groups = [
             (group, columns)
             for group in GROUPS
             if (columns := [i for i, name in enumerate(spec.feature_names) if feature_group(name) == group])
+            or (group == "level" and "level" in spec.blend.members)
         ]
 
     @property
@@ -121,27 +82,33 @@ class Predictor:
         """Unit of the forecasts: "units" or a currency."""
         return self.spec.unit
 
+    def alone(self, member: Member) -> "Predictor":
+        """The same predictor with all weight on one member: what it says without the others."""
+        blend = self.spec.blend.only(member)
+        return Predictor(self.spec.model_copy(update={"blend": blend}), self._graphs)
+
     def predict(self, request: ForecastInput, *, jittered: bool = False) -> Reply:
         """Forecast mean and quantiles; closed periods (`open` = 0, known ahead) are 0. InputError says what is wrong.
 
         jittered: leave the quantiles of counts unclipped, as those of the value spread over +-1/2; only then can their
         coverage be judged exactly (a low quantile of mostly-zero sales lies between -1/2 and 0).
         """
-        steps = self._check(request)
+        steps = checked_steps(request, self.spec)
         n_series = request.origin.shape[0]
         scaled = np.empty((n_series, steps, 4), dtype=np.float64)
         confidence = np.empty(n_series)
-        size = max(1, _CHUNK_ROWS // steps)
+        width = self._width(request, steps)
+        size = max(1, _CHUNK_ROWS // width)
         for start in range(0, n_series, size):
             part = slice(start, min(start + size, n_series))
-            matrix = self._assemble(request, part, steps)
-            output = self._forecast.run(["Y"], {"X": matrix.X})[0].astype(np.float64) * matrix.scale[:, None]
-            scaled[part] = output.reshape(-1, steps, 4)
-            confidence[part] = self._confidence(matrix.X).reshape(-1, steps).mean(axis=1)
+            matrix = self._assemble(request, part, width)
+            output = self._blended(matrix, request, part, width) * matrix.scale[:, None]
+            scaled[part] = output.reshape(-1, width, 4)[:, :steps]
+            confidence[part] = self._confidence(matrix.X).reshape(-1, width)[:, :steps].mean(axis=1)
         mean = scaled[:, :, 0]
         low, median, high = np.moveaxis(np.sort(scaled[:, :, 1:], axis=2), 2, 0)
-        width = high - low
-        low, high = low - self._shift_low[:steps] * width, high + self._shift_high[:steps] * width
+        span = high - low
+        low, high = low - self._shift_low[:steps] * span, high + self._shift_high[:steps] * span
         quantiles = np.sort(np.stack([low, median, high]), axis=0)
         confidence = np.where(level_known(request.state), confidence, 0.0)
         if self.spec.non_negative:
@@ -155,10 +122,11 @@ class Predictor:
     def reasons(self, request: ForecastInput, *, steps: Sequence[int] | None = None) -> Reasons:
         """Exact Shapley values of the feature groups against a period of training-median features.
 
-        steps (from 1): which periods to explain; default at most 14, evenly spread, the first and last among them.
-        Mind the cost: 2^groups rows per explained period.
+        steps (from 1): which periods to explain; default at most 14, evenly spread, the first and last among them. Of a
+        blend they are those of its members, weighted as the members are. Mind the cost: 2^groups rows per explained
+        period, and as many sequences per series where a network is part of the blend.
         """
-        horizon = self._check(request)
+        horizon = checked_steps(request, self.spec)
         if steps is None:
             steps = np.unique(np.linspace(1, horizon, min(horizon, REASON_STEPS)).round()).astype(int).tolist()
         if not steps or min(steps) < 1 or max(steps) > horizon:
@@ -167,32 +135,117 @@ class Predictor:
             )
         chosen = np.asarray(steps, dtype=np.int64)
         n_series = request.origin.shape[0]
-        matrix = self._assemble(request, slice(0, n_series), horizon)
-        index = (np.arange(n_series)[:, None] * horizon + chosen - 1).ravel()
-        if self._mean is None:
-            self._mean = _session(self._mean_onnx, threads=2)
-        shapley = group_shapley(
-            lambda rows: np.asarray(self._mean.run(["Y"], {"X": rows})[0][:, 0]),
-            matrix.X[index],
-            self._reference,
-            [columns for _, columns in self._groups],
-        )
+        width = self._width(request, horizon)
+        everything = slice(0, n_series)
+        matrix = self._assemble(request, everything, width)
+        index = (np.arange(n_series)[:, None] * width + chosen - 1).ravel()
+        base, values = self._explained(matrix, request, chosen, index, width)
         scale = matrix.scale[index][:, None] * self._open(request, horizon)[:, chosen - 1].reshape(-1, 1)
         shape = (n_series, chosen.size)
         return Reasons(
             steps=chosen,
             groups=tuple(group for group, _ in self._groups),
-            base=(shapley.base[:, None] * scale).reshape(shape),
-            values=(shapley.values * scale).reshape(*shape, len(self._groups)),
+            base=(base[:, None] * scale).reshape(shape),
+            values=(values * scale).reshape(*shape, len(self._groups)),
         )
+
+    def _width(self, request: ForecastInput, steps: int) -> int:
+        """Steps that are computed: a network reads the whole horizon, whatever part of it is asked for."""
+        if self._network is None:
+            return steps
+        known = [values.shape[1] for values in request.known_future.values()]
+        return min([self.spec.horizon, *(int(width) for width in known)])
+
+    def _blended(self, matrix: FeatureMatrix, request: ForecastInput, part: slice, width: int) -> Float:
+        """Mean and quantiles (M, 4) of the rows of `matrix`, in units of their scale."""
+        blend = self.spec.blend
+        trees = self._forecast.run(["Y"], {"X": matrix.X})[0]
+        if blend.members == ("trees",):
+            return np.asarray(trees, dtype=np.float64)
+        outputs: dict[Member, Float] = {"trees": trees}
+        if self._network is not None:
+            grid = matrix.X.reshape(-1, width, matrix.X.shape[1])
+            outputs["network"] = self._network.run(None, {"X": grid})[0].reshape(-1, 4)
+        segment, step = self._placed(request, part, width)
+        return blend.combine({**outputs, **self._plain(matrix, request, part, width)}, segment, step)
+
+    def _plain(self, matrix: FeatureMatrix, request: ForecastInput, part: slice, width: int) -> dict[Member, Float]:
+        """What the members say that are no model, (M,) each, in units of the scale."""
+        said: dict[Member, Float] = {"season": np.ones(matrix.scale.size)}
+        if "level" in self.spec.blend.members:
+            said["level"] = np.repeat(np.asarray(request.state[LEVEL][part], dtype=np.float64), width) / matrix.scale
+        return said
+
+    def _placed(self, request: ForecastInput, part: slice, width: int) -> tuple[Any, Any]:
+        """Segment and step (M,) of the rows of `part`."""
+        state = {name: values[part] for name, values in request.state.items()}
+        n_pairs = request.origin[part].shape[0]
+        return np.repeat(segment_of(state, n_pairs), width), np.tile(np.arange(1, width + 1), n_pairs)
+
+    def _explained(
+        self, matrix: FeatureMatrix, request: ForecastInput, chosen: npt.NDArray[np.int64], index: Any, width: int
+    ) -> tuple[Float, Float]:
+        """base (R,) and values (R, G) of the rows at `index` (R,) of `matrix`, in units of their scale."""
+        if self._mean is None:
+            self._mean = _session(self._graphs[MEAN], threads=2)
+        groups = [columns for _, columns in self._groups]
+        trees = group_shapley(
+            lambda rows: np.asarray(self._mean.run(["Y"], {"X": rows})[0][:, 0]),
+            matrix.X[index],
+            self._reference,
+            groups,
+        )
+        members = self.spec.blend.members
+        if members == ("trees",):
+            return trees.base, trees.values
+        everything = slice(0, request.origin.shape[0])
+        segment, step = self._placed(request, everything, width)
+        weights = dict(zip(members, self.spec.blend.of(segment[index], step[index]).T, strict=True))
+        base, values = weights["trees"] * trees.base, weights["trees"][:, None] * trees.values
+        if "network" in weights:
+            own_base, own_values = self._network_explained(matrix, chosen, width)
+            base, values = base + weights["network"] * own_base, values + weights["network"][:, None] * own_values
+        if "season" in weights:
+            base = base + weights["season"]
+        if "level" in weights:
+            # The season is the reference, so that the level explains what it adds to it.
+            said = self._plain(matrix, request, everything, width)["level"][index]
+            said = np.where(np.isnan(said), trees.prediction, said)
+            at = [group for group, _ in self._groups].index("level")
+            base = base + weights["level"]
+            values[:, at] += weights["level"] * (said - 1.0)
+        return base, values
+
+    def _network_explained(
+        self, matrix: FeatureMatrix, chosen: npt.NDArray[np.int64], width: int
+    ) -> tuple[Float, Float]:
+        """As `_explained`, of the network alone: a group is absent or present in all steps of a sequence at once."""
+        n_features = matrix.X.shape[1]
+        sequences = matrix.X.reshape(-1, width * n_features)
+        groups = [[at * n_features + c for at in range(width) for c in columns] for _, columns in self._groups]
+
+        def predict(rows: npt.NDArray[np.float32]) -> Float:
+            assert self._network is not None
+            said = self._network.run(None, {"X": rows.reshape(-1, width, n_features)})[0]
+            return np.asarray(said[:, chosen - 1, 0])
+
+        found = [
+            group_shapley(
+                predict, sequences[start : start + _EXPLAINED_SERIES], np.tile(self._reference, width), groups
+            )
+            for start in range(0, sequences.shape[0], _EXPLAINED_SERIES)
+        ]
+        base = np.concatenate([part.base for part in found])  # (N, K)
+        values = np.concatenate([part.values for part in found])  # (N, G, K)
+        return base.ravel(), values.transpose(0, 2, 1).reshape(-1, len(groups))
 
     def _assemble(self, request: ForecastInput, part: slice, steps: int) -> FeatureMatrix:
         spec = self.spec
         state = {name: request.state[name][part] for name in spec.state_columns}
         # All that is known within the horizon, not the wanted steps alone: the last one has a next period too.
         ahead = {name: request.known_future[name][part, : spec.horizon] for name in spec.covariates}
-        _refuse_infinite("state", state)
-        _refuse_infinite("known_future", ahead)
+        refuse_infinite("state", state)
+        refuse_infinite("known_future", ahead)
         return assemble(
             state,
             ahead,
@@ -212,75 +265,6 @@ class Predictor:
         if "open" not in self.spec.covariates:
             return np.ones(shape)
         return np.where(request.known_future["open"][:, :steps] == 0, 0.0, 1.0)
-
-    def _check(self, request: ForecastInput) -> int:
-        """Number of steps of a sound request; InputError for anything else."""
-        spec = self.spec
-        _same_names("state", request.state, self._state_columns)
-        _same_names("known_future", request.known_future, self._covariates)
-        origin = request.origin
-        if origin.ndim != 1 or origin.dtype.kind != "M" or origin.size == 0:
-            raise InputError(f"origin: shape {origin.shape}, type {origin.dtype}: expected (N,) datetime64 with N >= 1")
-        if np.isnat(origin).any():
-            raise InputError(
-                f"origin: {int(np.isnat(origin).sum())} of {origin.size} are not a date: give each series its origin"
-            )
-        n_series = origin.size
-        widths = {
-            name: _shape(f"known_future.{name}", values, n_series, 2) for name, values in request.known_future.items()
-        }
-        if len(set(widths.values())) > 1:
-            raise InputError(f"known_future: widths {widths}: expected one width for all covariates")
-        covered = next(iter(widths.values()), spec.horizon)
-        steps = min(covered, spec.horizon) if request.steps is None else request.steps
-        if not 1 <= steps <= min(covered, spec.horizon):
-            raise InputError(
-                f"steps {steps}: expected 1 to {min(covered, spec.horizon)}, for the model's horizon is {spec.horizon} "
-                f"and known_future covers {covered}: ask for fewer"
-            )
-        if n_series * steps > MAX_CELLS:
-            raise InputError(f"{n_series} series x {steps} steps exceed {MAX_CELLS} cells: split the request")
-        for name, values in request.state.items():
-            _shape(f"state.{name}", values, n_series, 1)
-        scale = request.state["scale"]
-        if bad := int(np.sum(~(scale > 0))):
-            raise InputError(
-                f"state.scale: {bad} of {n_series} are missing or <= 0: a series needs a known level to be forecast"
-            )
-        return steps
-
-
-def _same_names(field: str, given: Mapping[str, Float], wanted: frozenset[str]) -> None:
-    if given.keys() == wanted:
-        return
-    missing = sorted(wanted - given.keys())
-    unknown = sorted(given.keys() - wanted)
-    if missing or unknown:
-        raise InputError(
-            f"{field}: missing {missing[:5]}, unknown {unknown[:5]}: "
-            f"expected exactly the {len(wanted)} columns of the model"
-        )
-
-
-def _shape(field: str, values: Float, n_series: int, dimensions: int) -> int:
-    if not isinstance(values, np.ndarray) or values.dtype.kind not in "fiu":
-        raise InputError(
-            f"{field}: expected an array of numbers, found {getattr(values, 'dtype', type(values).__name__)}"
-        )
-    if values.ndim != dimensions or values.shape[0] != n_series or values.shape[-1] == 0:
-        raise InputError(f"{field}: shape {values.shape}: expected ({n_series},{' H' if dimensions == 2 else ''})")
-    return int(values.shape[-1])
-
-
-def _refuse_infinite(field: str, columns: Mapping[str, Float]) -> None:
-    """All columns at once, for one by one takes longer than the forecast does."""
-    if not columns or not np.isinf(np.array(list(columns.values()), dtype=np.float64)).any():
-        return
-    for name, values in columns.items():
-        if infinite := int(np.isinf(values).sum()):
-            raise InputError(
-                f"{field}.{name}: {infinite} of {values.size} values are infinite: use NaN for what is unknown"
-            )
 
 
 def _session(model: bytes, *, threads: int) -> Any:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from models.common import metrics
 from models.common.report import MetricRow
 from models.forecaster.candidates import Forecast
-from models.forecaster.spec import HORIZON_BUCKETS
+from models.forecaster.steps import HORIZON_BUCKETS
 
 Float = npt.NDArray[np.floating[Any]]
 Bools = npt.NDArray[np.bool_]

@@ -7,7 +7,7 @@
 | `season_<kind>_<j>` | `season_<kind>` | column of the target's phase, j = (step - 1) mod number of columns, / scale |
 | `year_ago_<b>` | `year_ago` | column of the target's bin: b = step (weekly), the week of the step (daily), / scale |
 | `covariate_mean_<name>` | `delta_<name>` | covariate at the target minus its mean over the past |
-| `season_plain_<j>` and `season_promo_<j>` | `season_planned` too | of the two the one of days promoted as the target is; so `profile_` |
+| `season_plain_<j>` and `season_promo_<j>` | `season_planned` too | the one of days promoted as the target is; so `profile_` |
 | any other | same name | dimensionless (shares, ages, ratios): taken as it is |
 
 Covariates give `at_<name>` (at the target), `prev_<name>` and `next_<name>` (the periods beside it, in the horizon),

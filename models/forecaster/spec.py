@@ -5,9 +5,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from models.forecaster.blend import Blend
 from models.forecaster.config import Frequency
-
-HORIZON_BUCKETS: tuple[tuple[int, int], ...] = ((1, 7), (8, 14), (15, 28), (29, 42))
 
 # Raise it with every change of `inputs.assemble` that gives a feature another value: an artifact is then refused
 # instead of being fed with features it was not trained on.
@@ -81,6 +80,7 @@ class ModelSpec(BaseModel):
     feature_low: tuple[float, ...] = Field(description="lowest training value of each feature")
     feature_high: tuple[float, ...] = Field(description="highest training value of each feature")
     calibration: Calibration
+    blend: Blend = Field(default_factory=Blend, description="what the forecast is made of, by segment and step")
     rounds: dict[str, int] = Field(description="trees of each output")
 
     @model_validator(mode="after")
@@ -100,8 +100,3 @@ def feature_group(feature: str) -> str:
     if words is _AHEAD:
         return "other covariates"
     return next((group for group, some in _BEGINNINGS.items() if feature.startswith(tuple(some.split()))), "level")
-
-
-def bucket_of(step: int) -> int:
-    """Index of the bucket of `HORIZON_BUCKETS` that a step (from 1) lies in."""
-    return next(index for index, (_, last) in enumerate(HORIZON_BUCKETS) if step <= last)

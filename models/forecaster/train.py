@@ -1,6 +1,7 @@
 """Training: sampled rows before the cutoff, early stopping and conformal calibration on the validation periods."""
 
 import math
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,36 +14,49 @@ from pydantic import JsonValue
 from models.common.artifact import Manifest, write_artifact
 from models.common.protocols import DataError, ProgressCallback, silent
 from models.common.report import Report
+from models.forecaster.blend import Blend, Member
+from models.forecaster.blending import HeldRows, blend_on, columns_of
 from models.forecaster.calibrate import fit_calibration
-from models.forecaster.config import Config
-from models.forecaster.data import Dataset, FeatureMatrix, Panel, assemble
+from models.forecaster.config import Config, NetworkKind
+from models.forecaster.data import Dataset
 from models.forecaster.export import export_boosters
 from models.forecaster.model import (
     OUTPUTS,
     Loss,
-    Rows,
     fit_booster,
     mean_params,
     output_level,
-    predict_booster,
     quantile_params,
 )
-from models.forecaster.selection import Chosen, choose_features
+from models.forecaster.rows import (
+    SCALE_FLOOR_QUANTILE,
+    Assembler,
+    ModelRows,
+    choose,
+    joined,
+    mean_rows,
+    quantile_rows,
+    sample,
+    value_kind,
+)
 from models.forecaster.sources import columns_read
 from models.forecaster.spec import ModelSpec
 
 if TYPE_CHECKING:
+    from models.forecaster.candidates import Candidate
+    from models.forecaster.networks.member import NetworkMember
     from models.forecaster.predict import Predictor
 
 Float = npt.NDArray[np.floating[Any]]
 Ints = npt.NDArray[np.int64]
 LIBRARIES = ("numpy", "onnx", "onnxmltools", "xgboost-cpu")
 MIN_ROWS = 30
-SCALE_FLOOR_QUANTILE = 0.01
 MIN_VALIDATION_ROWS = 20
 VALIDATION_SHARE = 0.35  # validation rows are bounded by this share of the training bound
 PARITY_ROWS = 512
-CHOICE_ROWS = 40_000  # rows that features are chosen by
+NETWORK_PAIRS = 5_000  # with fewer pairs a network has nothing that the trees have not
+AUTO_NETWORK: NetworkKind = "lstm"
+MODELS: Mapping[Member, str] = {"trees": "trees", "network": "network"}
 
 
 @dataclass(frozen=True)
@@ -56,12 +70,23 @@ class Trained:
     trained_until: np.datetime64
     seed: int
     notes: tuple[str, ...]
+    seconds: Mapping[str, float]  # of fitting each member of the blend that is a model
 
     def predictor(self) -> "Predictor":
         """The predictor that `load` would return after `save`: what is evaluated is what is served."""
         from models.forecaster.predict import Predictor
 
-        return Predictor(self.spec, self.files["forecast.onnx"], self.files["mean.onnx"])
+        return Predictor(self.spec, self.files)
+
+    def contenders(self) -> "tuple[Candidate, ...]":
+        """The members of the blend that are models, each alone: what the others add to it; none where there is one."""
+        from models.forecaster.candidates import Champion
+
+        blend, predictor = self.spec.blend, self.predictor()
+        models: tuple[Member, ...] = ("trees", "network")
+        if "network" not in blend.members:
+            return ()
+        return tuple(Champion(predictor.alone(name), self.seconds[name], f"{MODELS[name]} alone") for name in models)
 
     def save(self, folder: Path, *, report: Report | None = None, code_revision: str = "unknown") -> Manifest:
         """Write the artifact to `folder` (see `models.common.artifact`); a `report` adds its metrics."""
@@ -94,7 +119,7 @@ def train(data: Dataset, cfg: Config, *, seed: int, on_progress: ProgressCallbac
     """
     on_progress("choosing training rows", 0.0)
     rng = np.random.default_rng(seed)
-    counts, non_negative = _value_kind(data)
+    counts, non_negative = value_kind(data)
     loss: Loss = cfg.loss if cfg.loss != "auto" else ("poisson" if non_negative else "squared")
     if loss == "poisson" and not non_negative:
         raise DataError("sales.value: values below 0 with loss='poisson': choose loss='squared' or mend the table")
@@ -104,29 +129,42 @@ def train(data: Dataset, cfg: Config, *, seed: int, on_progress: ProgressCallbac
     period = data.panel.period[:, None] + np.arange(1, cfg.horizon + 1)  # (N, H) index of the target
     pair, column = np.nonzero(~np.isnan(target) & (period < data.test_period))
     before = period[pair, column] < np.searchsorted(data.periods, data.split.validation_start)
-    training = _sample(np.flatnonzero(before), cfg.max_rows, rng)
-    held = _sample(np.flatnonzero(~before), max(MIN_ROWS, int(cfg.max_rows * VALIDATION_SHARE)), rng)
+    training = sample(np.flatnonzero(before), cfg.max_rows, rng)
+    held = sample(np.flatnonzero(~before), max(MIN_ROWS, int(cfg.max_rows * VALIDATION_SHARE)), rng)
     if training.size < MIN_ROWS:
         raise DataError(
             f"{training.size} training rows (open, uncensored targets before {data.split.validation_start}): at least "
             f"{MIN_ROWS} are needed: give a longer history, more series or a later cutoff"
         )
-    assembler = _Assembler(data.panel, cfg, floor, target)
-    chosen = _choose(assembler, pair[training], column[training], cfg, loss=loss, rng=rng, seed=seed)
+    assembler = Assembler(data.panel, cfg, floor, target)
+    chosen = choose(assembler, pair[training], column[training], cfg, loss=loss, rng=rng, seed=seed)
     names = chosen.names
     on_progress("assembling features", 0.05)
     rows = assembler.rows(pair[training], column[training], names)
     valid = assembler.rows(pair[held], column[held], names) if held.size else None
+    began = time.perf_counter()
     boosters, rounds = _fit_all(cfg, rows, valid, loss=loss, counts=counts, rng=rng, seed=seed, on_progress=on_progress)
-    refitted = _refits(cfg, counts) and valid is not None
+    refitted = (counts is False if cfg.refit is None else cfg.refit) and valid is not None
+    seconds = {"trees": time.perf_counter() - began}
+    network = _network(data, cfg, names, counts=counts, refit=refitted, seed=seed, on_progress=on_progress)
+    on_progress("weighting the members of the blend", 0.8)
+    judged = _judged(valid, pair[held], column[held] + 1, network)
+    blend, raw = blend_on(judged, boosters, data.panel, loss=loss, threads=cfg.threads) if judged else (Blend(), None)
     on_progress("calibrating the quantiles", 0.85)
-    raw = (
-        {output: predict_booster(boosters[output], valid[0], cfg.threads) for output in OUTPUTS[1:]} if valid else None
-    )
-    calibration = fit_calibration(raw, valid, column[held] + 1, counts=counts, rng=rng)
+    calibration = fit_calibration(raw, judged, counts=counts, rng=rng)
+    if refitted and valid is not None:
+        # The newest periods tell most of those to come. The quantiles stay: theirs is the fit that was calibrated.
+        began = time.perf_counter()
+        every = mean_rows(joined(rows, valid), loss)
+        params = mean_params(cfg, loss, every, seed)
+        boosters["mean"], _ = fit_booster(params, every, None, trees=rounds["mean"], early_stopping=1)
+        seconds["trees"] += time.perf_counter() - began
     on_progress("exporting to ONNX", 0.9)
-    onnx = export_boosters(boosters, len(names), rows[0][:PARITY_ROWS], cfg.threads)
+    graphs = export_boosters(boosters, len(names), rows[0][:PARITY_ROWS], cfg.threads)
+    if network is not None and "network" in blend.members:
+        graphs["network.onnx"], seconds["network"] = network.onnx, network.seconds
     columns, covariates = columns_read(names, data.panel.state, data.covariates, cfg.frequency)
+    columns = tuple(sorted({*columns, *columns_of(blend, data.panel.state)}))
     spec = ModelSpec(
         frequency=cfg.frequency,
         horizon=cfg.horizon,
@@ -143,6 +181,7 @@ def train(data: Dataset, cfg: Config, *, seed: int, on_progress: ProgressCallbac
         feature_low=_rounded(np.nanmin(rows[0], axis=0)),
         feature_high=_rounded(np.nanmax(rows[0], axis=0)),
         calibration=calibration,
+        blend=blend,
         rounds=rounds,
     )
     on_progress("trained", 1.0)
@@ -150,7 +189,7 @@ def train(data: Dataset, cfg: Config, *, seed: int, on_progress: ProgressCallbac
     return Trained(
         config=cfg,
         spec=spec,
-        files={**ubj, **onnx, "model.json": (spec.model_dump_json(indent=1) + "\n").encode()},
+        files={**ubj, **graphs, "model.json": (spec.model_dump_json(indent=1) + "\n").encode()},
         data_fingerprint=data.fingerprint,
         trained_until=data.split.trained_until,
         seed=seed,
@@ -158,13 +197,13 @@ def train(data: Dataset, cfg: Config, *, seed: int, on_progress: ProgressCallbac
             f"{training.size} training and {held.size} validation rows from {len(data.panel)} (series, origin) pairs",
             f"loss of the mean: {loss}; trees: " + ", ".join(f"{name} {count}" for name, count in rounds.items()),
             "the mean was fitted again with the validation rows" if refitted else "the mean saw no validation rows",
+            _network_note(network, blend),
+            "weights by segment and steps: " + blend.sentence,
             f"{len(names)} features; left out as constant or always missing: {', '.join(chosen.constant) or 'none'}",
             f"left out as the weakest beyond {cfg.max_features}: {', '.join(chosen.weak) or 'none'}",
         ),
+        seconds=seconds,
     )
-
-
-ModelRows = tuple[npt.NDArray[np.float32], Float, Float]  # X (M, F), value (M,), scale (M,)
 
 
 def _fit_all(
@@ -185,97 +224,66 @@ def _fit_all(
         on_progress(f"fitting {output}", 0.1 + 0.4 * (index > 0) + 0.12 * max(index - 1, 0))
         level = output_level(output)
         if level is None:
-            own, held = _mean_rows(rows, loss), _mean_rows(stop_on, loss) if stop_on else None
+            own, held = mean_rows(rows, loss), mean_rows(stop_on, loss) if stop_on else None
             params, trees = mean_params(cfg, loss, own, seed), cfg.trees
         else:
-            own = _quantile_rows(rows, counts, cfg.quantile_rows, rng)
-            held = _quantile_rows(stop_on, counts, cfg.quantile_rows, rng) if stop_on else None
+            own = quantile_rows(rows, counts, cfg.quantile_rows, rng)
+            held = quantile_rows(stop_on, counts, cfg.quantile_rows, rng) if stop_on else None
             params, trees = quantile_params(cfg, level, own, seed), cfg.quantile_trees
         # Without rows to stop on, a third of the trees is the cautious choice.
         trees = trees if held is not None else max(5, trees // 3)
         boosters[output], rounds[output] = fit_booster(
             params, own, held, trees=trees, early_stopping=cfg.early_stopping
         )
-        if level is None and _refits(cfg, counts) and valid is not None:
-            # The newest periods tell most of those to come. The quantiles stay: theirs is the fit that was calibrated.
-            every = _mean_rows(_joined(rows, valid), loss)
-            boosters[output], _ = fit_booster(
-                mean_params(cfg, loss, every, seed), every, None, trees=rounds[output], early_stopping=1
-            )
     return boosters, rounds
 
 
-def _refits(cfg: Config, counts: bool) -> bool:
-    return not counts if cfg.refit is None else cfg.refit
+def _network(
+    data: Dataset,
+    cfg: Config,
+    names: tuple[str, ...],
+    *,
+    counts: bool,
+    refit: bool,
+    seed: int,
+    on_progress: ProgressCallback,
+) -> "NetworkMember | None":
+    """The network that is tried as a member; None where the config wants none, or `auto` finds no case for one."""
+    kind = cfg.network
+    if kind == "auto":
+        kind = "none" if counts or len(data.panel) < NETWORK_PAIRS else AUTO_NETWORK
+    if kind == "none":
+        return None
+    from models.forecaster.networks import NetworkConfig
+    from models.forecaster.networks.member import fit_member
+
+    def tell(stage: str, fraction: float) -> None:
+        on_progress(stage, 0.5 + 0.3 * fraction)
+
+    return fit_member(kind, data, cfg, NetworkConfig(), names, refit=refit, seed=seed, on_progress=tell)
 
 
-def _joined(first: ModelRows, second: ModelRows) -> ModelRows:
-    X, value, scale = (np.concatenate(pair) for pair in zip(first, second, strict=True))
-    return X, value, scale
-
-
-def _mean_rows(rows: ModelRows, loss: Loss) -> Rows:
-    X, value, scale = rows
-    weight = scale if loss == "poisson" else np.ones_like(scale)
-    return Rows(X, value / scale, weight / weight.mean())
-
-
-def _quantile_rows(rows: ModelRows, counts: bool, bound: int, rng: np.random.Generator) -> Rows:
-    X, value, scale = rows
-    kept = _sample(np.arange(value.size), bound, rng)
-    jitter = rng.random(kept.size) - 0.5 if counts else 0.0
-    return Rows(X[kept], (value[kept] + jitter) / scale[kept], np.ones(kept.size))
-
-
-@dataclass(frozen=True)
-class _Assembler:
-    """Rows of the panel by (pair, column of the target) with what all of them share."""
-
-    panel: Panel
-    cfg: Config
-    floor: float
-    target: Float
-
-    def matrix(self, pair: Ints, column: Ints, names: tuple[str, ...] | None = None) -> FeatureMatrix:
-        return assemble(
-            self.panel.state,
-            self.panel.known_future,
-            origin=self.panel.origin,
-            horizon=self.cfg.horizon,
-            frequency=self.cfg.frequency,
-            scale_floor=self.floor,
-            feature_names=names,
-            rows=(pair, column + 1),
+def _judged(valid: ModelRows | None, pair: Ints, step: Ints, network: "NetworkMember | None") -> HeldRows | None:
+    """The rows that blend and calibration are made by: those of the network's validation pairs where there is one."""
+    if network is not None and not np.isnan(network.valid.value).all():
+        known = np.nonzero(~np.isnan(network.valid.value))
+        grid = network.valid
+        return HeldRows(
+            grid.X[known],
+            grid.value[known],
+            grid.scale[known],
+            network.pairs[known[0]],
+            known[1] + 1,
+            network.said[known],
         )
-
-    def rows(self, pair: Ints, column: Ints, names: tuple[str, ...]) -> ModelRows:
-        matrix = self.matrix(pair, column, names)
-        return matrix.X, self.target[pair, column], matrix.scale
+    return None if valid is None else HeldRows(*valid, pair, step)
 
 
-def _choose(
-    assembler: _Assembler, pair: Ints, column: Ints, cfg: Config, *, loss: Loss, rng: np.random.Generator, seed: int
-) -> Chosen:
-    """The features to train on, by a sample of the training rows."""
-    part = _sample(np.arange(pair.size), CHOICE_ROWS, rng)
-    matrix = assembler.matrix(pair[part], column[part])
-    rows = (matrix.X, assembler.target[pair[part], column[part]], matrix.scale)
-    return choose_features(matrix, _mean_rows(rows, loss), cfg, loss, seed=seed)
-
-
-def _value_kind(data: Dataset) -> tuple[bool, bool]:
-    """(whole units?, never negative?) of the usable values before the cutoff."""
-    known = data.values[:, : data.test_period][data.usable[:, : data.test_period]]
-    if known.size == 0:
-        raise DataError(
-            "sales: 0 open, uncensored, known values before the cutoff: check the columns open, censored and value"
-        )
-    non_negative = bool(known.min() >= 0)
-    return data.unit == "units" and non_negative and bool(np.all(known == np.round(known))), non_negative
-
-
-def _sample(index: Ints, bound: int, rng: np.random.Generator) -> Ints:
-    return index if index.size <= bound else np.sort(rng.choice(index, size=bound, replace=False))
+def _network_note(network: "NetworkMember | None", blend: Blend) -> str:
+    if network is None:
+        return "no network was fitted"
+    verdict = "is part of the blend" if "network" in blend.members else "buys nothing beside the trees: it stays out"
+    return f"network {network.kind}: {network.epochs} epochs in {network.seconds:.0f} s; it {verdict}"
 
 
 def _rounded(values: Float) -> tuple[float, ...]:

@@ -5,7 +5,8 @@ horizon, and every step carries the state at the origin beside its own covariate
 that fit or run a network, never by importing this package; what is served is the ONNX graph.
 """
 
-from models.forecaster.networks.config import NetworkConfig, NetworkKind
+from models.forecaster.config import NetworkKind
+from models.forecaster.networks.config import NetworkConfig
 from models.forecaster.networks.fit import Network, fit_network
 from models.forecaster.networks.grids import Grids, GridsError
 

@@ -13,8 +13,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from models.forecaster.config import NetworkKind
 from models.forecaster.model import Loss
-from models.forecaster.networks.config import NetworkConfig, NetworkKind
+from models.forecaster.networks.config import NetworkConfig
 
 LOG_BOUND = 6.0  # a mean lies within exp(+-6) of the divisor: beyond it a gradient is noise
 NARROWEST = 0.02  # distance of the outer quantiles that a head begins with: a softplus near 0 learns nothing

@@ -10,9 +10,9 @@ import numpy.typing as npt
 
 from models.common.protocols import ProgressCallback, silent
 from models.forecaster.candidates import Forecast
-from models.forecaster.config import QUANTILES, Config
+from models.forecaster.config import QUANTILES, Config, NetworkKind
 from models.forecaster.data import Dataset, Panel
-from models.forecaster.networks.config import NetworkConfig, NetworkKind
+from models.forecaster.networks.config import NetworkConfig
 from models.forecaster.networks.fit import Network, fit_network
 from models.forecaster.networks.grids import Prepared, grid_of, prepare_grids
 

@@ -1,10 +1,9 @@
 """Every knob of the networks, with unit, bounds, default and why."""
 
-from typing import Literal
-
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-NetworkKind = Literal["lstm", "lstm_gan", "transformer"]
+from models.forecaster.config import NetworkKind
+
 KINDS: tuple[NetworkKind, ...] = ("lstm", "lstm_gan", "transformer")
 
 

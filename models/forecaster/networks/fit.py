@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from models.common.protocols import ProgressCallback, silent
-from models.forecaster.config import QUANTILES
+from models.forecaster.config import QUANTILES, NetworkKind
 from models.forecaster.model import OUTPUTS, Loss
-from models.forecaster.networks.config import KINDS, NetworkConfig, NetworkKind
+from models.forecaster.networks.config import KINDS, NetworkConfig
 from models.forecaster.networks.grids import Grids, GridsError
 
 Float = npt.NDArray[np.floating[Any]]

@@ -12,8 +12,8 @@ from models.forecaster.config import Config
 from models.forecaster.data import Dataset, Panel, assemble
 from models.forecaster.model import Loss, Rows
 from models.forecaster.networks.config import NetworkConfig
+from models.forecaster.rows import CHOICE_ROWS, SCALE_FLOOR_QUANTILE, sample, value_kind
 from models.forecaster.selection import choose_features
-from models.forecaster.train import CHOICE_ROWS, SCALE_FLOOR_QUANTILE, _sample, _value_kind
 
 Float = npt.NDArray[np.floating[Any]]
 Ints = npt.NDArray[np.int64]
@@ -57,6 +57,7 @@ class Prepared:
 
     train: Grids
     valid: Grids
+    judged: Ints  # index of the validation pairs in the panel
     names: tuple[str, ...]
     loss: Loss
     counts: bool
@@ -81,7 +82,7 @@ def prepare_grids(
     there is no pair to train on.
     """
     rng = np.random.default_rng(seed)
-    counts, non_negative = _value_kind(data)
+    counts, non_negative = value_kind(data)
     loss: Loss = config.loss if config.loss != "auto" else ("poisson" if non_negative else "squared")
     if loss == "poisson" and not non_negative:
         raise DataError("sales.value: values below 0 with loss='poisson': choose loss='squared' or mend the table")
@@ -97,7 +98,7 @@ def prepare_grids(
             f"0 of {len(data.panel)} (series, origin) pairs have half of their {config.horizon} targets before "
             f"{end} and one of them usable: give a longer history or a shorter horizon"
         )
-    training, judged = _sample(training, cfg.max_pairs, rng), _sample(judged, cfg.validation_pairs, rng)
+    training, judged = sample(training, cfg.max_pairs, rng), sample(judged, cfg.validation_pairs, rng)
     chosen = (
         tuple(names)
         if names is not None
@@ -107,7 +108,7 @@ def prepare_grids(
     def grids(pairs: Ints, targets: Float) -> Grids:
         return grid_of(data.panel.take(pairs), config, chosen, targets[pairs], floor=floor)
 
-    return Prepared(grids(training, past), grids(judged, held), chosen, loss, counts, non_negative, floor)
+    return Prepared(grids(training, past), grids(judged, held), judged, chosen, loss, counts, non_negative, floor)
 
 
 def grid_of(panel: Panel, config: Config, names: Sequence[str], value: Float, *, floor: float) -> Grids:
@@ -144,7 +145,7 @@ def _names(
 ) -> tuple[str, ...]:
     """The features that `selection` chooses for the trees, by rows of the training pairs."""
     pair, column = np.nonzero(~np.isnan(past[training]))
-    part = _sample(np.arange(pair.size), CHOICE_ROWS, rng)
+    part = sample(np.arange(pair.size), CHOICE_ROWS, rng)
     pair, column = training[pair[part]], column[part]
     matrix = assemble(
         data.panel.state,

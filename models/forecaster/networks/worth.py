@@ -15,10 +15,10 @@ import numpy.typing as npt
 from models.common.compare import BootstrapResult, paired_bootstrap
 from models.common.protocols import DataError, ProgressCallback, silent
 from models.common.report import MetricRow
-from models.forecaster.config import QUANTILES, Config
+from models.forecaster.config import QUANTILES, Config, NetworkKind
 from models.forecaster.data import Dataset, Panel
 from models.forecaster.networks.candidate import NAMES, fit_prepared, forecast_panel
-from models.forecaster.networks.config import NetworkConfig, NetworkKind
+from models.forecaster.networks.config import NetworkConfig
 from models.forecaster.networks.grids import grid_of, prepare_grids
 from models.forecaster.sources import OPENING, VALUE_PREFIXES
 from models.forecaster.spec import feature_group

@@ -1,0 +1,88 @@
+"""Rows that boosters are fitted on: sampled from the panel, assembled, and turned into targets and weights."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from models.common.protocols import DataError
+from models.forecaster.config import Config
+from models.forecaster.data import Dataset, FeatureMatrix, Panel, assemble
+from models.forecaster.model import Loss, Rows
+from models.forecaster.selection import Chosen, choose_features
+
+Float = npt.NDArray[np.floating[Any]]
+Ints = npt.NDArray[np.int64]
+SCALE_FLOOR_QUANTILE = 0.01
+CHOICE_ROWS = 40_000  # rows that features are chosen by
+ModelRows = tuple[npt.NDArray[np.float32], Float, Float]  # X (M, F), value (M,), scale (M,)
+
+
+@dataclass(frozen=True)
+class Assembler:
+    """Rows of the panel by (pair, column of the target) with what all of them share."""
+
+    panel: Panel
+    cfg: Config
+    floor: float
+    target: Float
+
+    def matrix(self, pair: Ints, column: Ints, names: tuple[str, ...] | None = None) -> FeatureMatrix:
+        return assemble(
+            self.panel.state,
+            self.panel.known_future,
+            origin=self.panel.origin,
+            horizon=self.cfg.horizon,
+            frequency=self.cfg.frequency,
+            scale_floor=self.floor,
+            feature_names=names,
+            rows=(pair, column + 1),
+        )
+
+    def rows(self, pair: Ints, column: Ints, names: tuple[str, ...]) -> ModelRows:
+        matrix = self.matrix(pair, column, names)
+        return matrix.X, self.target[pair, column], matrix.scale
+
+
+def choose(
+    assembler: Assembler, pair: Ints, column: Ints, cfg: Config, *, loss: Loss, rng: np.random.Generator, seed: int
+) -> Chosen:
+    """The features to train on, by a sample of the training rows."""
+    part = sample(np.arange(pair.size), CHOICE_ROWS, rng)
+    matrix = assembler.matrix(pair[part], column[part])
+    rows = (matrix.X, assembler.target[pair[part], column[part]], matrix.scale)
+    return choose_features(matrix, mean_rows(rows, loss), cfg, loss, seed=seed)
+
+
+def joined(first: ModelRows, second: ModelRows) -> ModelRows:
+    X, value, scale = (np.concatenate(pair) for pair in zip(first, second, strict=True))
+    return X, value, scale
+
+
+def mean_rows(rows: ModelRows, loss: Loss) -> Rows:
+    X, value, scale = rows
+    weight = scale if loss == "poisson" else np.ones_like(scale)
+    return Rows(X, value / scale, weight / weight.mean())
+
+
+def quantile_rows(rows: ModelRows, counts: bool, bound: int, rng: np.random.Generator) -> Rows:
+    X, value, scale = rows
+    kept = sample(np.arange(value.size), bound, rng)
+    jitter = rng.random(kept.size) - 0.5 if counts else 0.0
+    return Rows(X[kept], (value[kept] + jitter) / scale[kept], np.ones(kept.size))
+
+
+def value_kind(data: Dataset) -> tuple[bool, bool]:
+    """(whole units?, never negative?) of the usable values before the cutoff."""
+    known = data.values[:, : data.test_period][data.usable[:, : data.test_period]]
+    if known.size == 0:
+        raise DataError(
+            "sales: 0 open, uncensored, known values before the cutoff: check the columns open, censored and value"
+        )
+    non_negative = bool(known.min() >= 0)
+    return data.unit == "units" and non_negative and bool(np.all(known == np.round(known))), non_negative
+
+
+def sample(index: Ints, bound: int, rng: np.random.Generator) -> Ints:
+    return index if index.size <= bound else np.sort(rng.choice(index, size=bound, replace=False))
