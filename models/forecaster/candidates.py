@@ -11,6 +11,7 @@ import numpy.typing as npt
 from models.forecaster.baselines import MOVING_MEAN_DAYS, moving_mean, phase_mean, season_length, seasonal_naive
 from models.forecaster.config import PERIOD_DAYS, QUANTILES
 from models.forecaster.data import Dataset, Panel
+from models.forecaster.functionals import relative_point
 from models.forecaster.predict import ForecastInput, Predictor
 
 Float = npt.NDArray[np.floating[Any]]
@@ -31,6 +32,13 @@ class Forecast:
     mean: Float
     quantiles: Mapping[float, Float] | None = None
     seconds: float | None = None
+
+    @property
+    def relative(self) -> Float:
+        """(N, H) the point that relative errors are least for, where quantiles tell it; the mean elsewhere."""
+        if self.quantiles is None:
+            return self.mean
+        return relative_point(self.mean, self.quantiles[QUANTILES[0]], self.quantiles[QUANTILES[2]])
 
     @property
     def given(self) -> npt.NDArray[np.bool_]:

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.common.protocols import InputError
+from models.forecaster.functionals import relative_point
 from models.forecaster.spec import ModelSpec
 
 Float = npt.NDArray[np.floating[Any]]
@@ -45,6 +46,11 @@ class Reply:
     q90: npt.NDArray[np.float64]
     confidence: npt.NDArray[np.float64]
     unit: str
+
+    @property
+    def relative(self) -> npt.NDArray[np.float64]:
+        """(N, H) the point of least squared relative error, which lies below the mean: for whoever judges by RMSPE."""
+        return relative_point(self.mean, self.q10, self.q90)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """Forecasts of the held-out window, turned into metric rows: overall, by steps ahead, by kind of series.
 
 Beside errors: `win_share`, the share of series on which a candidate has the lowest RMSSE of all that stand in the segment;
-`seconds`, of fitting and forecasting all series it was given; `seconds_per_series`.
+`rmspe` is that of the point which relative errors are least for, as far as a candidate's quantiles tell it, and
+`rmspe_of_mean` that of the mean; `seconds`, of fitting and forecasting all series it was given; `seconds_per_series`.
 """
 
 from collections.abc import Iterator, Sequence
@@ -50,7 +51,8 @@ def score(forecast: Forecast, held: HeldOut, rows: Bools, columns: slice, segmen
         "rmsse": (metrics.rmsse(y, f, held.rmsse_scale[index]), "ratio"),
         "mase": (metrics.mase(y, f, held.mase_scale[index]), "ratio"),
         "smape": (metrics.smape(y, f), "percent"),
-        "rmspe": (metrics.rmspe(y, f), "share"),
+        "rmspe": (metrics.rmspe(y, forecast.relative[index, columns]), "share"),
+        "rmspe_of_mean": (metrics.rmspe(y, f), "share"),
     }
     if forecast.quantiles is not None:
         for level, values in forecast.quantiles.items():
