@@ -62,7 +62,8 @@ class Panel:
 class Dataset:
     """Sales as matrices (S series, T periods) and the pairs to train, validate and test on.
 
-    values (S, T) NaN where there is no row; usable (S, T): open, not cut short by a stock-out, and known.
+    values (S, T) NaN where there is no row; usable (S, T): open, not cut short by a stock-out, and known; short (S, T):
+    open, known, and cut short.
     panel: pairs before the cutoff; test: the pair of each series at the last origin (None without a held-out window).
     """
 
@@ -74,6 +75,7 @@ class Dataset:
     periods: Dates
     values: Float
     usable: Bools
+    short: Bools
     split: Split
     covariates: tuple[str, ...]
     panel: Panel
@@ -94,10 +96,17 @@ class Dataset:
 
     def targets(self, panel: Panel) -> Float:
         """Usable sales of the H periods after each origin, (N, H); NaN where closed, censored or beyond the data."""
+        return self._ahead(panel, self.usable)
+
+    def least(self, panel: Panel) -> Float:
+        """As `targets`, of the periods that a stock-out cut short alone: at least so much was wanted."""
+        return self._ahead(panel, self.short)
+
+    def _ahead(self, panel: Panel, which: Bools) -> Float:
         index = panel.period[:, None] + np.arange(1, self.horizon + 1)
         inside = index < self.periods.shape[0]
         clipped = np.where(inside, index, 0)
-        known = inside & self.usable[panel.series[:, None], clipped]
+        known = inside & which[panel.series[:, None], clipped]
         return np.where(known, self.values[panel.series[:, None], clipped], np.nan)
 
 
@@ -110,7 +119,7 @@ def prepare(tables: Mapping[str, Any], cfg: Config) -> Dataset:
     for name in ("sales", "series", "state", "known_future"):
         if name not in tables:
             raise DataError(f"tables {sorted(tables)}: table {name!r} is missing: hand it over too")
-    series_ids, periods, values, usable, unit = _sales_matrices(tables["sales"], cfg)
+    series_ids, periods, values, usable, short, unit = _sales_matrices(tables["sales"], cfg)
     split = plan_origins(periods[0], periods[-1], cfg, n_series=series_ids.shape[0])
     panel, covariates = _panel(tables["state"], tables["known_future"], series_ids, periods, cfg)
     first_origin, last_origin = split.origins[0], split.trained_until
@@ -138,15 +147,16 @@ def prepare(tables: Mapping[str, Any], cfg: Config) -> Dataset:
         periods=periods,
         values=values,
         usable=usable,
+        short=short,
         split=split,
         covariates=covariates,
         panel=panel.take(np.flatnonzero(before)),
         test=test,
-        fingerprint=_fingerprint(values, usable, panel),
+        fingerprint=_fingerprint(values, usable, short, panel),
     )
 
 
-def _sales_matrices(sales: Any, cfg: Config) -> tuple[npt.NDArray[np.str_], Dates, Float, Bools, str]:
+def _sales_matrices(sales: Any, cfg: Config) -> tuple[npt.NDArray[np.str_], Dates, Float, Bools, Bools, str]:
     need_columns("sales", sales, SALES_COLUMNS)
     if sales.num_rows == 0:
         raise DataError("sales: 0 rows: give at least one series")
@@ -175,9 +185,11 @@ def _sales_matrices(sales: Any, cfg: Config) -> tuple[npt.NDArray[np.str_], Date
     if infinite := int(np.isinf(value).sum()):
         raise DataError(f"sales.value: {infinite} of {value.size} rows are infinite: mend or quarantine them")
     values[series, index] = value
-    usable[series, index] = flags(sales, "open", True) & ~flags(sales, "censored", False) & ~np.isnan(value)
+    short = np.zeros(shape, dtype=bool)
+    known, censored = flags(sales, "open", True) & ~np.isnan(value), flags(sales, "censored", False)
+    usable[series, index], short[series, index] = known & ~censored, known & censored
     periods = dates.min() + (np.arange(shape[1]) * days).astype("timedelta64[D]")
-    return ids, periods, values, usable, units[0]
+    return ids, periods, values, usable, short, units[0]
 
 
 def _panel(
@@ -255,9 +267,15 @@ def _series_keys(series: Any, ids: npt.NDArray[np.str_]) -> dict[str, npt.NDArra
     return {name: np.asarray(series[name].to_pylist(), dtype=object)[order[place]] for name in names}
 
 
-def _fingerprint(values: Float, usable: Bools, panel: Panel) -> str:
+def _fingerprint(values: Float, usable: Bools, short: Bools, panel: Panel) -> str:
     digest = hashlib.sha256()
-    for name, array in (("values", values), ("usable", usable), ("series", panel.series), ("period", panel.period)):
+    for name, array in (
+        ("values", values),
+        ("usable", usable),
+        ("short", short),
+        ("series", panel.series),
+        ("period", panel.period),
+    ):
         digest.update(f"{name}{array.shape}".encode())
         digest.update(np.ascontiguousarray(array).tobytes())
     for group in (panel.state, panel.known_future):

@@ -6,12 +6,14 @@ loss (Koenker and Bassett 1978), for counts on the value jittered over one unit 
 makes the quantiles of a discrete variable well defined and lets coverage be judged exactly.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from models.forecaster.censoring import CensoredPoisson
 from models.forecaster.config import QUANTILES, Config
 
 OUTPUTS: tuple[str, ...] = ("mean", "q10", "q50", "q90")
@@ -21,16 +23,22 @@ Float = npt.NDArray[np.floating[Any]]
 
 @dataclass(frozen=True)
 class Rows:
-    """Training rows of one booster: X (M, F) float32, target (M,) = value / scale, weight (M,)."""
+    """Training rows of one booster: X (M, F) float32, target (M,) = value / scale, weight (M,).
+
+    short (M,), with scale (M,): rows whose target is the least that was wanted (see `censoring`); None: there is none.
+    """
 
     X: npt.NDArray[np.float32]
     target: Float
     weight: Float
+    short: npt.NDArray[np.bool_] | None = None
+    scale: Float | None = None
 
 
 def mean_params(cfg: Config, loss: Loss, rows: Rows, seed: int) -> dict[str, Any]:
     """XGBoost parameters of the mean; it starts from the weighted mean of the target."""
-    start = max(float(np.average(rows.target, weights=rows.weight)), 1e-3 if loss == "poisson" else -np.inf)
+    told = slice(None) if rows.short is None else ~rows.short
+    start = max(float(np.average(rows.target[told], weights=rows.weight[told])), 1e-3 if loss == "poisson" else -np.inf)
     objective = {"poisson": "count:poisson", "squared": "reg:squarederror"}[loss]
     metric = {"poisson": "poisson-nloglik", "squared": "rmse"}[loss]
     return {
@@ -62,8 +70,13 @@ def fit_booster(
 
     threads = params["nthread"]
     train = xgb.QuantileDMatrix(rows.X, rows.target, weight=rows.weight, nthread=threads)
+    likelihood = _likelihood(rows)
+    own: dict[str, Any] = {} if likelihood is None else {"obj": likelihood.gradient}
     if valid is None:
-        return xgb.train(params, train, num_boost_round=trees, verbose_eval=False), trees
+        return xgb.train(params, train, num_boost_round=trees, verbose_eval=False, **own), trees
+    if likelihood is not None:
+        own["custom_metric"] = _metric(likelihood, valid)
+        params = {**params, "disable_default_eval_metric": 1}
     held = xgb.QuantileDMatrix(valid.X, valid.target, weight=valid.weight, nthread=threads, ref=train)
     booster = xgb.train(
         params,
@@ -72,9 +85,28 @@ def fit_booster(
         evals=[(held, "validation")],
         early_stopping_rounds=early_stopping,
         verbose_eval=False,
+        **own,
     )
     rounds = int(booster.best_iteration) + 1
     return booster[:rounds], rounds
+
+
+def _likelihood(rows: Rows) -> CensoredPoisson | None:
+    """The likelihood of rows among which some are short; None where XGBoost's own objective is the one."""
+    if rows.short is None or rows.scale is None:
+        return None
+    return CensoredPoisson(rows.target * rows.scale, rows.scale, rows.weight, rows.short)
+
+
+def _metric(likelihood: CensoredPoisson, valid: Rows) -> Callable[[Float, Any], tuple[str, float]]:
+    scale = np.ones_like(valid.target) if valid.scale is None else valid.scale
+    short = np.zeros(valid.target.shape, dtype=bool) if valid.short is None else valid.short
+    value = valid.target * scale
+
+    def metric(margin: Float, _rows: Any) -> tuple[str, float]:
+        return "censored-nloglik", likelihood.loss(margin, value=value, scale=scale, short=short)
+
+    return metric
 
 
 def predict_booster(booster: Any, X: npt.NDArray[np.float32], threads: int) -> npt.NDArray[np.float32]:

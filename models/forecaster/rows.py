@@ -16,7 +16,8 @@ Float = npt.NDArray[np.floating[Any]]
 Ints = npt.NDArray[np.int64]
 SCALE_FLOOR_QUANTILE = 0.01
 CHOICE_ROWS = 40_000  # rows that features are chosen by
-ModelRows = tuple[npt.NDArray[np.float32], Float, Float]  # X (M, F), value (M,), scale (M,)
+# X (M, F), value (M,), scale (M,), short (M,): True where the value is the least that was wanted
+ModelRows = tuple[npt.NDArray[np.float32], Float, Float, npt.NDArray[np.bool_]]
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class Assembler:
     cfg: Config
     floor: float
     target: Float
+    short: npt.NDArray[np.bool_]  # (N, H)
 
     def matrix(self, pair: Ints, column: Ints, names: tuple[str, ...] | None = None) -> FeatureMatrix:
         return assemble(
@@ -42,7 +44,7 @@ class Assembler:
 
     def rows(self, pair: Ints, column: Ints, names: tuple[str, ...]) -> ModelRows:
         matrix = self.matrix(pair, column, names)
-        return matrix.X, self.target[pair, column], matrix.scale
+        return matrix.X, self.target[pair, column], matrix.scale, self.short[pair, column]
 
 
 def choose(
@@ -51,23 +53,35 @@ def choose(
     """The features to train on, by a sample of the training rows."""
     part = sample(np.arange(pair.size), CHOICE_ROWS, rng)
     matrix = assembler.matrix(pair[part], column[part])
-    rows = (matrix.X, assembler.target[pair[part], column[part]], matrix.scale)
+    short = assembler.short[pair[part], column[part]]
+    rows = told((matrix.X, assembler.target[pair[part], column[part]], matrix.scale, short))
+    matrix = FeatureMatrix(rows[0], matrix.names, np.asarray(rows[2], dtype=np.float64))
     return choose_features(matrix, mean_rows(rows, loss), cfg, loss, seed=seed)
 
 
 def joined(first: ModelRows, second: ModelRows) -> ModelRows:
-    X, value, scale = (np.concatenate(pair) for pair in zip(first, second, strict=True))
-    return X, value, scale
+    """The rows of both."""
+    X, value, scale, short = (np.concatenate(pair) for pair in zip(first, second, strict=True))
+    return X, value, scale, short
+
+
+def told(rows: ModelRows) -> ModelRows:
+    """The rows whose value is what was wanted."""
+    X, value, scale, short = rows
+    return rows if not short.any() else (X[~short], value[~short], scale[~short], short[~short])
 
 
 def mean_rows(rows: ModelRows, loss: Loss) -> Rows:
-    X, value, scale = rows
+    """Targets and weights of the mean, days that were cut short among them."""
+    X, value, scale, short = rows
     weight = scale if loss == "poisson" else np.ones_like(scale)
-    return Rows(X, value / scale, weight / weight.mean())
+    bounds = (short, scale) if short.any() else (None, None)
+    return Rows(X, value / scale, weight / weight.mean(), *bounds)
 
 
 def quantile_rows(rows: ModelRows, counts: bool, bound: int, rng: np.random.Generator) -> Rows:
-    X, value, scale = rows
+    """Targets of a quantile, at most `bound` of them: counts are spread over one unit."""
+    X, value, scale, _ = told(rows)
     kept = sample(np.arange(value.size), bound, rng)
     jitter = rng.random(kept.size) - 0.5 if counts else 0.0
     return Rows(X[kept], (value[kept] + jitter) / scale[kept], np.ones(kept.size))

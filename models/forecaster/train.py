@@ -126,6 +126,10 @@ def train(data: Dataset, cfg: Config, *, seed: int, on_progress: ProgressCallbac
     # A series that sold nothing lately has next to no scale; its first sale must not look like a thousandfold one.
     floor = 1.0 if counts else float(np.quantile(data.panel.state["scale"], SCALE_FLOOR_QUANTILE))
     target = data.targets(data.panel)
+    # What a stock-out left unsold the mean is told as a bound; of the quantiles' rows such days stay out.
+    least = data.least(data.panel) if counts and loss == "poisson" else np.full_like(target, np.nan)
+    short = least > 0  # at least nothing says nothing
+    target = np.where(short, least, target)
     period = data.panel.period[:, None] + np.arange(1, cfg.horizon + 1)  # (N, H) index of the target
     pair, column = np.nonzero(~np.isnan(target) & (period < data.test_period))
     before = period[pair, column] < np.searchsorted(data.periods, data.split.validation_start)
@@ -136,7 +140,7 @@ def train(data: Dataset, cfg: Config, *, seed: int, on_progress: ProgressCallbac
             f"{training.size} training rows (open, uncensored targets before {data.split.validation_start}): at least "
             f"{MIN_ROWS} are needed: give a longer history, more series or a later cutoff"
         )
-    assembler = Assembler(data.panel, cfg, floor, target)
+    assembler = Assembler(data.panel, cfg, floor, target, short)
     chosen = choose(assembler, pair[training], column[training], cfg, loss=loss, rng=rng, seed=seed)
     names = chosen.names
     on_progress("assembling features", 0.05)
@@ -276,7 +280,10 @@ def _judged(valid: ModelRows | None, pair: Ints, step: Ints, network: "NetworkMe
             known[1] + 1,
             network.said[known],
         )
-    return None if valid is None else HeldRows(*valid, pair, step)
+    if valid is None:
+        return None
+    X, value, scale, short = valid
+    return HeldRows(X[~short], value[~short], scale[~short], pair[~short], step[~short])
 
 
 def _network_note(network: "NetworkMember | None", blend: Blend) -> str:

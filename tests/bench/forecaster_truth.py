@@ -1,9 +1,12 @@
 """Rows of the forecaster on worlds it has never seen: error against expected demand, coverage, and planted effects.
 
 The planted effect of promotions is the difference between two worlds of one seed, one of them without promotions: all
-other draws are the same in both.
+other draws are the same in both. So the forecast without promotions is asked for a world that has none at all: none of
+rivals either, which take a fifth of a product's demand there, and none before or behind the day. Clearances run in both
+worlds and are left out.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +17,11 @@ from bench_row import BenchContext, BenchResult, BenchRow
 
 SEEDS = (101, 102, 103)
 NAIVE = "seasonal naive"
-OWN_PROMOTION = ("promo_depth", "promo_multibuy", "promo_clearance", "promo_day", "promo_days_left", "promo_length")
+PROMOTION = (
+    *("promo_depth", "promo_multibuy", "promo_clearance", "promo_day", "promo_days_left", "promo_length"),
+    *("category_promos", "category_promo_depth"),
+)
+FAR_PROMOTION = ("days_to_next_promo", "days_after_promo")
 Float = npt.NDArray[np.floating[Any]]
 
 
@@ -50,13 +57,13 @@ def measured(home: Path, seed: int, twin_size: str = "demo") -> World:
     model = load(current_challenger(workspace).artifact)
     request = ForecastInput(test.state, test.known_future, test.origin).only(model.spec)
     told = model.predict(request).mean
-    off = {name: np.zeros_like(v) if name in OWN_PROMOTION else v for name, v in request.known_future.items()}
-    plain = model.predict(ForecastInput(request.state, off, request.origin)).mean
+    plain = model.predict(ForecastInput(request.state, without_promotions(request.known_future), request.origin)).mean
     params = workspace.source.params
     never = params.promotions.model_copy(update={"probability": 0.0, "local_probability": 0.0})
     expected = _cells(data, workspace.source.truth().expected_demand)
     without = _cells(data, TwinSource(params.model_copy(update={"promotions": never}), seed).truth().expected_demand)
-    promoted = (test.known_future["promo_depth"] > 0) & ~np.isnan(expected) & ~np.isnan(without) & (without > 0)
+    planned = (test.known_future["promo_depth"] > 0) & (test.known_future["promo_clearance"] == 0)
+    promoted = planned & ~np.isnan(expected) & ~np.isnan(without) & (without > 0)
     forecast_effect, planted_effect = (
         _by_series(promoted, told) / _by_series(promoted, plain) - 1,
         _by_series(promoted, expected) / _by_series(promoted, without) - 1,
@@ -70,6 +77,14 @@ def measured(home: Path, seed: int, twin_size: str = "demo") -> World:
         right_sign=float(np.mean(np.sign(forecast_effect[judged]) == np.sign(planted_effect[judged]))),
         censored=_censored(data, told, expected),
     )
+
+
+def without_promotions(known_future: Mapping[str, Float]) -> dict[str, Float]:
+    """The covariates {name: (N, H)} of a world in which nothing is ever promoted."""
+    from features.known_ahead import PROMOTION_CAP_DAYS
+
+    values = {**dict.fromkeys(PROMOTION, 0.0), **dict.fromkeys(FAR_PROMOTION, float(PROMOTION_CAP_DAYS))}
+    return {name: np.full_like(v, values[name]) if name in values else v for name, v in known_future.items()}
 
 
 def _by_series(mask: npt.NDArray[np.bool_], values: Float) -> Float:
