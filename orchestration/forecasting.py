@@ -76,7 +76,9 @@ def train_challenger(workspace: Workspace, *, on_progress: Callable[[str], None]
         on_progress(f"{fraction:4.0%} {stage}")
 
     inputs = {name: _content(workspace, layer, name) for layer, name in _INPUTS}
-    made_from = fingerprint(code=("models",), inputs={**inputs, "config": config.model_dump(mode="json"), "seed": seed})
+    peer_minutes = workspace.settings.peer_minutes
+    asked = {"config": config.model_dump(mode="json"), "seed": seed, "peer_minutes": peer_minutes}
+    made_from = fingerprint(code=("models",), inputs={**inputs, **asked})
     root = _pointer(workspace).parent
     folder = root / made_from[:16]
     unchanged = (folder / REPORT).exists()
@@ -89,6 +91,7 @@ def train_challenger(workspace: Workspace, *, on_progress: Callable[[str], None]
             data,
             truth=_truth(workspace),
             contenders=trained.contenders(),
+            peer_minutes=peer_minutes,
             train_seconds=time.perf_counter() - began,
             threads=config.threads,
             seed=seed,

@@ -40,6 +40,12 @@ class Settings(BaseSettings):
     )
     horizon: int = Field(default=HORIZON_MAX, ge=1, le=HORIZON_MAX, description="Periods forecast ahead.")
     top_series: int = Field(default=500, ge=1, le=1_000_000, description="Best sellers kept of a shop without a plan.")
+    peer_minutes: float | None = Field(
+        default=None,
+        gt=0,
+        le=10_000,
+        description="A peer that fits series one by one gets all of them where that takes fewer minutes; default: a sample.",
+    )
     memory_gb: float = Field(default=3.0, ge=0.5, le=1024, description="Memory the table engine may take, GiB.")
     threads: int = Field(default=2, ge=1, le=256, description="Threads of the table engine.")
     engine: str = Field(default="duckdb://", description="Table engine: duckdb:// here, spark://... at scale.")

@@ -29,6 +29,12 @@ def forecaster(
     horizon: Annotated[int, typer.Option(min=1, max=HORIZON_MAX, help="Periods (days or weeks) scored.")] = HORIZON_MAX,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the report here; `-` prints it.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed of training.")] = None,
+    peer_minutes: Annotated[
+        float | None,
+        typer.Option(
+            help="Give peers that fit series one by one all of them where that takes fewer minutes than this."
+        ),
+    ] = None,
     twin_size: TwinSizeOption = None,
     twin_seed: TwinSeedOption = None,
     twin_params: TwinParamsOption = None,
@@ -40,10 +46,9 @@ def forecaster(
 
     # A workspace of its own a question, so that an evaluation never touches what serves.
     question = json.dumps([source, cutoff.date().isoformat(), horizon, seed])
+    asked = {"cutoff": cutoff.date(), "horizon": horizon, "seed": seed, "peer_minutes": peer_minutes}
     home = Settings().home / "evaluations" / sha256(question.encode()).hexdigest()[:12]
-    settings = settings_with(
-        source, twin_size, twin_seed, twin_params, home=home, cutoff=cutoff.date(), horizon=horizon, seed=seed
-    )
+    settings = settings_with(source, twin_size, twin_seed, twin_params, home=home, **asked)
     to_stdout = json_file is not None and str(json_file) == "-"
     with StepPrinter(f"evaluate forecaster on {source}", quiet=to_stdout) as printer:
         outcome = run(settings, "+forecaster/challenger", on_step=printer, on_message=printer.message)

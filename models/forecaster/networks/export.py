@@ -1,6 +1,9 @@
 """A network to ONNX: encoding, trunk and head in one graph, compared with torch on inputs with gaps."""
 
+import logging
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +18,7 @@ if TYPE_CHECKING:
 OPSET = 18  # the lowest that the exporter writes without converting
 IR_VERSION = 9
 MAX_PAIRS = 1 << 24
+EXPORTER_LOG = "torch.onnx"  # it warns of libraries that nobody asked for
 
 
 def export_network(network: "Network") -> bytes:
@@ -33,8 +37,7 @@ def _serialised(network: "Network") -> bytes:
     shapes: dict[int, Any] = {0: torch.export.Dim("N", min=1, max=MAX_PAIRS)}
     if network.horizon > 1:
         shapes[1] = torch.export.Dim("H", min=1, max=network.horizon)
-    with controlled(network.threads, seed=0), warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter("ignore")  # the exporter warns of its own parts
+    with controlled(network.threads, seed=0), _quiet(), torch.no_grad():
         program = torch.onnx.export(
             network.module,
             (example,),
@@ -52,6 +55,20 @@ def _serialised(network: "Network") -> bytes:
     proto.ir_version = IR_VERSION
     _forget_origins(proto)
     return bytes(proto.SerializeToString(deterministic=True))
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """The exporter warns of its own parts, and logs what is not installed."""
+    logger = logging.getLogger(EXPORTER_LOG)
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(before)
 
 
 def _forget_origins(proto: Any) -> None:
