@@ -10,7 +10,8 @@ from models.common.protocols import DataError
 from models.forecaster.config import Config
 from models.forecaster.data import Dataset, FeatureMatrix, Panel, assemble
 from models.forecaster.model import Loss, Rows
-from models.forecaster.selection import Chosen, choose_features
+from models.forecaster.selection import MIN_SERIES, Chosen, choose_features
+from models.forecaster.sources import feature_sources
 
 Float = npt.NDArray[np.floating[Any]]
 Ints = npt.NDArray[np.int64]
@@ -52,11 +53,23 @@ def choose(
 ) -> Chosen:
     """The features to train on, by a sample of the training rows."""
     part = sample(np.arange(pair.size), CHOICE_ROWS, rng)
+    part = part[~assembler.short[pair[part], column[part]]]
     matrix = assembler.matrix(pair[part], column[part])
-    short = assembler.short[pair[part], column[part]]
-    rows = told((matrix.X, assembler.target[pair[part], column[part]], matrix.scale, short))
-    matrix = FeatureMatrix(rows[0], matrix.names, np.asarray(rows[2], dtype=np.float64))
-    return choose_features(matrix, mean_rows(rows, loss), cfg, loss, seed=seed)
+    rows = mean_rows(
+        (matrix.X, assembler.target[pair[part], column[part]], matrix.scale, np.zeros(part.size, bool)), loss
+    )
+    panel = assembler.panel
+    many = np.unique(panel.series).size >= MIN_SERIES
+    sources = feature_sources(tuple(sorted(panel.state)), tuple(sorted(panel.known_future)), cfg.frequency)
+    return choose_features(
+        matrix,
+        rows,
+        cfg,
+        loss,
+        seed=seed,
+        origin=panel.period[pair[part]] if many else None,
+        of_origin=[name for name, source in sources.items() if source.kind == "plain"],
+    )
 
 
 def joined(first: ModelRows, second: ModelRows) -> ModelRows:

@@ -1,8 +1,11 @@
 """Which features are trained on: those that vary and, of too many, those that a first booster gains most by.
 
-Only training rows are looked at. Gain as an order of features: Breiman (2001), Chen and Guestrin (2016).
+Left out too are those that tell the day of the forecast rather than the series: an age that all series share names the
+date, and trees that know the date learn past days by heart. Only training rows are looked at. Gain as an order of
+features: Breiman (2001), Chen and Guestrin (2016).
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +20,8 @@ RANKING_TREES = 60
 SMOOTH_VALUES = 3  # a covariate with more distinct values is smooth: its neighbours add nothing to the value itself
 NEIGHBOURS = ("prev_", "next_", "before_", "after_")
 AT_TARGET = "at_"
+DATED_SHARE = 0.87  # of a feature's variance: more of it between origins, and it tells the date
+MIN_SERIES = 30  # with fewer series what all of them share cannot be told from what one of them does
 
 
 @dataclass(frozen=True)
@@ -26,14 +31,30 @@ class Chosen:
     names: tuple[str, ...]
     constant: tuple[str, ...]
     weak: tuple[str, ...]
+    dated: tuple[str, ...] = ()
 
 
-def choose_features(matrix: FeatureMatrix, rows: Rows, cfg: Config, loss: Loss, *, seed: int) -> Chosen:
+def choose_features(
+    matrix: FeatureMatrix,
+    rows: Rows,
+    cfg: Config,
+    loss: Loss,
+    *,
+    seed: int,
+    origin: npt.NDArray[np.int64] | None = None,
+    of_origin: Collection[str] = (),
+) -> Chosen:
     """Choose at most `cfg.max_features` by a sample of training rows: `matrix` (M, F), `rows` with its targets.
 
-    DataError if no feature varies.
+    origin (M,) numbers the origin of each row, and of the features `of_origin` those that tell it are left out; None:
+    there are too few series to say. DataError if no feature varies.
     """
     varies = _varying(matrix)
+    dated = np.zeros_like(varies)
+    if origin is not None:
+        own = np.isin(matrix.names, list(of_origin)) & varies
+        dated[own] = _between(matrix.X[:, own], origin) > DATED_SHARE
+        varies &= ~dated
     if not varies.any():
         raise DataError(
             f"all of {len(matrix.names)} features are constant over {matrix.X.shape[0]} training rows: "
@@ -53,7 +74,27 @@ def choose_features(matrix: FeatureMatrix, rows: Rows, cfg: Config, loss: Loss, 
         return tuple(name for name, take in zip(matrix.names, wanted, strict=True) if take)
 
     chosen = np.isin(np.arange(len(matrix.names)), sorted(kept))
-    return Chosen(named(chosen), named(~varies), named(varies & ~chosen))
+    return Chosen(named(chosen), named(~varies & ~dated), named(varies & ~chosen), named(dated))
+
+
+def _between(X: npt.NDArray[np.float32], origin: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    """Share of each column's variance that lies between origins, (F,): the adjusted R^2 of a mean per origin.
+
+    The outer hundredths are cut, for the tails of ratios would be all there is to their variance.
+    """
+    _, group = np.unique(origin, return_inverse=True)
+    shares = np.zeros(X.shape[1])
+    for column in range(X.shape[1]):
+        known = ~np.isnan(X[:, column])
+        own, values = group[known], X[known, column].astype(np.float64)
+        values = np.clip(values, *np.quantile(values, [0.01, 0.99]))
+        count = np.bincount(own)
+        means = np.bincount(own, values) / np.maximum(count, 1)
+        freedom = values.size - int((count > 0).sum())
+        total = values.var() * values.size / max(values.size - 1, 1)
+        if freedom > 0 and total > 0:
+            shares[column] = 1.0 - float(((values - means[own]) ** 2).sum()) / freedom / total
+    return shares
 
 
 def _varying(matrix: FeatureMatrix) -> npt.NDArray[np.bool_]:

@@ -111,3 +111,28 @@ def test_the_choice_sees_no_row_after_the_cutoff(wide: Dataset) -> None:
     values = wide.values.copy()
     values[:, wide.test_period :] = 1e6
     assert train(replace(wide, values=values), cfg, seed=1).files == train(wide, cfg, seed=1).files
+
+
+def test_features_that_tell_the_origin_rather_than_the_series_are_left_out() -> None:
+    rng = np.random.default_rng(0)
+    origin = np.repeat(np.arange(40), 50)
+    age = origin * 1.0  # all series began on one day
+    own = rng.normal(size=origin.size)
+    mixed = own + rng.normal(size=40)[origin]  # half of its variance lies between origins
+    X = np.stack([age, own, mixed, age], axis=1).astype(np.float32)
+    matrix = FeatureMatrix(X, ("age_periods", "own", "mixed", "at_age"), np.ones(origin.size))
+    rows = Rows(X, 1.0 + own**2, np.ones(origin.size))
+    named = ("age_periods", "own", "mixed")
+    chosen = choose_features(matrix, rows, Config(), "poisson", seed=1, origin=origin, of_origin=named)
+    assert chosen.dated == ("age_periods",)
+    assert chosen.names == ("own", "mixed", "at_age")  # what is known of the target may tell its date
+    assert choose_features(matrix, rows, Config(), "poisson", seed=1).dated == ()
+
+
+def test_few_series_say_nothing_of_what_only_the_origin_tells() -> None:
+    rng = np.random.default_rng(1)
+    origin = np.repeat(np.arange(400), 2)  # two rows an origin: a mean of two takes half of any variance
+    X = rng.normal(size=(800, 1)).astype(np.float32)
+    matrix, rows = FeatureMatrix(X, ("own",), np.ones(800)), Rows(X, np.ones(800), np.ones(800))
+    chosen = choose_features(matrix, rows, Config(), "poisson", seed=1, origin=origin, of_origin=["own"])
+    assert chosen.names == ("own",)
