@@ -42,9 +42,9 @@ class Report:
             f"and, in {segment!r}, metrics {self.metrics(segment)}"
         )
 
-    def models(self) -> list[str]:
-        """Names of the models in the order in which they were scored."""
-        return list(dict.fromkeys(row.model for row in self.rows))
+    def models(self, segment: str | None = None) -> list[str]:
+        """Names of the models in the order in which they were scored; those of one segment, if it is given."""
+        return list(dict.fromkeys(row.model for row in self.rows if segment in {None, row.segment}))
 
     def metrics(self, segment: str = "all") -> list[str]:
         """Names of the metrics of a segment."""

@@ -2,17 +2,25 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from models.common.protocols import ProgressCallback
 from models.forecaster.blend import LEVEL, ZERO_SHARE, Blend, Member, fit_blend, segment_of
-from models.forecaster.data import Panel
+from models.forecaster.config import Config, NetworkKind
+from models.forecaster.data import Dataset, Panel
 from models.forecaster.model import OUTPUTS, Loss, predict_booster
+from models.forecaster.rows import ModelRows
+
+if TYPE_CHECKING:
+    from models.forecaster.networks.member import NetworkMember
 
 Float = npt.NDArray[np.floating[Any]]
 Ints = npt.NDArray[np.int64]
+NETWORK_PAIRS = 5_000  # with fewer pairs a network has nothing that the trees have not
+AUTO_NETWORK: NetworkKind = "lstm"
 
 
 @dataclass(frozen=True)
@@ -48,15 +56,67 @@ class HeldRows:
 def blend_on(
     held: HeldRows, boosters: Mapping[str, Any], panel: Panel, *, loss: Loss, threads: int
 ) -> tuple[Blend, dict[str, Float]]:
-    """The best blend on the rows, by the weights that the loss of the mean gives them, and its quantiles {q10: (V,)}."""
+    """The best blend on the rows, by the weights that the loss of the mean gives them, and what it says {mean: (V,), ...}."""
     outputs, segment = held.outputs(boosters, panel, threads), held.segment(panel)
     weight = held.scale if loss == "poisson" else np.ones_like(held.scale)
     blend = fit_blend(outputs, held.value / held.scale, weight, segment, held.step)
     combined = blend.combine(outputs, segment, held.step)
-    return blend, {output: combined[:, at] for at, output in enumerate(OUTPUTS) if at}
+    return blend, {output: combined[:, at] for at, output in enumerate(OUTPUTS)}
 
 
 def columns_of(blend: Blend, state: Mapping[str, Float]) -> set[str]:
     """State columns that a blend reads beside those of its models."""
     wanted = {ZERO_SHARE, LEVEL} if "level" in blend.members else {ZERO_SHARE}
     return wanted & set(state) if len(blend.members) > 1 else set()
+
+
+def fit_network_member(
+    data: Dataset,
+    cfg: Config,
+    names: tuple[str, ...],
+    *,
+    counts: bool,
+    refit: bool,
+    seed: int,
+    on_progress: ProgressCallback,
+) -> "NetworkMember | None":
+    """The network that is tried as a member; None where the config wants none, or `auto` finds no case for one."""
+    kind = cfg.network
+    if kind == "auto":
+        kind = "none" if counts or len(data.panel) < NETWORK_PAIRS else AUTO_NETWORK
+    if kind == "none":
+        return None
+    from models.forecaster.networks import NetworkConfig
+    from models.forecaster.networks.member import fit_member
+
+    def tell(stage: str, fraction: float) -> None:
+        on_progress(stage, 0.5 + 0.3 * fraction)
+
+    return fit_member(kind, data, cfg, NetworkConfig(), names, refit=refit, seed=seed, on_progress=tell)
+
+
+def judged_rows(valid: ModelRows | None, pair: Ints, step: Ints, network: "NetworkMember | None") -> HeldRows | None:
+    """The rows that blend and calibration are made by: those of the network's validation pairs where there is one."""
+    if network is not None and not np.isnan(network.valid.value).all():
+        known = np.nonzero(~np.isnan(network.valid.value))
+        grid = network.valid
+        return HeldRows(
+            grid.X[known],
+            grid.value[known],
+            grid.scale[known],
+            network.pairs[known[0]],
+            known[1] + 1,
+            network.said[known],
+        )
+    if valid is None:
+        return None
+    X, value, scale, short = valid
+    return HeldRows(X[~short], value[~short], scale[~short], pair[~short], step[~short])
+
+
+def network_note(network: "NetworkMember | None", blend: Blend) -> str:
+    """What became of the network, for a reader."""
+    if network is None:
+        return "no network was fitted"
+    verdict = "is part of the blend" if "network" in blend.members else "buys nothing beside the trees: it stays out"
+    return f"network {network.kind}: {network.epochs} epochs in {network.seconds:.0f} s; it {verdict}"

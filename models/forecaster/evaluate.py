@@ -27,6 +27,7 @@ from models.forecaster.data import Dataset, Panel
 from models.forecaster.peers import PEERS, Peer, peer_candidates
 from models.forecaster.predict import Predictor
 from models.forecaster.scoring import SAMPLE, HeldOut, score_all
+from models.forecaster.sums import SEGMENT, score_sums
 
 Float = npt.NDArray[np.floating[Any]]
 ORACLE = "oracle"
@@ -54,7 +55,7 @@ def evaluate(
     that they cost a peer less than `peer_minutes` (minutes on one thread; None: always the sample). `contenders` are
     more candidates behind the same door. truth adds the oracle and, per model, `rmse_expected` (against expected
     demand). train_seconds is added to the champion's seconds. `world` is part of every model's door; a forecast acts on
-    nothing, so it is not used here. Rows are those of `scoring.score_all`.
+    nothing, so it is not used here. Rows are those of `scoring.score_all`, then those of `sums.score_sums`.
     DataError if the data set has no held-out window.
     """
     del world
@@ -82,13 +83,18 @@ def evaluate(
     on_progress("scoring", 0.9)
     held = _held_out(model, data, test, actual, expected)
     rows = score_all(forecasts, held, data.intermittent[test.series], ideal=ORACLE)
-    notes = _notes(data, test, actual, forecasts)
-    report = Report(CHAMPION, rows, _pictures(data, test, actual, forecasts, held=held, rows=rows, seed=seed), notes)
+    on_progress("scoring sums", 0.93)
+    sums = score_sums(forecasts, data, test, held, spreads=model.spec.spreads, peers=peers)
+    notes = _notes(data, test, actual, forecasts, sums)
+    pictures = _pictures(data, test, actual, forecasts, held=held, rows=rows, seed=seed)
+    report = Report(CHAMPION, (*rows, *sums), pictures, notes)
     on_progress("evaluated", 1.0)
     return report
 
 
-def _notes(data: Dataset, test: Panel, actual: Float, forecasts: Sequence[Forecast]) -> tuple[str, ...]:
+def _notes(
+    data: Dataset, test: Panel, actual: Float, forecasts: Sequence[Forecast], sums: Sequence[MetricRow]
+) -> tuple[str, ...]:
     """What was judged, and which candidates were given a sample of the series, in sentences."""
     judged = int((~np.isnan(actual)).sum())
     notes = [
@@ -101,6 +107,11 @@ def _notes(data: Dataset, test: Panel, actual: Float, forecasts: Sequence[Foreca
         notes.append(
             f"fitted series by series and given {count} sampled ones: {names}; everyone is compared with them in "
             f"the segment {SAMPLE!r}"
+        )
+    if any(row.segment.startswith(SEGMENT) for row in sums):
+        notes.append(
+            "sums: over the members that are judged in a period, in what came and in what was forecast alike; a forecast "
+            '"of the sum" is one of the summed history'
         )
     return tuple(notes)
 

@@ -109,10 +109,35 @@ def _lightgbm(data: Dataset, test: Panel, *, threads: int, seed: int) -> Float:
 
 
 def _autoets(data: Dataset, pairs: Panel) -> Float:
+    return _statsforecast(data, pairs, _ets(data))
+
+
+def _ets(data: Dataset) -> Any:
     from statsforecast.models import AutoETS
 
-    season = 7 if data.frequency == "daily" else 1  # exponential smoothing of 52 seasonal terms is not identified
-    return _statsforecast(data, pairs, AutoETS(season_length=season))
+    return AutoETS(season_length=7 if data.frequency == "daily" else 1)  # 52 seasonal terms are not identified
+
+
+def autoets_of(values: Float, data: Dataset) -> Float:
+    """AutoETS on each of G series, values (G, T) up to the cutoff of `data`, such as sums of its own. Returns (G, H).
+
+    A series begins with its first known period; an unknown one repeats the season before it, and is 0 where there is none.
+    """
+    import pandas as pd
+
+    season = season_length(data.frequency, data.test_period)
+    history = values[:, -OWN_FIT_PERIODS:].copy()
+    known = ~np.isnan(history)
+    begun = (np.cumsum(known, axis=1) > 0) | ~known.any(axis=1, keepdims=True)
+    for at in range(history.shape[1]):
+        before = history[:, at - season] if at >= season else 0.0
+        history[:, at] = np.where(np.isnan(history[:, at]), before, history[:, at])
+    n_series, n_periods = history.shape
+    dates = data.periods[data.test_period - n_periods : data.test_period].astype("datetime64[ns]")
+    frame = pd.DataFrame(
+        {"unique_id": np.repeat(np.arange(n_series), n_periods), "ds": np.tile(dates, n_series), "y": history.ravel()}
+    )
+    return _fitted(frame[begun.ravel()].reset_index(drop=True), data, n_series, _ets(data))
 
 
 def _theta(data: Dataset, pairs: Panel) -> Float:
@@ -126,19 +151,24 @@ def _theta(data: Dataset, pairs: Panel) -> Float:
 def _statsforecast(data: Dataset, pairs: Panel, model: Any) -> Float:
     """One model of statsforecast on each pair, naive where it cannot be fitted. Returns (n, H)."""
     import pandas as pd
-    from statsforecast import StatsForecast
-    from statsforecast.models import Naive
 
     cut = data.test_period
     start = max(0, cut - OWN_FIT_PERIODS)
     history = _long(data, pairs, start, cut, pd)[_begun(data, pairs, start, cut)].reset_index(drop=True)
+    return _fitted(history, data, len(pairs), model)
+
+
+def _fitted(history: Any, data: Dataset, n_series: int, model: Any) -> Float:
+    from statsforecast import StatsForecast
+    from statsforecast.models import Naive
+
     engine = StatsForecast(
         models=[model], freq=PANDAS_FREQUENCY[data.frequency], n_jobs=1, fallback_model=Naive(alias="fallback")
     )
     with warnings.catch_warnings():  # a series of zeros has no autocorrelation: a division says so, and the answer is 0
         warnings.simplefilter("ignore", RuntimeWarning)
         predicted = engine.forecast(df=history, h=data.horizon)
-    return _matrix(predicted, str(model), len(pairs), data.horizon)
+    return _matrix(predicted, str(model), n_series, data.horizon)
 
 
 def _prophet(data: Dataset, pairs: Panel) -> Float:

@@ -12,11 +12,11 @@ from models.common.artifact import ArtifactError, read_artifact, read_file
 from models.common.explain import group_shapley
 from models.common.protocols import InputError
 from models.forecaster.blend import LEVEL, Member, segment_of
+from models.forecaster.hierarchy import Levels, Members, Sums, aggregate
 from models.forecaster.inputs import FeatureMatrix, assemble
 from models.forecaster.requests import ForecastInput, Reasons, Reply, checked_steps, refuse_infinite
 from models.forecaster.sources import level_known
 from models.forecaster.spec import GROUPS, INPUTS_VERSION, ModelSpec, feature_group
-from models.forecaster.steps import buckets_of
 
 __all__ = ["ForecastInput", "Predictor", "Reasons", "Reply", "load"]
 
@@ -62,9 +62,6 @@ class Predictor:
         self._reference = np.asarray(spec.reference, dtype=np.float32)
         self._low = np.asarray(spec.feature_low, dtype=np.float32)
         self._high = np.asarray(spec.feature_high, dtype=np.float32)
-        buckets = buckets_of(np.arange(1, spec.horizon + 1))
-        self._shift_low = np.asarray(spec.calibration.low)[buckets]
-        self._shift_high = np.asarray(spec.calibration.high)[buckets]
         self._groups = [
             (group, columns)
             for group in GROUPS
@@ -106,10 +103,7 @@ class Predictor:
             scaled[part] = output.reshape(-1, width, 4)[:, :steps]
             confidence[part] = self._confidence(matrix.X).reshape(-1, width)[:, :steps].mean(axis=1)
         mean = scaled[:, :, 0]
-        low, median, high = np.moveaxis(np.sort(scaled[:, :, 1:], axis=2), 2, 0)
-        span = high - low
-        low, high = low - self._shift_low[:steps] * span, high + self._shift_high[:steps] * span
-        quantiles = np.sort(np.stack([low, median, high]), axis=0)
+        quantiles = self.spec.calibration.applied(np.moveaxis(scaled[:, :, 1:], 2, 0), np.arange(1, steps + 1))
         confidence = np.where(level_known(request.state), confidence, 0.0)
         if self.spec.non_negative:
             mean = np.maximum(mean, 0.0)
@@ -118,6 +112,27 @@ class Predictor:
         outputs = outputs * self._open(request, steps)
         mean, low, median, high = outputs
         return Reply(mean, low, median, high, confidence, self.spec.unit)
+
+    def sums(self, reply: Reply, keys: Mapping[str, npt.NDArray[np.object_]]) -> dict[str, Sums]:
+        """Forecasts of the sums of a reply by level, for keys {"store_id": (N,), ...} of its series (see `hierarchy`).
+
+        Means are exact sums. InputError where keys have another length, or where this artifact knows no spread of a
+        level, for it was trained before there were any or on a table without that key.
+        """
+        n_series = reply.mean.shape[0]
+        if wrong := {name: len(values) for name, values in keys.items() if len(values) != n_series}:
+            raise InputError(f"keys have lengths {wrong} for {n_series} series: give one of each to every series")
+        spec, levels = self.spec, Levels.of(keys, n_series)
+        if unknown := sorted(set(levels.names) - set(spec.spreads)):
+            raise InputError(
+                f"levels {unknown}: this artifact knows those of {sorted(spec.spreads)}: leave out their keys, or train "
+                "it anew on series that have them"
+            )
+        members = Members(reply.mean, reply.q10, reply.q50, reply.q90, spec.counts)
+        lowest = spec.non_negative and bool((reply.q10 >= 0).all())  # quantiles of jittered counts are not clipped
+        return {
+            level.name: aggregate(members, level, spec.spreads[level.name], non_negative=lowest) for level in levels
+        }
 
     def reasons(self, request: ForecastInput, *, steps: Sequence[int] | None = None) -> Reasons:
         """Exact Shapley values of the feature groups against a period of training-median features.

@@ -1,12 +1,19 @@
 """What a predictor must know beside the trees: columns, divisor, calibration, reference and bounds (`model.json`)."""
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Any, Literal
 
+import numpy as np
+import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from models.forecaster.blend import Blend
 from models.forecaster.config import Frequency
+from models.forecaster.hierarchy import Spread
+from models.forecaster.steps import buckets_of
+
+Float = npt.NDArray[np.floating[Any]]
+Ints = npt.NDArray[np.int64]
 
 # Raise it with every change of `inputs.assemble` that gives a feature another value: an artifact is then refused
 # instead of being fed with features it was not trained on.
@@ -57,6 +64,13 @@ class Calibration(BaseModel):
     high: tuple[float, ...] = Field(description="q90 is raised by high * width")
     rows: tuple[int, ...] = Field(description="validation rows behind each bucket")
 
+    def applied(self, quantiles: Float, step: Ints) -> npt.NDArray[np.float64]:
+        """Calibrated q10, q50, q90 (3, ...) of raw ones in any order, at the steps (from 1) of the last axis."""
+        low, median, high = np.sort(quantiles, axis=0)
+        span, bucket = high - low, buckets_of(step)
+        low, high = low - np.asarray(self.low)[bucket] * span, high + np.asarray(self.high)[bucket] * span
+        return np.asarray(np.sort(np.stack([low, median, high]), axis=0), dtype=np.float64)
+
 
 class ModelSpec(BaseModel):
     """Everything of a trained forecaster that is not a tree."""
@@ -81,6 +95,9 @@ class ModelSpec(BaseModel):
     feature_high: tuple[float, ...] = Field(description="highest training value of each feature")
     calibration: Calibration
     blend: Blend = Field(default_factory=Blend, description="what the forecast is made of, by segment and step")
+    spreads: dict[str, Spread] = Field(
+        default_factory=dict, description="by level: how wide sums are; empty in artifacts from before there were any"
+    )
     rounds: dict[str, int] = Field(description="trees of each output")
 
     @model_validator(mode="after")

@@ -15,9 +15,9 @@ from models.common.artifact import Manifest, write_artifact
 from models.common.protocols import DataError, ProgressCallback, silent
 from models.common.report import Report
 from models.forecaster.blend import Blend, Member
-from models.forecaster.blending import HeldRows, blend_on, columns_of
+from models.forecaster.blending import blend_on, columns_of, fit_network_member, judged_rows, network_note
 from models.forecaster.calibrate import fit_calibration
-from models.forecaster.config import Config, NetworkKind
+from models.forecaster.config import Config
 from models.forecaster.data import Dataset
 from models.forecaster.export import export_boosters
 from models.forecaster.model import (
@@ -41,10 +41,10 @@ from models.forecaster.rows import (
 )
 from models.forecaster.sources import columns_read
 from models.forecaster.spec import ModelSpec
+from models.forecaster.spreading import fit_spreads
 
 if TYPE_CHECKING:
     from models.forecaster.candidates import Candidate
-    from models.forecaster.networks.member import NetworkMember
     from models.forecaster.predict import Predictor
 
 Float = npt.NDArray[np.floating[Any]]
@@ -54,8 +54,6 @@ MIN_ROWS = 30
 MIN_VALIDATION_ROWS = 20
 VALIDATION_SHARE = 0.35  # validation rows are bounded by this share of the training bound
 PARITY_ROWS = 512
-NETWORK_PAIRS = 5_000  # with fewer pairs a network has nothing that the trees have not
-AUTO_NETWORK: NetworkKind = "lstm"
 MODELS: Mapping[Member, str] = {"trees": "trees", "network": "network"}
 
 
@@ -150,9 +148,9 @@ def train(data: Dataset, cfg: Config, *, seed: int, on_progress: ProgressCallbac
     boosters, rounds = _fit_all(cfg, rows, valid, loss=loss, counts=counts, rng=rng, seed=seed, on_progress=on_progress)
     refitted = (counts is False if cfg.refit is None else cfg.refit) and valid is not None
     seconds = {"trees": time.perf_counter() - began}
-    network = _network(data, cfg, names, counts=counts, refit=refitted, seed=seed, on_progress=on_progress)
+    network = fit_network_member(data, cfg, names, counts=counts, refit=refitted, seed=seed, on_progress=on_progress)
     on_progress("weighting the members of the blend", 0.8)
-    judged = _judged(valid, pair[held], column[held] + 1, network)
+    judged = judged_rows(valid, pair[held], column[held] + 1, network)
     blend, raw = blend_on(judged, boosters, data.panel, loss=loss, threads=cfg.threads) if judged else (Blend(), None)
     on_progress("calibrating the quantiles", 0.85)
     calibration = fit_calibration(raw, judged, counts=counts, rng=rng)
@@ -186,6 +184,7 @@ def train(data: Dataset, cfg: Config, *, seed: int, on_progress: ProgressCallbac
         feature_high=_rounded(np.nanmax(rows[0], axis=0)),
         calibration=calibration,
         blend=blend,
+        spreads=fit_spreads(raw, judged, calibration, data, counts=counts),
         rounds=rounds,
     )
     on_progress("trained", 1.0)
@@ -201,7 +200,7 @@ def train(data: Dataset, cfg: Config, *, seed: int, on_progress: ProgressCallbac
             f"{training.size} training and {held.size} validation rows from {len(data.panel)} (series, origin) pairs",
             f"loss of the mean: {loss}; trees: " + ", ".join(f"{name} {count}" for name, count in rounds.items()),
             "the mean was fitted again with the validation rows" if refitted else "the mean saw no validation rows",
-            _network_note(network, blend),
+            network_note(network, blend),
             "weights by segment and steps: " + blend.sentence,
             f"{len(names)} features; left out as constant or always missing: {', '.join(chosen.constant) or 'none'}",
             f"left out for they tell the origin, not the series: {', '.join(chosen.dated) or 'none'}",
@@ -241,57 +240,6 @@ def _fit_all(
             params, own, held, trees=trees, early_stopping=cfg.early_stopping
         )
     return boosters, rounds
-
-
-def _network(
-    data: Dataset,
-    cfg: Config,
-    names: tuple[str, ...],
-    *,
-    counts: bool,
-    refit: bool,
-    seed: int,
-    on_progress: ProgressCallback,
-) -> "NetworkMember | None":
-    """The network that is tried as a member; None where the config wants none, or `auto` finds no case for one."""
-    kind = cfg.network
-    if kind == "auto":
-        kind = "none" if counts or len(data.panel) < NETWORK_PAIRS else AUTO_NETWORK
-    if kind == "none":
-        return None
-    from models.forecaster.networks import NetworkConfig
-    from models.forecaster.networks.member import fit_member
-
-    def tell(stage: str, fraction: float) -> None:
-        on_progress(stage, 0.5 + 0.3 * fraction)
-
-    return fit_member(kind, data, cfg, NetworkConfig(), names, refit=refit, seed=seed, on_progress=tell)
-
-
-def _judged(valid: ModelRows | None, pair: Ints, step: Ints, network: "NetworkMember | None") -> HeldRows | None:
-    """The rows that blend and calibration are made by: those of the network's validation pairs where there is one."""
-    if network is not None and not np.isnan(network.valid.value).all():
-        known = np.nonzero(~np.isnan(network.valid.value))
-        grid = network.valid
-        return HeldRows(
-            grid.X[known],
-            grid.value[known],
-            grid.scale[known],
-            network.pairs[known[0]],
-            known[1] + 1,
-            network.said[known],
-        )
-    if valid is None:
-        return None
-    X, value, scale, short = valid
-    return HeldRows(X[~short], value[~short], scale[~short], pair[~short], step[~short])
-
-
-def _network_note(network: "NetworkMember | None", blend: Blend) -> str:
-    if network is None:
-        return "no network was fitted"
-    verdict = "is part of the blend" if "network" in blend.members else "buys nothing beside the trees: it stays out"
-    return f"network {network.kind}: {network.epochs} epochs in {network.seconds:.0f} s; it {verdict}"
 
 
 def _rounded(values: Float) -> tuple[float, ...]:
