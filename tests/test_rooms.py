@@ -41,7 +41,9 @@ HEAVY = {
 # What a room cannot be itself without: a service is a BentoML class, Dagster's definitions are Dagster objects.
 OWN = {"serving": {"bentoml"}, "orchestration": {"dagster"}}
 # The Feast repository and the offline store are classes of Feast's; Feast imports them, we do not.
-NOT_WALKED = {"features": ("features.store", "features.offline_store", "features.retrieval_job")}
+# A network is a class of torch's; only functions that fit one import it.
+NETWORKS = tuple(f"models.forecaster.networks.{name}" for name in ("adversary", "architecture", "losses"))
+NOT_WALKED = {"features": ("features.store", "features.offline_store", "features.retrieval_job"), "models": NETWORKS}
 
 IMPORT_ALL = """
 import importlib, json, pkgutil, sys
