@@ -6,6 +6,7 @@ Outside `second_interpreter`, `call` works in this interpreter, so that tests an
 
 import os
 import pickle
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
@@ -132,6 +133,8 @@ def _prepare() -> None:
 
     from orchestration.cli import GC_THRESHOLD
 
+    # Feast imports torch where it finds it: two seconds and 600 MB of what nothing here is asked for.
+    sys.modules["torch"] = None  # type: ignore[assignment]
     gc.set_threshold(*GC_THRESHOLD)
     # Its own lock is a semaphore of the system, which Python reports as lost once this is killed.
     tqdm.set_lock(RLock())

@@ -81,3 +81,9 @@ def test_a_killed_process_takes_it_along() -> None:
             return
         time.sleep(0.1)
     pytest.fail(f"process {there} lives on")
+
+
+def test_feast_is_imported_there_without_torch() -> None:
+    with second_interpreter():
+        call(exec, "import feast")
+        assert call(eval, "__import__('sys').modules['torch']") is None
