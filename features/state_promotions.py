@@ -84,6 +84,10 @@ def _promotion(w: Windows) -> Iterator[Feature]:
     for j in range(SEASON_DAYS):
         meaning = f"As season_mean_{j}, over days without promotion alone (last {SEASON_WEEKS} weeks)"
         yield Feature(f"season_plain_{j}", meaning, "sales", w.phase("mean", "u_plain", j))
+
+
+def _profile(w: Windows) -> Iterator[Feature]:
+    """The week of plain and of promoted days, of sources whose promotions come every other week rather than now and then."""
     for j in range(SEASON_DAYS):
         meaning = f"As season_plain_{j}, over promoted days"
         yield Feature(f"season_promo_{j}", meaning, "sales", w.phase("mean", "u_promo", j))
@@ -176,5 +180,6 @@ def _mean_price(group: Windows) -> Any:
 
 FAMILIES = (
     Family("promotion", _promotion, needs=("promotions",), daily_only=True),
+    Family("promotion", _profile, needs=("marks",), daily_only=True),
     Family("price", _price, needs=("prices",), daily_only=True),
 )

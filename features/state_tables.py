@@ -45,7 +45,7 @@ class StateTables:
     def provided(self) -> frozenset[str]:
         """Names of the tables that are there; marks tell promotions."""
         there = {each.name for each in fields(self) if getattr(self, each.name) is not None}
-        return frozenset(there - {"marks"} | ({"promotions"} if "marks" in there else set()))
+        return frozenset(there | ({"promotions"} if "marks" in there else set()))
 
 
 @dataclass(frozen=True)

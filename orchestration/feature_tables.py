@@ -287,7 +287,7 @@ def _layout(workspace: Workspace) -> Any:
 
     frequency = workspace.source.frequency
     covariates = workspace.lake.read("gold", "covariates", workspace.connect())
-    marked = {"promotions"} if marking_covariates(workspace) else set[str]()
+    marked = {"promotions", "marks"} if marking_covariates(workspace) else set[str]()
     return Layout(
         frequency=frequency,
         state_names=state_feature_names(frequency, {"sales", "series", *optional_tables(workspace), *marked}),
