@@ -59,10 +59,12 @@ def plan(workspace: Workspace) -> Plan:
         )
     days = sorted(sales.partitions)
     config = forecaster_config(workspace)
-    split = plan_origins(np.datetime64(days[0]), np.datetime64(days[-1]), config, n_series=series.rows)
-    last = date.fromisoformat(days[-1])
-    origins = sorted({*split.origins.astype("datetime64[D]").tolist(), last})
-    return Plan(config, tuple(origins), last, series.rows)
+    unit = str(lake.arrow("gold", "sales", ["unit"], days=days[-1:])["unit"][0])
+    first, last = np.datetime64(days[0]), np.datetime64(days[-1])
+    split = plan_origins(first, last, config, n_series=series.rows, unit=unit)
+    newest = date.fromisoformat(days[-1])
+    origins = sorted({*split.origins.astype("datetime64[D]").tolist(), newest})
+    return Plan(config, tuple(origins), newest, series.rows)
 
 
 def build_state(workspace: Workspace, *, force: Collection[str] = ()) -> TableOutcome:

@@ -120,7 +120,7 @@ def prepare(tables: Mapping[str, Any], cfg: Config) -> Dataset:
         if name not in tables:
             raise DataError(f"tables {sorted(tables)}: table {name!r} is missing: hand it over too")
     series_ids, periods, values, usable, short, unit = _sales_matrices(tables["sales"], cfg)
-    split = plan_origins(periods[0], periods[-1], cfg, n_series=series_ids.shape[0])
+    split = plan_origins(periods[0], periods[-1], cfg, n_series=series_ids.shape[0], unit=unit)
     panel, covariates = _panel(tables["state"], tables["known_future"], series_ids, periods, cfg)
     first_origin, last_origin = split.origins[0], split.trained_until
     before = (panel.origin >= first_origin) & (panel.origin < last_origin) & level_known(panel.state)

@@ -14,6 +14,8 @@ MIN_HISTORY = {"daily": 14, "weekly": 8}  # periods before the first origin: two
 MIN_TRAINING = {"daily": 16, "weekly": 8}  # periods of targets before the cutoff
 MIN_ORIGINS = 8
 ENOUGH_PAIRS = 30_000  # rows beyond those of so many pairs are left out by `max_rows` as it is
+UNITS = "units"
+NEAR_PART = 6  # of the validation periods: a week of six
 GOLDEN = (5**0.5 - 1) / 2
 
 
@@ -31,13 +33,13 @@ class Split:
     origins: Dates
 
 
-def plan_origins(first: np.datetime64, last: np.datetime64, cfg: Config, *, n_series: int) -> Split:
+def plan_origins(first: np.datetime64, last: np.datetime64, cfg: Config, *, n_series: int, unit: str = UNITS) -> Split:
     """Plan the split of a table whose periods run from `first` to `last` (period_start, datetime64[D], both included).
 
-    The last `min(horizon, a quarter of the training periods)` before the cutoff validate. Origins are spread over
-    the past, `min_origins` or more within `max_pairs` for `n_series` (never fewer than 8, if there are so many periods);
-    a period more in the table changes few of them, so that a new day leaves nearly all features of the days before as
-    they are.
+    The last `min(horizon, a quarter of the training periods)` before the cutoff validate. Origins are spread over the
+    past: enough for ENOUGH_PAIRS, of a `unit` that is a currency `min_origins` or more, within `max_pairs` for `n_series`
+    (never fewer than 8, if there are so many periods). A period more in the table changes few of them, so that a new day
+    leaves nearly all features of the days before as they are.
     DataError names the minimum where there are too few periods.
     """
     days = PERIOD_DAYS[cfg.frequency]
@@ -55,10 +57,13 @@ def plan_origins(first: np.datetime64, last: np.datetime64, cfg: Config, *, n_se
     validation = min(cfg.horizon, max(1, (test_index - history) // 4))
     validation_index = test_index - validation
     candidates = np.arange(history - 1, test_index - 1)
-    wanted = min(candidates.size, _wanted(cfg, max(n_series, 1)))
+    wanted = min(candidates.size, _wanted(cfg, max(n_series, 1), unit))
     chosen = _spread(candidates, wanted, number=int(first.astype(np.int64)) // days)
-    # The origin just before the validation periods sees all their steps; the last ones see the short steps.
-    chosen = np.union1d(chosen, [validation_index - 1])
+    # An origin just before the validation periods sees all their steps; the last ones see the short steps. One that is
+    # nearly there will do, for it is among those of the day before, too.
+    near = (chosen >= validation_index - 1) & (chosen < validation_index - 1 + max(1, validation // NEAR_PART))
+    if not near.any():
+        chosen = np.union1d(chosen, [validation_index - 1])
     test_origin = None
     if test_index < periods:
         chosen = np.union1d(chosen, [test_index - 1])
@@ -72,9 +77,11 @@ def plan_origins(first: np.datetime64, last: np.datetime64, cfg: Config, *, n_se
     )
 
 
-def _wanted(cfg: Config, n_series: int) -> int:
-    """`min_origins`, or as many more as a few series need for ENOUGH_PAIRS, within `max_pairs`."""
-    enough = max(cfg.min_origins, ENOUGH_PAIRS // n_series)
+def _wanted(cfg: Config, n_series: int, unit: str) -> int:
+    """As many as ENOUGH_PAIRS take; where sales are no single units, whose noise hides all else, `min_origins` at least."""
+    enough = ENOUGH_PAIRS // n_series
+    if unit != UNITS:
+        enough = max(cfg.min_origins, enough)
     return max(MIN_ORIGINS, min(cfg.max_pairs // n_series, enough))
 
 

@@ -78,7 +78,7 @@ def shop(
     tables = {
         "sales": sales_table(sold, dates, unit, open_ > 0, censored),
         "series": pa.table({"series_id": series_names(n_series)}),
-        **feature_tables(sold, dates, ahead, cfg, open_ > 0),
+        **feature_tables(sold, dates, ahead, cfg, open_ > 0, unit),
     }
     return Shop(tables=tables, expected=expected, values=sold, dates=dates, covariates=ahead)
 
@@ -98,12 +98,17 @@ def sales_table(values: np.ndarray, dates: np.ndarray, unit: str, open_: np.ndar
 
 
 def feature_tables(
-    values: np.ndarray, dates: np.ndarray, ahead: dict[str, np.ndarray], cfg: Config, open_: np.ndarray
+    values: np.ndarray,
+    dates: np.ndarray,
+    ahead: dict[str, np.ndarray],
+    cfg: Config,
+    open_: np.ndarray,
+    unit: str,
 ) -> dict[str, pa.Table]:
     """state and known_future at the planned origins (and at the last period, to forecast the unknown from)."""
     n_series, n_periods = values.shape
     days = PERIOD_DAYS[cfg.frequency]
-    split = plan_origins(dates[0], dates[-1], cfg, n_series=n_series)
+    split = plan_origins(dates[0], dates[-1], cfg, n_series=n_series, unit=unit)
     index = np.union1d((split.origins - dates[0]).astype(int) // days, [n_periods - 1]).astype(int)
     seen = np.where(open_, values, np.nan)
     state: dict[str, np.ndarray] = {}

@@ -52,9 +52,10 @@ def test_origins_are_bounded_by_the_pairs_and_spread_over_the_past() -> None:
     assert len(weekdays) >= 5
 
 
-def test_many_series_have_a_hundred_origins_as_far_as_the_pairs_allow_and_few_series_more() -> None:
-    def origins(n_series: int, **knobs: int) -> int:
-        return plan_origins(FIRST, FIRST + 729, Config(horizon=42, **knobs), n_series=n_series).origins.size
+def test_many_series_of_revenue_have_a_hundred_origins_as_far_as_the_pairs_allow_and_few_series_more() -> None:
+    def origins(n_series: int, unit: str = "EUR", **knobs: int) -> int:
+        config = Config(horizon=42, **knobs)
+        return plan_origins(FIRST, FIRST + 729, config, n_series=n_series, unit=unit).origins.size
 
     for wanted, n_series, knobs in (
         (100, 1_000, {}),
@@ -65,6 +66,15 @@ def test_many_series_have_a_hundred_origins_as_far_as_the_pairs_allow_and_few_se
         (8, 1_000_000, {}),
     ):
         assert wanted <= origins(n_series, **knobs) <= wanted + 2  # those at the ends of the windows beside them
+    assert 30 <= origins(1_000, unit="units") <= 32
+
+
+def test_an_origin_near_the_start_of_the_validation_periods_will_do() -> None:
+    config = Config(horizon=42, max_pairs=30_000)
+    for more in range(30):
+        split = plan_origins(FIRST, FIRST + 729 + more, config, n_series=530)
+        start = split.validation_start - 1
+        assert ((split.origins >= start) & (split.origins < start + 7)).any()
 
 
 def test_a_period_more_changes_few_origins() -> None:
