@@ -77,7 +77,7 @@ class Config(BaseModel):
     network: Literal["auto", "none", "lstm", "lstm_gan", "transformer"] = Field(
         default="auto",
         description="sequence network that is tried as a member of the blend; auto: an LSTM where values are no whole units "
-        "and (series, origin) pairs are many, for on single units it costs minutes and buys nothing",
+        "and (series, origin) pairs are many; on single units it costs minutes, and what it buys was not measured",
     )
     quantile_trees: int = Field(default=100, ge=5, le=5_000, description="most trees of each quantile")
     learning_rate: float = Field(default=0.1, gt=0, le=1, description="shrinkage of the mean; smaller wants more trees")

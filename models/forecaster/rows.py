@@ -22,6 +22,20 @@ ModelRows = tuple[npt.NDArray[np.float32], Float, Float, npt.NDArray[np.bool_]]
 
 
 @dataclass(frozen=True)
+class Kind:
+    """What targets are: their loss, whether whole units, whether never below 0, and the least scale."""
+
+    loss: Loss
+    counts: bool
+    non_negative: bool
+    floor: float
+
+    def refits(self, wanted: bool | None) -> bool:
+        """Whether the validation periods are fitted on too in the end, where a config leaves it open (None)."""
+        return not self.counts if wanted is None else wanted
+
+
+@dataclass(frozen=True)
 class Assembler:
     """Rows of the panel by (pair, column of the target) with what all of them share."""
 
@@ -100,7 +114,18 @@ def quantile_rows(rows: ModelRows, counts: bool, bound: int, rng: np.random.Gene
     return Rows(X[kept], (value[kept] + jitter) / scale[kept], np.ones(kept.size))
 
 
-def value_kind(data: Dataset) -> tuple[bool, bool]:
+def kind_of(data: Dataset, cfg: Config) -> Kind:
+    """What the targets before the cutoff are; DataError if `cfg.loss` cannot be theirs."""
+    counts, non_negative = _value_kind(data)
+    loss: Loss = cfg.loss if cfg.loss != "auto" else ("poisson" if non_negative else "squared")
+    if loss == "poisson" and not non_negative:
+        raise DataError("sales.value: values below 0 with loss='poisson': choose loss='squared' or mend the table")
+    # A series that sold nothing lately has next to no scale; its first sale must not look like a thousandfold one.
+    floor = 1.0 if counts else float(np.quantile(data.panel.state["scale"], SCALE_FLOOR_QUANTILE))
+    return Kind(loss, counts, non_negative, floor)
+
+
+def _value_kind(data: Dataset) -> tuple[bool, bool]:
     """(whole units?, never negative?) of the usable values before the cutoff."""
     known = data.values[:, : data.test_period][data.usable[:, : data.test_period]]
     if known.size == 0:

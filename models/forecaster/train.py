@@ -29,15 +29,14 @@ from models.forecaster.model import (
     quantile_params,
 )
 from models.forecaster.rows import (
-    SCALE_FLOOR_QUANTILE,
     Assembler,
     ModelRows,
     choose,
     joined,
+    kind_of,
     mean_rows,
     quantile_rows,
     sample,
-    value_kind,
 )
 from models.forecaster.sources import columns_read
 from models.forecaster.spec import ModelSpec
@@ -54,7 +53,6 @@ MIN_ROWS = 30
 MIN_VALIDATION_ROWS = 20
 VALIDATION_SHARE = 0.35  # validation rows are bounded by this share of the training bound
 PARITY_ROWS = 512
-MODELS: Mapping[Member, str] = {"trees": "trees", "network": "network"}
 
 
 @dataclass(frozen=True)
@@ -84,7 +82,7 @@ class Trained:
         models: tuple[Member, ...] = ("trees", "network")
         if "network" not in blend.members:
             return ()
-        return tuple(Champion(predictor.alone(name), self.seconds[name], f"{MODELS[name]} alone") for name in models)
+        return tuple(Champion(predictor.alone(name), self.seconds[name], f"{name} alone") for name in models)
 
     def save(self, folder: Path, *, report: Report | None = None, code_revision: str = "unknown") -> Manifest:
         """Write the artifact to `folder` (see `models.common.artifact`); a `report` adds its metrics."""
@@ -117,12 +115,8 @@ def train(data: Dataset, cfg: Config, *, seed: int, on_progress: ProgressCallbac
     """
     on_progress("choosing training rows", 0.0)
     rng = np.random.default_rng(seed)
-    counts, non_negative = value_kind(data)
-    loss: Loss = cfg.loss if cfg.loss != "auto" else ("poisson" if non_negative else "squared")
-    if loss == "poisson" and not non_negative:
-        raise DataError("sales.value: values below 0 with loss='poisson': choose loss='squared' or mend the table")
-    # A series that sold nothing lately has next to no scale; its first sale must not look like a thousandfold one.
-    floor = 1.0 if counts else float(np.quantile(data.panel.state["scale"], SCALE_FLOOR_QUANTILE))
+    kind = kind_of(data, cfg)
+    loss, counts, non_negative, floor = kind.loss, kind.counts, kind.non_negative, kind.floor
     target = data.targets(data.panel)
     # What a stock-out left unsold the mean is told as a bound; of the quantiles' rows such days stay out.
     least = data.least(data.panel) if counts and loss == "poisson" else np.full_like(target, np.nan)
@@ -146,7 +140,7 @@ def train(data: Dataset, cfg: Config, *, seed: int, on_progress: ProgressCallbac
     valid = assembler.rows(pair[held], column[held], names) if held.size else None
     began = time.perf_counter()
     boosters, rounds = _fit_all(cfg, rows, valid, loss=loss, counts=counts, rng=rng, seed=seed, on_progress=on_progress)
-    refitted = (counts is False if cfg.refit is None else cfg.refit) and valid is not None
+    refitted = kind.refits(cfg.refit) and valid is not None
     seconds = {"trees": time.perf_counter() - began}
     network = fit_network_member(data, cfg, names, counts=counts, refit=refitted, seed=seed, on_progress=on_progress)
     on_progress("weighting the members of the blend", 0.8)

@@ -52,7 +52,11 @@ def test_training_pairs_end_before_the_validation_periods_and_validation_pairs_b
     assert len(prepared.train) == 400  # the bound
     assert (~np.isnan(prepared.train.value)).any(axis=1).all()
     np.testing.assert_array_equal(prepared.train.value, prepare_grids(shop, CONFIG, TINY, seed=0).train.value)
-    assert (prepared.train.X.shape[1:], prepared.counts, prepared.loss) == ((7, len(prepared.names)), True, "poisson")
+    assert (prepared.train.X.shape[1:], prepared.kind.counts, prepared.kind.loss) == (
+        (7, len(prepared.names)),
+        True,
+        "poisson",
+    )
 
 
 def test_a_fit_on_the_newest_periods_reads_up_to_the_cutoff_and_no_further(shop: Dataset) -> None:

@@ -71,7 +71,7 @@ def fit_dataset(
     threads = config.threads
     prepared = prepare_grids(data, config, cfg, names=features, seed=seed)
     network = fit_prepared(kind, prepared, cfg, threads=threads, seed=seed, on_progress=on_progress)
-    if not (cfg.refit if cfg.refit is not None else not prepared.counts):
+    if not prepared.kind.refits(cfg.refit):
         return prepared, network
     longer = prepare_grids(data, config, cfg, names=prepared.names, newest=True, seed=seed)
     again = cfg.model_copy(update={"epochs": network.epochs})
@@ -92,9 +92,9 @@ def fit_prepared(
         kind,
         prepared.train,
         prepared.valid,
-        loss=prepared.loss,
-        counts=prepared.counts,
-        non_negative=prepared.non_negative,
+        loss=prepared.kind.loss,
+        counts=prepared.kind.counts,
+        non_negative=prepared.kind.non_negative,
         cfg=cfg,
         threads=threads,
         seed=seed,
@@ -107,14 +107,14 @@ def forecast_panel(network: Network, prepared: Prepared, config: Config, panel: 
     quantiles are not either (those of counts are of the value jittered by +-1/2).
     """
     unknown = np.full((len(panel), config.horizon), np.nan)
-    grid = grid_of(panel, config, prepared.names, unknown, floor=prepared.scale_floor)
+    grid = grid_of(panel, config, prepared.names, unknown, floor=prepared.kind.floor)
     found: dict[str, Float] = {
         name: values.astype(np.float64) * grid.scale for name, values in network.predict(grid.X).items()
     }
-    if not prepared.non_negative:
+    if not prepared.kind.non_negative:
         return found
     return {
-        name: values if prepared.counts and name != "mean" else np.maximum(values, 0.0)
+        name: values if prepared.kind.counts and name != "mean" else np.maximum(values, 0.0)
         for name, values in found.items()
     }
 

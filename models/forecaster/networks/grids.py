@@ -12,7 +12,7 @@ from models.forecaster.config import Config
 from models.forecaster.data import Dataset, Panel, assemble
 from models.forecaster.model import Loss, Rows
 from models.forecaster.networks.config import NetworkConfig
-from models.forecaster.rows import CHOICE_ROWS, SCALE_FLOOR_QUANTILE, sample, value_kind
+from models.forecaster.rows import CHOICE_ROWS, Kind, kind_of, sample
 from models.forecaster.selection import choose_features
 
 Float = npt.NDArray[np.floating[Any]]
@@ -59,10 +59,7 @@ class Prepared:
     valid: Grids
     judged: Ints  # index of the validation pairs in the panel
     names: tuple[str, ...]
-    loss: Loss
-    counts: bool
-    non_negative: bool
-    scale_floor: float
+    kind: Kind
 
 
 def prepare_grids(
@@ -82,11 +79,8 @@ def prepare_grids(
     there is no pair to train on.
     """
     rng = np.random.default_rng(seed)
-    counts, non_negative = value_kind(data)
-    loss: Loss = config.loss if config.loss != "auto" else ("poisson" if non_negative else "squared")
-    if loss == "poisson" and not non_negative:
-        raise DataError("sales.value: values below 0 with loss='poisson': choose loss='squared' or mend the table")
-    floor = 1.0 if counts else float(np.quantile(data.panel.state["scale"], SCALE_FLOOR_QUANTILE))
+    kind = kind_of(data, config)
+    loss, floor = kind.loss, kind.floor
     validation = data.test_period if newest else int(np.searchsorted(data.periods, data.split.validation_start))
     past, held = _targets(data, data.panel, 0, validation), _targets(data, data.panel, validation, data.test_period)
     ends = data.panel.period + max(1, round(MIN_KNOWN_SHARE * config.horizon))
@@ -108,7 +102,7 @@ def prepare_grids(
     def grids(pairs: Ints, targets: Float) -> Grids:
         return grid_of(data.panel.take(pairs), config, chosen, targets[pairs], floor=floor)
 
-    return Prepared(grids(training, past), grids(judged, held), judged, chosen, loss, counts, non_negative, floor)
+    return Prepared(grids(training, past), grids(judged, held), judged, chosen, kind)
 
 
 def grid_of(panel: Panel, config: Config, names: Sequence[str], value: Float, *, floor: float) -> Grids:

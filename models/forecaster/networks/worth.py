@@ -82,7 +82,7 @@ def shocked(
         raise DataError(
             f"{int(judged.sum())} of {judged.size} series are judged after the cutoff: at least 2 are needed"
         )
-    scale = grid_of(test, config, prepared.names, actual, floor=prepared.scale_floor).scale
+    scale = grid_of(test, config, prepared.names, actual, floor=prepared.kind.floor).scale
     panels = {name: shock(test, np.random.default_rng(seeds[0])) for name, shock in shocks().items()}
     pinball: dict[tuple[NetworkKind, str], list[Float]] = {}
     squared: dict[tuple[NetworkKind, str], list[Float]] = {}
