@@ -119,4 +119,5 @@ def network_note(network: "NetworkMember | None", blend: Blend) -> str:
     if network is None:
         return "no network was fitted"
     verdict = "is part of the blend" if "network" in blend.members else "buys nothing beside the trees: it stays out"
-    return f"network {network.kind}: {network.epochs} epochs in {network.seconds:.0f} s; it {verdict}"
+    fits = f"{len(network.epochs)} fits of {', '.join(map(str, network.epochs))} epochs"
+    return f"network {network.kind}: {fits} in {network.seconds:.0f} s; their average {verdict}"

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from models.forecaster.networks import Grids, GridsError, Network, NetworkConfig, NetworkKind, fit_network
 from models.forecaster.networks.config import KINDS
+from models.forecaster.networks.member import averaged
 
 TINY = NetworkConfig(hidden=8, heads=2, epochs=3, batch_pairs=16, learning_rate=0.01, critic_hidden=4, dropout=0.1)
 STEPS, FEATURES, LIFT = 7, 5, 0.8
@@ -193,3 +194,31 @@ def test_importing_the_package_imports_no_torch() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() in ("[]", "['onnxruntime']")
+
+
+def test_going_on_starts_from_what_was_learnt_and_leaves_it_as_it_was(fitted: dict[str, Network]) -> None:
+    first, before = fitted["lstm"], weights(fitted["lstm"])
+    X = planted(8, 5).X
+    still = TINY.model_copy(update={"epochs": 1, "learning_rate": 1e-7})
+    other = planted(96, 9)
+    np.testing.assert_allclose(
+        fit("lstm", other, cfg=still, begin=first, seed=8).predict(X)["mean"], first.predict(X)["mean"], rtol=1e-4
+    )
+    moved = fit("lstm", other, cfg=TINY.going_on(), begin=first, seed=8)
+    assert not np.allclose(moved.predict(X)["mean"], first.predict(X)["mean"], rtol=1e-4)
+    assert weights(first) == before and TINY.going_on().epochs == 2
+
+
+def test_an_ensemble_says_the_average_of_its_networks_and_so_does_its_graph(fitted: dict[str, Network]) -> None:
+    import onnxruntime
+
+    pair = [fitted["lstm"], fit("lstm", planted(seed=4), seed=4)]
+    X = planted(8, 5).X
+    both = averaged(pair)
+    assert averaged(pair[:1]) is pair[0]
+    session = onnxruntime.InferenceSession(both.to_onnx(), providers=["CPUExecutionProvider"])
+    graph = np.asarray(session.run(["Y"], {"X": X})[0])
+    for column, output in enumerate(("mean", "q10", "q50", "q90")):
+        wanted = (pair[0].predict(X)[output] + pair[1].predict(X)[output]) / 2
+        np.testing.assert_allclose(both.predict(X)[output], wanted, rtol=1e-5)
+        np.testing.assert_allclose(graph[:, :, column], wanted, rtol=1e-4)

@@ -5,6 +5,7 @@ et al. (2017) for attention, Xiong et al. (2020) for normalising before it, Pres
 Imports torch: only functions import this.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -219,6 +220,17 @@ class Generator(nn.Module):
             X = X.masked_fill(torch.rand((X.shape[0], 1, X.shape[2])) < self.hidden_share, torch.nan)
         answer: Tensor = self.head(self.trunk(self.encoding(X)))
         return answer
+
+
+class Ensemble(nn.Module):
+    """Generators of the same features as one: the average of what they say, (N, H, 4)."""
+
+    def __init__(self, generators: Sequence[nn.Module]) -> None:
+        super().__init__()
+        self.generators = nn.ModuleList(generators)
+
+    def forward(self, X: Tensor) -> Tensor:
+        return torch.stack([generator(X) for generator in self.generators]).mean(dim=0)
 
 
 def weights_of(module: nn.Module) -> dict[str, Any]:

@@ -67,15 +67,15 @@ def fit_dataset(
     features: Sequence[str] | None = None,
     on_progress: ProgressCallback = silent,
 ) -> tuple[Prepared, Network]:
-    """Fit on the periods before the cutoff, by `cfg.refit` once more with the validation periods and the epochs found."""
-    threads = config.threads
+    """Fit on the periods before the cutoff, by `cfg.refit` some epochs more with the validation periods among them."""
     prepared = prepare_grids(data, config, cfg, names=features, seed=seed)
-    network = fit_prepared(kind, prepared, cfg, threads=threads, seed=seed, on_progress=on_progress)
+    network = fit_prepared(kind, prepared, cfg, threads=config.threads, seed=seed, on_progress=on_progress)
     if not prepared.kind.refits(cfg.refit):
         return prepared, network
     longer = prepare_grids(data, config, cfg, names=prepared.names, newest=True, seed=seed)
-    again = cfg.model_copy(update={"epochs": network.epochs})
-    return longer, fit_prepared(kind, longer, again, threads=threads, seed=seed, on_progress=on_progress)
+    return longer, fit_prepared(
+        kind, longer, cfg, begin=network, threads=config.threads, seed=seed, on_progress=on_progress
+    )
 
 
 def fit_prepared(
@@ -83,11 +83,12 @@ def fit_prepared(
     prepared: Prepared,
     cfg: NetworkConfig,
     *,
+    begin: Network | None = None,
     threads: int,
     seed: int,
     on_progress: ProgressCallback = silent,
 ) -> Network:
-    """`fit_network` on prepared grids."""
+    """`fit_network` on prepared grids; going on from `begin` takes the epochs and the rate of a refit."""
     return fit_network(
         kind,
         prepared.train,
@@ -95,7 +96,8 @@ def fit_prepared(
         loss=prepared.kind.loss,
         counts=prepared.kind.counts,
         non_negative=prepared.kind.non_negative,
-        cfg=cfg,
+        cfg=cfg if begin is None else cfg.going_on(),
+        begin=begin,
         threads=threads,
         seed=seed,
         on_progress=on_progress,

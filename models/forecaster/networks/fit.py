@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,6 +68,7 @@ def fit_network(
     counts: bool,
     cfg: NetworkConfig,
     non_negative: bool = True,
+    begin: Network | None = None,
     threads: int = 1,
     seed: int,
     on_progress: ProgressCallback = silent,
@@ -74,7 +76,8 @@ def fit_network(
     """Fit a network of `kind` on `grids`, stopped early by `valid` (none: all epochs); same inputs, same bytes.
 
     Of more than `cfg.max_pairs` a seeded sample is fitted on. "lstm_gan" differs from "lstm" by its critic alone: both
-    begin with the same weights and see the same batches. GridsError names what cannot be fitted on.
+    begin with the same weights and see the same batches. begin: a fitted network of this kind to go on from.
+    GridsError names what cannot be fitted on.
     """
     _check(kind, grids, valid, loss=loss, non_negative=non_negative, threads=threads)
     rng = np.random.default_rng(seed)
@@ -82,19 +85,7 @@ def fit_network(
         _bounded(part, bound, rng) for part, bound in ((grids, cfg.max_pairs), (valid, cfg.validation_pairs))
     )
     with controlled(threads, seed):
-        from models.forecaster.networks.architecture import Generator, normalisation
-
-        known = np.argwhere(~np.isnan(grids.value))
-        if known.shape[0] > NORMALISATION_ROWS:
-            known = known[np.sort(rng.choice(known.shape[0], NORMALISATION_ROWS, replace=False))]
-        rows = grids.X[known[:, 0], known[:, 1]]
-        generator = Generator(
-            kind,
-            normalisation(rows, cfg.max_categories),
-            loss=loss,
-            start=_start(grids, loss, counts, rng),
-            cfg=cfg,
-        )
+        generator = _new(kind, grids, loss, counts, cfg, rng) if begin is None else deepcopy(begin.module)
         history, best = _cycle(
             generator, kind, grids, valid, loss=loss, counts=counts, cfg=cfg, seed=seed, on_progress=on_progress
         )
@@ -108,6 +99,19 @@ def fit_network(
         threads=threads,
         sample=grids.X[:PARITY_PAIRS].copy(),  # a view would keep all pairs in memory
     )
+
+
+def _new(
+    kind: NetworkKind, grids: Grids, loss: Loss, counts: bool, cfg: NetworkConfig, rng: np.random.Generator
+) -> Any:
+    """A generator that has learnt its encoding, and says what targets are at large."""
+    from models.forecaster.networks.architecture import Generator, normalisation
+
+    known = np.argwhere(~np.isnan(grids.value))
+    if known.shape[0] > NORMALISATION_ROWS:
+        known = known[np.sort(rng.choice(known.shape[0], NORMALISATION_ROWS, replace=False))]
+    learnt = normalisation(grids.X[known[:, 0], known[:, 1]], cfg.max_categories)
+    return Generator(kind, learnt, loss=loss, start=_start(grids, loss, counts, rng), cfg=cfg)
 
 
 def _cycle(
@@ -126,8 +130,6 @@ def _cycle(
 
     Judged and kept are weights averaged over the last steps (Polyak and Juditsky 1992).
     """
-    from copy import deepcopy
-
     import torch
 
     from models.forecaster.networks.adversary import Adversary

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,7 @@ from models.forecaster.data import Dataset
 from models.forecaster.model import OUTPUTS
 from models.forecaster.networks.candidate import fit_prepared
 from models.forecaster.networks.config import NetworkConfig
+from models.forecaster.networks.fit import Network
 from models.forecaster.networks.grids import Grids, prepare_grids
 
 
@@ -28,7 +29,7 @@ class NetworkMember:
     valid: Grids
     pairs: npt.NDArray[np.int64]
     said: npt.NDArray[np.float32]
-    epochs: int
+    epochs: tuple[int, ...]  # that each of the networks took
     seconds: float
 
 
@@ -43,19 +44,48 @@ def fit_member(
     seed: int,
     on_progress: ProgressCallback,
 ) -> NetworkMember:
-    """Fit on the pairs before the validation periods; with `refit` once more, for as many epochs, on those too."""
+    """Fit `cfg.ensemble` networks on the pairs before the validation periods; with `refit` go on with those periods too.
+
+    Each has a seed and a sample of pairs of its own, all are judged on the same pairs.
+    """
     import torch
 
     del torch  # imported ahead, so that it is not timed
     began = time.perf_counter()
-    prepared = prepare_grids(data, config, cfg, names=names, seed=seed)
     threads = config.threads
-    network = fit_prepared(kind, prepared, cfg, threads=threads, seed=seed, on_progress=on_progress)
-    answer = network.predict(prepared.valid.X)
-    epochs, valid, pairs = network.epochs, prepared.valid, prepared.judged
-    said = np.stack([answer[output] for output in OUTPUTS], axis=2)
-    if refit:
-        prepared = prepare_grids(data, config, cfg, names=names, newest=True, seed=seed)
-        again = cfg.model_copy(update={"epochs": epochs})
-        network = fit_prepared(kind, prepared, again, threads=threads, seed=seed, on_progress=on_progress)
-    return NetworkMember(kind, network.to_onnx(), valid, pairs, said, epochs, time.perf_counter() - began)
+    held = prepare_grids(data, config, cfg, names=names, seed=seed)
+    networks: list[Network] = []
+    epochs, said = [], []
+    for index in range(cfg.ensemble):
+
+        def tell(stage: str, fraction: float, done: int = index) -> None:
+            on_progress(f"network {done + 1} of {cfg.ensemble}: {stage}", (done + fraction) / cfg.ensemble)
+
+        own = seed + index
+        prepared = held if index == 0 else prepare_grids(data, config, cfg, names=names, seed=own)
+        network = fit_prepared(kind, prepared, cfg, threads=threads, seed=own, on_progress=tell)
+        answer = network.predict(held.valid.X)
+        epochs.append(network.epochs)
+        said.append(np.stack([answer[output] for output in OUTPUTS], axis=2))
+        if refit:
+            longer = prepare_grids(data, config, cfg, names=names, newest=True, seed=own)
+            network = fit_prepared(kind, longer, cfg, begin=network, threads=threads, seed=own)
+        networks.append(network)
+    return NetworkMember(
+        kind=kind,
+        onnx=averaged(networks).to_onnx(),
+        valid=held.valid,
+        pairs=held.judged,
+        said=np.mean(said, axis=0, dtype=np.float32),
+        epochs=tuple(epochs),
+        seconds=time.perf_counter() - began,
+    )
+
+
+def averaged(networks: Sequence[Network]) -> Network:
+    """Networks of the same features as one that says their average (Hansen and Salamon 1990)."""
+    from models.forecaster.networks.architecture import Ensemble
+
+    if len(networks) == 1:
+        return networks[0]
+    return replace(networks[0], module=Ensemble([network.module for network in networks]).eval())
