@@ -21,13 +21,11 @@ class Release:
     public: Path
 
 
-@pytest.fixture(scope="session")
-def release(tmp_path_factory: pytest.TempPathFactory) -> Release:
+def _made(folder: Path, network: str) -> Release:
     spec = importlib.util.spec_from_file_location("edge_release", Path(__file__).with_name("edge_release.py"))
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    folder = tmp_path_factory.mktemp("edge")
-    made = module.write_release(folder / "release")
+    made = module.write_release(folder / "release", network=network)
     generate_keys(folder / "signing.pem", folder / "trusted.pem")
     return Release(
         folder / "release",
@@ -36,3 +34,13 @@ def release(tmp_path_factory: pytest.TempPathFactory) -> Release:
         folder / "signing.pem",
         folder / "trusted.pem",
     )
+
+
+@pytest.fixture(scope="session")
+def release(tmp_path_factory: pytest.TempPathFactory) -> Release:
+    return _made(tmp_path_factory.mktemp("edge"), "auto")
+
+
+@pytest.fixture(scope="session")
+def release_with_network(tmp_path_factory: pytest.TempPathFactory) -> Release:
+    return _made(tmp_path_factory.mktemp("edge_network"), "lstm")

@@ -25,13 +25,20 @@ def _shop_module():
     return module
 
 
-def write_release(folder: Path, *, seed: int = 3) -> dict[str, np.ndarray]:
-    """Train on a synthetic shop; write artifact, state (with gaps) and fallback; return what the model forecasts.
+def write_release(folder: Path, *, seed: int = 3, network: str = "auto") -> dict[str, np.ndarray]:
+    """Train (with a `network` in the blend, if one is named) on a synthetic shop; write artifact, state (with gaps) and fallback; return what the model forecasts.
 
     Keys: series_ids (S,), values (S, H, 4).
     """
     cfg = Config(
-        frequency="daily", horizon=HORIZON, trees=20, quantile_trees=10, max_rows=2500, max_pairs=600, threads=1
+        frequency="daily",
+        horizon=HORIZON,
+        trees=20,
+        quantile_trees=10,
+        max_rows=2500,
+        max_pairs=600 if network == "auto" else 2_400,  # a blend wants its members judged
+        threads=1,
+        network=network,
     )
     shop = _shop_module().shop(cfg, n_series=12, n_periods=220, seed=seed, closed_sundays=True)
     data = prepare(shop.tables, cfg)
