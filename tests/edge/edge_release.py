@@ -26,9 +26,9 @@ def _shop_module():
 
 
 def write_release(folder: Path, *, seed: int = 3, network: str = "auto") -> dict[str, np.ndarray]:
-    """Train (with a `network` in the blend, if one is named) on a synthetic shop; write artifact, state (with gaps) and fallback; return what the model forecasts.
+    """Train on a synthetic shop, with a `network` in the blend if one is named; write artifact, state (with gaps) and fallback.
 
-    Keys: series_ids (S,), values (S, H, 4).
+    Returns what the model forecasts: series_ids (S,), values (S, H, 4).
     """
     cfg = Config(
         frequency="daily",
