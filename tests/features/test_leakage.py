@@ -65,6 +65,8 @@ def build(tables: dict[str, ibis.Table], origins: list[date], end: date) -> Rows
             weather_forecast=tables["weather_forecast"],
             promotions=tables["promotions"],
             products=tables["products"],
+            price_plans=tables["price_plans"],
+            sales_days=(date(2024, 1, 1), end),
         ),
     )
     beside = {name: tables[name] for name in ("prices", "promotions", "inventory", "weather", "social_heat")}
@@ -85,7 +87,7 @@ def perturb(tables: dict[str, ibis.Table], cutoff: date) -> dict[str, ibis.Table
     """Another future: other sales and stock after the cutoff, other plans and forecasts issued after it."""
     day = ibis.literal(cutoff)
     sold, stock, shelf = tables["transactions"], tables["inventory"], tables["prices"]
-    plans, forecast = tables["promotions"], tables["weather_forecast"]
+    plans, forecast, listed = tables["promotions"], tables["weather_forecast"], tables["price_plans"]
     sky, talk = tables["weather"], tables["social_heat"]
     return tables | {
         "transactions": sold.mutate(units=ibis.ifelse(sold.sold_on > day, sold.units * 7 + 3, sold.units)),
@@ -93,7 +95,13 @@ def perturb(tables: dict[str, ibis.Table], cutoff: date) -> dict[str, ibis.Table
             stocked_out=ibis.ifelse(stock.date > day, ~stock.stocked_out, stock.stocked_out),
             closing_units=ibis.ifelse(stock.date > day, stock.closing_units + 7, stock.closing_units),
         ),
-        "prices": shelf.mutate(price=ibis.ifelse(shelf.date > day, shelf.price / 3, shelf.price)),
+        "prices": shelf.mutate(
+            price=ibis.ifelse(shelf.date > day, shelf.price / 3, shelf.price),
+            base_price=ibis.ifelse(shelf.date > day, shelf.base_price * 2, shelf.base_price),
+        ),
+        "price_plans": listed.mutate(
+            base_price=ibis.ifelse(listed.announced_on > day, listed.base_price * 2, listed.base_price)
+        ),
         "weather": sky.mutate(temp_c=ibis.ifelse(sky.date > day, sky.temp_c + 30, sky.temp_c)),
         "social_heat": talk.mutate(heat=ibis.ifelse(talk.date > day, talk.heat * 9, talk.heat)),
         "promotions": plans.mutate(
