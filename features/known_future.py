@@ -70,7 +70,11 @@ def known_future(
             rows = _join_scope(rows, known, scope, key, stated[scope])
     values = {
         name: ibis.coalesce(
-            *(rows[f"{scope}_{stated[scope].index(name)}"] for scope in reversed(SCOPES) if name in stated[scope]),
+            *(
+                rows[f"{scope}_{stated[scope].index(name)}"]
+                for scope in reversed(tuple(SCOPES))
+                if name in stated[scope]
+            ),
             ibis.literal(defaults.get(name), "float64"),
         )
         for name in names

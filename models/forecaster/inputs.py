@@ -233,9 +233,9 @@ def _season(rows: _Rows, columns: tuple[str, ...]) -> Float:
 
 def _change(rows: _Rows, columns: tuple[str, ...]) -> Float:
     """Log of the covariate at the target over its level in the past: a tenth dearer is 0.095, whatever the product."""
-    covariate, level = columns
-    ratio = rows.known_future[covariate][rows.pair, rows.step - 1] / rows.state[level][rows.pair]
-    return np.log(np.where(ratio > 0, ratio, np.nan))
+    at, level = rows.known_future[columns[0]][rows.pair, rows.step - 1], rows.state[columns[1]][rows.pair]
+    known = (at > 0) & (level > 0)
+    return np.log(np.where(known, at, np.nan) / np.where(known, level, np.nan))
 
 
 def _planned(rows: _Rows, columns: tuple[str, ...]) -> Float:
