@@ -6,11 +6,13 @@ from typing import Any
 import ibis
 import pyarrow as pa
 import pytest
+from pydantic import ValidationError
 
 from features.covariates import build_covariates
 from features.engine import connect
 from features.known_ahead import PRICE_AHEAD_DAYS
 from features.known_future import known_future
+from models.forecaster.config import Config
 
 FIRST = date(2025, 3, 1)
 SERIES = ibis.memtable(
@@ -118,3 +120,9 @@ def test_a_product_without_a_plan_has_no_price() -> None:
 def test_price_plans_need_the_days_that_they_are_told_for() -> None:
     with pytest.raises(ValueError, match="sales_days"):
         build_covariates(price_plans=plans(("P1", None, 1, 2.0, -9)))
+
+
+def test_prices_are_told_as_far_as_anybody_forecasts() -> None:
+    assert Config(horizon=PRICE_AHEAD_DAYS).horizon == PRICE_AHEAD_DAYS
+    with pytest.raises(ValidationError, match="horizon"):
+        Config(horizon=PRICE_AHEAD_DAYS + 1)

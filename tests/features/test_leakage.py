@@ -16,6 +16,8 @@ from features.known_future import covariate_names, known_future
 from features.sales import daily_sales
 from features.state import StateTables, state_features
 from sources.open import TwinOptions, open_source
+from sources.twin.params import TwinParams
+from sources.twin.source import TwinSource
 
 HORIZON = 14
 
@@ -30,7 +32,10 @@ class Rows:
 
 @pytest.fixture(scope="module")
 def twin() -> dict[str, ibis.Table]:
-    source = open_source("twin", twin=TwinOptions(size="tiny", seed=11))
+    tiny = TwinParams.size("tiny")
+    # Prices are announced within the horizon, so that an origin could see one too early.
+    soon = tiny.promotions.model_copy(update={"price_notice_days": 7})
+    source = TwinSource(tiny.model_copy(update={"promotions": soon}), 11)
     tables = {name: source.read(name).read_all() for name in sorted(source.tables)}
     con = connect(memory_limit_gb=1)
     lines = ibis.memtable(tables["transactions"])
@@ -135,20 +140,27 @@ def test_another_future_moves_no_row_of_the_past_and_a_planted_leak_is_caught(tw
     # After the cutoff the same comparison sees the other future at once: it is not blind.
     assert moved(calm.state, other.state, lambda key: key[1] > cutoff) > 0
     assert moved(calm.ahead, other.ahead, lambda key: key[1] > cutoff) > 0
+    planned = [{key: row["planned_price"] for key, row in rows.ahead.items()} for rows in (calm, other)]
+    assert moved(*planned, lambda key: key[1] > cutoff) > 0
 
-    # Planted leaks: sales booked a week early, and forecasts that claim an issue date before the cutoff.
+    # Planted leaks: sales booked a week early, and forecasts and prices that claim an issue date before the cutoff.
     def leak(tables: dict[str, ibis.Table]) -> dict[str, ibis.Table]:
-        sold, forecast = tables["transactions"], tables["weather_forecast"]
+        sold, forecast, listed = tables["transactions"], tables["weather_forecast"], tables["price_plans"]
         return tables | {
             "transactions": sold.mutate(sold_on=(sold.sold_on - ibis.interval(days=7)).cast("timestamp").cast("date")),
             "weather_forecast": forecast.mutate(
                 issued_on=(forecast.issued_on - ibis.interval(days=7)).cast("timestamp").cast("date")
+            ),
+            "price_plans": listed.mutate(
+                announced_on=(listed.announced_on - ibis.interval(days=20)).cast("timestamp").cast("date")
             ),
         }
 
     leaky, leaky_other = build(leak(twin), origins, last), build(leak(other_world), origins, last)
     assert moved(leaky.state, leaky_other.state, lambda key: key[1] <= cutoff) > 0
     assert moved(leaky.ahead, leaky_other.ahead, lambda key: key[1] <= cutoff) > 0
+    planned = [{key: row["planned_price"] for key, row in rows.ahead.items()} for rows in (leaky, leaky_other)]
+    assert moved(*planned, lambda key: key[1] <= cutoff) > 0
 
 
 def cleaned(lines: ibis.Table) -> ibis.Table:
