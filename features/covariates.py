@@ -6,6 +6,7 @@ import ibis
 import ibis.expr.types as ir
 
 from features.covariates_calendar import calendar_values
+from features.covariates_prices import price_values
 from features.covariates_promotions import category_values, promotion_values
 from features.known_ahead import COOLING_ABOVE_C, COVARIATE_DEFAULTS, HEATING_BELOW_C, KNOWN_AHEAD
 from features.state_windows import exact
@@ -24,12 +25,16 @@ def build_covariates(
     weather_forecast: ir.Table | None = None,
     promotions: ir.Table | None = None,
     products: ir.Table | None = None,
+    price_plans: ir.Table | None = None,
+    sales_days: tuple[date, date] | None = None,
 ) -> ir.Table:
     """Union of the covariates of the tables that are given (at least one), in the columns of the contract.
 
-    Observed weather, social heat and the price that was really charged are never here: they are not known ahead. A
-    planned price is known through its promotion alone, as `promo_depth` (1 - price / base price). `products` tells the
-    categories in which promotions run; without it the names of scope category are left out. See KNOWN_AHEAD.
+    Observed weather, social heat and the price that was really charged are never here: they are not known ahead. Of
+    prices to come the plan is known: the base price as `planned_price`, and what a promotion takes off it as
+    `promo_depth` (1 - price / base price). `products` tells the categories in which promotions run; without it the names
+    of scope category are left out. A price holds on every day, so that `price_plans` need `sales_days`, the first and
+    the last day of sales: ValueError without them. See KNOWN_AHEAD.
     """
     parts = []
     if calendar is not None:
@@ -38,8 +43,12 @@ def build_covariates(
         parts.append(weather_covariates(weather_forecast))
     if promotions is not None:
         parts.append(promotion_covariates(promotions, products))
+    if price_plans is not None:
+        if sales_days is None:
+            raise ValueError("price_plans without sales_days: give the first and the last day that prices are told for")
+        parts.append(price_covariates(price_plans, *sales_days))
     if not parts:
-        raise ValueError("no covariates to build: give calendar, weather_forecast or promotions")
+        raise ValueError("no covariates to build: give calendar, weather_forecast, promotions or price_plans")
     return ibis.union(*parts) if len(parts) > 1 else parts[0]
 
 
@@ -86,6 +95,11 @@ def promotion_covariates(promotions: ir.Table, products: ir.Table | None = None)
     if products is not None:
         scopes["category"] = category_values(promotions, products)
     return ibis.union(*(_long(wide, scope) for scope, wide in scopes.items()))
+
+
+def price_covariates(price_plans: ir.Table, first: date, last: date) -> ir.Table:
+    """The planned base prices as announced; scope product, series for a store's own price."""
+    return ibis.union(*(_long(wide, scope) for scope, wide in price_values(price_plans, first, last).items()))
 
 
 def _long(wide: ir.Table, scope: str) -> ir.Table:

@@ -12,6 +12,7 @@ HOLIDAY_CAP_DAYS = 14
 FAR_HOLIDAY_CAP_DAYS = 60
 SCHOOL_CAP_DAYS = 28
 PROMOTION_CAP_DAYS = 28
+PRICE_AHEAD_DAYS = 42  # the longest forecast: nobody asks for the planned price of a day earlier than that
 HEATING_BELOW_C = 15.0
 COOLING_ABOVE_C = 22.0
 
@@ -109,6 +110,14 @@ KNOWN_AHEAD: tuple[KnownAheadSpec, ...] = (
     ),
     _category("category_promos", "Promotions announced for the day in all stores within the category", "count"),
     _category("category_promo_depth", "Deepest of their discounts", "share"),
+    KnownAheadSpec(
+        "planned_price",
+        "Base price in force on the day by the plans announced so far, before promotions",
+        "currency",
+        "product or series",
+        "price",
+        ("price_plans",),
+    ),
 )
 
 # A covariate that is absent is unknown (null), save where absence has a meaning of its own.

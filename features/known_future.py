@@ -1,6 +1,6 @@
 """What was known ahead at a forecast origin: the latest version of every covariate issued by then, and nothing else."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import ibis
@@ -25,6 +25,12 @@ def covariate_names(covariates: ir.Table) -> tuple[str, ...]:
     return tuple(sorted(covariates.select("name").distinct().name.to_pyarrow().to_pylist()))
 
 
+def covariate_scopes(covariates: ir.Table) -> dict[str, frozenset[str]]:
+    """Name -> the scopes in which the table states it (executes a small query)."""
+    pairs = covariates.select("name", "scope").distinct().to_pyarrow().to_pylist()
+    return {name: frozenset(p["scope"] for p in pairs if p["name"] == name) for name in {p["name"] for p in pairs}}
+
+
 def known_future(
     covariates: ir.Table,
     series: ir.Table,
@@ -33,14 +39,16 @@ def known_future(
     horizon: int,
     frequency: str,
     names: Sequence[str],
+    scopes: Mapping[str, Collection[str]] | None = None,
     defaults: Mapping[str, float] = COVARIATE_DEFAULTS,
 ) -> ir.Table:
     """One row per (series_id, origin) of `origins` and step 1..`horizon`, one float column per covariate name.
 
     The value is the version with the latest `known_from <= origin` (known by the end of period `origin`). Where a name
     has values in several scopes, the narrowest wins: series, store, product, category, region, all. What was not known
-    is null, or `defaults[name]` where absence has a meaning. Columns: series_id, origin, step (int64), period_start,
-    then `names` in their order.
+    is null, or `defaults[name]` where absence has a meaning. `scopes`, by `covariate_scopes`, spares the looking up of
+    names in scopes that do not state them. Columns: series_id, origin, step (int64), period_start, then `names` in their
+    order.
     """
     if horizon < 1:
         raise ValueError(f"horizon={horizon}: at least one period must lie ahead")
@@ -56,14 +64,20 @@ def known_future(
         "series_id", "origin", "step", "period_start", *(f"of_{k}" for k in SCOPES.values() if k and k != "series_id")
     )
     rows = rows.mutate(of_series_id=rows.series_id)
+    stated = {scope: [name for name in names if scopes is None or scope in scopes.get(name, ())] for scope in SCOPES}
     for scope, key in SCOPES.items():
-        rows = _join_scope(rows, known, scope, key, names)
+        if stated[scope]:
+            rows = _join_scope(rows, known, scope, key, stated[scope])
     values = {
         name: ibis.coalesce(
-            *(rows[f"{scope}_{index}"] for scope in reversed(tuple(SCOPES))),
+            *(
+                rows[f"{scope}_{stated[scope].index(name)}"]
+                for scope in reversed(tuple(SCOPES))
+                if name in stated[scope]
+            ),
             ibis.literal(defaults.get(name), "float64"),
         )
-        for index, name in enumerate(names)
+        for name in names
     }
     return rows.select("series_id", "origin", "step", "period_start", **values)
 

@@ -135,6 +135,13 @@ def _price(w: Windows) -> Iterator[Feature]:
         ratio(base, w.mean("base_price", 91)),
     )
     yield Feature(
+        "covariate_level_planned_price",
+        f"Mean price without promotion of the last {SEASON_WEEKS} weeks, over which a season is told: what planned_price "
+        "is held against",
+        "currency",
+        w.mean("base_price", SEASON_DAYS * SEASON_WEEKS),
+    )
+    yield Feature(
         "price_moves_91",
         "Days of the last 91 on which the shelf price differed from the day before",
         "count",

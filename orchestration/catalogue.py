@@ -25,6 +25,7 @@ TABLES: tuple[TableSpec, ...] = (
     TableSpec("weather_forecast", "Weather forecasts as issued", (), "issued_on", "issued_on"),
     TableSpec("social_heat", "Social heat by category and day"),
     TableSpec("promotions", "Planned promotions", references=("products", "stores")),
+    TableSpec("price_plans", "Planned base prices", references=("products", "stores")),
     TableSpec("prices", "Shelf prices by shop, product and day", ("stores", "products"), "date", "date"),
     TableSpec("transactions", "Transaction lines and returns", ("stores", "products"), "sold_on", "sold_at"),
     TableSpec("inventory", "Daily stock by shop and product", ("stores", "products"), "date", "date"),

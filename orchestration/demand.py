@@ -1,7 +1,8 @@
 """From clean tables to demand: dense sales, series and covariates, whichever road the source's tables take."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from orchestration.catalogue import TABLES
@@ -112,7 +113,7 @@ def _from_transactions(workspace: Workspace, made_from: str, forced: frozenset[s
     products, stores = (lake.read("clean", n, con) if n in provided else None for n in ("products", "stores"))
     planned = sales_days(workspace, forced)
     series = _judge("series", series_table(ibis.memtable(planned.spans), products=products, stores=stores), con)
-    covariates = _judge("covariates", _covariates(workspace, con), con)
+    covariates = _judge("covariates", _covariates(workspace, sorted(planned.made_from), con), con)
     with lake.update("gold", "sales", partition_by="period_start", sort_by=("series_id",)) as update:
         before = update.made_from()
         stale = [day for day, said in planned.made_from.items() if before.get(day) != said or day in forced]
@@ -131,7 +132,8 @@ def _from_transactions(workspace: Workspace, made_from: str, forced: frozenset[s
     return outcomes
 
 
-def _covariates(workspace: Workspace, con: Any) -> Any:
+def _covariates(workspace: Workspace, days: Sequence[str], con: Any) -> Any:
+    """Covariates of the clean tables; `days` are the ISO days of sales, ascending."""
     import ibis
 
     from data_checks.contracts import load_contract
@@ -139,10 +141,13 @@ def _covariates(workspace: Workspace, con: Any) -> Any:
 
     provided = workspace.source.tables
     told = [name for name in ("calendar", "weather_forecast", "promotions") if name in provided]
+    told += ["price_plans"] if "price_plans" in provided and days else []
     if not told:
         return ibis.memtable(load_contract("covariates").empty())
     told += ["products"] if "products" in provided else []
-    return build_covariates(**{name: workspace.lake.read("clean", name, con) for name in told})
+    tables = {name: workspace.lake.read("clean", name, con) for name in told}
+    span = (date.fromisoformat(days[0]), date.fromisoformat(days[-1])) if days else None
+    return build_covariates(**tables, sales_days=span)
 
 
 def _from_sales(workspace: Workspace, made_from: str, forced: frozenset[str]) -> dict[str, TableOutcome]:

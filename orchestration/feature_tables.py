@@ -109,7 +109,7 @@ def build_state(workspace: Workspace, *, force: Collection[str] = ()) -> TableOu
 
 def build_known_future(workspace: Workspace, *, force: Collection[str] = ()) -> TableOutcome:
     """Write `features/known_future` for every (series, origin) of the state; `force` as in `build_state`."""
-    from features.known_future import covariate_names, known_future
+    from features.known_future import covariate_names, covariate_scopes, known_future
     from features.sales import PERIOD_DAYS
 
     lake, planned = workspace.lake, plan(workspace)
@@ -129,6 +129,7 @@ def build_known_future(workspace: Workspace, *, force: Collection[str] = ()) -> 
             horizon=horizon,
             frequency=frequency,
             names=covariate_names(covariates),
+            scopes=covariate_scopes(covariates),
         )
 
     by, rows = ("series_id", "step"), planned.series * horizon

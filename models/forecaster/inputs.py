@@ -231,6 +231,13 @@ def _season(rows: _Rows, columns: tuple[str, ...]) -> Float:
     return np.asarray(phases[(rows.step - 1) % len(columns), rows.pair] / rows.scale)
 
 
+def _change(rows: _Rows, columns: tuple[str, ...]) -> Float:
+    """Log of the covariate at the target over its level in the past: a tenth dearer is 0.095, whatever the product."""
+    at, level = rows.known_future[columns[0]][rows.pair, rows.step - 1], rows.state[columns[1]][rows.pair]
+    known = (at > 0) & (level > 0)
+    return np.log(np.where(known, at, np.nan) / np.where(known, level, np.nan))
+
+
 def _planned(rows: _Rows, columns: tuple[str, ...]) -> Float:
     """Season of the plain days, or of the promoted ones where a promotion is announced for the target."""
     kinds = {
@@ -257,6 +264,7 @@ _RULES: dict[str, Callable[[_Rows, tuple[str, ...]], Float]] = {
     "season": _season,
     "year_ago": _year_ago,
     "planned": _planned,
+    "change": _change,
 }
 
 

@@ -20,6 +20,7 @@ RANKING_TREES = 60
 SMOOTH_VALUES = 3  # a covariate with more distinct values is smooth: its neighbours add nothing to the value itself
 NEIGHBOURS = ("prev_", "next_", "before_", "after_")
 AT_TARGET = "at_"
+OF_TARGET = (AT_TARGET, "change_")  # what is known ahead of the target period itself
 DATED_SHARE = 0.87  # of a feature's variance: more of it between origins, and it tells the date
 MIN_SERIES = 30  # with fewer series what all of them share cannot be told from what one of them does
 
@@ -66,7 +67,7 @@ def choose_features(
         gain = _gains(Rows(matrix.X[:, useful], rows.target, rows.weight), cfg, loss, seed)
         # What is known of the period itself has half of the places: a clearance is rare, so that it gains little, and
         # is all there is to tell of it.
-        ahead = [at for at in np.argsort(-gain, kind="stable") if matrix.names[useful[at]].startswith(AT_TARGET)]
+        ahead = [at for at in np.argsort(-gain, kind="stable") if matrix.names[useful[at]].startswith(OF_TARGET)]
         gain[ahead[: cfg.max_features // 2]] = np.inf
         kept = set(useful[np.argsort(-gain, kind="stable")[: cfg.max_features]].tolist())
 

@@ -7,12 +7,14 @@
 | `season_<kind>_<j>` | `season_<kind>` | column of the target's phase, j = (step - 1) mod number of columns, / scale |
 | `year_ago_<b>` | `year_ago` | column of the target's bin: b = step (weekly), the week of the step (daily), / scale |
 | `covariate_mean_<name>` | `delta_<name>` | covariate at the target minus its mean over the past |
+| `covariate_level_<name>` | `change_<name>` | log of the covariate at the target over its mean over the past |
 | `season_plain_<j>` and `season_promo_<j>` | `season_planned` too | the one of days promoted as the target is; so `profile_` |
 | any other | same name | dimensionless (shares, ages, ratios): taken as it is |
 
 Covariates give `at_<name>` (at the target), `prev_<name>` and `next_<name>` (the periods beside it, in the horizon),
 `before_<name>` and `after_<name>` (means over the AROUND periods on either side, as far as they lie in the horizon): a
-promotion that ran all week and a closure that is near move the sales of days that are neither promoted nor closed.
+promotion that ran all week and a closure that is near move the sales of days that are neither promoted nor closed. One
+with a `covariate_level_<name>` (a price) gives `change_<name>` alone: its level would only tell one product from another.
 """
 
 import re
@@ -35,6 +37,8 @@ AROUND = {"daily": 7, "weekly": 4}  # periods: a week of days, a month of weeks
 OPENING = "open"  # the covariate that closes a period
 _NUMBERED = re.compile(r"^(season_[a-z]+|profile_[a-z]+|year_ago)_(\d+)$")
 _COVARIATE_MEAN = "covariate_mean_"
+_COVARIATE_LEVEL = "covariate_level_"
+_COVARIATE_KINDS = ("at", "prev", "next", "before", "after")
 
 
 @dataclass(frozen=True)
@@ -58,13 +62,17 @@ def feature_sources(state: tuple[str, ...], covariates: tuple[str, ...], frequen
             covariate = name.removeprefix(_COVARIATE_MEAN)
             if covariate in covariates:
                 sources[f"delta_{covariate}"] = Source("delta", (covariate, name))
+        elif name.startswith(_COVARIATE_LEVEL):
+            covariate = name.removeprefix(_COVARIATE_LEVEL)
+            if covariate in covariates:
+                sources[f"change_{covariate}"] = Source("change", (covariate, name))
         elif name != "scale" and not _NUMBERED.match(name):
             sources[name] = Source("value" if name.startswith(VALUE_PREFIXES) else "plain", (name,))
     sources |= _numbered_sources(state)
     sources |= _planned(sources, covariates)
     for name in covariates:
-        for kind in ("at", "prev", "next", "before", "after"):
-            sources[f"{kind}_{name}"] = Source(kind, (name,))
+        if f"{_COVARIATE_LEVEL}{name}" not in state:
+            sources |= {f"{kind}_{name}": Source(kind, (name,)) for kind in _COVARIATE_KINDS}
     return sources
 
 

@@ -53,7 +53,7 @@ _BEGINNINGS: Mapping[str, str] = {
         "censored_ uncensored_ stock empty_close received_ waste_"
     ),
 }
-_COVARIATE_KINDS = ("at_", "prev_", "next_", "before_", "after_", "delta_")
+_COVARIATE_KINDS = ("at_", "prev_", "next_", "before_", "after_", "delta_", "change_")
 
 
 class Calibration(BaseModel):

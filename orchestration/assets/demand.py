@@ -10,7 +10,7 @@ from orchestration.resources import WorkspaceResource
 DEMAND_TABLES = {
     "sales": "Units or revenue of every series and period on a regular grid; closed and censored periods are marked.",
     "series": "Every series with its keys, its place in the hierarchy and its first and last period.",
-    "covariates": "What is known beside sales, with the day it became known: calendar, promotions, forecasts as issued.",
+    "covariates": "What is known beside sales, with the day it became known: calendar, promotions, planned prices, forecasts.",
 }
 BY_DAY = f"Made with sales, which are by day. {HOW_TO_CHOOSE}"
 

@@ -75,7 +75,7 @@ def training_state(workspace: WorkspaceResource) -> dg.MaterializeResult:  # typ
     group_name="features",
     owners=OWNERS,
     kinds={"ibis", "duckdb"},
-    description="Calendar, planned promotions and forecasts over the horizon, as they were known at each origin. "
+    description="Calendar, planned promotions and prices, and forecasts over the horizon, as they were known at each origin. "
     + BY_ORIGIN,
     partitions_def=DAYS,
     backfill_policy=ONE_RUN,

@@ -80,6 +80,13 @@ class PromotionParams(_Knobs):
     price_revision_spread: float = Field(
         0.08, ge=0, le=0.3, description="largest move of a base price from list price, fraction"
     )
+    price_notice_days: int = Field(
+        56,
+        ge=1,
+        le=182,
+        description="days before it comes into force that a base price is announced: a price list is agreed on with "
+        "suppliers and printed weeks ahead, and before the longest forecast (42 days) begins",
+    )
 
 
 class StockParams(_Knobs):

@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from sources.twin.arrays import Bools, Floats, Ints
-from sources.twin.catalogue import NEVER_ENDS, Products, Stores
+from sources.twin.catalogue import NEVER_ENDS, Products
 from sources.twin.keyed_random import KeyedRandom
 from sources.twin.params import TwinParams
 
@@ -125,14 +125,19 @@ def _clearances(params: TwinParams, random: KeyedRandom, products: Products) -> 
     )
 
 
-def base_prices(params: TwinParams, random: KeyedRandom, stores: Stores, products: Products, day: int) -> Floats:
-    """Regular prices (S, P) of a day: list price by format, revised now and then, rounded to cents."""
+def price_revision(params: TwinParams, random: KeyedRandom, day: int) -> Ints:
+    """Number (P,) of the revision of each product's base price that is in force on a day."""
     p = np.arange(params.products)
     every = params.promotions.price_revision_days
-    phase = random.integers("price.phase", 0, every, p)
-    move = 2.0 * random.uniform("price.move", p, (day + phase) // every) - 1.0
+    return np.asarray((day + random.integers("price.phase", 0, every, p)) // every)
+
+
+def base_prices(params: TwinParams, random: KeyedRandom, factor: Floats, products: Products, day: int) -> Floats:
+    """Regular prices (S, P) of a day: list price by price factor (S,), revised now and then, rounded to cents."""
+    p = np.arange(params.products)
+    move = 2.0 * random.uniform("price.move", p, price_revision(params, random, day)) - 1.0
     revised = products.list_price * (1.0 + params.promotions.price_revision_spread * move)
-    return np.maximum(np.round(stores.price_factor[:, None] * revised[None, :], 2), 0.01)
+    return np.maximum(np.round(factor[:, None] * revised[None, :], 2), 0.01)
 
 
 def shelf_prices(base: Floats, depth: Floats) -> Floats:

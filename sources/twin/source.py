@@ -20,8 +20,8 @@ from sources.twin.truth import Truth, planted_effects
 from sources.twin.world import World
 
 GENERATOR_VERSION = 2  # raise it with every change that alters a table
-# A promotion belongs to no one day: it is announced on one and runs on others.
-PARTED_TABLES = DAILY_TABLES - {"promotions"}
+# A promotion or a planned price belongs to no one day: it is announced on one and holds on others.
+PARTED_TABLES = DAILY_TABLES - {"promotions", "price_plans"}
 
 
 class TwinSource:
@@ -33,8 +33,8 @@ class TwinSource:
 
     Event days, and so parts, are the date of `sold_at` for transactions, `issued_on` for weather_forecast and `date`
     for prices, inventory, weather and social_heat. More `days` leave their earlier days as they were, add the
-    promotions announced on the new days at the end, move the end of the calendar, and change neither stores nor
-    products: these four are delivered whole.
+    promotions and planned prices announced on the new days at the end, move the end of the calendar, and change neither
+    stores nor products: these five are delivered whole.
     """
 
     name = "twin"

@@ -12,6 +12,7 @@ from sources.twin.catalogue import NEVER_ENDS, Catalogue
 from sources.twin.categories import BRANDS, CATEGORIES, FORMATS
 from sources.twin.holidays import Calendar
 from sources.twin.lines import MISSING, Lines
+from sources.twin.price_plans import PricePlans
 from sources.twin.promotions import ALL_STORES, CLEARANCE_SLOT, DECIDED_SLOT, KINDS, Promotions
 from sources.twin.stock import StockDay
 from sources.twin.weather import WeatherDays
@@ -52,6 +53,12 @@ SCHEMAS: dict[str, pa.Schema] = {
         [
             ("promotion_id", _TEXT), ("product_id", _TEXT), ("store_id", _TEXT), ("starts_on", _DATE),
             ("ends_on", _DATE), ("discount_fraction", _REAL), ("kind", _TEXT), ("announced_on", _DATE),
+        ]
+    ),
+    "price_plans": pa.schema(
+        [
+            ("plan_id", _TEXT), ("product_id", _TEXT), ("store_id", _TEXT), ("valid_from", _DATE), ("base_price", _REAL),
+            ("announced_on", _DATE),
         ]
     ),
     "prices": pa.schema([*_CELL, ("base_price", _REAL), ("price", _REAL)]),
@@ -156,6 +163,20 @@ class TableMaker:
                    days(p.starts), days(p.ends), pa.array(p.discount), pa.array(KINDS, _TEXT).take(pa.array(p.kind)),
                    days(announced)]  # fmt: skip
         return pa.table(columns, schema=SCHEMAS["promotions"])
+
+    def price_plans(self, plans: PricePlans) -> pa.Table:
+        """One row a planned base price."""
+        store_ids, product_ids = self._catalogue.stores.ids, self._catalogue.products.ids
+        ids = [
+            f"PP-{product_ids[product]}-{day}" + ("" if store == ALL_STORES else f"-{store_ids[store]}")
+            for product, store, day in zip(
+                plans.product, plans.store, plans.valid_from.astype("datetime64[D]"), strict=True
+            )
+        ]
+        columns = [pa.array(ids, _TEXT), self._product_ids.take(pa.array(plans.product)),
+                   _taken(self._store_ids, plans.store), days(plans.valid_from), pa.array(plans.base_price),
+                   days(plans.announced)]  # fmt: skip
+        return pa.table(columns, schema=SCHEMAS["price_plans"])
 
     def prices(self, day: int, active: Bools, base: Floats, price: Floats) -> pa.Table:
         """One row an active cell."""

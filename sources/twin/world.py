@@ -16,6 +16,7 @@ from sources.twin.holidays import build_calendar
 from sources.twin.keyed_random import KeyedRandom
 from sources.twin.lines import PendingReturns, Tills
 from sources.twin.params import TwinParams
+from sources.twin.price_plans import PriceList
 from sources.twin.promotions import Promotions, base_prices, plan_promotions, shelf_prices
 from sources.twin.social_heat import SocialHeat
 from sources.twin.stock import StockDay, StockKeeper, StockState
@@ -83,6 +84,7 @@ class World:
         self._weather = Weather(random, params.regions)
         self._heat = SocialHeat(random, params.categories)
         self._plan = plan_promotions(params, random, self.catalogue.products, self._start, self._end + _PLAN_AHEAD_DAYS)
+        self._price_list = PriceList(params, random, self.catalogue)
         self._demand = DemandModel(params, random, self.catalogue, self.calendar, self._heat.usual)
         self._keeper = StockKeeper(params, random, self.catalogue)
         self._tills = Tills(params, random, self.catalogue)
@@ -126,7 +128,7 @@ class World:
         running = promotions.on(now)
         shape = (len(stores.ids), len(products.ids))
         active = self.catalogue.active(now)
-        base = base_prices(self.params, self._random, stores, products, now)
+        base = base_prices(self.params, self._random, stores.price_factor, products, now)
         price = shelf_prices(base, running.depth(*shape))
         if decided.prices is not None:
             price = np.where(np.isnan(decided.prices), price, np.maximum(np.round(decided.prices, 2), 0.01))
@@ -190,6 +192,9 @@ class World:
             made["social_heat"] = self._maker.social_heat(now, conditions.heat)
         if "promotions" in self._tables:
             made["promotions"] = self._announced(now)
+        if "price_plans" in self._tables:
+            listed = self._price_list.announced_by(now) if now == self._start else self._price_list.announced(now)
+            made["price_plans"] = self._maker.price_plans(listed)
         if "prices" in self._tables:
             made["prices"] = self._maker.prices(now, active, base, conditions.price)
         if "inventory" in self._tables:

@@ -28,8 +28,8 @@ from data_checks.rules import Rule
 from data_checks.samples import tagged, valid_rows
 
 TABLES = (
-    "calendar", "covariates", "events", "inventory", "prices", "products", "promotions", "sales", "series",
-    "social_heat", "stores", "transactions", "weather", "weather_forecast",
+    "calendar", "covariates", "events", "inventory", "price_plans", "prices", "products", "promotions", "sales",
+    "series", "social_heat", "stores", "transactions", "weather", "weather_forecast",
 )  # fmt: skip
 
 
@@ -150,6 +150,7 @@ def test_what_is_known_ahead_is_marked_and_nothing_else() -> None:
     assert {table: mark for table, mark in marked.items() if mark != "never"} == {
         "calendar": "always",
         "covariates": "known_from",
+        "price_plans": "announced_on",
         "promotions": "announced_on",
         "weather_forecast": "issued_on",
     }

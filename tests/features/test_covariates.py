@@ -188,6 +188,18 @@ def test_every_name_is_documented_once_and_what_is_absent_has_its_default() -> N
         ),
         promotions=promotions(("P1", None, 30, 31, 0.2, 3, "price_cut"), ("P1", "S1", 60, 61, 0.2, 3, "price_cut")),
         products=PRODUCTS,
+        price_plans=ibis.memtable(
+            pa.table(
+                {
+                    "product_id": ["P1"],
+                    "store_id": pa.array([None], pa.string()),
+                    "valid_from": days(5),
+                    "base_price": [2.0],
+                    "announced_on": days(1),
+                }
+            )
+        ),
+        sales_days=(d(1), d(31)),
     )
     rows = fetch(made)
     assert {row["name"] for row in rows} == set(names)

@@ -120,6 +120,15 @@ def make_tables() -> dict[str, pa.Table]:
                 "kind": ["price_cut", "multibuy", "clearance"],
             }
         ),
+        "price_plans": pa.table(
+            {
+                "product_id": ["P1", "P1", "P1", "P1", "P2"],
+                "store_id": pa.array([None, None, "S1", None, None], pa.string()),
+                "valid_from": dates(day(-9), day(35), day(36), day(35), day(20)),
+                "base_price": [2.0, 2.2, 1.9, 2.1, 5.0],
+                "announced_on": dates(day(-30), day(5), day(30), day(33), day(1)),
+            }
+        ),
     }
 
 
@@ -134,6 +143,8 @@ def results(con: Any, folder: Path) -> dict[str, list[dict[str, Any]]]:
         weather_forecast=t["weather_forecast"],
         promotions=t["promotions"],
         products=t["products"],
+        price_plans=t["price_plans"],
+        sales_days=(day(0), day(DAYS - 1)),
     )
 
     def kept(name: str, table: Any) -> Any:
@@ -144,7 +155,14 @@ def results(con: Any, folder: Path) -> dict[str, list[dict[str, Any]]]:
     beside = {name: t[name] for name in BESIDE}
     origins = [day(33), day(395)]
     state = kept("state", state_features(StateTables(sales, series, **beside), frequency="daily", origins=origins))
-    names = ("category_promos", "days_to_next_promo", "forecast_temp_mean_3", "is_bridge_day", "promo_depth")
+    names = (
+        "category_promos",
+        "days_to_next_promo",
+        "forecast_temp_mean_3",
+        "is_bridge_day",
+        "planned_price",
+        "promo_depth",
+    )
     ahead = known_future(
         covariates, series, state.select("series_id", "origin"), horizon=4, frequency="daily", names=names
     )

@@ -9,6 +9,7 @@ from features.state import STATE_FEATURES, state_feature_names
 from models.forecaster.inputs import feature_sources
 from sources.open import TwinOptions, open_source
 
+UNITS = {"sales", "share", "ratio", "periods", "days", "count", "flag", "currency", "Cel", "mm"}
 ALL = ("prices", "promotions", "inventory", "weather", "social_heat")
 
 
@@ -43,7 +44,7 @@ def test_values_in_the_unit_of_the_series_are_named_so_that_models_scale_them(fr
         if (kinds[spec.name] in {"value", "season", "planned", "year_ago"}) != (spec.unit == "sales")
     }
     assert not wrong
-    assert {spec.unit for spec in specs} <= {"sales", "share", "ratio", "periods", "days", "count", "flag", "Cel", "mm"}
+    assert {spec.unit for spec in specs} <= UNITS
 
 
 def test_the_page_tells_every_feature_with_its_unit_by_group() -> None:

@@ -8,7 +8,7 @@ import pyarrow as pa
 from features.covariates import build_covariates, calendar_covariates, promotion_covariates, weather_covariates
 from features.engine import connect
 from features.known_ahead import KNOWN_AHEAD
-from features.known_future import covariate_names, known_future
+from features.known_future import covariate_names, covariate_scopes, known_future
 
 DAY = pa.date32()
 
@@ -113,6 +113,8 @@ def test_narrower_scope_wins_and_unknown_is_null_unless_it_has_a_default() -> No
     seen = look_ahead(covs, ("S1/P1", d(1)), ("S2/P1", d(1)), defaults={})
     assert [seen[("S1/P1", d(1), h)]["flag"] for h in (1, 2, 3)] == [3.0, 4.0, None]
     assert [seen[("S2/P1", d(1), h)]["flag"] for h in (1, 2, 3)] == [1.0, 4.0, None]
+    assert covariate_scopes(covs) == {"flag": {"all", "store", "series", "category"}}
+    assert look_ahead(covs, ("S1/P1", d(1)), ("S2/P1", d(1)), defaults={}, scopes=covariate_scopes(covs)) == seen
     filled = look_ahead(covs, ("S2/P1", d(1)), defaults={"flag": -1.0})
     assert filled[("S2/P1", d(1), 3)]["flag"] == -1.0
 

@@ -16,6 +16,8 @@ from features.known_future import covariate_names, known_future
 from features.sales import daily_sales
 from features.state import StateTables, state_features
 from sources.open import TwinOptions, open_source
+from sources.twin.params import TwinParams
+from sources.twin.source import TwinSource
 
 HORIZON = 14
 
@@ -30,7 +32,10 @@ class Rows:
 
 @pytest.fixture(scope="module")
 def twin() -> dict[str, ibis.Table]:
-    source = open_source("twin", twin=TwinOptions(size="tiny", seed=11))
+    tiny = TwinParams.size("tiny")
+    # Prices are announced within the horizon, so that an origin could see one too early.
+    soon = tiny.promotions.model_copy(update={"price_notice_days": 7})
+    source = TwinSource(tiny.model_copy(update={"promotions": soon}), 11)
     tables = {name: source.read(name).read_all() for name in sorted(source.tables)}
     con = connect(memory_limit_gb=1)
     lines = ibis.memtable(tables["transactions"])
@@ -65,6 +70,8 @@ def build(tables: dict[str, ibis.Table], origins: list[date], end: date) -> Rows
             weather_forecast=tables["weather_forecast"],
             promotions=tables["promotions"],
             products=tables["products"],
+            price_plans=tables["price_plans"],
+            sales_days=(date(2024, 1, 1), end),
         ),
     )
     beside = {name: tables[name] for name in ("prices", "promotions", "inventory", "weather", "social_heat")}
@@ -85,7 +92,7 @@ def perturb(tables: dict[str, ibis.Table], cutoff: date) -> dict[str, ibis.Table
     """Another future: other sales and stock after the cutoff, other plans and forecasts issued after it."""
     day = ibis.literal(cutoff)
     sold, stock, shelf = tables["transactions"], tables["inventory"], tables["prices"]
-    plans, forecast = tables["promotions"], tables["weather_forecast"]
+    plans, forecast, listed = tables["promotions"], tables["weather_forecast"], tables["price_plans"]
     sky, talk = tables["weather"], tables["social_heat"]
     return tables | {
         "transactions": sold.mutate(units=ibis.ifelse(sold.sold_on > day, sold.units * 7 + 3, sold.units)),
@@ -93,7 +100,13 @@ def perturb(tables: dict[str, ibis.Table], cutoff: date) -> dict[str, ibis.Table
             stocked_out=ibis.ifelse(stock.date > day, ~stock.stocked_out, stock.stocked_out),
             closing_units=ibis.ifelse(stock.date > day, stock.closing_units + 7, stock.closing_units),
         ),
-        "prices": shelf.mutate(price=ibis.ifelse(shelf.date > day, shelf.price / 3, shelf.price)),
+        "prices": shelf.mutate(
+            price=ibis.ifelse(shelf.date > day, shelf.price / 3, shelf.price),
+            base_price=ibis.ifelse(shelf.date > day, shelf.base_price * 2, shelf.base_price),
+        ),
+        "price_plans": listed.mutate(
+            base_price=ibis.ifelse(listed.announced_on > day, listed.base_price * 2, listed.base_price)
+        ),
         "weather": sky.mutate(temp_c=ibis.ifelse(sky.date > day, sky.temp_c + 30, sky.temp_c)),
         "social_heat": talk.mutate(heat=ibis.ifelse(talk.date > day, talk.heat * 9, talk.heat)),
         "promotions": plans.mutate(
@@ -127,20 +140,27 @@ def test_another_future_moves_no_row_of_the_past_and_a_planted_leak_is_caught(tw
     # After the cutoff the same comparison sees the other future at once: it is not blind.
     assert moved(calm.state, other.state, lambda key: key[1] > cutoff) > 0
     assert moved(calm.ahead, other.ahead, lambda key: key[1] > cutoff) > 0
+    planned = [{key: row["planned_price"] for key, row in rows.ahead.items()} for rows in (calm, other)]
+    assert moved(*planned, lambda key: key[1] > cutoff) > 0
 
-    # Planted leaks: sales booked a week early, and forecasts that claim an issue date before the cutoff.
+    # Planted leaks: sales booked a week early, and forecasts and prices that claim an issue date before the cutoff.
     def leak(tables: dict[str, ibis.Table]) -> dict[str, ibis.Table]:
-        sold, forecast = tables["transactions"], tables["weather_forecast"]
+        sold, forecast, listed = tables["transactions"], tables["weather_forecast"], tables["price_plans"]
         return tables | {
             "transactions": sold.mutate(sold_on=(sold.sold_on - ibis.interval(days=7)).cast("timestamp").cast("date")),
             "weather_forecast": forecast.mutate(
                 issued_on=(forecast.issued_on - ibis.interval(days=7)).cast("timestamp").cast("date")
+            ),
+            "price_plans": listed.mutate(
+                announced_on=(listed.announced_on - ibis.interval(days=20)).cast("timestamp").cast("date")
             ),
         }
 
     leaky, leaky_other = build(leak(twin), origins, last), build(leak(other_world), origins, last)
     assert moved(leaky.state, leaky_other.state, lambda key: key[1] <= cutoff) > 0
     assert moved(leaky.ahead, leaky_other.ahead, lambda key: key[1] <= cutoff) > 0
+    planned = [{key: row["planned_price"] for key, row in rows.ahead.items()} for rows in (leaky, leaky_other)]
+    assert moved(*planned, lambda key: key[1] <= cutoff) > 0
 
 
 def cleaned(lines: ibis.Table) -> ibis.Table:

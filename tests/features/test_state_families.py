@@ -195,6 +195,7 @@ def test_price_position() -> None:
     assert state["price_to_mean_91"] == state["price_to_mean_364"] == pytest.approx(5 / mean)
     assert (state["price_to_min_91"], state["price_to_min_364"], state["price_to_max_364"]) == (2.5, 2.5, 1)
     assert (state["price_to_base"], state["price_change_7"], state["base_price_to_mean_91"]) == (1, 1.25, 5 / (45 / 11))
+    assert state["covariate_level_planned_price"] == pytest.approx(45 / 11)
     assert (state["price_moves_91"], state["days_since_price_move"]) == (2, 0)
     assert state["discounted_share_28"] == pytest.approx(2 / 11)
     assert state["price_to_paid_28"] == pytest.approx(5 / ((8 * 4 + 12 * 2 + 5) / 21))

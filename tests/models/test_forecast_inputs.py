@@ -186,6 +186,22 @@ def slow(name: str, pair: int, step: int) -> float:
     return {"scale": scale, "step": step}.get(name) or float(MANY[name][pair])
 
 
+def test_a_price_is_told_by_how_far_it_lies_from_its_level_and_by_nothing_else() -> None:
+    state = {"scale": np.array([2.0, 4.0, 1.0]), "covariate_level_fare": np.array([2.0, 10.0, np.nan])}
+    fares = {"fare": np.array([[2.0, 2.2], [0.0, np.nan], [1.0, 1.0]])}
+    origin = np.array(["2024-01-07"] * 3, dtype="datetime64[D]")
+    matrix = assemble(state, fares, origin=origin, horizon=2, frequency="daily")
+    assert [name for name in matrix.names if "fare" in name] == ["change_fare"]
+    change = matrix.X[:, matrix.names.index("change_fare")].reshape(3, 2)
+    assert change[0] == pytest.approx([0.0, np.log(1.1)])
+    assert np.isnan(change[1:]).all()  # no price is 0, and what is unknown stays so
+    assert columns_read(["change_fare"], state, ["fare"], "daily") == (tuple(sorted(state)), ("fare",))
+    # Without a level to hold it against, its own value is all there is; without the covariate its level is no feature.
+    alone = assemble({"scale": state["scale"]}, fares, origin=origin, horizon=2, frequency="daily").names
+    assert {"at_fare", "before_fare"} <= set(alone)
+    assert not any("fare" in n for n in assemble(state, {}, origin=origin, horizon=2, frequency="daily").names)
+
+
 @pytest.mark.parametrize("rows", [None, (np.array([4, 0, 4, 2, 1]), np.array([9, 1, 1, 5, 8]))])
 def test_every_cell_is_what_the_table_says(rows: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     origin = np.array(["2024-01-07"] * 5, dtype="datetime64[D]")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from data_checks.contracts import load_contract
 from data_checks.samples import valid_rows
+from features.known_ahead import PRICE_AHEAD_DAYS
 from orchestration.runner import run
 from orchestration.settings import Settings
 from orchestration.workspace import Workspace
@@ -69,3 +70,36 @@ def test_till_lines_become_demand_without_covariates(make_settings: Callable[...
     facts = {fact.rule_id: fact for fact in workspace.history.runs("products")[-1].facts}
     assert facts["repaired:product_name"].failing == 1
     assert facts["pattern:product_name"].failing == 0
+
+
+def test_a_price_list_becomes_covariates_and_what_is_announced_later_stands_beside_them(
+    make_settings: Callable[..., Settings], tmp_path: Path
+) -> None:
+    shop(tmp_path / "shop")
+    last = FIRST + timedelta(days=DAYS - 1)
+    listed = {"plan_id": "A", "product_id": "product_id-1", "valid_from": date(2024, 1, 1), "base_price": 2.0,
+              "announced_on": date(2023, 12, 1)}  # fmt: skip
+    raised = {
+        **listed,
+        "plan_id": "B",
+        "valid_from": last + timedelta(days=10),
+        "base_price": 2.2,
+        "announced_on": last,
+    }
+    settings = make_settings(source=f"folder:{tmp_path / 'shop'}")
+    found = []
+    for plans in ([listed], [listed, raised]):
+        write(tmp_path / "shop", "price_plans", plans)
+        outcome = run(settings, "group:sources,group:gate,group:demand")
+        assert outcome.success, outcome.failures
+        rows = Workspace(settings).lake.arrow("gold", "covariates").to_pylist()
+        assert {(row["scope"], row["scope_value"], row["name"]) for row in rows} == {
+            ("product", "product_id-1", "planned_price")
+        }
+        found.append({(row["period_start"], row["known_from"], row["value"]) for row in rows})
+    before, after = found
+    ahead = [FIRST + timedelta(days=n) for n in range(DAYS + PRICE_AHEAD_DAYS)]
+    assert before == {(day, listed["announced_on"], 2.0) for day in ahead}
+    assert after - before == {(day, last, 2.2) for day in ahead if day >= raised["valid_from"]}
+    # Nobody but those who plan on the last day asks for the days after the rise, and they know of it.
+    assert before - after == {(day, listed["announced_on"], 2.0) for day in ahead[-1:]}

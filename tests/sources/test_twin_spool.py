@@ -55,7 +55,8 @@ def test_the_twin_has_parts_and_a_folder_has_none(tmp_path: Path) -> None:
 
 def test_whole_tables_are_those_without_an_event_day() -> None:
     source = of_days(3)
-    assert {t for t in source.tables if source.parts(t) is None} == {"promotions", "stores", "products", "calendar"}
+    whole = {"promotions", "price_plans", "stores", "products", "calendar"}
+    assert {t for t in source.tables if source.parts(t) is None} == whole
     for table in PARTED_TABLES:
         assert list(source.parts(table)) == ["2024-01-01", "2024-01-02", "2024-01-03"]
 
