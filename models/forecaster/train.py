@@ -17,15 +17,15 @@ from models.common.report import Report
 from models.forecaster.blend import Blend, Member
 from models.forecaster.blending import blend_on, columns_of, fit_network_member, judged_rows, network_note
 from models.forecaster.calibrate import fit_calibration
-from models.forecaster.config import Config
+from models.forecaster.config import QUANTILES, Config
 from models.forecaster.data import Dataset
 from models.forecaster.export import export_boosters
 from models.forecaster.model import (
     OUTPUTS,
     Loss,
+    binned,
     fit_booster,
     mean_params,
-    output_level,
     quantile_params,
 )
 from models.forecaster.rows import (
@@ -215,24 +215,26 @@ def _fit_all(
     seed: int,
     on_progress: ProgressCallback,
 ) -> tuple[dict[str, Any], dict[str, int]]:
+    stop_on = valid if valid is not None and valid[1].size >= MIN_VALIDATION_ROWS else None
+    on_progress("fitting mean", 0.1)
+    own, held = mean_rows(rows, loss), mean_rows(stop_on, loss) if stop_on else None
     boosters: dict[str, Any] = {}
     rounds: dict[str, int] = {}
-    stop_on = valid if valid is not None and valid[1].size >= MIN_VALIDATION_ROWS else None
-    for index, output in enumerate(OUTPUTS):
-        on_progress(f"fitting {output}", 0.1 + 0.4 * (index > 0) + 0.12 * max(index - 1, 0))
-        level = output_level(output)
-        if level is None:
-            own, held = mean_rows(rows, loss), mean_rows(stop_on, loss) if stop_on else None
-            params, trees = mean_params(cfg, loss, own, seed), cfg.trees
-        else:
-            own = quantile_rows(rows, counts, cfg.quantile_rows, rng)
-            held = quantile_rows(stop_on, counts, cfg.quantile_rows, rng) if stop_on else None
-            params, trees = quantile_params(cfg, level, own, seed), cfg.quantile_trees
+
+    def fit(output: str, params: dict[str, Any], trees: int, matrices: tuple[Any, Any] | None = None) -> None:
         # Without rows to stop on, a third of the trees is the cautious choice.
         trees = trees if held is not None else max(5, trees // 3)
         boosters[output], rounds[output] = fit_booster(
-            params, own, held, trees=trees, early_stopping=cfg.early_stopping
+            params, own, held, trees=trees, early_stopping=cfg.early_stopping, matrices=matrices
         )
+
+    fit("mean", mean_params(cfg, loss, own, seed), cfg.trees)
+    own = quantile_rows(rows, counts, cfg.quantile_rows, rng)
+    held = quantile_rows(stop_on, counts, cfg.quantile_rows, rng) if stop_on else None
+    matrices = binned(own, held, cfg.threads)
+    for index, level in enumerate(QUANTILES):
+        on_progress(f"fitting {OUTPUTS[index + 1]}", 0.5 + 0.12 * index)
+        fit(OUTPUTS[index + 1], quantile_params(cfg, level, own, seed), cfg.quantile_trees, matrices)
     return boosters, rounds
 
 
