@@ -51,7 +51,7 @@ Ints = npt.NDArray[np.int64]
 LIBRARIES = ("numpy", "onnx", "onnxmltools", "xgboost-cpu")
 MIN_ROWS = 30
 MIN_VALIDATION_ROWS = 20
-VALIDATION_SHARE = 0.35  # validation rows are bounded by this share of the training bound
+VALIDATION_SHARE = 0.35  # validation rows are bounded by this share of the bound on training rows
 PARITY_ROWS = 512
 
 
@@ -139,7 +139,10 @@ def train(data: Dataset, cfg: Config, *, seed: int, on_progress: ProgressCallbac
     rows = assembler.rows(pair[training], column[training], names)
     valid = assembler.rows(pair[held], column[held], names) if held.size else None
     began = time.perf_counter()
-    boosters, rounds = _fit_all(cfg, rows, valid, loss=loss, counts=counts, rng=rng, seed=seed, on_progress=on_progress)
+    hurried = cfg.hurried(counts)
+    boosters, rounds = _fit_all(
+        hurried, rows, valid, loss=loss, counts=counts, rng=rng, seed=seed, on_progress=on_progress
+    )
     refitted = kind.refits(cfg.refit) and valid is not None
     seconds = {"trees": time.perf_counter() - began}
     network = fit_network_member(data, cfg, names, counts=counts, refit=refitted, seed=seed, on_progress=on_progress)
@@ -152,7 +155,7 @@ def train(data: Dataset, cfg: Config, *, seed: int, on_progress: ProgressCallbac
         # The newest periods tell most of those to come. The quantiles stay: theirs is the fit that was calibrated.
         began = time.perf_counter()
         every = mean_rows(joined(rows, valid), loss)
-        params = mean_params(cfg, loss, every, seed)
+        params = mean_params(hurried, loss, every, seed)
         boosters["mean"], _ = fit_booster(params, every, None, trees=rounds["mean"], early_stopping=1)
         seconds["trees"] += time.perf_counter() - began
     on_progress("exporting to ONNX", 0.9)
@@ -230,7 +233,8 @@ def _fit_all(
 
     fit("mean", mean_params(cfg, loss, own, seed), cfg.trees)
     own = quantile_rows(rows, counts, cfg.quantile_rows, rng)
-    held = quantile_rows(stop_on, counts, cfg.quantile_rows, rng) if stop_on else None
+    bound = int(cfg.quantile_rows * VALIDATION_SHARE)
+    held = quantile_rows(stop_on, counts, bound, rng) if stop_on else None
     matrices = binned(own, held, cfg.threads)
     for index, level in enumerate(QUANTILES):
         on_progress(f"fitting {OUTPUTS[index + 1]}", 0.5 + 0.12 * index)
