@@ -10,7 +10,7 @@ from models.forecaster.model import Rows, binned, fit_booster, predict_booster, 
 def test_whole_units_are_learnt_in_haste_and_other_values_are_not() -> None:
     cfg = Config(learning_rate=0.1, quantile_learning_rate=0.12, early_stopping=25, units_haste=2.0)
     units = cfg.hurried(True)
-    assert (units.learning_rate, units.quantile_learning_rate) == pytest.approx((0.2, 0.24))
+    assert (units.learning_rate, units.quantile_learning_rate) == pytest.approx((0.2, 0.12))
     assert units.early_stopping == 12
     assert cfg.hurried(False) is cfg
     assert Config(learning_rate=0.9).hurried(True).learning_rate == 1.0
