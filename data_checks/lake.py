@@ -88,11 +88,12 @@ class Lake:
         partition_by: str,
         sort_by: Sequence[str] = (),
         keep_column: bool = True,
+        unique: bool = False,
     ) -> "Iterator[DayUpdate]":
         """Make some days of a table anew, see `DayUpdate`; other writers of the table wait, readers see the old days.
 
-        Rows of a day are sorted as `write` sorts them. With `keep_column=False` the day cuts the table and is not one of
-        its columns.
+        Rows of a day are sorted as `write` sorts them; by `sort_by` alone where the caller vouches that it is `unique`
+        within a day. With `keep_column=False` the day cuts the table and is not one of its columns.
         """
         from data_checks.lake_days import DayUpdate
         from data_checks.lake_files import remove_strays
@@ -107,6 +108,7 @@ class Lake:
                 partition_by=partition_by,
                 sort_by=sort_by,
                 keep_column=keep_column,
+                unique=unique,
                 memory_limit_gb=self.memory_limit_gb,
             )
 

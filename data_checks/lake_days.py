@@ -36,11 +36,13 @@ class DayUpdate:
         partition_by: str,
         sort_by: Sequence[str],
         keep_column: bool,
+        unique: bool,
         memory_limit_gb: float,
     ) -> None:
         self.before = before
         self._folder, self._name = folder, name
         self._partition_by, self._sort_by, self._keep_column = partition_by, tuple(sort_by), keep_column
+        self._unique = unique
         self._memory_limit_gb = memory_limit_gb
         self._made: dict[str, LakeFile] = {}
         self._schema: pa.Schema | None = None
@@ -63,7 +65,7 @@ class DayUpdate:
         check_columns(self._name, reader.schema, self._partition_by, self._sort_by)
         found = set()
         order = [self._partition_by, *(name for name in self._sort_by if name != self._partition_by)]
-        with InOrder(reader, order, self._folder, self._memory_limit_gb) as rows:
+        with InOrder(reader, order, self._folder, self._memory_limit_gb, unique=self._unique) as rows:
             schema = rows.schema
             if not self._keep_column:
                 schema = schema.remove(schema.get_field_index(self._partition_by))

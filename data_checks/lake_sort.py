@@ -30,16 +30,25 @@ def normalised(data: Any) -> "pa.RecordBatchReader":
 
 
 class InOrder:
-    """The rows of a stream in order of `first`, then of all other columns; spills into `folder`."""
+    """The rows of a stream in order of `first`, then of all other columns; spills into `folder`.
+
+    unique: no two rows share `first`, so that the others, whose comparison is most of the work, stay out of it.
+    """
 
     def __init__(
-        self, reader: "pa.RecordBatchReader", first: Sequence[str], folder: Path, memory_limit_gb: float
+        self,
+        reader: "pa.RecordBatchReader",
+        first: Sequence[str],
+        folder: Path,
+        memory_limit_gb: float,
+        *,
+        unique: bool = False,
     ) -> None:
         import duckdb
 
         from data_checks.lake_files import SPILL
 
-        order = [*first, *(name for name in reader.schema.names if name not in first)]
+        order = [*first, *(name for name in reader.schema.names if name not in first and not unique)]
         quoted = ", ".join('"' + name.replace('"', '""') + '"' for name in order)
         self._connection = duckdb.connect(
             ":memory:", config={"memory_limit": f"{memory_limit_gb}GB", "temp_directory": str(folder / SPILL)}

@@ -156,7 +156,7 @@ def _update(
     rows: int,
 ) -> "tuple[TableVersion, list[str]]":
     """Make the origins whose inputs changed, or that are forced, in blocks; the version, and the origins made."""
-    with workspace.lake.update("features", table, partition_by="origin", sort_by=sort_by) as update:
+    with workspace.lake.update("features", table, partition_by="origin", sort_by=sort_by, unique=True) as update:
         before = update.made_from()
         forced = frozenset(force)
         stale = sorted(origin for origin, said in made_from.items() if before.get(origin) != said or origin in forced)

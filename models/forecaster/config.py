@@ -82,6 +82,15 @@ class Config(BaseModel):
     quantile_trees: int = Field(default=100, ge=5, le=5_000, description="most trees of each quantile")
     learning_rate: float = Field(default=0.1, gt=0, le=1, description="shrinkage of the mean; smaller wants more trees")
     quantile_learning_rate: float = Field(default=0.12, gt=0, le=1, description="shrinkage of the quantiles")
+    units_haste: float = Field(
+        default=2.0,
+        ge=1,
+        le=5,
+        description="where values are whole units the mean's rate is so many times as large, and early stopping waits for "
+        "so many times fewer rounds: the noise of single units hides what slower learning would gain. Half the time; on two "
+        "worlds of the twin, two or three seeds each, the error against expected demand stayed (0.495 and 0.556 of the "
+        "scale, 0.492 and 0.555 before). Quantiles keep their rate: twice of it cost 1 % of their loss",
+    )
     depth: int = Field(default=6, ge=1, le=12, description="depth of a tree: how many causes may interact")
     min_child_weight: float = Field(
         default=20.0, ge=0, le=1e6, description="hessian in a leaf; holds back leaves that know only a handful of days"
@@ -100,3 +109,15 @@ class Config(BaseModel):
         description="threads of training; sums depend on it in the last bit, and on a busy machine threads wait for each "
         "other: two on two busy cores took twice the time of one",
     )
+
+    def hurried(self, counts: bool) -> "Config":
+        """The config that boosters are fitted with: that of `units_haste` where values are whole units (`counts`)."""
+        if not counts or self.units_haste == 1:
+            return self
+        haste = self.units_haste
+        return self.model_copy(
+            update={
+                "learning_rate": min(1.0, haste * self.learning_rate),
+                "early_stopping": max(1, round(self.early_stopping / haste)),
+            }
+        )

@@ -176,7 +176,7 @@ def _sales_matrices(sales: Any, cfg: Config) -> tuple[npt.NDArray[np.str_], Date
         )
     index = offset // days
     cell = series * (int(index.max()) + 1) + index
-    if duplicates := cell.size - np.unique(cell).size:
+    if duplicates := cell.size - int(np.count_nonzero(np.bincount(cell))):
         raise DataError(f"sales: {duplicates} rows repeat a (series_id, period_start): keep one row of each")
     shape = (ids.size, int(index.max()) + 1)
     values = np.full(shape, np.nan)
@@ -239,8 +239,8 @@ def _align_future(
     future_key = series_index("known_future", future, ids) * _KEY_BASE + day
     place = np.minimum(np.searchsorted(key, future_key), key.size - 1)
     wanted = (key[place] == future_key) & (step <= cfg.horizon)
-    place, column = place[wanted], step[wanted] - 1
-    cells = np.bincount(place * cfg.horizon + column, minlength=key.size * cfg.horizon)
+    cell = place[wanted] * cfg.horizon + step[wanted] - 1
+    cells = np.bincount(cell, minlength=key.size * cfg.horizon)
     if wrong := int(np.sum(cells != 1)):
         raise DataError(
             f"known_future: {wrong} of {cells.size} (series_id, origin, step) are missing or repeated: "
@@ -248,9 +248,9 @@ def _align_future(
         )
     aligned: dict[str, Float] = {}
     for name in covariates:
-        grid = np.full((key.size, cfg.horizon), np.nan, dtype=np.float32)
-        grid[place, column] = floats("known_future", future, name)[wanted]
-        aligned[name] = grid
+        grid = np.empty(cells.size, dtype=np.float32)  # every cell has its row
+        grid[cell] = floats("known_future", future, name)[wanted]
+        aligned[name] = grid.reshape(key.size, cfg.horizon)
     return aligned
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.forecaster.censoring import CensoredPoisson
-from models.forecaster.config import QUANTILES, Config
+from models.forecaster.config import Config
 
 OUTPUTS: tuple[str, ...] = ("mean", "q10", "q50", "q90")
 Loss = Literal["poisson", "squared"]
@@ -62,14 +62,35 @@ def quantile_params(cfg: Config, level: float, rows: Rows, seed: int) -> dict[st
     }
 
 
-def fit_booster(
-    params: dict[str, Any], rows: Rows, valid: Rows | None, *, trees: int, early_stopping: int
-) -> tuple[Any, int]:
-    """Fit one booster, cut at its best round on `valid` (without it, all `trees`); returns it and its rounds."""
+def binned(rows: Rows, valid: Rows | None, threads: int) -> tuple[Any, Any]:
+    """The rows as XGBoost trains on them, and those of `valid` (None without any).
+
+    Only training rows are binned: every round puts the validation rows down a tree, and to turn bins back into values for
+    that took as long as to grow it.
+    """
     import xgboost as xgb
 
-    threads = params["nthread"]
     train = xgb.QuantileDMatrix(rows.X, rows.target, weight=rows.weight, nthread=threads)
+    held = None if valid is None else xgb.DMatrix(valid.X, valid.target, weight=valid.weight, nthread=threads)
+    return train, held
+
+
+def fit_booster(
+    params: dict[str, Any],
+    rows: Rows,
+    valid: Rows | None,
+    *,
+    trees: int,
+    early_stopping: int,
+    matrices: tuple[Any, Any] | None = None,
+) -> tuple[Any, int]:
+    """Fit one booster, cut at its best round on `valid` (without it, all `trees`); returns it and its rounds.
+
+    matrices: what `binned` made of the rows, where several boosters are fitted on the same.
+    """
+    import xgboost as xgb
+
+    train, held = matrices or binned(rows, valid, params["nthread"])
     likelihood = _likelihood(rows)
     own: dict[str, Any] = {} if likelihood is None else {"obj": likelihood.gradient}
     if valid is None:
@@ -77,7 +98,6 @@ def fit_booster(
     if likelihood is not None:
         own["custom_metric"] = _metric(likelihood, valid)
         params = {**params, "disable_default_eval_metric": 1}
-    held = xgb.QuantileDMatrix(valid.X, valid.target, weight=valid.weight, nthread=threads, ref=train)
     booster = xgb.train(
         params,
         train,
@@ -114,11 +134,6 @@ def predict_booster(booster: Any, X: npt.NDArray[np.float32], threads: int) -> n
     import xgboost as xgb
 
     return np.asarray(booster.predict(xgb.DMatrix(X, nthread=threads)), dtype=np.float32)
-
-
-def output_level(output: str) -> float | None:
-    """Quantile level of an output, None for the mean."""
-    return None if output == "mean" else QUANTILES[OUTPUTS.index(output) - 1]
 
 
 def _shared(cfg: Config, seed: int) -> dict[str, Any]:

@@ -53,21 +53,23 @@ class LightGBM:
 
     threads: int
     seed: int
+    windows: int = 0  # of cross-validation, by which 80 % intervals are made; none: point forecasts alone
     name: str = "lightgbm (mlforecast)"
 
     def forecast(self, data: Dataset, test: Panel) -> Forecast:
         """Fit on the newest rows of the history, then forecast step by step."""
         _warm("lightgbm", "mlforecast.lag_transforms")()
         started = time.perf_counter()
-        mean = _lightgbm(data, test, threads=self.threads, seed=self.seed)
+        mean = _lightgbm(data, test, threads=self.threads, seed=self.seed, windows=self.windows)
         return Forecast(self.name, mean, seconds=time.perf_counter() - started)
 
 
-def _lightgbm(data: Dataset, test: Panel, *, threads: int, seed: int) -> Float:
+def _lightgbm(data: Dataset, test: Panel, *, threads: int, seed: int, windows: int = 0) -> Float:
     import lightgbm as lgb
     import pandas as pd
     from mlforecast import MLForecast
     from mlforecast.lag_transforms import RollingMean
+    from mlforecast.utils import PredictionIntervals
 
     cut = data.test_period
     # A series begins with its first known period. Bounded by the typical one: a product that is new has NaN for older
@@ -75,7 +77,7 @@ def _lightgbm(data: Dataset, test: Panel, *, threads: int, seed: int) -> Float:
     first = np.argmax(~np.isnan(data.values[test.series, :cut]), axis=1)
     typical = cut - int(np.median(first))
     lags = [lag for lag in LAGS[data.frequency] if lag <= max(1, typical // 3)]
-    windows = [window for window in ROLLING[data.frequency] if window <= max(1, typical // 3)]
+    spans = [window for window in ROLLING[data.frequency] if window <= max(1, typical // 3)]
     keep = max(4 * max(lags), PEER_ROWS // max(len(test), 1))
     start = max(0, cut - keep)
     names = list(data.covariates)
@@ -92,7 +94,7 @@ def _lightgbm(data: Dataset, test: Panel, *, threads: int, seed: int) -> Float:
         models={"lightgbm": model},
         freq=PANDAS_FREQUENCY[data.frequency],
         lags=lags,
-        lag_transforms={1: [RollingMean(window, min_samples=1) for window in windows]},
+        lag_transforms={1: [RollingMean(window, min_samples=1) for window in spans]},
         date_features=DATE_FEATURES[data.frequency],
         num_threads=threads,
     )
@@ -103,8 +105,9 @@ def _lightgbm(data: Dataset, test: Panel, *, threads: int, seed: int) -> Float:
             future[name] = test.known_future[name].ravel()
     with warnings.catch_warnings():  # it says that new products lack the older lags, which is so
         warnings.filterwarnings("ignore", message="Found null values")
-        forecaster.fit(history, static_features=[], dropna=False)
-        predicted = forecaster.predict(data.horizon, X_df=future)
+        intervals = PredictionIntervals(n_windows=windows, h=data.horizon) if windows else None
+        forecaster.fit(history, static_features=[], dropna=False, prediction_intervals=intervals)
+        predicted = forecaster.predict(data.horizon, X_df=future, level=[80] if windows else None)
     return _matrix(predicted, "lightgbm", len(test), data.horizon)
 
 

@@ -17,15 +17,15 @@ from models.common.report import Report
 from models.forecaster.blend import Blend, Member
 from models.forecaster.blending import blend_on, columns_of, fit_network_member, judged_rows, network_note
 from models.forecaster.calibrate import fit_calibration
-from models.forecaster.config import Config
+from models.forecaster.config import QUANTILES, Config
 from models.forecaster.data import Dataset
 from models.forecaster.export import export_boosters
 from models.forecaster.model import (
     OUTPUTS,
     Loss,
+    binned,
     fit_booster,
     mean_params,
-    output_level,
     quantile_params,
 )
 from models.forecaster.rows import (
@@ -51,7 +51,7 @@ Ints = npt.NDArray[np.int64]
 LIBRARIES = ("numpy", "onnx", "onnxmltools", "xgboost-cpu")
 MIN_ROWS = 30
 MIN_VALIDATION_ROWS = 20
-VALIDATION_SHARE = 0.35  # validation rows are bounded by this share of the training bound
+VALIDATION_SHARE = 0.35  # validation rows are bounded by this share of the bound on training rows
 PARITY_ROWS = 512
 
 
@@ -139,7 +139,10 @@ def train(data: Dataset, cfg: Config, *, seed: int, on_progress: ProgressCallbac
     rows = assembler.rows(pair[training], column[training], names)
     valid = assembler.rows(pair[held], column[held], names) if held.size else None
     began = time.perf_counter()
-    boosters, rounds = _fit_all(cfg, rows, valid, loss=loss, counts=counts, rng=rng, seed=seed, on_progress=on_progress)
+    hurried = cfg.hurried(counts)
+    boosters, rounds = _fit_all(
+        hurried, rows, valid, loss=loss, counts=counts, rng=rng, seed=seed, on_progress=on_progress
+    )
     refitted = kind.refits(cfg.refit) and valid is not None
     seconds = {"trees": time.perf_counter() - began}
     network = fit_network_member(data, cfg, names, counts=counts, refit=refitted, seed=seed, on_progress=on_progress)
@@ -152,7 +155,7 @@ def train(data: Dataset, cfg: Config, *, seed: int, on_progress: ProgressCallbac
         # The newest periods tell most of those to come. The quantiles stay: theirs is the fit that was calibrated.
         began = time.perf_counter()
         every = mean_rows(joined(rows, valid), loss)
-        params = mean_params(cfg, loss, every, seed)
+        params = mean_params(hurried, loss, every, seed)
         boosters["mean"], _ = fit_booster(params, every, None, trees=rounds["mean"], early_stopping=1)
         seconds["trees"] += time.perf_counter() - began
     on_progress("exporting to ONNX", 0.9)
@@ -215,24 +218,27 @@ def _fit_all(
     seed: int,
     on_progress: ProgressCallback,
 ) -> tuple[dict[str, Any], dict[str, int]]:
+    stop_on = valid if valid is not None and valid[1].size >= MIN_VALIDATION_ROWS else None
+    on_progress("fitting mean", 0.1)
+    own, held = mean_rows(rows, loss), mean_rows(stop_on, loss) if stop_on else None
     boosters: dict[str, Any] = {}
     rounds: dict[str, int] = {}
-    stop_on = valid if valid is not None and valid[1].size >= MIN_VALIDATION_ROWS else None
-    for index, output in enumerate(OUTPUTS):
-        on_progress(f"fitting {output}", 0.1 + 0.4 * (index > 0) + 0.12 * max(index - 1, 0))
-        level = output_level(output)
-        if level is None:
-            own, held = mean_rows(rows, loss), mean_rows(stop_on, loss) if stop_on else None
-            params, trees = mean_params(cfg, loss, own, seed), cfg.trees
-        else:
-            own = quantile_rows(rows, counts, cfg.quantile_rows, rng)
-            held = quantile_rows(stop_on, counts, cfg.quantile_rows, rng) if stop_on else None
-            params, trees = quantile_params(cfg, level, own, seed), cfg.quantile_trees
+
+    def fit(output: str, params: dict[str, Any], trees: int, matrices: tuple[Any, Any] | None = None) -> None:
         # Without rows to stop on, a third of the trees is the cautious choice.
         trees = trees if held is not None else max(5, trees // 3)
         boosters[output], rounds[output] = fit_booster(
-            params, own, held, trees=trees, early_stopping=cfg.early_stopping
+            params, own, held, trees=trees, early_stopping=cfg.early_stopping, matrices=matrices
         )
+
+    fit("mean", mean_params(cfg, loss, own, seed), cfg.trees)
+    own = quantile_rows(rows, counts, cfg.quantile_rows, rng)
+    bound = int(cfg.quantile_rows * VALIDATION_SHARE)
+    held = quantile_rows(stop_on, counts, bound, rng) if stop_on else None
+    matrices = binned(own, held, cfg.threads)
+    for index, level in enumerate(QUANTILES):
+        on_progress(f"fitting {OUTPUTS[index + 1]}", 0.5 + 0.12 * index)
+        fit(OUTPUTS[index + 1], quantile_params(cfg, level, own, seed), cfg.quantile_trees, matrices)
     return boosters, rounds
 
 

@@ -127,3 +127,17 @@ def test_digests_of_days_speak_for_their_rows_alone() -> None:
     assert {day: more[day] for day in digests} == digests
     with_null = rows(0, 1, 2).set_column(1, "units", pa.array([1] * 8 + [None], pa.int64()))
     assert {day for day, digest in day_digests(with_null, "day").items() if digests[day] != digest} == set(iso(2))
+
+
+def test_rows_told_apart_by_their_key_are_the_same_bytes_however_they_arrive(tmp_path: Path) -> None:
+    table = rows(0, 1, per_day=500)
+    backwards = table.take(pa.array(range(table.num_rows - 1, -1, -1)))
+
+    def content(name: str, data: pa.Table, *, unique: bool) -> str:
+        lake = Lake(tmp_path / name)
+        with lake.update("features", "state", partition_by="day", sort_by=["id"], unique=unique) as update:
+            update.put(data, made_from=made("v1", 0, 1))
+            return update.commit("first", days=iso(0, 1)).content_hash
+
+    assert content("a", table, unique=True) == content("b", backwards, unique=True)
+    assert content("a", table, unique=True) == content("c", backwards, unique=False)
