@@ -11,6 +11,7 @@ from models.common.protocols import ProgressCallback
 from models.forecaster.blend import LEVEL, ZERO_SHARE, Blend, Member, fit_blend, segment_of
 from models.forecaster.config import Config, NetworkKind
 from models.forecaster.data import Dataset, Panel
+from models.forecaster.effects import Effects
 from models.forecaster.model import OUTPUTS, Loss, predict_booster
 from models.forecaster.rows import ModelRows
 
@@ -74,6 +75,7 @@ def fit_network_member(
     data: Dataset,
     cfg: Config,
     names: tuple[str, ...],
+    effects: Effects | None,
     *,
     counts: bool,
     refit: bool,
@@ -92,7 +94,7 @@ def fit_network_member(
     def tell(stage: str, fraction: float) -> None:
         on_progress(stage, 0.5 + 0.3 * fraction)
 
-    return fit_member(kind, data, cfg, NetworkConfig(), names, refit=refit, seed=seed, on_progress=tell)
+    return fit_member(kind, data, cfg, NetworkConfig(), names, effects, refit=refit, seed=seed, on_progress=tell)
 
 
 def judged_rows(valid: ModelRows | None, pair: Ints, step: Ints, network: "NetworkMember | None") -> HeldRows | None:

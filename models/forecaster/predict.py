@@ -269,6 +269,7 @@ class Predictor:
             frequency=spec.frequency,
             scale_floor=spec.scale_floor,
             feature_names=spec.feature_names,
+            effects=spec.effects,
         )
 
     def _confidence(self, X: npt.NDArray[np.float32]) -> Float:

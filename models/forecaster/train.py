@@ -19,6 +19,7 @@ from models.forecaster.blending import blend_on, columns_of, fit_network_member,
 from models.forecaster.calibrate import fit_calibration
 from models.forecaster.config import Config
 from models.forecaster.data import Dataset
+from models.forecaster.effects_choice import choose_effects
 from models.forecaster.export import export_boosters
 from models.forecaster.model import (
     OUTPUTS,
@@ -138,11 +139,17 @@ def train(data: Dataset, cfg: Config, *, seed: int, on_progress: ProgressCallbac
     on_progress("assembling features", 0.05)
     rows = assembler.rows(pair[training], column[training], names)
     valid = assembler.rows(pair[held], column[held], names) if held.size else None
-    began = time.perf_counter()
+    on_progress("fitting effects", 0.08)
+    places = (pair[training], pair[held]), (column[training], column[held])
+    choice = choose_effects(assembler, *places, rows, valid, loss=loss, seed=seed)
+    effects, rows, valid = choice.effects, choice.rows, choice.valid
+    began = time.perf_counter() - choice.seconds
     boosters, rounds = _fit_all(cfg, rows, valid, loss=loss, counts=counts, rng=rng, seed=seed, on_progress=on_progress)
     refitted = kind.refits(cfg.refit) and valid is not None
     seconds = {"trees": time.perf_counter() - began}
-    network = fit_network_member(data, cfg, names, counts=counts, refit=refitted, seed=seed, on_progress=on_progress)
+    network = fit_network_member(
+        data, cfg, names, effects, counts=counts, refit=refitted, seed=seed, on_progress=on_progress
+    )
     on_progress("weighting the members of the blend", 0.8)
     judged = judged_rows(valid, pair[held], column[held] + 1, network)
     blend, raw = blend_on(judged, boosters, data.panel, loss=loss, threads=cfg.threads) if judged else (Blend(), None)
@@ -161,6 +168,11 @@ def train(data: Dataset, cfg: Config, *, seed: int, on_progress: ProgressCallbac
         graphs["network.onnx"], seconds["network"] = network.onnx, network.seconds
     columns, covariates = columns_read(names, data.panel.state, data.covariates, cfg.frequency)
     columns = tuple(sorted({*columns, *columns_of(blend, data.panel.state)}))
+    if effects is not None:
+        columns, covariates = (
+            tuple(sorted({*columns, *effects.state_columns})),
+            tuple(sorted({*covariates, *effects.covariates})),
+        )
     spec = ModelSpec(
         frequency=cfg.frequency,
         horizon=cfg.horizon,
@@ -179,6 +191,7 @@ def train(data: Dataset, cfg: Config, *, seed: int, on_progress: ProgressCallbac
         calibration=calibration,
         blend=blend,
         spreads=fit_spreads(raw, judged, calibration, data, counts=counts),
+        effects=effects,
         rounds=rounds,
     )
     on_progress("trained", 1.0)
@@ -194,6 +207,7 @@ def train(data: Dataset, cfg: Config, *, seed: int, on_progress: ProgressCallbac
             f"{training.size} training and {held.size} validation rows from {len(data.panel)} (series, origin) pairs",
             f"loss of the mean: {loss}; trees: " + ", ".join(f"{name} {count}" for name, count in rounds.items()),
             "the mean was fitted again with the validation rows" if refitted else "the mean saw no validation rows",
+            choice.note,
             network_note(network, blend),
             "weights by segment and steps: " + blend.sentence,
             f"{len(names)} features; left out as constant or always missing: {', '.join(chosen.constant) or 'none'}",

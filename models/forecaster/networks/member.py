@@ -10,6 +10,7 @@ import numpy.typing as npt
 from models.common.protocols import ProgressCallback
 from models.forecaster.config import Config, NetworkKind
 from models.forecaster.data import Dataset
+from models.forecaster.effects import Effects
 from models.forecaster.model import OUTPUTS
 from models.forecaster.networks.candidate import fit_prepared
 from models.forecaster.networks.config import NetworkConfig
@@ -38,6 +39,7 @@ def fit_member(
     config: Config,
     cfg: NetworkConfig,
     names: Sequence[str],
+    effects: Effects | None = None,
     *,
     refit: bool,
     seed: int,
@@ -48,14 +50,14 @@ def fit_member(
 
     del torch  # imported ahead, so that it is not timed
     began = time.perf_counter()
-    prepared = prepare_grids(data, config, cfg, names=names, seed=seed)
+    prepared = prepare_grids(data, config, cfg, names=names, effects=effects, seed=seed)
     threads = config.threads
     network = fit_prepared(kind, prepared, cfg, threads=threads, seed=seed, on_progress=on_progress)
     answer = network.predict(prepared.valid.X)
     epochs, valid, pairs = network.epochs, prepared.valid, prepared.judged
     said = np.stack([answer[output] for output in OUTPUTS], axis=2)
     if refit:
-        prepared = prepare_grids(data, config, cfg, names=names, newest=True, seed=seed)
+        prepared = prepare_grids(data, config, cfg, names=names, effects=effects, newest=True, seed=seed)
         again = cfg.model_copy(update={"epochs": epochs})
         network = fit_prepared(kind, prepared, again, threads=threads, seed=seed, on_progress=on_progress)
     return NetworkMember(kind, network.to_onnx(), valid, pairs, said, epochs, time.perf_counter() - began)
