@@ -14,7 +14,8 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from models.common.protocols import InputError
-from models.forecaster.effects_design import Column, TargetRows, design, design_columns
+from models.forecaster.effects_design import Column, design, design_columns
+from models.forecaster.effects_values import TargetRows
 
 Float = npt.NDArray[np.floating[Any]]
 Ints = npt.NDArray[np.int64]
@@ -75,10 +76,17 @@ class Effects(BaseModel):
         """State columns that must be given: those of the design and the keys of the groups."""
         return {*self.state, *(block.key for block in self.blocks if block.key is not None)}
 
+    @property
+    def reasons(self) -> set[str]:
+        """Groups of reasons that its columns belong to."""
+        return {column.reason for column in self._columns.values()}
+
     def log_factor(self, rows: TargetRows, divisor: Float) -> npt.NDArray[np.float64]:
         """Logarithm (M,) of what the divisor (M,) of M rows is multiplied by."""
         made = design(rows, divisor, self._columns)
-        return np.clip((made * self._coefficients(rows)[rows.pair]).sum(axis=1), -LOG_FACTOR_BOUND, LOG_FACTOR_BOUND)
+        return np.asarray(
+            np.clip((made * self._coefficients(rows)[rows.pair]).sum(axis=1), -LOG_FACTOR_BOUND, LOG_FACTOR_BOUND)
+        )
 
     def parts(self, rows: TargetRows, divisor: Float, reasons: Sequence[str]) -> tuple[Float, Float]:
         """The log factor by reason: what each adds (M, R) to that of a typical day of the series (M,).
@@ -126,6 +134,16 @@ def group_place(codes: npt.NDArray[np.float64], values: Float) -> Ints:
         return np.zeros(values.shape[0], dtype=np.int64)
     place = np.minimum(np.searchsorted(codes, values), codes.size - 1)
     return np.where(codes[place] == values, place, codes.size).astype(np.int64)
+
+
+def state_of(effects: Effects | None) -> set[str]:
+    """State columns that effects read, keys of groups among them."""
+    return set() if effects is None else effects.state_columns
+
+
+def covariates_of(effects: Effects | None) -> set[str]:
+    """Covariates that effects read."""
+    return set() if effects is None else set(effects.covariates)
 
 
 def refuse_missing(effects: Effects, state: Mapping[str, Float], known_future: Mapping[str, Float]) -> None:

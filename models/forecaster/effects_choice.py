@@ -47,7 +47,9 @@ def choose_effects(
     """
     began = time.perf_counter()
     if assembler.cfg.frequency != "daily" or loss != "poisson" or valid is None or valid[1].size < MIN_HELD:
-        return Choice(None, rows, valid, "no effects were fitted: they are for daily values that are never negative", 0.0)
+        return Choice(
+            None, rows, valid, "no effects were fitted: they are for daily values that are never negative", 0.0
+        )
     fitted = _fit_rows(assembler, pairs[0], columns[0], rows)
     effects, _ = fit_effects(fitted)
     held = _fit_rows(assembler, pairs[1], columns[1], valid)

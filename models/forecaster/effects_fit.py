@@ -15,6 +15,7 @@ import numpy.typing as npt
 from models.forecaster.censoring import SHAPE_BOUNDS, mean_given_at_least
 from models.forecaster.effects import Block, Effects, group_place
 from models.forecaster.effects_design import design, design_columns, is_fine, is_level
+from models.forecaster.effects_values import Targets
 
 Float = npt.NDArray[np.floating[Any]]
 Ints = npt.NDArray[np.int64]
@@ -22,7 +23,7 @@ Bools = npt.NDArray[np.bool_]
 KEYS: Mapping[str, float] = {"key_category": 3.0, "key_product": 10.0, "key_store": 10.0}  # penalty of each block
 PENALTY_OF_ALL = 1.0
 # A product has one or two years: its wave of the year is told from its growth by little, and is mostly its category's.
-STIFF: dict[str, float] = {"yearly": 20.0}
+STIFF: Mapping[str, float] = {"yearly": 20.0}
 STEPS = 8
 CURVATURE_AT = (0, 1, 3)  # steps at which the second derivative is taken anew: it costs most and moves little
 STEP_BOUND = 1.0
@@ -32,18 +33,12 @@ PRECISION = 5  # decimals of a coefficient
 
 
 @dataclass(frozen=True)
-class FitRows:
-    """M rows to fit: the targets, their divisor (M,), value (M,), and short (M,): the value is the least wanted."""
+class FitRows(Targets):
+    """M targets with their divisor (M,), value (M,), and short (M,): True where the value is the least that was wanted."""
 
-    pair: Ints
-    step: Ints
-    scale: Float
     divisor: Float
     value: Float
     short: Bools
-    state: Mapping[str, Float]
-    known_future: Mapping[str, Float]
-    origin: npt.NDArray[np.datetime64]
 
 
 def fit_effects(rows: FitRows) -> tuple[Effects, npt.NDArray[np.float64]]:
@@ -94,7 +89,9 @@ def _groups(rows: FitRows, names: Sequence[str]) -> list[_Group]:
     n_rows = rows.pair.shape[0]
     everything = list(range(len(names)))
     found = [
-        _Group(None, np.zeros(0), everything, np.full(len(names), PENALTY_OF_ALL), np.arange(n_rows), np.array([0, n_rows])),
+        _Group(
+            None, np.zeros(0), everything, np.full(len(names), PENALTY_OF_ALL), np.arange(n_rows), np.array([0, n_rows])
+        ),
     ]
     products = _codes(rows, "key_product").size > 1
     for key, penalty in KEYS.items():
@@ -127,11 +124,11 @@ def _codes(rows: FitRows, key: str) -> npt.NDArray[np.float64]:
 
 
 def _fitted(made: Float, groups: Sequence[_Group], rows: FitRows) -> tuple[npt.NDArray[np.float64], list[Float]]:
-    tables = [np.zeros((group.ends.size - 1, len(group.columns))) for group in groups]
+    tables: list[Float] = [np.zeros((group.ends.size - 1, len(group.columns))) for group in groups]
     told = ~rows.short
     start = np.log(max(rows.value[told].sum(), 1e-9) / rows.divisor[told].sum())
     tables[0][0, groups[0].columns.index(0)] = start
-    log_factor = np.full(rows.value.shape, start)
+    log_factor: npt.NDArray[np.float64] = np.full(rows.value.shape[0], start)
     curvature: list[Float] = [np.zeros(0)] * len(groups)
     blocks = [np.ascontiguousarray(made[:, group.columns][group.order]) for group in groups]
     shape = FIRST_SHAPE

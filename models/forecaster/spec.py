@@ -100,7 +100,8 @@ class ModelSpec(BaseModel):
         default_factory=dict, description="by level: how wide sums are; empty in artifacts from before there were any"
     )
     effects: Effects | None = Field(
-        default=None, description="what the divisor is multiplied by; none where they bought nothing, or are not for daily data"
+        default=None,
+        description="what the divisor is multiplied by; none where they bought nothing, or are not for daily data",
     )
     rounds: dict[str, int] = Field(description="trees of each output")
 

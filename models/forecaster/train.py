@@ -19,6 +19,7 @@ from models.forecaster.blending import blend_on, columns_of, fit_network_member,
 from models.forecaster.calibrate import fit_calibration
 from models.forecaster.config import Config
 from models.forecaster.data import Dataset
+from models.forecaster.effects import covariates_of, state_of
 from models.forecaster.effects_choice import choose_effects
 from models.forecaster.export import export_boosters
 from models.forecaster.model import (
@@ -139,11 +140,11 @@ def train(data: Dataset, cfg: Config, *, seed: int, on_progress: ProgressCallbac
     on_progress("assembling features", 0.05)
     rows = assembler.rows(pair[training], column[training], names)
     valid = assembler.rows(pair[held], column[held], names) if held.size else None
-    on_progress("fitting effects", 0.08)
-    places = (pair[training], pair[held]), (column[training], column[held])
-    choice = choose_effects(assembler, *places, rows, valid, loss=loss, seed=seed)
+    began = time.perf_counter()
+    choice = choose_effects(
+        assembler, (pair[training], pair[held]), (column[training], column[held]), rows, valid, loss=loss, seed=seed
+    )
     effects, rows, valid = choice.effects, choice.rows, choice.valid
-    began = time.perf_counter() - choice.seconds
     boosters, rounds = _fit_all(cfg, rows, valid, loss=loss, counts=counts, rng=rng, seed=seed, on_progress=on_progress)
     refitted = kind.refits(cfg.refit) and valid is not None
     seconds = {"trees": time.perf_counter() - began}
@@ -151,7 +152,7 @@ def train(data: Dataset, cfg: Config, *, seed: int, on_progress: ProgressCallbac
         data, cfg, names, effects, counts=counts, refit=refitted, seed=seed, on_progress=on_progress
     )
     on_progress("weighting the members of the blend", 0.8)
-    judged = judged_rows(valid, pair[held], column[held] + 1, network)
+    judged = judged_rows(valid, pair[held], column[held] + 1, network, effects=effects is not None)
     blend, raw = blend_on(judged, boosters, data.panel, loss=loss, threads=cfg.threads) if judged else (Blend(), None)
     on_progress("calibrating the quantiles", 0.85)
     calibration = fit_calibration(raw, judged, counts=counts, rng=rng)
@@ -167,12 +168,8 @@ def train(data: Dataset, cfg: Config, *, seed: int, on_progress: ProgressCallbac
     if network is not None and "network" in blend.members:
         graphs["network.onnx"], seconds["network"] = network.onnx, network.seconds
     columns, covariates = columns_read(names, data.panel.state, data.covariates, cfg.frequency)
-    columns = tuple(sorted({*columns, *columns_of(blend, data.panel.state)}))
-    if effects is not None:
-        columns, covariates = (
-            tuple(sorted({*columns, *effects.state_columns})),
-            tuple(sorted({*covariates, *effects.covariates})),
-        )
+    columns = tuple(sorted({*columns, *columns_of(blend, data.panel.state), *state_of(effects)}))
+    covariates = tuple(sorted({*covariates, *covariates_of(effects)}))
     spec = ModelSpec(
         frequency=cfg.frequency,
         horizon=cfg.horizon,
