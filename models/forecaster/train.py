@@ -118,7 +118,7 @@ def train(data: Dataset, cfg: Config, *, seed: int, on_progress: ProgressCallbac
     on_progress("choosing training rows", 0.0)
     rng = np.random.default_rng(seed)
     kind = kind_of(data, cfg)
-    loss, counts, non_negative, floor = kind.loss, kind.counts, kind.non_negative, kind.floor
+    loss, counts = kind.loss, kind.counts
     target = data.targets(data.panel)
     # What a stock-out left unsold the mean is told as a bound; of the quantiles' rows such days stay out.
     least = data.least(data.panel) if counts and loss == "poisson" else np.full_like(target, np.nan)
@@ -134,16 +134,15 @@ def train(data: Dataset, cfg: Config, *, seed: int, on_progress: ProgressCallbac
             f"{training.size} training rows (open, uncensored targets before {data.split.validation_start}): at least "
             f"{MIN_ROWS} are needed: give a longer history, more series or a later cutoff"
         )
-    assembler = Assembler(data.panel, cfg, floor, target, short)
-    chosen = choose(assembler, pair[training], column[training], cfg, loss=loss, rng=rng, seed=seed)
+    assembler = Assembler(data.panel, cfg, kind.floor, target, short)
+    trained_on, held_out = (pair[training], column[training]), (pair[held], column[held])
+    chosen = choose(assembler, *trained_on, cfg, loss=loss, rng=rng, seed=seed)
     names = chosen.names
     on_progress("assembling features", 0.05)
-    rows = assembler.rows(pair[training], column[training], names)
-    valid = assembler.rows(pair[held], column[held], names) if held.size else None
+    rows, valid = assembler.rows(*trained_on, names), assembler.rows(*held_out, names) if held.size else None
     began = time.perf_counter()
-    choice = choose_effects(
-        assembler, (pair[training], pair[held]), (column[training], column[held]), rows, valid, loss=loss, seed=seed
-    )
+    pool = pair[before], column[before]
+    choice = choose_effects(assembler, pool, trained_on, held_out, rows, valid, loss=loss, seed=seed)
     effects, rows, valid = choice.effects, choice.rows, choice.valid
     boosters, rounds = _fit_all(cfg, rows, valid, loss=loss, counts=counts, rng=rng, seed=seed, on_progress=on_progress)
     refitted = kind.refits(cfg.refit) and valid is not None
@@ -168,18 +167,16 @@ def train(data: Dataset, cfg: Config, *, seed: int, on_progress: ProgressCallbac
     if network is not None and "network" in blend.members:
         graphs["network.onnx"], seconds["network"] = network.onnx, network.seconds
     columns, covariates = columns_read(names, data.panel.state, data.covariates, cfg.frequency)
-    columns = tuple(sorted({*columns, *columns_of(blend, data.panel.state), *state_of(effects)}))
-    covariates = tuple(sorted({*covariates, *covariates_of(effects)}))
     spec = ModelSpec(
         frequency=cfg.frequency,
         horizon=cfg.horizon,
         unit=data.unit,
         counts=counts,
-        non_negative=non_negative,
+        non_negative=kind.non_negative,
         loss=loss,
-        scale_floor=floor,
-        state_columns=columns,
-        covariates=covariates,
+        scale_floor=kind.floor,
+        state_columns=tuple(sorted({*columns, *columns_of(blend, data.panel.state), *state_of(effects)})),
+        covariates=tuple(sorted({*covariates, *covariates_of(effects)})),
         feature_names=names,
         dropped_features=(*chosen.constant, *chosen.dated, *chosen.weak),
         reference=_rounded(np.nanmedian(rows[0], axis=0)),
