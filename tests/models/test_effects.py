@@ -1,5 +1,6 @@
 """Effects: by hand where the answer is known, found again where they were planted, and the same after a file."""
 
+import json
 from dataclasses import replace
 from types import ModuleType
 from typing import Any
@@ -238,6 +239,18 @@ def test_an_artifact_whose_columns_this_code_does_not_make_is_refused(
     replace(model, files={**model.files, "model.json": said}).save(tmp_path / "artifact")
     with pytest.raises(ArtifactError, match="misfits"):
         load(tmp_path / "artifact")
+
+
+def test_an_artifact_from_before_there_were_effects_is_read_as_it_was(
+    trained: tuple[Trained, ForecastInput], tmp_path: Any
+) -> None:
+    model, request = trained
+    fields = json.loads(model.files["model.json"])
+    del fields["effects"]
+    old = replace(model, files={**model.files, "model.json": json.dumps(fields).encode()})
+    old.save(tmp_path / "artifact")
+    plain = Predictor(model.spec.model_copy(update={"effects": None}), model.files)
+    np.testing.assert_array_equal(load(tmp_path / "artifact").predict(request).mean, plain.predict(request).mean)
 
 
 def test_weekly_data_and_losses_have_none(synthetic: ModuleType) -> None:
