@@ -162,7 +162,8 @@ def test_registry_names_units_and_columns_agree() -> None:
     names = [spec.name for spec in STATE_FEATURES]
     assert len(names) == len(set(names))
     assert all(
-        spec.meaning and spec.unit in {"sales", "share", "ratio", "periods", "days", "count", "flag", "Cel", "mm"}
+        spec.meaning
+        and spec.unit in {"sales", "share", "ratio", "periods", "days", "count", "flag", "Cel", "mm", "code"}
         for spec in STATE_FEATURES
     )
     for frequency, step in (("daily", 1), ("weekly", 7)):
