@@ -9,7 +9,7 @@ import ibis.expr.types as ir
 
 from features.feature_spec import FeatureSpec, Frequency
 from features.sales import PERIOD_DAYS
-from features.state_days import GROUP_KEYS, entity, group_days, series_days
+from features.state_days import GROUP_KEYS, KEYED_GROUPS, entity, group_days, group_number, series_days
 from features.state_registry import STATE_FEATURES, requested_features, state_feature_names
 from features.state_tables import TABLE_DAYS, Sight, StateTables
 from features.state_windows import Windows, rolled
@@ -83,6 +83,7 @@ def _present(tables: StateTables, sight: Sight, origins: Sequence[date] | ir.Tab
         product_age=age(pairs.product_started),
         store_age=age(pairs.store_started),
         **{f"{kind}_entity": entity(kind, pairs) for kind in GROUP_KEYS},
+        **{f"{kind}_key": group_number(pairs[GROUP_KEYS[kind][0]]) for kind in KEYED_GROUPS},
     )
 
 

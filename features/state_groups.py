@@ -7,6 +7,7 @@ import ibis
 from ibis import _
 
 from features.feature_spec import Family, Feature, ratio
+from features.state_days import KEY_DIGITS, KEYED_GROUPS
 from features.state_windows import Windows
 
 GROUP_WORDS = {
@@ -177,8 +178,15 @@ def _history(w: Windows) -> Iterator[Feature]:
         yield Feature(f"level_early_{kind}", meaning, "sales", _once_seen(w, mean))
 
 
+def _keys(_w: Windows) -> Iterator[Feature]:
+    for kind in KEYED_GROUPS:
+        meaning = f"Number of {GROUP_WORDS[kind]}: the first {KEY_DIGITS} hexadecimal digits of the MD5 of its name"
+        yield Feature(f"key_{kind}", meaning, "code", _[f"{kind}_key"])
+
+
 FAMILIES = (
     Family("hierarchy", _hierarchy),
+    Family("hierarchy", _keys),
     Family("stock", _stock),
     Family("stock", _inventory, needs=("inventory",), daily_only=True),
     Family("launch and history", _history),

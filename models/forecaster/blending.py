@@ -11,6 +11,7 @@ from models.common.protocols import ProgressCallback
 from models.forecaster.blend import LEVEL, ZERO_SHARE, Blend, Member, fit_blend, segment_of
 from models.forecaster.config import Config, NetworkKind
 from models.forecaster.data import Dataset, Panel
+from models.forecaster.effects import Effects
 from models.forecaster.model import OUTPUTS, Loss, predict_booster
 from models.forecaster.rows import ModelRows
 
@@ -36,12 +37,13 @@ class HeldRows:
     pair: Ints
     step: Ints
     network: Float | None = None
+    effects: bool = False  # these weigh the levels already, and a bare level knows of no promotion
 
     def outputs(self, boosters: Mapping[str, Any], panel: Panel, threads: int) -> dict[Member, Float]:
         """What each member says of the rows, as `Blend.combine` takes it."""
         trees = np.stack([predict_booster(boosters[output], self.X, threads) for output in OUTPUTS], axis=1)
         said: dict[Member, Float] = {"trees": trees, "season": np.ones(self.value.size)}
-        if LEVEL in panel.state:
+        if LEVEL in panel.state and not self.effects:
             said["level"] = panel.state[LEVEL][self.pair] / self.scale
         if self.network is not None:
             said["network"] = self.network
@@ -74,6 +76,7 @@ def fit_network_member(
     data: Dataset,
     cfg: Config,
     names: tuple[str, ...],
+    effects: Effects | None,
     *,
     counts: bool,
     refit: bool,
@@ -92,10 +95,12 @@ def fit_network_member(
     def tell(stage: str, fraction: float) -> None:
         on_progress(stage, 0.5 + 0.3 * fraction)
 
-    return fit_member(kind, data, cfg, NetworkConfig(), names, refit=refit, seed=seed, on_progress=tell)
+    return fit_member(kind, data, cfg, NetworkConfig(), names, effects, refit=refit, seed=seed, on_progress=tell)
 
 
-def judged_rows(valid: ModelRows | None, pair: Ints, step: Ints, network: "NetworkMember | None") -> HeldRows | None:
+def judged_rows(
+    valid: ModelRows | None, pair: Ints, step: Ints, network: "NetworkMember | None", *, effects: bool
+) -> HeldRows | None:
     """The rows that blend and calibration are made by: those of the network's validation pairs where there is one."""
     if network is not None and not np.isnan(network.valid.value).all():
         known = np.nonzero(~np.isnan(network.valid.value))
@@ -107,11 +112,12 @@ def judged_rows(valid: ModelRows | None, pair: Ints, step: Ints, network: "Netwo
             network.pairs[known[0]],
             known[1] + 1,
             network.said[known],
+            effects,
         )
     if valid is None:
         return None
     X, value, scale, short = valid
-    return HeldRows(X[~short], value[~short], scale[~short], pair[~short], step[~short])
+    return HeldRows(X[~short], value[~short], scale[~short], pair[~short], step[~short], effects=effects)
 
 
 def network_note(network: "NetworkMember | None", blend: Blend) -> str:

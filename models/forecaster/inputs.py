@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from models.common.protocols import InputError
 from models.forecaster.config import PERIOD_DAYS
+from models.forecaster.effects import Effects, refuse_missing
 from models.forecaster.sources import AROUND, GROWTH, Source, feature_sources, season_columns
 
 Float = npt.NDArray[np.floating[Any]]
@@ -96,13 +97,14 @@ def assemble(
     scale_floor: float = 0.0,
     feature_names: Sequence[str] | None = None,
     rows: tuple[Ints, Ints] | None = None,
+    effects: Effects | None = None,
 ) -> FeatureMatrix:
     """Build model rows for N origins and `horizon` steps.
 
     state: name -> (N,); known_future: name -> (N, H); origin (N,) datetime64[D], the last known period.
     rows: (pair (M,), step (M,) counted from 1) picks single rows; default is the whole grid, M = N * H, step fastest.
     feature_names: the columns wanted, default all. Value columns are divided by max(scale, scale_floor), targets by that
-    level seasonally adjusted.
+    level seasonally adjusted and multiplied by the `effects`, where there are any.
     InputError if a wanted feature cannot be built from what was given.
     """
     wanted = None if feature_names is None else tuple(feature_names)
@@ -113,6 +115,8 @@ def assemble(
         step = np.tile(np.arange(1, horizon + 1, dtype=np.int64), n_pairs)
     else:
         pair, step = rows
+    if effects is not None:
+        refuse_missing(effects, state, known_future)
     level = np.maximum(np.asarray(state["scale"], dtype=np.float64), scale_floor)
     state = {**state, "scale": level}
     X = np.empty((pair.shape[0], len(plan.names)), dtype=np.float32)
@@ -121,7 +125,8 @@ def assemble(
         part = slice(start, start + _BLOCK_ROWS)
         filled = _Rows(state, known_future, origin, pair[part], step[part], level[pair[part]], frequency)
         _fill(X[part], filled, plan)
-        scale[part] = _divisor(filled, plan.season)
+        divisor = _divisor(filled, plan.season)
+        scale[part] = divisor if effects is None else divisor * np.exp(effects.log_factor(filled, divisor))
     return FeatureMatrix(X=X, names=plan.names, scale=scale)
 
 

@@ -13,11 +13,12 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from models.forecaster.censoring import CensoredPoisson
+from models.forecaster.censoring import FIRST_SHAPE, CensoredPoisson, mean_given_at_least
 from models.forecaster.config import Config
 
 OUTPUTS: tuple[str, ...] = ("mean", "q10", "q50", "q90")
 Loss = Literal["poisson", "squared"]
+START_ROUNDS = 5  # of the mean that short rows are completed by: it settles within a thousandth
 Float = npt.NDArray[np.floating[Any]]
 
 
@@ -37,8 +38,7 @@ class Rows:
 
 def mean_params(cfg: Config, loss: Loss, rows: Rows, seed: int) -> dict[str, Any]:
     """XGBoost parameters of the mean; it starts from the weighted mean of the target."""
-    told = slice(None) if rows.short is None else ~rows.short
-    start = max(float(np.average(rows.target[told], weights=rows.weight[told])), 1e-3 if loss == "poisson" else -np.inf)
+    start = max(_start(rows), 1e-3 if loss == "poisson" else -np.inf)
     objective = {"poisson": "count:poisson", "squared": "reg:squarederror"}[loss]
     metric = {"poisson": "poisson-nloglik", "squared": "rmse"}[loss]
     return {
@@ -48,6 +48,19 @@ def mean_params(cfg: Config, loss: Loss, rows: Rows, seed: int) -> dict[str, Any
         "eta": cfg.learning_rate,
         "base_score": round(start, 6),
     }
+
+
+def _start(rows: Rows) -> float:
+    """Weighted mean of the target, of short rows of what was wanted: not less than on the others, as they sold most."""
+    if rows.short is None or rows.scale is None:
+        return float(np.average(rows.target, weights=rows.weight))
+    start = float(np.average(rows.target[~rows.short], weights=rows.weight[~rows.short]))
+    scale, target = rows.scale[rows.short], rows.target.copy()
+    least = rows.target[rows.short] * scale
+    for _ in range(START_ROUNDS):
+        target[rows.short] = mean_given_at_least(least, start * scale, FIRST_SHAPE) / scale
+        start = float(np.average(target, weights=rows.weight))
+    return start
 
 
 def quantile_params(cfg: Config, level: float, rows: Rows, seed: int) -> dict[str, Any]:

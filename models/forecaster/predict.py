@@ -1,6 +1,7 @@
 """Prediction with ONNX Runtime, numpy and pydantic alone: what a service and an edge box run."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,10 @@ import numpy.typing as npt
 from pydantic import ValidationError
 
 from models.common.artifact import ArtifactError, read_artifact, read_file
-from models.common.explain import group_shapley
 from models.common.protocols import InputError
 from models.forecaster.blend import LEVEL, Member, segment_of
+from models.forecaster.effects_values import Targets
+from models.forecaster.explaining import explain_effects, explain_rows, explain_sequences
 from models.forecaster.hierarchy import Levels, Members, Sums, aggregate
 from models.forecaster.inputs import FeatureMatrix, assemble
 from models.forecaster.requests import ForecastInput, Reasons, Reply, checked_steps, refuse_infinite
@@ -24,7 +26,6 @@ Float = npt.NDArray[np.floating[Any]]
 REASON_STEPS = 14  # steps explained by default: 2^8 coalitions of each must stay well under 0.2 s
 TREES, MEAN, NETWORK = "forecast.onnx", "mean.onnx", "network.onnx"
 _CHUNK_ROWS = 200_000  # rows assembled at once: 10,000 series x 42 steps would be gigabytes in one piece
-_EXPLAINED_SERIES = 8  # whose sequences are explained at once: each becomes one for every coalition of groups
 
 
 def load(path: Path) -> "Predictor":
@@ -67,6 +68,7 @@ class Predictor:
             for group in GROUPS
             if (columns := [i for i, name in enumerate(spec.feature_names) if feature_group(name) == group])
             or (group == "level" and "level" in spec.blend.members)
+            or (spec.effects is not None and group in spec.effects.reasons)
         ]
 
     @property
@@ -154,8 +156,10 @@ class Predictor:
         everything = slice(0, n_series)
         matrix = self._assemble(request, everything, width)
         index = (np.arange(n_series)[:, None] * width + chosen - 1).ravel()
-        base, values = self._explained(matrix, request, chosen, index, width)
-        scale = matrix.scale[index][:, None] * self._open(request, horizon)[:, chosen - 1].reshape(-1, 1)
+        parts = self._parts(request, width)
+        typical = matrix.scale * np.exp(-parts.sum(axis=1))
+        base, values = self._explained(replace(matrix, scale=typical), parts, request, chosen, index, width)
+        scale = typical[index][:, None] * self._open(request, horizon)[:, chosen - 1].reshape(-1, 1)
         shape = (n_series, chosen.size)
         return Reasons(
             steps=chosen,
@@ -198,15 +202,25 @@ class Predictor:
         return np.repeat(segment_of(state, n_pairs), width), np.tile(np.arange(1, width + 1), n_pairs)
 
     def _explained(
-        self, matrix: FeatureMatrix, request: ForecastInput, chosen: npt.NDArray[np.int64], index: Any, width: int
+        self,
+        matrix: FeatureMatrix,
+        parts: Float,
+        request: ForecastInput,
+        chosen: npt.NDArray[np.int64],
+        index: Any,
+        width: int,
     ) -> tuple[Float, Float]:
-        """base (R,) and values (R, G) of the rows at `index` (R,) of `matrix`, in units of their scale."""
+        """base (R,) and values (R, G) of the rows at `index` (R,) of `matrix`, in units of their scale on a typical day.
+
+        parts (M, G): logarithms of the effects.
+        """
         if self._mean is None:
             self._mean = _session(self._graphs[MEAN], threads=2)
         groups = [columns for _, columns in self._groups]
-        trees = group_shapley(
+        trees = explain_rows(
             lambda rows: np.asarray(self._mean.run(["Y"], {"X": rows})[0][:, 0]),
             matrix.X[index],
+            parts[index],
             self._reference,
             groups,
         )
@@ -218,10 +232,11 @@ class Predictor:
         weights = dict(zip(members, self.spec.blend.of(segment[index], step[index]).T, strict=True))
         base, values = weights["trees"] * trees.base, weights["trees"][:, None] * trees.values
         if "network" in weights:
-            own_base, own_values = self._network_explained(matrix, chosen, width)
+            own_base, own_values = self._network_explained(matrix, parts, chosen, width)
             base, values = base + weights["network"] * own_base, values + weights["network"][:, None] * own_values
         if "season" in weights:
-            base = base + weights["season"]
+            season = explain_effects(parts[index])
+            base, values = base + weights["season"] * season.base, values + weights["season"][:, None] * season.values
         if "level" in weights:
             # The season is the reference, so that the level explains what it adds to it.
             said = self._plain(matrix, request, everything, width)["level"][index]
@@ -232,29 +247,37 @@ class Predictor:
         return base, values
 
     def _network_explained(
-        self, matrix: FeatureMatrix, chosen: npt.NDArray[np.int64], width: int
+        self, matrix: FeatureMatrix, parts: Float, chosen: npt.NDArray[np.int64], width: int
     ) -> tuple[Float, Float]:
-        """As `_explained`, of the network alone: a group is absent or present in all steps of a sequence at once."""
-        n_features = matrix.X.shape[1]
-        sequences = matrix.X.reshape(-1, width * n_features)
-        groups = [[at * n_features + c for at in range(width) for c in columns] for _, columns in self._groups]
+        """As `_explained`, of the network alone."""
+        grid = matrix.X.reshape(-1, width, matrix.X.shape[1])
 
         def predict(rows: npt.NDArray[np.float32]) -> Float:
             assert self._network is not None
-            said = self._network.run(None, {"X": rows.reshape(-1, width, n_features)})[0]
-            return np.asarray(said[:, chosen - 1, 0])
+            return np.asarray(self._network.run(None, {"X": rows})[0][:, :, 0])
 
-        found = [
-            group_shapley(
-                predict, sequences[start : start + _EXPLAINED_SERIES], np.tile(self._reference, width), groups
-            )
-            for start in range(0, sequences.shape[0], _EXPLAINED_SERIES)
-        ]
-        base = np.concatenate([part.base for part in found])  # (N, K)
-        values = np.concatenate([part.values for part in found])  # (N, G, K)
-        return base.ravel(), values.transpose(0, 2, 1).reshape(-1, len(groups))
+        own = parts.reshape(-1, width, parts.shape[1])
+        return explain_sequences(predict, grid, own, self._reference, [columns for _, columns in self._groups], chosen)
 
-    def _assemble(self, request: ForecastInput, part: slice, steps: int) -> FeatureMatrix:
+    def _parts(self, request: ForecastInput, width: int) -> Float:
+        """Logarithm of what each group of effects (M, G) adds to a typical day; 0 without effects."""
+        spec, n_series = self.spec, request.origin.shape[0]
+        groups = [group for group, _ in self._groups]
+        if spec.effects is None:
+            return np.zeros((n_series * width, len(groups)))
+        plain = self._assemble(request, slice(0, n_series), width, effects=False)
+        pair = np.repeat(np.arange(n_series), width)
+        rows = Targets(
+            state=request.state,
+            known_future=request.known_future,
+            origin=request.origin,
+            pair=pair,
+            step=np.tile(np.arange(1, width + 1), n_series),
+            scale=np.maximum(np.asarray(request.state["scale"], dtype=np.float64), spec.scale_floor)[pair],
+        )
+        return spec.effects.parts(rows, plain.scale, groups)[0]
+
+    def _assemble(self, request: ForecastInput, part: slice, steps: int, *, effects: bool = True) -> FeatureMatrix:
         spec = self.spec
         state = {name: request.state[name][part] for name in spec.state_columns}
         # All that is known within the horizon, not the wanted steps alone: the last one has a next period too.
@@ -269,6 +292,7 @@ class Predictor:
             frequency=spec.frequency,
             scale_floor=spec.scale_floor,
             feature_names=spec.feature_names,
+            effects=spec.effects if effects else None,
         )
 
     def _confidence(self, X: npt.NDArray[np.float32]) -> Float:

@@ -9,6 +9,7 @@ import numpy.typing as npt
 from models.common.protocols import DataError
 from models.forecaster.config import Config
 from models.forecaster.data import Dataset, FeatureMatrix, Panel, assemble
+from models.forecaster.effects import Effects
 from models.forecaster.model import Loss, Rows
 from models.forecaster.selection import MIN_SERIES, Chosen, choose_features
 from models.forecaster.sources import feature_sources
@@ -44,6 +45,7 @@ class Assembler:
     floor: float
     target: Float
     short: npt.NDArray[np.bool_]  # (N, H)
+    effects: Effects | None = None
 
     def matrix(self, pair: Ints, column: Ints, names: tuple[str, ...] | None = None) -> FeatureMatrix:
         return assemble(
@@ -55,6 +57,7 @@ class Assembler:
             scale_floor=self.floor,
             feature_names=names,
             rows=(pair, column + 1),
+            effects=self.effects,
         )
 
     def rows(self, pair: Ints, column: Ints, names: tuple[str, ...]) -> ModelRows:

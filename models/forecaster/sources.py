@@ -34,6 +34,7 @@ DAILY_CALENDAR = ("weekday", "monthday", "month", "week", "annual_sin", "annual_
 WEEKLY_CALENDAR = ("month", "week", "annual_sin", "annual_cos")
 GROWTH = "trend_year"
 AROUND = {"daily": 7, "weekly": 4}  # periods: a week of days, a month of weeks
+KEY_PREFIX = "key_"  # a number that names the group of a series: no quantity to split on
 OPENING = "open"  # the covariate that closes a period
 _NUMBERED = re.compile(r"^(season_[a-z]+|profile_[a-z]+|year_ago)_(\d+)$")
 _COVARIATE_MEAN = "covariate_mean_"
@@ -66,7 +67,7 @@ def feature_sources(state: tuple[str, ...], covariates: tuple[str, ...], frequen
             covariate = name.removeprefix(_COVARIATE_LEVEL)
             if covariate in covariates:
                 sources[f"change_{covariate}"] = Source("change", (covariate, name))
-        elif name != "scale" and not _NUMBERED.match(name):
+        elif name != "scale" and not name.startswith(KEY_PREFIX) and not _NUMBERED.match(name):
             sources[name] = Source("value" if name.startswith(VALUE_PREFIXES) else "plain", (name,))
     sources |= _numbered_sources(state)
     sources |= _planned(sources, covariates)

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from models.forecaster.blend import Blend
 from models.forecaster.config import Frequency
+from models.forecaster.effects import Effects
 from models.forecaster.hierarchy import Spread
 from models.forecaster.steps import buckets_of
 
@@ -97,6 +98,10 @@ class ModelSpec(BaseModel):
     blend: Blend = Field(default_factory=Blend, description="what the forecast is made of, by segment and step")
     spreads: dict[str, Spread] = Field(
         default_factory=dict, description="by level: how wide sums are; empty in artifacts from before there were any"
+    )
+    effects: Effects | None = Field(
+        default=None,
+        description="what the divisor is multiplied by; none where they bought nothing, or are not for daily data",
     )
     rounds: dict[str, int] = Field(description="trees of each output")
 

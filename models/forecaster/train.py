@@ -19,6 +19,8 @@ from models.forecaster.blending import blend_on, columns_of, fit_network_member,
 from models.forecaster.calibrate import fit_calibration
 from models.forecaster.config import QUANTILES, Config
 from models.forecaster.data import Dataset
+from models.forecaster.effects import covariates_of, state_of
+from models.forecaster.effects_choice import choose_effects
 from models.forecaster.export import export_boosters
 from models.forecaster.model import (
     OUTPUTS,
@@ -116,7 +118,7 @@ def train(data: Dataset, cfg: Config, *, seed: int, on_progress: ProgressCallbac
     on_progress("choosing training rows", 0.0)
     rng = np.random.default_rng(seed)
     kind = kind_of(data, cfg)
-    loss, counts, non_negative, floor = kind.loss, kind.counts, kind.non_negative, kind.floor
+    loss, counts = kind.loss, kind.counts
     target = data.targets(data.panel)
     # What a stock-out left unsold the mean is told as a bound; of the quantiles' rows such days stay out.
     least = data.least(data.panel) if counts and loss == "poisson" else np.full_like(target, np.nan)
@@ -132,22 +134,27 @@ def train(data: Dataset, cfg: Config, *, seed: int, on_progress: ProgressCallbac
             f"{training.size} training rows (open, uncensored targets before {data.split.validation_start}): at least "
             f"{MIN_ROWS} are needed: give a longer history, more series or a later cutoff"
         )
-    assembler = Assembler(data.panel, cfg, floor, target, short)
-    chosen = choose(assembler, pair[training], column[training], cfg, loss=loss, rng=rng, seed=seed)
+    assembler = Assembler(data.panel, cfg, kind.floor, target, short)
+    trained_on, held_out = (pair[training], column[training]), (pair[held], column[held])
+    chosen = choose(assembler, *trained_on, cfg, loss=loss, rng=rng, seed=seed)
     names = chosen.names
     on_progress("assembling features", 0.05)
-    rows = assembler.rows(pair[training], column[training], names)
-    valid = assembler.rows(pair[held], column[held], names) if held.size else None
+    rows, valid = assembler.rows(*trained_on, names), assembler.rows(*held_out, names) if held.size else None
     began = time.perf_counter()
+    pool = pair[before], column[before]
+    choice = choose_effects(assembler, pool, trained_on, held_out, rows, valid, loss=loss, seed=seed)
     hurried = cfg.hurried(counts)
+    effects, rows, valid = choice.effects, choice.rows, choice.valid
     boosters, rounds = _fit_all(
         hurried, rows, valid, loss=loss, counts=counts, rng=rng, seed=seed, on_progress=on_progress
     )
     refitted = kind.refits(cfg.refit) and valid is not None
     seconds = {"trees": time.perf_counter() - began}
-    network = fit_network_member(data, cfg, names, counts=counts, refit=refitted, seed=seed, on_progress=on_progress)
+    network = fit_network_member(
+        data, cfg, names, effects, counts=counts, refit=refitted, seed=seed, on_progress=on_progress
+    )
     on_progress("weighting the members of the blend", 0.8)
-    judged = judged_rows(valid, pair[held], column[held] + 1, network)
+    judged = judged_rows(valid, pair[held], column[held] + 1, network, effects=effects is not None)
     blend, raw = blend_on(judged, boosters, data.panel, loss=loss, threads=cfg.threads) if judged else (Blend(), None)
     on_progress("calibrating the quantiles", 0.85)
     calibration = fit_calibration(raw, judged, counts=counts, rng=rng)
@@ -163,17 +170,16 @@ def train(data: Dataset, cfg: Config, *, seed: int, on_progress: ProgressCallbac
     if network is not None and "network" in blend.members:
         graphs["network.onnx"], seconds["network"] = network.onnx, network.seconds
     columns, covariates = columns_read(names, data.panel.state, data.covariates, cfg.frequency)
-    columns = tuple(sorted({*columns, *columns_of(blend, data.panel.state)}))
     spec = ModelSpec(
         frequency=cfg.frequency,
         horizon=cfg.horizon,
         unit=data.unit,
         counts=counts,
-        non_negative=non_negative,
+        non_negative=kind.non_negative,
         loss=loss,
-        scale_floor=floor,
-        state_columns=columns,
-        covariates=covariates,
+        scale_floor=kind.floor,
+        state_columns=tuple(sorted({*columns, *columns_of(blend, data.panel.state), *state_of(effects)})),
+        covariates=tuple(sorted({*covariates, *covariates_of(effects)})),
         feature_names=names,
         dropped_features=(*chosen.constant, *chosen.dated, *chosen.weak),
         reference=_rounded(np.nanmedian(rows[0], axis=0)),
@@ -182,6 +188,7 @@ def train(data: Dataset, cfg: Config, *, seed: int, on_progress: ProgressCallbac
         calibration=calibration,
         blend=blend,
         spreads=fit_spreads(raw, judged, calibration, data, counts=counts),
+        effects=effects,
         rounds=rounds,
     )
     on_progress("trained", 1.0)
@@ -197,6 +204,7 @@ def train(data: Dataset, cfg: Config, *, seed: int, on_progress: ProgressCallbac
             f"{training.size} training and {held.size} validation rows from {len(data.panel)} (series, origin) pairs",
             f"loss of the mean: {loss}; trees: " + ", ".join(f"{name} {count}" for name, count in rounds.items()),
             "the mean was fitted again with the validation rows" if refitted else "the mean saw no validation rows",
+            choice.note,
             network_note(network, blend),
             "weights by segment and steps: " + blend.sentence,
             f"{len(names)} features; left out as constant or always missing: {', '.join(chosen.constant) or 'none'}",

@@ -9,7 +9,7 @@ from features.state import STATE_FEATURES, state_feature_names
 from models.forecaster.inputs import feature_sources
 from sources.open import TwinOptions, open_source
 
-UNITS = {"sales", "share", "ratio", "periods", "days", "count", "flag", "currency", "Cel", "mm"}
+UNITS = {"sales", "share", "ratio", "periods", "days", "count", "flag", "currency", "Cel", "mm", "code"}
 ALL = ("prices", "promotions", "inventory", "weather", "social_heat")
 
 
@@ -38,10 +38,13 @@ def test_values_in_the_unit_of_the_series_are_named_so_that_models_scale_them(fr
     kinds = {column: source.kind for source in sources.values() for column in source.columns}
     specs = [spec for spec in STATE_FEATURES if spec.name in names and spec.name != "scale"]
     assert len(specs) == len(names) - 1
+    keys = {spec.name for spec in specs if spec.unit == "code"}
+    assert keys == {"key_category", "key_product", "key_store"} and not keys & set(kinds)  # they name groups
     wrong = {
         spec.name
         for spec in specs
-        if (kinds[spec.name] in {"value", "season", "planned", "year_ago"}) != (spec.unit == "sales")
+        if spec.name not in keys
+        and (kinds[spec.name] in {"value", "season", "planned", "year_ago"}) != (spec.unit == "sales")
     }
     assert not wrong
     assert {spec.unit for spec in specs} <= UNITS

@@ -163,7 +163,8 @@ def test_registry_names_units_and_columns_agree() -> None:
     assert len(names) == len(set(names))
     assert all(
         spec.meaning
-        and spec.unit in {"sales", "share", "ratio", "periods", "days", "count", "flag", "currency", "Cel", "mm"}
+        and spec.unit
+        in {"sales", "share", "ratio", "periods", "days", "count", "flag", "currency", "Cel", "mm", "code"}
         for spec in STATE_FEATURES
     )
     for frequency, step in (("daily", 1), ("weekly", 7)):

@@ -1,7 +1,9 @@
 """State features by family, against values worked by hand on tiny tables."""
 
+import hashlib
 import math
 
+import numpy as np
 import pytest
 from state_case import (
     day,
@@ -234,3 +236,13 @@ def test_weekly_series_have_what_makes_sense() -> None:
     assert (state["trend_91_91"], state["age_periods"], state["is_new"], state["zero_run_91"]) == (2, 26, 0, None)
     assert state["adi_364"] == 1 and state["seen_periods_364"] == 26 and state["product_stores"] == 1
     assert not {"autocorrelation_7_91", "ewm_3", "lag_14", "weekend_share_56"} & set(state)
+
+
+def test_keys_of_groups_are_numbers_of_their_names() -> None:
+    tables = demand({"S1/P1": [1.0], "S2/P1": [1.0]})
+    first, second = (state_at(tables, 0, name) for name in ("S1/P1", "S2/P1"))
+    # By hand: int(md5("P1").hexdigest()[:6], 16), and so of "tea" and "S1".
+    for kind, name in (("product", "P1"), ("category", "tea"), ("store", "S1")):
+        assert first[f"key_{kind}"] == int(hashlib.md5(name.encode(), usedforsecurity=False).hexdigest()[:6], 16)
+    assert first["key_product"] == second["key_product"] and first["key_store"] != second["key_store"]
+    assert float(np.float32(first["key_product"])) == first["key_product"]

@@ -114,7 +114,9 @@ def test_every_state_feature_in_the_unit_of_sales_is_scaled(frequency: Any) -> N
     sources = feature_sources(tuple(sorted(names)), (), frequency)
     read = {column: source.kind for source in sources.values() for column in source.columns}
     for spec in STATE_FEATURES:
-        if spec.name in names and spec.name != "scale":
+        if spec.unit == "code":
+            assert spec.name not in read, f"{spec.name} names a group: it is no feature"
+        elif spec.name in names and spec.name != "scale":
             scaled = read[spec.name] in {"value", "season", "year_ago"}
             assert scaled == (spec.unit == "sales"), f"{spec.name} in {spec.unit} is read as {read[spec.name]}"
 

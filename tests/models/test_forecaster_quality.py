@@ -106,7 +106,7 @@ def test_every_onnx_output_equals_its_booster_with_holes_in_the_input(units: Run
     request = replace(units.request, state=state)
     matrix = assemble(
         state, request.known_future, origin=request.origin, horizon=14, frequency="daily",
-        scale_floor=spec.scale_floor, feature_names=spec.feature_names,
+        scale_floor=spec.scale_floor, feature_names=spec.feature_names, effects=spec.effects,
     )  # fmt: skip
     assert np.isnan(matrix.X).mean() > 0.1
     reply = units.predictor.predict(request, jittered=True)

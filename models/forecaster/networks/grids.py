@@ -10,6 +10,7 @@ import numpy.typing as npt
 from models.common.protocols import DataError
 from models.forecaster.config import Config
 from models.forecaster.data import Dataset, Panel, assemble
+from models.forecaster.effects import Effects
 from models.forecaster.model import Loss, Rows
 from models.forecaster.networks.config import NetworkConfig
 from models.forecaster.rows import CHOICE_ROWS, Kind, kind_of, sample
@@ -68,6 +69,7 @@ def prepare_grids(
     cfg: NetworkConfig,
     *,
     names: Sequence[str] | None = None,
+    effects: Effects | None = None,
     newest: bool = False,
     seed: int,
 ) -> Prepared:
@@ -100,12 +102,14 @@ def prepare_grids(
     )
 
     def grids(pairs: Ints, targets: Float) -> Grids:
-        return grid_of(data.panel.take(pairs), config, chosen, targets[pairs], floor=floor)
+        return grid_of(data.panel.take(pairs), config, chosen, targets[pairs], floor=floor, effects=effects)
 
     return Prepared(grids(training, past), grids(judged, held), judged, chosen, kind)
 
 
-def grid_of(panel: Panel, config: Config, names: Sequence[str], value: Float, *, floor: float) -> Grids:
+def grid_of(
+    panel: Panel, config: Config, names: Sequence[str], value: Float, *, floor: float, effects: Effects | None = None
+) -> Grids:
     """Features `names` (F,) of N pairs, X (N, H, F), with their targets `value` (N, H)."""
     matrix = assemble(
         panel.state,
@@ -115,6 +119,7 @@ def grid_of(panel: Panel, config: Config, names: Sequence[str], value: Float, *,
         frequency=config.frequency,
         scale_floor=floor,
         feature_names=tuple(names),
+        effects=effects,
     )
     shape = (len(panel), config.horizon)
     return Grids(matrix.X.reshape(*shape, len(names)), value, matrix.scale.reshape(shape))

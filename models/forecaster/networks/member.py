@@ -10,6 +10,7 @@ import numpy.typing as npt
 from models.common.protocols import ProgressCallback
 from models.forecaster.config import Config, NetworkKind
 from models.forecaster.data import Dataset
+from models.forecaster.effects import Effects
 from models.forecaster.model import OUTPUTS
 from models.forecaster.networks.candidate import fit_prepared
 from models.forecaster.networks.config import NetworkConfig
@@ -39,6 +40,7 @@ def fit_member(
     config: Config,
     cfg: NetworkConfig,
     names: Sequence[str],
+    effects: Effects | None = None,
     *,
     refit: bool,
     seed: int,
@@ -53,7 +55,7 @@ def fit_member(
     del torch  # imported ahead, so that it is not timed
     began = time.perf_counter()
     threads = config.threads
-    held = prepare_grids(data, config, cfg, names=names, seed=seed)
+    held = prepare_grids(data, config, cfg, names=names, effects=effects, seed=seed)
     networks: list[Network] = []
     epochs, said = [], []
     for index in range(cfg.ensemble):
@@ -62,13 +64,13 @@ def fit_member(
             on_progress(f"network {done + 1} of {cfg.ensemble}: {stage}", (done + fraction) / cfg.ensemble)
 
         own = seed + index
-        prepared = held if index == 0 else prepare_grids(data, config, cfg, names=names, seed=own)
+        prepared = held if index == 0 else prepare_grids(data, config, cfg, names=names, effects=effects, seed=own)
         network = fit_prepared(kind, prepared, cfg, threads=threads, seed=own, on_progress=tell)
         answer = network.predict(held.valid.X)
         epochs.append(network.epochs)
         said.append(np.stack([answer[output] for output in OUTPUTS], axis=2))
         if refit:
-            longer = prepare_grids(data, config, cfg, names=names, newest=True, seed=own)
+            longer = prepare_grids(data, config, cfg, names=names, effects=effects, newest=True, seed=own)
             network = fit_prepared(kind, longer, cfg, begin=network, threads=threads, seed=own)
         networks.append(network)
     return NetworkMember(

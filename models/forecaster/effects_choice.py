@@ -1,0 +1,123 @@
+"""Whether effects are worth having: two small forests on the same rows, with and without, judged on the validation periods."""
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from models.forecaster.config import Config
+from models.forecaster.effects import Effects
+from models.forecaster.effects_fit import FitRows, fit_effects
+from models.forecaster.model import Loss, fit_booster, mean_params, predict_booster
+from models.forecaster.rows import Assembler, Ints, ModelRows, mean_rows, sample
+
+Places = tuple[Ints, Ints]  # pair (M,) and column of the target (M,)
+MAX_ROWS = 320_000  # rows of the fit: memory and seconds grow with them
+PROBE_ROWS = 40_000
+PROBE_TREES = 80
+PROBE_STOPPING = 10
+MIN_HELD = 500  # validation rows by which effects are judged; with fewer there are none
+MIN_GAIN = 0.005  # of the deviance of the trees without them
+MOST_LOSS = 0.05  # of their squared error: effects that please the many small at the cost of the large stay out
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The effects or None, the training and validation rows in units of their divisor, and a note for a reader."""
+
+    effects: Effects | None
+    rows: ModelRows
+    valid: ModelRows | None
+    note: str
+
+
+def choose_effects(
+    assembler: Assembler,
+    pool: Places,
+    training: Places,
+    held: Places,
+    rows: ModelRows,
+    valid: ModelRows | None,
+    *,
+    loss: Loss,
+    seed: int,
+) -> Choice:
+    """Fit effects, and keep them if trees forecast the rows of `valid` better with them.
+
+    training, held: where `rows` and `valid` come from; pool: all that could have been drawn for `rows`. Of the pool every
+    target period of every series is fitted on once, from one of its origins: there is no more to learn in the others.
+    """
+    began = time.perf_counter()
+    if assembler.cfg.frequency != "daily" or loss != "poisson" or valid is None or valid[1].size < MIN_HELD:
+        return Choice(None, rows, valid, "no effects were fitted: they are for daily values that are never negative")
+    rng = np.random.default_rng(seed)
+    places = _once_each(assembler, pool, rng)
+    effects, _ = fit_effects(_fit_rows(assembler, places, assembler.rows(*places, ("scale",))))
+    seconds = time.perf_counter() - began
+    with_effects = (
+        _multiplied(rows, effects, _fit_rows(assembler, training, rows)),
+        _multiplied(valid, effects, _fit_rows(assembler, held, valid)),
+    )
+    part = sample(np.arange(rows[1].size), PROBE_ROWS, rng)
+    without, found = (
+        _judged(_taken(train, part), test, assembler.cfg, loss, seed) for train, test in ((rows, valid), with_effects)
+    )
+    said = (
+        f"deviance on the validation periods {without[0]:.4g} without effects, {found[0]:.4g} with them; root mean "
+        f"squared error {without[1] ** 0.5:.4g} and {found[1] ** 0.5:.4g}; fitted in {seconds:.1f} s"
+    )
+    if found[0] > (1.0 - MIN_GAIN) * without[0] or found[1] > (1.0 + MOST_LOSS) * without[1]:
+        return Choice(None, rows, valid, f"effects buy nothing: {said}")
+    return Choice(effects, *with_effects, f"effects of {len(effects.columns)} columns: {said}")
+
+
+def _once_each(assembler: Assembler, pool: Places, rng: np.random.Generator) -> Places:
+    pair, column = pool
+    panel = assembler.panel
+    period = panel.period[pair] + column + 1
+    shuffled = rng.permutation(pair.size)
+    cell = panel.series[pair] * (int(period.max()) + 1) + period
+    _, first = np.unique(cell[shuffled], return_index=True)
+    chosen = sample(np.sort(shuffled[first]), MAX_ROWS, rng)
+    return pair[chosen], column[chosen]
+
+
+def _fit_rows(assembler: Assembler, places: Places, rows: ModelRows) -> FitRows:
+    panel, (pair, column) = assembler.panel, places
+    _, value, divisor, short = rows
+    level = np.maximum(np.asarray(panel.state["scale"], dtype=np.float64), assembler.floor)
+    return FitRows(
+        pair=pair,
+        step=column + 1,
+        scale=level[pair],
+        divisor=divisor,
+        value=value,
+        short=short,
+        state=panel.state,
+        known_future=panel.known_future,
+        origin=panel.origin,
+    )
+
+
+def _multiplied(rows: ModelRows, effects: Effects, targets: FitRows) -> ModelRows:
+    X, value, scale, short = rows
+    return X, value, scale * np.exp(effects.log_factor(targets, scale)), short
+
+
+def _taken(rows: ModelRows, part: Ints) -> ModelRows:
+    X, value, scale, short = rows
+    return X[part], value[part], scale[part], short[part]
+
+
+def _judged(train: ModelRows, test: ModelRows, cfg: Config, loss: Loss, seed: int) -> tuple[float, float]:
+    """Mean Poisson deviance and mean squared error of a small forest on the rows of `test` that are not short."""
+    X, value, scale, short = test
+    told: npt.NDArray[np.bool_] = ~short
+    own, held = mean_rows(train, loss), mean_rows(test, loss)
+    params = mean_params(cfg, loss, own, seed)
+    booster, _ = fit_booster(params, own, held, trees=PROBE_TREES, early_stopping=PROBE_STOPPING)
+    mean = np.maximum(predict_booster(booster, X[told], cfg.threads) * scale[told], 1e-9)
+    wanted = value[told]
+    fit = np.where(wanted > 0, wanted * np.log(np.maximum(wanted, 1e-9) / mean), 0.0) - (wanted - mean)
+    return float(2.0 * fit.mean()), float(np.mean((wanted - mean) ** 2))
