@@ -40,9 +40,12 @@ class Run:
         return evaluate(self.predictor, self.data, **{"peers": (), **options})
 
 
+SHOP = {"n_series": 40, "n_periods": 400}
+
+
 @pytest.fixture(scope="module")
 def units(synthetic: ModuleType) -> Run:
-    return Run(synthetic, shop={"n_series": 40, "n_periods": 400}, horizon=14)
+    return Run(synthetic, shop=SHOP, horizon=14)
 
 
 def test_it_beats_naive_clearly_and_nears_the_oracle(units: Run) -> None:
@@ -54,9 +57,12 @@ def test_it_beats_naive_clearly_and_nears_the_oracle(units: Run) -> None:
     assert report.value("champion", "wape", "steps 1-7") < report.value("seasonal naive", "wape", "steps 1-7")
 
 
-def test_its_intervals_cover_what_they_say(units: Run) -> None:
-    reply = units.predictor.predict(units.request, jittered=True)
-    assert metrics.coverage(units.actual, reply.q10, reply.q90, jitter=1.0) == pytest.approx(0.8, abs=0.06)
+def test_its_intervals_cover_what_they_say(units: Run, synthetic: ModuleType) -> None:
+    covered = []
+    for run in (units, *(Run(synthetic, shop={**SHOP, "seed": seed}, horizon=14) for seed in (1, 2))):
+        reply = run.predictor.predict(run.request, jittered=True)
+        covered.append(metrics.coverage(run.actual, reply.q10, reply.q90, jitter=1.0))
+    assert np.mean(covered) == pytest.approx(0.8, abs=0.04), covered  # two weeks of one shop alone may be calm or wild
     assert (reply.q10 <= reply.q50).all() and (reply.q50 <= reply.q90).all()
     assert (units.predictor.predict(units.request).q10 >= 0).all()
 
