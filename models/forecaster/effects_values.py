@@ -10,7 +10,7 @@ import numpy.typing as npt
 Float = npt.NDArray[np.floating[Any]]
 Ints = npt.NDArray[np.int64]
 # Days of a window of past sales and the share of its level in the forecast of an ordinary one: season and trend are
-# told as differences from what the windows saw. Found on two worlds of the twin; the fit moves the levels themselves.
+# told as differences from what the windows saw. About what fits on three worlds of the twin gave; each fit weighs anew.
 WINDOWS: Mapping[int, float] = {28: 0.2, 91: 0.35, 364: 0.45}
 _LEVELS: Mapping[int, tuple[str, ...]] = {
     28: ("level_plain_28", "level_28"),

@@ -12,11 +12,10 @@ from pydantic import ValidationError
 from models.common.artifact import ArtifactError, read_artifact, read_file
 from models.common.protocols import InputError
 from models.forecaster.blend import LEVEL, Member, segment_of
-from models.forecaster.effects_values import Targets
 from models.forecaster.explaining import explain_effects, explain_rows, explain_sequences
 from models.forecaster.hierarchy import Levels, Members, Sums, aggregate
 from models.forecaster.inputs import FeatureMatrix, assemble
-from models.forecaster.requests import ForecastInput, Reasons, Reply, checked_steps, refuse_infinite
+from models.forecaster.requests import ForecastInput, Reasons, Reply, checked_steps, refuse_infinite, targets_of
 from models.forecaster.sources import level_known
 from models.forecaster.spec import GROUPS, INPUTS_VERSION, ModelSpec, feature_group
 
@@ -261,21 +260,12 @@ class Predictor:
 
     def _parts(self, request: ForecastInput, width: int) -> Float:
         """Logarithm of what each group of effects (M, G) adds to a typical day; 0 without effects."""
-        spec, n_series = self.spec, request.origin.shape[0]
-        groups = [group for group, _ in self._groups]
-        if spec.effects is None:
-            return np.zeros((n_series * width, len(groups)))
+        n_series = request.origin.shape[0]
+        if self.spec.effects is None:
+            return np.zeros((n_series * width, len(self._groups)))
         plain = self._assemble(request, slice(0, n_series), width, effects=False)
-        pair = np.repeat(np.arange(n_series), width)
-        rows = Targets(
-            state=request.state,
-            known_future=request.known_future,
-            origin=request.origin,
-            pair=pair,
-            step=np.tile(np.arange(1, width + 1), n_series),
-            scale=np.maximum(np.asarray(request.state["scale"], dtype=np.float64), spec.scale_floor)[pair],
-        )
-        return spec.effects.parts(rows, plain.scale, groups)[0]
+        groups = [group for group, _ in self._groups]
+        return self.spec.effects.parts(targets_of(request, width, self.spec.scale_floor), plain.scale, groups)[0]
 
     def _assemble(self, request: ForecastInput, part: slice, steps: int, *, effects: bool = True) -> FeatureMatrix:
         spec = self.spec

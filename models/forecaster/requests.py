@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.common.protocols import InputError
+from models.forecaster.effects_values import Targets
 from models.forecaster.functionals import relative_point
 from models.forecaster.spec import ModelSpec
 
@@ -64,6 +65,20 @@ class Reasons:
     groups: tuple[str, ...]
     base: npt.NDArray[np.float64]
     values: npt.NDArray[np.float64]
+
+
+def targets_of(request: ForecastInput, width: int, scale_floor: float) -> Targets:
+    """The first `width` periods of every series of a request, step fastest."""
+    n_series = request.origin.shape[0]
+    pair = np.repeat(np.arange(n_series), width)
+    return Targets(
+        state=request.state,
+        known_future=request.known_future,
+        origin=request.origin,
+        pair=pair,
+        step=np.tile(np.arange(1, width + 1), n_series),
+        scale=np.maximum(np.asarray(request.state["scale"], dtype=np.float64), scale_floor)[pair],
+    )
 
 
 def checked_steps(request: ForecastInput, spec: ModelSpec) -> int:
