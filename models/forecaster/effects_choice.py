@@ -14,11 +14,12 @@ from models.forecaster.rows import Assembler, Ints, ModelRows, mean_rows, sample
 
 Places = tuple[Ints, Ints]  # pair (M,) and column of the target (M,)
 MAX_ROWS = 320_000  # rows of the fit: memory and seconds grow with them
-PROBE_ROWS = 40_000
-PROBE_TREES = 80
+PROBE_ROWS = 30_000
+PROBE_RATES = 6.0  # most trees of a small forest times their rate
 PROBE_STOPPING = 10
 MIN_HELD = 500  # validation rows by which effects are judged; with fewer there are none
 MIN_GAIN = 0.005  # of the deviance of the trees without them
+LEFT_ROWS = 100_000  # what effects leave to the trees takes fewer rows to learn
 MOST_LOSS = 0.05  # of their squared error: effects that please the many small at the cost of the large stay out
 
 
@@ -40,6 +41,7 @@ def choose_effects(
     rows: ModelRows,
     valid: ModelRows | None,
     *,
+    cfg: Config,
     loss: Loss,
     seed: int,
 ) -> Choice:
@@ -61,7 +63,7 @@ def choose_effects(
     )
     part = sample(np.arange(rows[1].size), PROBE_ROWS, rng)
     without, found = (
-        _judged(_taken(train, part), test, assembler.cfg, loss, seed) for train, test in ((rows, valid), with_effects)
+        _judged(_taken(train, part), test, cfg, loss, seed) for train, test in ((rows, valid), with_effects)
     )
     said = (
         f"deviance on the validation periods {without[0]:.4g} without effects, {found[0]:.4g} with them; root mean "
@@ -69,7 +71,8 @@ def choose_effects(
     )
     if found[0] > (1.0 - MIN_GAIN) * without[0] or found[1] > (1.0 + MOST_LOSS) * without[1]:
         return Choice(None, rows, valid, f"effects buy nothing: {said}")
-    return Choice(effects, *with_effects, f"effects of {len(effects.columns)} columns: {said}")
+    fewer = _taken(with_effects[0], sample(np.arange(rows[1].size), LEFT_ROWS, rng))
+    return Choice(effects, fewer, with_effects[1], f"effects of {len(effects.columns)} columns: {said}")
 
 
 def _once_each(assembler: Assembler, pool: Places, rng: np.random.Generator) -> Places:
@@ -116,7 +119,9 @@ def _judged(train: ModelRows, test: ModelRows, cfg: Config, loss: Loss, seed: in
     told: npt.NDArray[np.bool_] = ~short
     own, held = mean_rows(train, loss), mean_rows(test, loss)
     params = mean_params(cfg, loss, own, seed)
-    booster, _ = fit_booster(params, own, held, trees=PROBE_TREES, early_stopping=PROBE_STOPPING)
+    booster, _ = fit_booster(
+        params, own, held, trees=max(5, round(PROBE_RATES / cfg.learning_rate)), early_stopping=PROBE_STOPPING
+    )
     mean = np.maximum(predict_booster(booster, X[told], cfg.threads) * scale[told], 1e-9)
     wanted = value[told]
     fit = np.where(wanted > 0, wanted * np.log(np.maximum(wanted, 1e-9) / mean), 0.0) - (wanted - mean)

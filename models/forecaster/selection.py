@@ -5,7 +5,7 @@ date, and trees that know the date learn past days by heart. Only training rows 
 features: Breiman (2001), Chen and Guestrin (2016).
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +16,8 @@ from models.forecaster.config import Config
 from models.forecaster.inputs import FeatureMatrix
 from models.forecaster.model import Loss, Rows, fit_booster, mean_params
 
-RANKING_TREES = 60
+RANKING_RATES = 6.0  # trees of the ranking booster times their rate
+ALWAYS = ("scale",)
 SMOOTH_VALUES = 3  # a covariate with more distinct values is smooth: its neighbours add nothing to the value itself
 NEIGHBOURS = ("prev_", "next_", "before_", "after_")
 AT_TARGET = "at_"
@@ -65,11 +66,7 @@ def choose_features(
     kept = set(useful.tolist())
     if useful.size > cfg.max_features:
         gain = _gains(Rows(matrix.X[:, useful], rows.target, rows.weight), cfg, loss, seed)
-        # What is known of the period itself has half of the places: a clearance is rare, so that it gains little, and
-        # is all there is to tell of it.
-        ahead = [at for at in np.argsort(-gain, kind="stable") if matrix.names[useful[at]].startswith(OF_TARGET)]
-        gain[ahead[: cfg.max_features // 2]] = np.inf
-        kept = set(useful[np.argsort(-gain, kind="stable")[: cfg.max_features]].tolist())
+        kept = set(useful[_strongest([matrix.names[at] for at in useful], gain, cfg.max_features)].tolist())
 
     def named(wanted: npt.NDArray[np.bool_]) -> tuple[str, ...]:
         return tuple(name for name, take in zip(matrix.names, wanted, strict=True) if take)
@@ -118,6 +115,20 @@ def _varying(matrix: FeatureMatrix) -> npt.NDArray[np.bool_]:
 
 def _gains(rows: Rows, cfg: Config, loss: Loss, seed: int) -> npt.NDArray[np.float64]:
     """Gain of each feature, summed over the splits of a small booster of the mean, (F,)."""
-    booster, _ = fit_booster(mean_params(cfg, loss, rows, seed), rows, None, trees=RANKING_TREES, early_stopping=1)
+    trees = max(5, round(RANKING_RATES / cfg.learning_rate))
+    booster, _ = fit_booster(mean_params(cfg, loss, rows, seed), rows, None, trees=trees, early_stopping=1)
     gain = booster.get_score(importance_type="total_gain")
     return np.array([gain.get(f"f{index}", 0.0) for index in range(rows.X.shape[1])])
+
+
+def _strongest(names: Sequence[str], gain: npt.NDArray[np.float64], bound: int) -> npt.NDArray[np.int64]:
+    """Places of the `bound` features of most gain (F,).
+
+    What is known of the period itself has half of the places: a clearance is rare, so that it gains little, and is all
+    there is to tell of it. The scale has one: by it the quantiles are told how far to lie apart, which no mean shows.
+    """
+    order = sorted(np.argsort(-gain, kind="stable"), key=lambda at: names[at] not in ALWAYS)
+    ahead = [at for at in order if names[at].startswith(OF_TARGET)][: bound // 2]
+    taken = set(ahead)
+    rest = [at for at in order if at not in taken][: bound - len(ahead)]
+    return np.array([*ahead, *rest], dtype=np.int64)

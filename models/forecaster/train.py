@@ -136,14 +136,14 @@ def train(data: Dataset, cfg: Config, *, seed: int, on_progress: ProgressCallbac
         )
     assembler = Assembler(data.panel, cfg, kind.floor, target, short)
     trained_on, held_out = (pair[training], column[training]), (pair[held], column[held])
-    chosen = choose(assembler, *trained_on, cfg, loss=loss, rng=rng, seed=seed)
+    hurried = cfg.hurried(counts)
+    chosen = choose(assembler, *trained_on, hurried, loss=loss, rng=rng, seed=seed)
     names = chosen.names
     on_progress("assembling features", 0.05)
     rows, valid = assembler.rows(*trained_on, names), assembler.rows(*held_out, names) if held.size else None
     began = time.perf_counter()
     pool = pair[before], column[before]
-    choice = choose_effects(assembler, pool, trained_on, held_out, rows, valid, loss=loss, seed=seed)
-    hurried = cfg.hurried(counts)
+    choice = choose_effects(assembler, pool, trained_on, held_out, rows, valid, cfg=hurried, loss=loss, seed=seed)
     effects, rows, valid = choice.effects, choice.rows, choice.valid
     boosters, rounds = _fit_all(
         hurried, rows, valid, loss=loss, counts=counts, rng=rng, seed=seed, on_progress=on_progress
@@ -201,7 +201,7 @@ def train(data: Dataset, cfg: Config, *, seed: int, on_progress: ProgressCallbac
         trained_until=data.split.trained_until,
         seed=seed,
         notes=(
-            f"{training.size} training and {held.size} validation rows from {len(data.panel)} (series, origin) pairs",
+            f"{rows[1].size} training and {held.size} validation rows from {len(data.panel)} (series, origin) pairs",
             f"loss of the mean: {loss}; trees: " + ", ".join(f"{name} {count}" for name, count in rounds.items()),
             "the mean was fitted again with the validation rows" if refitted else "the mean saw no validation rows",
             choice.note,
