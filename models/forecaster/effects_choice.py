@@ -14,6 +14,13 @@ from models.forecaster.rows import Assembler, Ints, ModelRows, mean_rows, sample
 
 Places = tuple[Ints, Ints]  # pair (M,) and column of the target (M,)
 MAX_ROWS = 320_000  # rows of the fit: memory and seconds grow with them
+AGE = "age_periods"  # state column: periods since the series began
+# A launch climbs for weeks, which a fit would take for growth of the product, and carry on. Of two worlds of the twin:
+# error against expected demand 0.322 and 0.255 of naive's with all ages, 0.308 and 0.243 without the first 60 days,
+# 0.306 and 0.202 without the first 180.
+LAUNCH_PERIODS = 180
+FROM_THE_START = 28  # a series that begins within so many periods of the table may be as old as can be
+MIN_SETTLED = 0.2  # share of the targets that must lie beyond a launch for the others to be left out
 PROBE_ROWS = 30_000
 PROBE_RATES = 6.0  # most trees of a small forest times their rate
 PROBE_STOPPING = 10
@@ -76,14 +83,25 @@ def choose_effects(
 
 
 def _once_each(assembler: Assembler, pool: Places, rng: np.random.Generator) -> Places:
-    pair, column = pool
     panel = assembler.panel
+    pair, column = (part[_settled(assembler, pool)] for part in pool)
     period = panel.period[pair] + column + 1
     shuffled = rng.permutation(pair.size)
     cell = panel.series[pair] * (int(period.max()) + 1) + period
     _, first = np.unique(cell[shuffled], return_index=True)
     chosen = sample(np.sort(shuffled[first]), MAX_ROWS, rng)
     return pair[chosen], column[chosen]
+
+
+def _settled(assembler: Assembler, places: Places) -> npt.NDArray[np.bool_]:
+    """Whether a target lies beyond the launch of its series, (M,); all of them where hardly any would be left."""
+    panel, (pair, column) = assembler.panel, places
+    if AGE not in panel.state:
+        return np.ones(pair.size, dtype=bool)
+    age = np.asarray(panel.state[AGE], dtype=np.float64)
+    launched = panel.period - age > FROM_THE_START  # not where the age is unknown
+    settled = ~(launched[pair] & (age[pair] + column + 1 < LAUNCH_PERIODS))
+    return settled if settled.mean() >= MIN_SETTLED else np.ones(pair.size, dtype=bool)
 
 
 def _fit_rows(assembler: Assembler, places: Places, rows: ModelRows) -> FitRows:

@@ -66,9 +66,10 @@ class Assembler:
 
 
 def choose(
-    assembler: Assembler, pair: Ints, column: Ints, cfg: Config, *, loss: Loss, rng: np.random.Generator, seed: int
+    assembler: Assembler, pair: Ints, column: Ints, cfg: Config, kind: Kind, *, rng: np.random.Generator, seed: int
 ) -> Chosen:
     """The features to train on, by a sample of the training rows."""
+    loss = kind.loss
     part = sample(np.arange(pair.size), CHOICE_ROWS, rng)
     part = part[~assembler.short[pair[part], column[part]]]
     matrix = assembler.matrix(pair[part], column[part])
@@ -86,6 +87,8 @@ def choose(
         seed=seed,
         origin=panel.period[pair[part]] if many else None,
         of_origin=[name for name, source in sources.items() if source.kind == "plain"],
+        # The fewer units are sold, the further apart lie their quantiles in units of the scale, which no mean shows.
+        always=("scale",) if kind.counts else (),
     )
 
 

@@ -17,7 +17,6 @@ from models.forecaster.inputs import FeatureMatrix
 from models.forecaster.model import Loss, Rows, fit_booster, mean_params
 
 RANKING_RATES = 6.0  # trees of the ranking booster times their rate
-ALWAYS = ("scale",)
 SMOOTH_VALUES = 3  # a covariate with more distinct values is smooth: its neighbours add nothing to the value itself
 NEIGHBOURS = ("prev_", "next_", "before_", "after_")
 AT_TARGET = "at_"
@@ -45,11 +44,12 @@ def choose_features(
     seed: int,
     origin: npt.NDArray[np.int64] | None = None,
     of_origin: Collection[str] = (),
+    always: Collection[str] = (),
 ) -> Chosen:
     """Choose at most `cfg.max_features` by a sample of training rows: `matrix` (M, F), `rows` with its targets.
 
     origin (M,) numbers the origin of each row, and of the features `of_origin` those that tell it are left out; None:
-    there are too few series to say. DataError if no feature varies.
+    there are too few series to say. always: features that have a place whatever they gain. DataError if no feature varies.
     """
     varies = _varying(matrix)
     dated = np.zeros_like(varies)
@@ -66,7 +66,7 @@ def choose_features(
     kept = set(useful.tolist())
     if useful.size > cfg.max_features:
         gain = _gains(Rows(matrix.X[:, useful], rows.target, rows.weight), cfg, loss, seed)
-        kept = set(useful[_strongest([matrix.names[at] for at in useful], gain, cfg.max_features)].tolist())
+        kept = set(useful[_strongest([matrix.names[at] for at in useful], gain, cfg.max_features, always)].tolist())
 
     def named(wanted: npt.NDArray[np.bool_]) -> tuple[str, ...]:
         return tuple(name for name, take in zip(matrix.names, wanted, strict=True) if take)
@@ -121,13 +121,15 @@ def _gains(rows: Rows, cfg: Config, loss: Loss, seed: int) -> npt.NDArray[np.flo
     return np.array([gain.get(f"f{index}", 0.0) for index in range(rows.X.shape[1])])
 
 
-def _strongest(names: Sequence[str], gain: npt.NDArray[np.float64], bound: int) -> npt.NDArray[np.int64]:
-    """Places of the `bound` features of most gain (F,).
+def _strongest(
+    names: Sequence[str], gain: npt.NDArray[np.float64], bound: int, always: Collection[str]
+) -> npt.NDArray[np.int64]:
+    """Places of the `bound` features of most gain (F,), those of `always` before all others.
 
     What is known of the period itself has half of the places: a clearance is rare, so that it gains little, and is all
-    there is to tell of it. The scale has one: by it the quantiles are told how far to lie apart, which no mean shows.
+    there is to tell of it.
     """
-    order = sorted(np.argsort(-gain, kind="stable"), key=lambda at: names[at] not in ALWAYS)
+    order = sorted(np.argsort(-gain, kind="stable"), key=lambda at: names[at] not in always)
     ahead = [at for at in order if names[at].startswith(OF_TARGET)][: bound // 2]
     taken = set(ahead)
     rest = [at for at in order if at not in taken][: bound - len(ahead)]

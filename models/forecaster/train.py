@@ -137,7 +137,7 @@ def train(data: Dataset, cfg: Config, *, seed: int, on_progress: ProgressCallbac
     assembler = Assembler(data.panel, cfg, kind.floor, target, short)
     trained_on, held_out = (pair[training], column[training]), (pair[held], column[held])
     hurried = cfg.hurried(counts)
-    chosen = choose(assembler, *trained_on, hurried, loss=loss, rng=rng, seed=seed)
+    chosen = choose(assembler, *trained_on, hurried, kind, rng=rng, seed=seed)
     names = chosen.names
     on_progress("assembling features", 0.05)
     rows, valid = assembler.rows(*trained_on, names), assembler.rows(*held_out, names) if held.size else None
