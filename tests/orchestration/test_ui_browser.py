@@ -98,7 +98,7 @@ def test_the_validation_site_leads_to_the_quarantine(browser, sites, tmp_path: P
     page = browser.new_page()
     page.goto(sites["steward"])
     page.get_by_role("link", name="transactions", exact=True).click()
-    assert "transactions" in page.title()
+    page.wait_for_function("document.title.includes('transactions')")  # a click does not wait for what it leads to
     page.screenshot(path=tmp_path / "validation.png", full_page=True)
 
 
