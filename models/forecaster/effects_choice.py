@@ -1,24 +1,24 @@
 """Whether effects are worth having: two small forests on the same rows, with and without, judged on the validation periods."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from models.forecaster.config import Config
 from models.forecaster.effects import Effects
-from models.forecaster.effects_fit import FitRows, fit_effects
+from models.forecaster.effects_blocks import code_of
+from models.forecaster.effects_fit import FitRows, fit_effects, fit_lasting, series_keys
+from models.forecaster.effects_values import AGE, Targets
 from models.forecaster.model import Loss, fit_booster, mean_params, predict_booster
 from models.forecaster.rows import Assembler, Ints, ModelRows, mean_rows, sample
 
 Places = tuple[Ints, Ints]  # pair (M,) and column of the target (M,)
-MAX_ROWS = 320_000  # rows of the fit: memory and seconds grow with them
-AGE = "age_periods"  # state column: periods since the series began
-# A launch climbs for weeks, which a fit would take for growth of the product, and carry on. Of two worlds of the twin:
-# error against expected demand 0.322 and 0.255 of naive's with all ages, 0.308 and 0.243 without the first 60 days,
-# 0.306 and 0.202 without the first 180.
-LAUNCH_PERIODS = 180
+MAX_ROWS = 400_000  # rows of the fit: memory and seconds grow with them
+LASTING_ROWS = 60_000  # rows by which it is told what lasts
+# A launch climbs for weeks, which a fit would take for growth of the product, and carry on.
+LAUNCH_PERIODS = 60
 FROM_THE_START = 28  # a series that begins within so many periods of the table may be as old as can be
 MIN_SETTLED = 0.2  # share of the targets that must lie beyond a launch for the others to be left out
 PROBE_ROWS = 30_000
@@ -32,9 +32,13 @@ MOST_LOSS = 0.05  # of their squared error: effects that please the many small a
 
 @dataclass(frozen=True)
 class Choice:
-    """The effects or None, the training and validation rows in units of their divisor, and a note for a reader."""
+    """The effects or None, the training and validation rows in units of their divisor, and a note for a reader.
+
+    renewed: the same effects, fitted on to the cutoff: those of the forecasts to come.
+    """
 
     effects: Effects | None
+    renewed: Effects | None
     rows: ModelRows
     valid: ModelRows | None
     note: str
@@ -43,6 +47,7 @@ class Choice:
 def choose_effects(
     assembler: Assembler,
     pool: Places,
+    before: npt.NDArray[np.bool_],
     training: Places,
     held: Places,
     rows: ModelRows,
@@ -54,19 +59,25 @@ def choose_effects(
 ) -> Choice:
     """Fit effects, and keep them if trees forecast the rows of `valid` better with them.
 
-    training, held: where `rows` and `valid` come from; pool: all that could have been drawn for `rows`. Of the pool every
-    target period of every series is fitted on once, from one of its origins: there is no more to learn in the others.
+    pool: all targets; before: those that come before the validation periods, (M,); training, held: where `rows` and
+    `valid` come from. Every target period of every series is fitted on once, from the origin nearest to it, which knows
+    most of what was planned for it.
     """
     began = time.perf_counter()
     if assembler.cfg.frequency != "daily" or loss != "poisson" or valid is None or valid[1].size < MIN_HELD:
-        return Choice(None, rows, valid, "no effects were fitted: they are for daily values that are never negative")
+        return _none(rows, valid, "no effects were fitted: they are for daily values that are never negative")
+    if not _tells_series(assembler):
+        return _none(rows, valid, "no effects were fitted: product and store do not tell one series from another")
     rng = np.random.default_rng(seed)
-    places = _once_each(assembler, pool, rng)
-    effects, _ = fit_effects(_fit_rows(assembler, places, assembler.rows(*places, ("scale",))))
+    settled = pool[0][before], pool[1][before]
+    effects = fit_effects(_fit_rows(assembler, _once_each(assembler, settled, rng)))
+    some = sample(np.arange(settled[0].size), LASTING_ROWS, rng)
+    apart = _fit_rows(assembler, (settled[0][some], settled[1][some]))
+    effects = fit_lasting(effects, _told(apart))
     seconds = time.perf_counter() - began
     with_effects = (
-        _multiplied(rows, effects, _fit_rows(assembler, training, rows)),
-        _multiplied(valid, effects, _fit_rows(assembler, held, valid)),
+        _multiplied(rows, effects, _targets(assembler, training)),
+        _multiplied(valid, effects, _targets(assembler, held)),
     )
     part = sample(np.arange(rows[1].size), PROBE_ROWS, rng)
     without, found = (
@@ -77,19 +88,38 @@ def choose_effects(
         f"squared error {without[1] ** 0.5:.4g} and {found[1] ** 0.5:.4g}; fitted in {seconds:.1f} s"
     )
     if found[0] > (1.0 - MIN_GAIN) * without[0] or found[1] > (1.0 + MOST_LOSS) * without[1]:
-        return Choice(None, rows, valid, f"effects buy nothing: {said}")
+        return _none(rows, valid, f"effects buy nothing: {said}")
     fewer = _taken(with_effects[0], sample(np.arange(rows[1].size), LEFT_ROWS, rng))
-    return Choice(effects, fewer, with_effects[1], f"effects of {len(effects.columns)} columns: {said}")
+    renewed = fit_effects(_fit_rows(assembler, _once_each(assembler, pool, rng)), begin=effects)
+    note = f"effects of {len(effects.columns)} columns: {said}"
+    return Choice(effects, renewed, fewer, with_effects[1], note)
+
+
+def _none(rows: ModelRows, valid: ModelRows | None, note: str) -> Choice:
+    return Choice(None, None, rows, valid, note)
+
+
+def _tells_series(assembler: Assembler) -> bool:
+    """Whether the keys of the state tell each series from all others."""
+    panel = assembler.panel
+    keys = series_keys(panel.state)
+    if not keys:
+        return False
+    _, first = np.unique(panel.series, return_index=True)
+    codes = code_of({key: np.asarray(panel.state[key])[first] for key in keys}, keys)
+    return bool(np.isfinite(codes).all()) and np.unique(codes).size == codes.size
 
 
 def _once_each(assembler: Assembler, pool: Places, rng: np.random.Generator) -> Places:
+    """Every target period of every series once, from the nearest origin before it."""
     panel = assembler.panel
-    pair, column = (part[_settled(assembler, pool)] for part in pool)
+    kept = _settled(assembler, pool)
+    pair, column = pool[0][kept], pool[1][kept]
     period = panel.period[pair] + column + 1
-    shuffled = rng.permutation(pair.size)
+    nearest = np.argsort(column, kind="stable")
     cell = panel.series[pair] * (int(period.max()) + 1) + period
-    _, first = np.unique(cell[shuffled], return_index=True)
-    chosen = sample(np.sort(shuffled[first]), MAX_ROWS, rng)
+    _, first = np.unique(cell[nearest], return_index=True)
+    chosen = sample(np.sort(nearest[first]), MAX_ROWS, rng)
     return pair[chosen], column[chosen]
 
 
@@ -104,24 +134,25 @@ def _settled(assembler: Assembler, places: Places) -> npt.NDArray[np.bool_]:
     return settled if settled.mean() >= MIN_SETTLED else np.ones(pair.size, dtype=bool)
 
 
-def _fit_rows(assembler: Assembler, places: Places, rows: ModelRows) -> FitRows:
+def _targets(assembler: Assembler, places: Places) -> Targets:
     panel, (pair, column) = assembler.panel, places
-    _, value, divisor, short = rows
     level = np.maximum(np.asarray(panel.state["scale"], dtype=np.float64), assembler.floor)
-    return FitRows(
-        pair=pair,
-        step=column + 1,
-        scale=level[pair],
-        divisor=divisor,
-        value=value,
-        short=short,
-        state=panel.state,
-        known_future=panel.known_future,
-        origin=panel.origin,
-    )
+    return Targets(panel.state, panel.known_future, panel.origin, pair, column + 1, level[pair])
 
 
-def _multiplied(rows: ModelRows, effects: Effects, targets: FitRows) -> ModelRows:
+def _fit_rows(assembler: Assembler, places: Places) -> FitRows:
+    pair, column = places
+    targets = _targets(assembler, places)
+    return FitRows(**vars(targets), value=assembler.target[pair, column], short=assembler.short[pair, column])
+
+
+def _told(rows: FitRows) -> FitRows:
+    kept = ~rows.short
+    parts = {name: getattr(rows, name)[kept] for name in ("pair", "step", "scale", "value", "short")}
+    return replace(rows, **parts)
+
+
+def _multiplied(rows: ModelRows, effects: Effects, targets: Targets) -> ModelRows:
     X, value, scale, short = rows
     return X, value, scale * np.exp(effects.log_factor(targets, scale)), short
 

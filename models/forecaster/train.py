@@ -142,8 +142,9 @@ def train(data: Dataset, cfg: Config, *, seed: int, on_progress: ProgressCallbac
     on_progress("assembling features", 0.05)
     rows, valid = assembler.rows(*trained_on, names), assembler.rows(*held_out, names) if held.size else None
     began = time.perf_counter()
-    pool = pair[before], column[before]
-    choice = choose_effects(assembler, pool, trained_on, held_out, rows, valid, cfg=hurried, loss=loss, seed=seed)
+    choice = choose_effects(
+        assembler, (pair, column), before, trained_on, held_out, rows, valid, cfg=hurried, loss=loss, seed=seed
+    )
     effects, rows, valid = choice.effects, choice.rows, choice.valid
     boosters, rounds = _fit_all(
         hurried, rows, valid, loss=loss, counts=counts, rng=rng, seed=seed, on_progress=on_progress
@@ -188,7 +189,7 @@ def train(data: Dataset, cfg: Config, *, seed: int, on_progress: ProgressCallbac
         calibration=calibration,
         blend=blend,
         spreads=fit_spreads(raw, judged, calibration, data, counts=counts),
-        effects=effects,
+        effects=choice.renewed,
         rounds=rounds,
     )
     on_progress("trained", 1.0)
