@@ -66,6 +66,7 @@ class Effects(BaseModel):
     state: tuple[str, ...] = Field(description="state columns that tell what was seen lately, as it was trained")
     covariates: tuple[str, ...] = Field(description="covariates of the design, as it was trained")
     middle: float = Field(description="day since 1970-01-01 that years are counted from")
+    wave: tuple[float, float] = Field(description="degrees by which the sine and cosine of the year move temperature")
     reference: tuple[float, ...] = Field(description="training median of each column: what reasons compare with")
     blocks: tuple[Block, ...]
     cells: Cells
@@ -125,9 +126,9 @@ class Effects(BaseModel):
         coefficients = np.zeros((n_pairs, len(self.columns)))
         for block in self.blocks:
             coefficients[:, list(block.columns)] += block.of(rows.state, n_pairs)
-        level, price = self.cells.of(rows.state)
+        level, price, temp = self.cells.of(rows.state)
         now = log_price(rows.known_future[PRICE][:, 0]) if PRICE in rows.known_future else np.full(n_pairs, np.nan)
-        frame = Frame(self.middle, np.where(np.isnan(price), now, price))
+        frame = Frame(self.middle, np.where(np.isnan(price), now, price), temp, self.wave)
         days = recent_days(rows.state)
         recent = self._slow(rows, frame, coefficients, now, -days / 2.0)
         sold, expected = (units * days + GAP_UNITS for units in (recent_level(rows.state), np.exp(level + recent)))

@@ -51,7 +51,7 @@ class Block(BaseModel):
 
 
 class Cells(BaseModel):
-    """The series that were trained on (C,): logarithms of the level of each and of the price it is told against.
+    """The series that were trained on (C,): log level of each, and the log price and temperature it is told against.
 
     columns: the state columns that tell a series together; codes (C,), ascending, as `code_of` makes them.
     """
@@ -61,23 +61,25 @@ class Cells(BaseModel):
     codes: tuple[float, ...]
     level: tuple[float, ...]
     price: tuple[float, ...]
+    temp: tuple[float, ...]
 
     @model_validator(mode="after")
     def _whole(self) -> "Cells":
-        if not len(self.codes) == len(self.level) == len(self.price):
-            raise ValueError(f"{len(self.codes)} series have {len(self.level)} levels and {len(self.price)} prices")
+        lengths = {name: len(getattr(self, name)) for name in ("codes", "level", "price", "temp")}
+        if len(set(lengths.values())) > 1:
+            raise ValueError(f"series of lengths {lengths}: expected one length")
         _refuse_unsorted("series", self.codes)
         return self
 
-    def of(self, state: Mapping[str, Float]) -> tuple[Float, Float]:
-        """Log level and log price of each pair, (N,) both; NaN where a series is unknown."""
-        codes, level, price = self._arrays
-        place = group_place(codes, code_of(state, self.columns))
-        return level[place], price[place]
+    def of(self, state: Mapping[str, Float]) -> npt.NDArray[np.float64]:
+        """Log level, log price and temperature of each pair, (3, N); NaN where a series is unknown."""
+        codes, values = self._arrays
+        return np.asarray(values[:, group_place(codes, code_of(state, self.columns))])
 
     @cached_property
-    def _arrays(self) -> tuple[npt.NDArray[np.float64], Float, Float]:
-        return np.asarray(self.codes), np.append(self.level, np.nan), np.append(self.price, np.nan)
+    def _arrays(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        values = np.array([self.level, self.price, self.temp], dtype=np.float64)
+        return np.asarray(self.codes), np.pad(values, ((0, 0), (0, 1)), constant_values=np.nan)
 
 
 def code_of(state: Mapping[str, Float], keys: Sequence[str]) -> npt.NDArray[np.float64]:

@@ -1,7 +1,7 @@
 """Whether effects are worth having: two small forests on the same rows, with and without, judged on the validation periods."""
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -72,8 +72,7 @@ def choose_effects(
     settled = pool[0][before], pool[1][before]
     effects = fit_effects(_fit_rows(assembler, _once_each(assembler, settled, rng)))
     some = sample(np.arange(settled[0].size), LASTING_ROWS, rng)
-    apart = _fit_rows(assembler, (settled[0][some], settled[1][some]))
-    effects = fit_lasting(effects, _told(apart))
+    effects = fit_lasting(effects, _fit_rows(assembler, (settled[0][some], settled[1][some])))
     seconds = time.perf_counter() - began
     with_effects = (
         _multiplied(rows, effects, _targets(assembler, training)),
@@ -144,12 +143,6 @@ def _fit_rows(assembler: Assembler, places: Places) -> FitRows:
     pair, column = places
     targets = _targets(assembler, places)
     return FitRows(**vars(targets), value=assembler.target[pair, column], short=assembler.short[pair, column])
-
-
-def _told(rows: FitRows) -> FitRows:
-    kept = ~rows.short
-    parts = {name: getattr(rows, name)[kept] for name in ("pair", "step", "scale", "value", "short")}
-    return replace(rows, **parts)
 
 
 def _multiplied(rows: ModelRows, effects: Effects, targets: Targets) -> ModelRows:

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from models.forecaster.effects_values import (
     PRICE,
+    TEMP,
     Float,
     Frame,
     TargetRows,
@@ -23,6 +24,7 @@ from models.forecaster.effects_values import (
     depth,
     price_change,
     promoted,
+    warmer,
     weekday,
     yearly,
     years,
@@ -31,7 +33,8 @@ from models.forecaster.sources import promotion_covariates
 
 T = TypeVar("T")
 _PAST = "_year_ago"  # such flags tell of the past, which the waves of the year know
-HARMONICS = 2
+HARMONICS = 1
+WETTEST = 30.0  # mm a day
 
 
 @dataclass(frozen=True)
@@ -74,10 +77,14 @@ def design_columns(covariates: tuple[str, ...], flags: tuple[str, ...]) -> dict[
         columns["holiday_in_2"] = Column(
             "calendar", ("days_to_holiday",), lambda rows, _: ahead_of(rows, "days_to_holiday") == 2.0
         )
-    if "forecast_temp_to_issue" in covariates:
-        columns["warmer"] = Column("weather", ("forecast_temp_to_issue",), _bounded("forecast_temp_to_issue", 15.0))
+    if TEMP in covariates:
+        columns["warmer"] = Column("weather", (TEMP,), warmer)
     if "forecast_rain_mm" in covariates:
-        columns["rain"] = Column("weather", ("forecast_rain_mm",), _bounded("forecast_rain_mm", 30.0))
+        columns["rain"] = Column(
+            "weather",
+            ("forecast_rain_mm",),
+            lambda rows, _: np.clip(ahead_of(rows, "forecast_rain_mm"), 0.0, WETTEST) / 10.0,
+        )
     return columns
 
 
@@ -111,7 +118,3 @@ def _promotion_columns(covariates: tuple[str, ...]) -> dict[str, Column]:
 
 def _with(function: Callable[[TargetRows, T], Float], given: T) -> Callable[[TargetRows, Frame], Float]:
     return lambda rows, _: function(rows, given)
-
-
-def _bounded(name: str, bound: float) -> Callable[[TargetRows, Frame], Float]:
-    return lambda rows, _: np.clip(ahead_of(rows, name), -bound, bound) / 10.0

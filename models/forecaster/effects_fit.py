@@ -16,7 +16,18 @@ from models.forecaster.censoring import SHAPE_BOUNDS, mean_given_at_least
 from models.forecaster.effects import LASTING, Effects, lasting_design
 from models.forecaster.effects_blocks import Block, Cells, code_of, group_place
 from models.forecaster.effects_design import design, design_columns, is_fine
-from models.forecaster.effects_values import PRICE, Frame, Targets, ahead_of, day_of, log_price, recent_columns
+from models.forecaster.effects_values import (
+    PRICE,
+    TEMP,
+    Frame,
+    Targets,
+    ahead_of,
+    day_of,
+    log_price,
+    recent_columns,
+    seasonless,
+    temperature_wave,
+)
 
 Float = npt.NDArray[np.floating[Any]]
 Ints = npt.NDArray[np.int64]
@@ -27,6 +38,7 @@ PENALTY = 1.0  # of the effects of all and of the levels of series
 # A product has one or two years: its wave of the year is told from its growth by little, and is mostly its category's.
 STIFF: Mapping[str, float] = {"yearly": 2.0}
 STEPS, STEPS_ON = 12, 5  # of a first fit, and of one that goes on from another
+STEPS_OF_LASTING = 4
 CURVATURE_AT = (0, 1, 3, 6)  # steps at which the second derivative is taken anew: it costs most and moves little
 STEP_BOUND = 1.0
 MAX_GROUPS = 5_000
@@ -54,10 +66,12 @@ def fit_effects(rows: FitRows, begin: Effects | None = None) -> Effects:
     """
     covariates = tuple(sorted(rows.known_future))
     flags = tuple(name for name in covariates if _is_flag(rows.known_future[name])) if begin is None else begin.flags
-    cells = _cells(rows)
+    wave = temperature_wave(rows) if TEMP in rows.known_future else (0.0, 0.0)
+    cells = _cells(rows, wave)
     middle = float(np.round(day_of(rows).mean())) if begin is None else begin.middle
     columns = design_columns(covariates, flags)
-    made = design(rows, Frame(middle, cells.of(rows.state)[1]), columns)
+    _, price, temp = cells.of(rows.state)
+    made = design(rows, Frame(middle, price, temp, wave), columns)
     varies = [at for at, name in enumerate(columns) if np.ptp(made[:, at]) > 0]
     if begin is not None:
         varies = [list(columns).index(name) for name in begin.columns]
@@ -84,6 +98,7 @@ def fit_effects(rows: FitRows, begin: Effects | None = None) -> Effects:
         state=recent_columns(sorted(rows.state)),
         covariates=tuple(sorted({name for each in names for name in columns[each].covariates})),
         middle=middle,
+        wave=wave,
         reference=tuple(np.round(np.median(made[:, :-1], axis=0), PRECISION).tolist()),
         blocks=blocks,
         cells=Cells(**{**dict(cells), "level": tuple(np.round(level, PRECISION).tolist())}),
@@ -96,40 +111,51 @@ def fit_lasting(effects: Effects, rows: FitRows) -> Effects:
     X = lasting_design(rows, effects.gap(rows))
     log_mean = effects.log_factor(rows, rows.scale) + np.log(rows.scale)
     found = np.zeros(len(LASTING))
-    for _ in range(3):
+    for _ in range(STEPS_OF_LASTING):
         mean = np.exp(log_mean + X @ found)
-        shape = _shape(rows.value, mean)
-        weight = mean / (1.0 + mean / shape)
-        gradient = X.T @ ((rows.value - mean) / (1.0 + mean / shape)) - PENALTY * found
-        curvature = (X * weight[:, None]).T @ X + PENALTY * np.eye(len(LASTING))
+        shape = _shape(rows.value[~rows.short], mean[~rows.short])
+        weight = 1.0 / (1.0 + mean / shape)
+        gradient = X.T @ ((_wanted(rows, mean, shape) - mean) * weight) - PENALTY * found
+        curvature = (X * (mean * weight)[:, None]).T @ X + PENALTY * np.eye(len(LASTING))
         found = found + np.clip(np.linalg.solve(curvature, gradient), -STEP_BOUND, STEP_BOUND)
     # Not a copy: that would keep what the old one had worked out of its fields.
     return Effects(**{**dict(effects), "lasting": tuple(np.round(found, PRECISION).tolist())})
 
 
-def _cells(rows: FitRows) -> Cells:
-    """Series with the logarithms of their mean, one unit of all series' mean added, and of their mean price."""
+def _wanted(rows: FitRows, mean: Float, shape: float) -> Float:
+    """What was wanted (M,): the value, or where a stock-out cut it short its expectation."""
+    if not rows.short.any():
+        return rows.value
+    wanted = rows.value.copy()
+    wanted[rows.short] = mean_given_at_least(rows.value[rows.short], mean[rows.short], shape)
+    return wanted
+
+
+def _cells(rows: FitRows, wave: tuple[float, float]) -> Cells:
+    """Series with the logarithm of their mean, and their mean log price and temperature without the year's wave."""
     keys = series_keys(rows.state)
     code = code_of(rows.state, keys)
     codes = np.unique(code[np.unique(rows.pair)])
     codes = codes[np.isfinite(codes)]
     place = group_place(codes, code)[rows.pair]
-    count = np.bincount(place, minlength=codes.size + 1)[: codes.size]
-    total = np.bincount(place, rows.value, codes.size + 1)[: codes.size]
-    price = np.full(codes.size, np.nan)
-    if PRICE in rows.known_future:
-        prices = log_price(ahead_of(rows, PRICE))
-        known = np.isfinite(prices)
-        summed = np.bincount(place[known], prices[known], codes.size + 1)[: codes.size]
-        of = np.bincount(place[known], minlength=codes.size + 1)[: codes.size]
-        price = np.divide(summed, of, out=price, where=of > 0)
-    level = np.log((total + max(float(rows.value.mean()), 1e-9)) / (count + 1.0))
-    return Cells(
-        columns=keys,
-        codes=tuple(codes.tolist()),
-        level=tuple(level.tolist()),
-        price=tuple(np.round(np.nan_to_num(price), PRECISION).tolist()),
+
+    def means(values: Float, least: float) -> npt.NDArray[np.float64]:
+        """Means (C,), of one value `least` too."""
+        known = np.isfinite(values)
+        total = np.bincount(place[known], values[known], codes.size + 1)[: codes.size]
+        return (total + least) / (np.bincount(place[known], minlength=codes.size + 1)[: codes.size] + 1.0)
+
+    ahead = rows.known_future
+    price = log_price(ahead_of(rows, PRICE)) if PRICE in ahead else np.zeros(place.size)
+    temp = seasonless(rows, wave) if TEMP in ahead else np.zeros(place.size)
+    usual = [float(np.nanmean(values)) if np.isfinite(values).any() else 0.0 for values in (price, temp)]
+    found = (
+        np.log(means(rows.value, max(float(rows.value.mean()), 1e-9))),
+        np.round(means(price, usual[0]), PRECISION),
+        np.round(means(temp, usual[1]), PRECISION),
     )
+    level, of_price, of_temp = (tuple(values.tolist()) for values in found)
+    return Cells(columns=keys, codes=tuple(codes.tolist()), level=level, price=of_price, temp=of_temp)
 
 
 @dataclass(frozen=True)
@@ -201,11 +227,7 @@ def _fitted(
         for at, group in enumerate(groups):
             mean = np.exp(np.clip(log_mean, -12.0, 12.0))
             weight = 1.0 / (1.0 + mean / shape)
-            wanted = rows.value
-            if rows.short.any():
-                wanted = wanted.copy()
-                wanted[rows.short] = mean_given_at_least(rows.value[rows.short], mean[rows.short], shape)
-            off = ((wanted - mean) * weight)[group.order]
+            off = ((_wanted(rows, mean, shape) - mean) * weight)[group.order]
             if step in CURVATURE_AT:
                 curvature[at] = _curvature(blocks[at], (mean * weight)[group.order], group)
             gradient = _by_group(blocks[at], off, group) - group.penalty * tables[at]

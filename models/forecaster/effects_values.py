@@ -12,11 +12,13 @@ Ints = npt.NDArray[np.int64]
 RECENT_DAYS = 28  # days of past sales that are held against what the effects expected of them
 _LEVELS = (f"level_plain_{RECENT_DAYS}", f"level_{RECENT_DAYS}")
 AGE = "age_periods"  # state column: periods since the series began
-PRICE = "planned_price"
+PRICE, TEMP = "planned_price", "forecast_temp_c"
 _YEAR_DAYS = 365.25
 LOG_BOUND = 2.0  # of the logarithm of a ratio of levels
 PRICE_BOUND = 0.7  # of the logarithm of a ratio of prices
 DEEPEST = 0.9
+WARMEST = 1.5  # tens of degrees
+LEAST_KNOWN = 100  # temperatures by which the year's wave is told
 
 
 class TargetRows(Protocol):
@@ -50,10 +52,14 @@ class Targets:
 
 @dataclass(frozen=True)
 class Frame:
-    """What values are told against: the day (since 1970) that years are counted from, and a log price for each pair (N,)."""
+    """What values are told against: the day (since 1970) that years are counted from, and of each pair (N,) a log price and
+    the mean temperature of its place, from which the year departs by `wave` times its sine and cosine.
+    """
 
     middle: float
     price: Float
+    temp: Float
+    wave: tuple[float, float]
 
 
 def day_of(rows: TargetRows) -> Ints:
@@ -103,8 +109,12 @@ def years(rows: TargetRows, frame: Frame) -> Float:
 
 def yearly(rows: TargetRows, at: int) -> Float:
     """Sine and cosine of the year, and of half a year."""
+    return _wave(day_of(rows), at)
+
+
+def _wave(day: Ints, at: int) -> Float:
     turn = 0.0 if at % 2 == 0 else np.pi / 2.0
-    return np.asarray(np.sin(2.0 * np.pi * (at // 2 + 1) / _YEAR_DAYS * day_of(rows) + turn))
+    return np.asarray(np.sin(2.0 * np.pi * (at // 2 + 1) / _YEAR_DAYS * day + turn))
 
 
 def weekday(rows: TargetRows, day: int) -> Float:
@@ -130,3 +140,25 @@ def log_price(prices: Float) -> Float:
 
 def price_change(rows: TargetRows, frame: Frame) -> Float:
     return np.clip(log_price(ahead_of(rows, PRICE)) - frame.price[rows.pair], -PRICE_BOUND, PRICE_BOUND)
+
+
+def warmer(rows: TargetRows, frame: Frame) -> Float:
+    """Tens of degrees by which a day is forecast to be warmer than the time of year is at this place."""
+    return np.asarray(np.clip((seasonless(rows, frame.wave) - frame.temp[rows.pair]) / 10.0, -WARMEST, WARMEST))
+
+
+def seasonless(rows: TargetRows, wave: tuple[float, float]) -> Float:
+    """The forecast temperature less the wave of the year, (M,)."""
+    day = day_of(rows)
+    return np.asarray(ahead_of(rows, TEMP) - wave[0] * _wave(day, 0) - wave[1] * _wave(day, 1))
+
+
+def temperature_wave(rows: TargetRows) -> tuple[float, float]:
+    """Sine and cosine of the year by least squares, as far as forecasts reach."""
+    temp, day = ahead_of(rows, TEMP), day_of(rows)
+    known = np.isfinite(temp)
+    if known.sum() < LEAST_KNOWN:
+        return 0.0, 0.0
+    waves = np.column_stack([_wave(day[known], at) for at in (0, 1)] + [np.ones(int(known.sum()))])
+    found = np.linalg.lstsq(waves, temp[known], rcond=None)[0]
+    return round(float(found[0]), 3), round(float(found[1]), 3)

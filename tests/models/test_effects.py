@@ -28,12 +28,13 @@ def tiny(**changes: Any) -> Effects:
             "state": ("level_28",),
             "covariates": ("promo_depth",),
             "middle": 19_000.0,
+            "wave": (0.0, 0.0),
             "reference": (0.0,),
             "blocks": (
                 Block(key=None, codes=(), columns=(0,), coefficients=((0.0,),)),
                 Block(key="key_product", codes=(7.0,), columns=(0,), coefficients=((np.log(2.0),),)),
             ),
-            "cells": Cells(columns=("key_product",), codes=(7.0,), level=(np.log(3.0),), price=(0.0,)),
+            "cells": Cells(columns=("key_product",), codes=(7.0,), level=(np.log(3.0),), price=(0.0,), temp=(0.0,)),
             "lasting": (),
             **changes,
         }
@@ -101,8 +102,8 @@ def test_a_damaged_table_is_refused(changes: dict[str, Any], said: str) -> None:
         Block(key="key_product", codes=(7.0,), columns=(0,), coefficients=())
     with pytest.raises(ValidationError, match="ascend"):
         Block(key="key_product", codes=(7.0, 5.0), columns=(0,), coefficients=((0.0,), (0.0,)))
-    with pytest.raises(ValidationError, match="2 series have 1 levels"):
-        Cells(columns=("key_product",), codes=(5.0, 7.0), level=(0.0,), price=(0.0, 0.0))
+    with pytest.raises(ValidationError, match="'level': 1"):
+        Cells(columns=("key_product",), codes=(5.0, 7.0), level=(0.0,), price=(0.0, 0.0), temp=(0.0, 0.0))
 
 
 def test_reasons_of_the_effects_add_up_to_their_logarithm() -> None:
@@ -133,12 +134,12 @@ def test_columns_by_hand() -> None:
         "promo_depth": np.array([[0.0, 0.5]]), "category_promos": np.array([[2.0, 2.0]]),
         "planned_price": np.array([[2.0, 1.0]]), "is_holiday": np.array([[0.0, 1.0]]),
         "is_holiday_year_ago": np.array([[0.0, 1.0]]), "days_to_holiday": np.array([[2.0, 1.0]]),
-        "forecast_rain_mm": np.array([[40.0, np.nan]]),
+        "forecast_rain_mm": np.array([[40.0, np.nan]]), "forecast_temp_c": np.array([[14.0, np.nan]]),
     }  # fmt: skip
     rows = targets(state, future, ORIGIN[:1])
     columns = design_columns(tuple(sorted(future)), ("is_holiday", "is_holiday_year_ago"))
     day = ORIGIN[0].astype(int) + 1
-    frame = Frame(float(day), np.log([2.0]))
+    frame = Frame(float(day), np.log([2.0]), np.array([10.0]), (2.0, 1.0))
     made = dict(zip(columns, design(rows, frame, columns).T, strict=True))
     np.testing.assert_allclose(made["trend"], [0, 1 / 365.25])
     np.testing.assert_allclose(made["promoted"], [0, 1])
@@ -149,6 +150,8 @@ def test_columns_by_hand() -> None:
     assert "flag_is_holiday_year_ago" not in made  # the past is what the waves of the year know
     np.testing.assert_allclose(made["holiday_in_2"], [1, 0])
     np.testing.assert_allclose(made["rain"], [3, 0])  # bounded; unknown is nothing
+    usual = 10.0 + 2.0 * np.sin(2 * np.pi * day / 365.25) + np.cos(2 * np.pi * day / 365.25)
+    np.testing.assert_allclose(made["warmer"], [(14.0 - usual) / 10.0, 0.0])
     np.testing.assert_allclose(made["weekday_0"], [6 / 7, -1 / 7])  # the day after a Sunday
     for at, (times, wave) in enumerate([(1, np.sin), (1, np.cos), (2, np.sin), (2, np.cos)]):
         assert made[f"yearly_{at}"][0] == pytest.approx(wave(2 * np.pi * times * day / 365.25))

@@ -95,6 +95,16 @@ def test_a_fit_goes_on_from_another_and_takes_up_new_series() -> None:
     np.testing.assert_allclose(both.log_factor(rows, rows.scale), again.log_factor(rows, rows.scale), atol=0.02)
 
 
+def test_the_wave_of_temperatures_is_found() -> None:
+    rows = planted()
+    day = rows.origin.astype(int)[:, None] + np.arange(1, 8)
+    angle = 2 * np.pi * day / 365.25
+    temp = np.where(np.arange(7) < 5, 12.0 - 3.0 * np.sin(angle) - 6.0 * np.cos(angle), np.nan)
+    found = fit_effects(replace(rows, known_future={**rows.known_future, "forecast_temp_c": temp}))
+    assert found.wave == pytest.approx((-3.0, -6.0), abs=0.01)
+    np.testing.assert_allclose(found.cells.temp, 12.0, atol=0.01)
+
+
 @pytest.mark.parametrize(("share", "sign"), [(1.0, 1.0), (0.0, 0.0)])
 def test_what_lasts_of_a_gap_is_found(share: float, sign: float) -> None:
     rows = planted()
