@@ -24,6 +24,7 @@ MIN_SETTLED = 0.2  # share of the targets that must lie beyond a launch for the 
 PROBE_ROWS = 30_000
 PROBE_RATES = 6.0  # most trees of a small forest times their rate
 PROBE_STOPPING = 10
+PROBE_WATCHED = 20_000  # validation rows that tell when to stop: putting all down every tree took longer than the trees
 MIN_HELD = 500  # validation rows by which effects are judged; with fewer there are none
 MIN_GAIN = 0.005  # of the deviance of the trees without them
 LEFT_ROWS = 100_000  # what effects leave to the trees takes fewer rows to learn
@@ -69,8 +70,10 @@ def choose_effects(
         _multiplied(valid, effects, _fit_rows(assembler, held, valid)),
     )
     part = sample(np.arange(rows[1].size), PROBE_ROWS, rng)
+    left = sample(np.arange(rows[1].size), LEFT_ROWS, rng)
+    watched = sample(np.arange(valid[1].size), PROBE_WATCHED, rng)
     without, found = (
-        _judged(_taken(train, part), test, cfg, loss, seed) for train, test in ((rows, valid), with_effects)
+        _judged(_taken(train, part), test, watched, cfg, loss, seed) for train, test in ((rows, valid), with_effects)
     )
     said = (
         f"deviance on the validation periods {without[0]:.4g} without effects, {found[0]:.4g} with them; root mean "
@@ -78,8 +81,7 @@ def choose_effects(
     )
     if found[0] > (1.0 - MIN_GAIN) * without[0] or found[1] > (1.0 + MOST_LOSS) * without[1]:
         return Choice(None, rows, valid, f"effects buy nothing: {said}")
-    fewer = _taken(with_effects[0], sample(np.arange(rows[1].size), LEFT_ROWS, rng))
-    return Choice(effects, fewer, with_effects[1], f"effects of {len(effects.columns)} columns: {said}")
+    return Choice(effects, _taken(with_effects[0], left), with_effects[1], f"effects of {len(effects.columns)} columns: {said}")
 
 
 def _once_each(assembler: Assembler, pool: Places, rng: np.random.Generator) -> Places:
@@ -131,11 +133,16 @@ def _taken(rows: ModelRows, part: Ints) -> ModelRows:
     return X[part], value[part], scale[part], short[part]
 
 
-def _judged(train: ModelRows, test: ModelRows, cfg: Config, loss: Loss, seed: int) -> tuple[float, float]:
-    """Mean Poisson deviance and mean squared error of a small forest on the rows of `test` that are not short."""
+def _judged(
+    train: ModelRows, test: ModelRows, watched: Ints, cfg: Config, loss: Loss, seed: int
+) -> tuple[float, float]:
+    """Mean Poisson deviance and mean squared error of a small forest on the rows of `test` that are not short.
+
+    The forest stops growing by those of `test` at `watched`.
+    """
     X, value, scale, short = test
     told: npt.NDArray[np.bool_] = ~short
-    own, held = mean_rows(train, loss), mean_rows(test, loss)
+    own, held = mean_rows(train, loss), mean_rows(_taken(test, watched), loss)
     params = mean_params(cfg, loss, own, seed)
     booster, _ = fit_booster(
         params, own, held, trees=max(5, round(PROBE_RATES / cfg.learning_rate)), early_stopping=PROBE_STOPPING
