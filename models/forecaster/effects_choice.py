@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -9,7 +10,7 @@ import numpy.typing as npt
 from models.forecaster.config import Config
 from models.forecaster.effects import Effects
 from models.forecaster.effects_fit import FitRows, fit_effects
-from models.forecaster.model import Loss, fit_booster, mean_params, predict_booster
+from models.forecaster.model import Loss, binned, fit_booster, mean_params, predict_booster, relabelled, unbinned
 from models.forecaster.rows import Assembler, Ints, ModelRows, mean_rows, sample
 
 Places = tuple[Ints, Ints]  # pair (M,) and column of the target (M,)
@@ -72,8 +73,9 @@ def choose_effects(
     part = sample(np.arange(rows[1].size), PROBE_ROWS, rng)
     left = sample(np.arange(rows[1].size), LEFT_ROWS, rng)
     watched = sample(np.arange(valid[1].size), PROBE_WATCHED, rng)
+    forests = _Forests(cfg, loss, seed, binned(mean_rows(_taken(rows, part), loss), None, cfg.threads)[0])
     without, found = (
-        _judged(_taken(train, part), test, watched, cfg, loss, seed) for train, test in ((rows, valid), with_effects)
+        forests.judged(_taken(train, part), test, watched) for train, test in ((rows, valid), with_effects)
     )
     said = (
         f"deviance on the validation periods {without[0]:.4g} without effects, {found[0]:.4g} with them; root mean "
@@ -133,21 +135,33 @@ def _taken(rows: ModelRows, part: Ints) -> ModelRows:
     return X[part], value[part], scale[part], short[part]
 
 
-def _judged(
-    train: ModelRows, test: ModelRows, watched: Ints, cfg: Config, loss: Loss, seed: int
-) -> tuple[float, float]:
-    """Mean Poisson deviance and mean squared error of a small forest on the rows of `test` that are not short.
+@dataclass(frozen=True)
+class _Forests:
+    """Small forests on the same rows, which are binned once; targets and weights are those of each."""
 
-    The forest stops growing by those of `test` at `watched`.
-    """
-    X, value, scale, short = test
-    told: npt.NDArray[np.bool_] = ~short
-    own, held = mean_rows(train, loss), mean_rows(_taken(test, watched), loss)
-    params = mean_params(cfg, loss, own, seed)
-    booster, _ = fit_booster(
-        params, own, held, trees=max(5, round(PROBE_RATES / cfg.learning_rate)), early_stopping=PROBE_STOPPING
-    )
-    mean = np.maximum(predict_booster(booster, X[told], cfg.threads) * scale[told], 1e-9)
-    wanted = value[told]
-    fit = np.where(wanted > 0, wanted * np.log(np.maximum(wanted, 1e-9) / mean), 0.0) - (wanted - mean)
-    return float(2.0 * fit.mean()), float(np.mean((wanted - mean) ** 2))
+    cfg: Config
+    loss: Loss
+    seed: int
+    matrix: Any
+
+    def judged(self, train: ModelRows, test: ModelRows, watched: Ints) -> tuple[float, float]:
+        """Mean Poisson deviance and mean squared error of one on the rows of `test` that are not short.
+
+        It stops growing by those of `test` at `watched`.
+        """
+        X, value, scale, short = test
+        told: npt.NDArray[np.bool_] = ~short
+        own, held = mean_rows(train, self.loss), mean_rows(_taken(test, watched), self.loss)
+        trees = max(5, round(PROBE_RATES / self.cfg.learning_rate))
+        booster, _ = fit_booster(
+            mean_params(self.cfg, self.loss, own, self.seed),
+            own,
+            held,
+            trees=trees,
+            early_stopping=PROBE_STOPPING,
+            matrices=(relabelled(self.matrix, own), unbinned(held, self.cfg.threads)),
+        )
+        mean = np.maximum(predict_booster(booster, X[told], self.cfg.threads) * scale[told], 1e-9)
+        wanted = value[told]
+        fit = np.where(wanted > 0, wanted * np.log(np.maximum(wanted, 1e-9) / mean), 0.0) - (wanted - mean)
+        return float(2.0 * fit.mean()), float(np.mean((wanted - mean) ** 2))
