@@ -66,24 +66,27 @@ def choose_effects(
     places = _once_each(assembler, pool, rng)
     effects, _ = fit_effects(_fit_rows(assembler, places, assembler.rows(*places, ("scale",))))
     seconds = time.perf_counter() - began
-    with_effects = (
-        _multiplied(rows, effects, _fit_rows(assembler, training, rows)),
-        _multiplied(valid, effects, _fit_rows(assembler, held, valid)),
-    )
     part = sample(np.arange(rows[1].size), PROBE_ROWS, rng)
     left = sample(np.arange(rows[1].size), LEFT_ROWS, rng)
     watched = sample(np.arange(valid[1].size), PROBE_WATCHED, rng)
-    forests = _Forests(cfg, loss, seed, binned(mean_rows(_taken(rows, part), loss), None, cfg.threads)[0])
-    without, found = (
-        forests.judged(_taken(train, part), test, watched) for train, test in ((rows, valid), with_effects)
-    )
+
+    def multiplied(some: ModelRows, places: Places, at: Ints | None = None) -> ModelRows:
+        if at is not None:
+            some, places = _taken(some, at), (places[0][at], places[1][at])
+        return _multiplied(some, effects, _fit_rows(assembler, places, some))
+
+    probe = _taken(rows, part)
+    forests = _Forests(cfg, loss, seed, binned(mean_rows(probe, loss), None, cfg.threads)[0])
+    valid_with = multiplied(valid, held)
+    without = forests.judged(probe, valid, watched)
+    found = forests.judged(multiplied(rows, training, part), valid_with, watched)
     said = (
         f"deviance on the validation periods {without[0]:.4g} without effects, {found[0]:.4g} with them; root mean "
         f"squared error {without[1] ** 0.5:.4g} and {found[1] ** 0.5:.4g}; fitted in {seconds:.1f} s"
     )
     if found[0] > (1.0 - MIN_GAIN) * without[0] or found[1] > (1.0 + MOST_LOSS) * without[1]:
         return Choice(None, rows, valid, f"effects buy nothing: {said}")
-    return Choice(effects, _taken(with_effects[0], left), with_effects[1], f"effects of {len(effects.columns)} columns: {said}")
+    return Choice(effects, multiplied(rows, training, left), valid_with, f"effects of {len(effects.columns)} columns: {said}")
 
 
 def _once_each(assembler: Assembler, pool: Places, rng: np.random.Generator) -> Places:

@@ -61,8 +61,10 @@ def design(rows: TargetRows, divisor: Float, columns: Mapping[str, Column]) -> n
     """The columns (M, K) of M rows whose targets are divided by `divisor` (M,); what is unknown is 0."""
     made = np.empty((rows.pair.shape[0], len(columns)))
     for at, column in enumerate(columns.values()):
-        made[:, at] = column.make(rows, divisor)
-    return np.nan_to_num(made, copy=False, posinf=0.0, neginf=0.0)
+        values = np.asarray(column.make(rows, divisor), dtype=np.float64)
+        known = np.isfinite(values)  # column by column: over the whole, masks and copies took as long as the values
+        made[:, at] = values if known.all() else np.where(known, values, 0.0)
+    return made
 
 
 @lru_cache(maxsize=64)
