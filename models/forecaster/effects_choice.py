@@ -86,7 +86,9 @@ def choose_effects(
     )
     if found[0] > (1.0 - MIN_GAIN) * without[0] or found[1] > (1.0 + MOST_LOSS) * without[1]:
         return Choice(None, rows, valid, f"effects buy nothing: {said}")
-    return Choice(effects, multiplied(rows, training, left), valid_with, f"effects of {len(effects.columns)} columns: {said}")
+    return Choice(
+        effects, multiplied(rows, training, left), valid_with, f"effects of {len(effects.columns)} columns: {said}"
+    )
 
 
 def _once_each(assembler: Assembler, pool: Places, rng: np.random.Generator) -> Places:

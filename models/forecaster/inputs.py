@@ -15,6 +15,7 @@ import numpy.typing as npt
 from models.common.protocols import InputError
 from models.forecaster.config import PERIOD_DAYS
 from models.forecaster.effects import Effects, refuse_missing
+from models.forecaster.grids import mean_around, reader
 from models.forecaster.sources import AROUND, GROWTH, Source, feature_sources, season_columns
 
 Float = npt.NDArray[np.floating[Any]]
@@ -22,7 +23,6 @@ Ints = npt.NDArray[np.int64]
 SEASON_WEIGHT = 0.8  # a phase mean rests on eight values, the level on twenty-eight
 LOWEST_SEASON = 0.1
 GROWTH_BOUNDS = (0.5, 2.0)
-_MANY_ROWS = 1_024
 _BLOCK_ROWS = 32_768  # rows filled at once: what they read is copied, and training asks for hundreds of thousands
 
 
@@ -174,54 +174,14 @@ def _fill(X: npt.NDArray[np.float32], rows: _Rows, plan: _Plan) -> None:
         own[plan.divided] /= rows.state["scale"][low:high]
         X[:, plan.pair_at] = own.T.astype(np.float32)[pair]
     for ahead in plan.ahead:
-        values = _grids(rows, ahead.covariates, low, high)(rows.step - 1 + ahead.shift)
+        values = reader(rows, ahead.covariates, low, high)(rows.step - 1 + ahead.shift)
         if ahead.means:
             values -= np.array([rows.state[name][low:high] for name in ahead.means], dtype=np.float64).T[pair]
         X[:, ahead.at] = values
     for around in plan.around:
-        X[:, around.at] = _mean_around(_grids(rows, around.covariates, low, high), rows.step - 1, around.shift)
+        X[:, around.at] = mean_around(reader(rows, around.covariates, low, high), rows.step - 1, around.shift)
     for column, source in plan.others:
         X[:, column] = _RULES[source.kind](rows, source.columns)
-
-
-def _grids(rows: _Rows, names: Sequence[str], low: int, high: int) -> Callable[[Ints], Float]:
-    """A function that reads K covariates, float64 (M, K), of the pairs from `low` to `high` at places (M,) of the horizon.
-
-    Few rows are read from one stack of the covariates. Many are read covariate by covariate: a sample touches a
-    twentieth of the cells, and to stack them all took ten times as long. NaN beyond the horizon.
-    """
-    sources = [rows.known_future[name] for name in names]
-    stacked = None
-    if rows.pair.size < _MANY_ROWS:
-        grids = np.array([source[low:high] for source in sources], dtype=np.float64)
-        stacked = np.ascontiguousarray(grids.transpose(1, 2, 0))
-    horizon = sources[0].shape[1]
-
-    def read(index: Ints) -> Float:
-        inside = (index >= 0) & (index < horizon)
-        place = np.where(inside, index, 0)
-        if stacked is None:
-            values = np.empty((len(sources), index.size))
-            for row, source in zip(values, sources, strict=True):
-                row[:] = source[rows.pair, place]
-            values = values.T
-        else:
-            values = stacked[rows.pair - low, place]
-        if not inside.all():
-            values[~inside] = np.nan
-        return values
-
-    return read
-
-
-def _mean_around(read: Callable[[Ints], Float], target: Ints, shift: int) -> Float:
-    """Mean (M, K) over the |shift| periods before or after each target (M,); NaN where none is known."""
-    total, count = 0.0, 0
-    for away in range(1, abs(shift) + 1):
-        values = read(target + away if shift > 0 else target - away)
-        known = np.isfinite(values)
-        total, count = total + np.where(known, values, 0.0), count + known
-    return np.asarray(np.divide(total, count, out=np.full(np.shape(count), np.nan), where=np.asarray(count) > 0))
 
 
 def _divisor(rows: _Rows, columns: tuple[str, ...]) -> npt.NDArray[np.float64]:
