@@ -10,21 +10,21 @@ from models.forecaster.effects_values import TargetRows
 
 Float = npt.NDArray[np.floating[Any]]
 Ints = npt.NDArray[np.int64]
-MANY_ROWS = 1_024  # below it the calls cost more than the numbers
+DENSE = 0.5  # share of the cells of a grid that is asked for: below it cells are read one by one
 
 
 def reader(rows: TargetRows, names: Sequence[str], low: int, high: int) -> Callable[[Ints], Float]:
     """A function that reads K covariates, float64 (M, K), of the pairs from `low` to `high` at places (M,) of the horizon.
 
-    Few rows are read from one stack of the covariates. Many are read covariate by covariate: a sample touches a
+    Whole forecasts are read from one stack of the covariates. A sample is read covariate by covariate: it touches a
     twentieth of the cells, and to stack them all took ten times as long. NaN beyond the horizon.
     """
     sources = [rows.known_future[name] for name in names]
+    horizon = sources[0].shape[1]
     stacked = None
-    if rows.pair.size < MANY_ROWS:
+    if rows.pair.size >= DENSE * (high - low) * horizon:
         grids = np.array([source[low:high] for source in sources], dtype=np.float64)
         stacked = np.ascontiguousarray(grids.transpose(1, 2, 0))
-    horizon = sources[0].shape[1]
 
     def read(index: Ints) -> Float:
         inside = (index >= 0) & (index < horizon)
