@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +12,7 @@ from models.forecaster.effects import Effects
 from models.forecaster.effects_blocks import code_of
 from models.forecaster.effects_fit import FitRows, fit_effects, fit_lasting, series_keys
 from models.forecaster.effects_values import AGE, Targets
-from models.forecaster.model import Loss, fit_booster, mean_params, predict_booster
+from models.forecaster.model import Loss, binned, fit_booster, mean_params, predict_booster, relabelled, unbinned
 from models.forecaster.rows import Assembler, Ints, ModelRows, mean_rows, sample
 
 Places = tuple[Ints, Ints]  # pair (M,) and column of the target (M,)
@@ -24,6 +25,7 @@ MIN_SETTLED = 0.2  # share of the targets that must lie beyond a launch for the 
 PROBE_ROWS = 30_000
 PROBE_RATES = 6.0  # most trees of a small forest times their rate
 PROBE_STOPPING = 10
+PROBE_WATCHED = 20_000  # validation rows that tell when to stop: putting all down every tree took longer than the trees
 MIN_HELD = 500  # validation rows by which effects are judged; with fewer there are none
 MIN_GAIN = 0.005  # of the deviance of the trees without them
 LEFT_ROWS = 100_000  # what effects leave to the trees takes fewer rows to learn
@@ -74,24 +76,29 @@ def choose_effects(
     some = sample(np.arange(settled[0].size), LASTING_ROWS, rng)
     effects = fit_lasting(effects, _fit_rows(assembler, (settled[0][some], settled[1][some])))
     seconds = time.perf_counter() - began
-    with_effects = (
-        _multiplied(rows, effects, _targets(assembler, training)),
-        _multiplied(valid, effects, _targets(assembler, held)),
-    )
     part = sample(np.arange(rows[1].size), PROBE_ROWS, rng)
-    without, found = (
-        _judged(_taken(train, part), test, cfg, loss, seed) for train, test in ((rows, valid), with_effects)
-    )
+    left = sample(np.arange(rows[1].size), LEFT_ROWS, rng)
+    watched = sample(np.arange(valid[1].size), PROBE_WATCHED, rng)
+
+    def multiplied(some: ModelRows, places: Places, at: Ints | None = None) -> ModelRows:
+        if at is not None:
+            some, places = _taken(some, at), (places[0][at], places[1][at])
+        return _multiplied(some, effects, _targets(assembler, places))
+
+    probe = _taken(rows, part)
+    forests = _Forests(cfg, loss, seed, binned(mean_rows(probe, loss), None, cfg.threads)[0])
+    valid_with = multiplied(valid, held)
+    without = forests.judged(probe, valid, watched)
+    found = forests.judged(multiplied(rows, training, part), valid_with, watched)
     said = (
         f"deviance on the validation periods {without[0]:.4g} without effects, {found[0]:.4g} with them; root mean "
         f"squared error {without[1] ** 0.5:.4g} and {found[1] ** 0.5:.4g}; fitted in {seconds:.1f} s"
     )
     if found[0] > (1.0 - MIN_GAIN) * without[0] or found[1] > (1.0 + MOST_LOSS) * without[1]:
         return _none(rows, valid, f"effects buy nothing: {said}")
-    fewer = _taken(with_effects[0], sample(np.arange(rows[1].size), LEFT_ROWS, rng))
     renewed = fit_effects(_fit_rows(assembler, _once_each(assembler, pool, rng)), begin=effects)
     note = f"effects of {len(effects.columns)} columns: {said}"
-    return Choice(effects, renewed, fewer, with_effects[1], note)
+    return Choice(effects, renewed, multiplied(rows, training, left), valid_with, note)
 
 
 def _none(rows: ModelRows, valid: ModelRows | None, note: str) -> Choice:
@@ -112,14 +119,14 @@ def _tells_series(assembler: Assembler) -> bool:
 def _once_each(assembler: Assembler, pool: Places, rng: np.random.Generator) -> Places:
     """Every target period of every series once, from the nearest origin before it."""
     panel = assembler.panel
-    kept = _settled(assembler, pool)
-    pair, column = pool[0][kept], pool[1][kept]
-    period = panel.period[pair] + column + 1
-    nearest = np.argsort(column, kind="stable")
-    cell = panel.series[pair] * (int(period.max()) + 1) + period
-    _, first = np.unique(cell[nearest], return_index=True)
-    chosen = sample(np.sort(nearest[first]), MAX_ROWS, rng)
-    return pair[chosen], column[chosen]
+    order = np.lexsort((panel.period, panel.series))
+    same = panel.series[order[1:]] == panel.series[order[:-1]]
+    next_origin = np.full(order.size, np.iinfo(np.int64).max)
+    next_origin[order[:-1][same]] = panel.period[order[1:][same]]
+    near = panel.period[pool[0]] + pool[1] + 1 <= next_origin[pool[0]]
+    places = pool[0][near], pool[1][near]
+    chosen = sample(np.flatnonzero(_settled(assembler, places)), MAX_ROWS, rng)
+    return places[0][chosen], places[1][chosen]
 
 
 def _settled(assembler: Assembler, places: Places) -> npt.NDArray[np.bool_]:
@@ -155,16 +162,33 @@ def _taken(rows: ModelRows, part: Ints) -> ModelRows:
     return X[part], value[part], scale[part], short[part]
 
 
-def _judged(train: ModelRows, test: ModelRows, cfg: Config, loss: Loss, seed: int) -> tuple[float, float]:
-    """Mean Poisson deviance and mean squared error of a small forest on the rows of `test` that are not short."""
-    X, value, scale, short = test
-    told: npt.NDArray[np.bool_] = ~short
-    own, held = mean_rows(train, loss), mean_rows(test, loss)
-    params = mean_params(cfg, loss, own, seed)
-    booster, _ = fit_booster(
-        params, own, held, trees=max(5, round(PROBE_RATES / cfg.learning_rate)), early_stopping=PROBE_STOPPING
-    )
-    mean = np.maximum(predict_booster(booster, X[told], cfg.threads) * scale[told], 1e-9)
-    wanted = value[told]
-    fit = np.where(wanted > 0, wanted * np.log(np.maximum(wanted, 1e-9) / mean), 0.0) - (wanted - mean)
-    return float(2.0 * fit.mean()), float(np.mean((wanted - mean) ** 2))
+@dataclass(frozen=True)
+class _Forests:
+    """Small forests on the same rows, which are binned once; targets and weights are those of each."""
+
+    cfg: Config
+    loss: Loss
+    seed: int
+    matrix: Any
+
+    def judged(self, train: ModelRows, test: ModelRows, watched: Ints) -> tuple[float, float]:
+        """Mean Poisson deviance and mean squared error of one on the rows of `test` that are not short.
+
+        It stops growing by those of `test` at `watched`.
+        """
+        X, value, scale, short = test
+        told: npt.NDArray[np.bool_] = ~short
+        own, held = mean_rows(train, self.loss), mean_rows(_taken(test, watched), self.loss)
+        trees = max(5, round(PROBE_RATES / self.cfg.learning_rate))
+        booster, _ = fit_booster(
+            mean_params(self.cfg, self.loss, own, self.seed),
+            own,
+            held,
+            trees=trees,
+            early_stopping=PROBE_STOPPING,
+            matrices=(relabelled(self.matrix, own), unbinned(held, self.cfg.threads)),
+        )
+        mean = np.maximum(predict_booster(booster, X[told], self.cfg.threads) * scale[told], 1e-9)
+        wanted = value[told]
+        fit = np.where(wanted > 0, wanted * np.log(np.maximum(wanted, 1e-9) / mean), 0.0) - (wanted - mean)
+        return float(2.0 * fit.mean()), float(np.mean((wanted - mean) ** 2))
