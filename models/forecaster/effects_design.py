@@ -9,7 +9,7 @@ a coefficient that is not known does nothing. numpy alone.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -46,9 +46,9 @@ class Column:
     make: Callable[[TargetRows, Frame], Float]
 
 
-def design(rows: TargetRows, frame: Frame, columns: Mapping[str, Column]) -> npt.NDArray[np.float64]:
+def design(rows: TargetRows, frame: Frame, columns: Mapping[str, Column], dtype: Any = np.float64) -> npt.NDArray[Any]:
     """The columns (M, K) of M rows; what is unknown is 0."""
-    made = np.empty((rows.pair.shape[0], len(columns)))
+    made = np.empty((rows.pair.shape[0], len(columns)), dtype)
     for at, column in enumerate(columns.values()):
         values = np.asarray(column.make(rows, frame), dtype=np.float64)
         known = np.isfinite(values)  # column by column: over the whole, masks and copies took as long as the values
