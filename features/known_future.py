@@ -5,6 +5,7 @@ from typing import Any
 
 import ibis
 import ibis.expr.types as ir
+import pyarrow as pa
 
 from features.covariates import COVARIATE_DEFAULTS
 from features.sales import PERIOD_DAYS, days_later
@@ -83,9 +84,10 @@ def known_future(
 
 
 def _steps(origins: ir.Table, horizon: int, period_days: int) -> ir.Table:
-    # Typed bounds spare a cast around unnest, which Spark refuses.
-    first, past = ibis.literal(1, "int64"), ibis.literal(horizon + 1, "int64")
-    steps = origins.mutate(step=ibis.range(first, past).unnest())
+    # A table, not an unnested range, of which an engine does not know how long it is: it would then build its hash
+    # tables of the many rows rather than of the few that are joined to them.
+    counted = ibis.memtable(pa.table({"step": pa.array(range(1, horizon + 1), pa.int64())}))
+    steps = origins.cross_join(counted)
     return steps.mutate(period_start=days_later(steps.origin, steps.step * period_days))
 
 

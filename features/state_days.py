@@ -56,29 +56,26 @@ def series_days(tables: StateTables, sight: Sight) -> ir.Table:
     A closed or missing period has no value: `y` is null. `u` is `y` without stock-outs.
     """
     sales = sight.rows(tables.sales, "period_start", TABLE_DAYS["sales"])
-    home = tables.series.select("series_id", "store_id", "product_id", "category", "region", "started_on")
-    rows = sales.left_join(home, "series_id").drop("series_id_right")
-    seen = rows.open & rows.value.notnull()
-    rows = rows.select(
+    seen = sales.open & sales.value.notnull()
+    sales = sales.select(
         "series_id",
-        "store_id",
-        "product_id",
-        "category",
-        "region",
         "day",
-        "started_on",
-        y=_where(seen, rows.value),
-        u=_where(seen & ~rows.censored, rows.value),
-        short=_where(seen, rows.censored.cast("float64")),
-        life=rows.day.delta(rows.started_on, unit="day"),
+        y=_where(seen, sales.value),
+        u=_where(seen & ~sales.censored, sales.value),
+        short=_where(seen, sales.censored.cast("float64")),
     )
+    home = tables.series.select("series_id", "store_id", "product_id", "category", "region", "started_on")
+    rows = _with_earlier_days(sales, sight).left_join(home, "series_id").drop("series_id_right")
+    rows = rows.mutate(life=rows.day.delta(rows.started_on, unit="day"))
     if tables.promotions is not None:
         rows = _with_promotions(rows, sight.promotions(tables.promotions))
     elif tables.marks is not None:
         rows = with_marks(rows, tables.marks, sight)
     if tables.prices is not None:
-        prices = sight.rows(tables.prices, "date", TABLE_DAYS["prices"])
-        rows = _beside(rows, prices.select(*CELL, "price", "base_price"), CELL)
+        prices = sight.rows(tables.prices, "date", TABLE_DAYS["prices"]).select(*CELL, "price", "base_price")
+        rows = _beside(rows, prices, CELL)
+        rows = _beside(rows, _moved(prices, CELL, {"price": "price_before"}, sight.step, sight), CELL)
+        rows = rows.mutate(price_before=_where(rows.seen_before, rows.price_before))
     if tables.inventory is not None:
         stock = sight.rows(tables.inventory, "date", TABLE_DAYS["inventory"])
         names = ("received", "sold", "wasted", "closing")
@@ -86,7 +83,6 @@ def series_days(tables: StateTables, sight: Sight) -> ir.Table:
     if tables.weather is not None:
         sky = sight.rows(tables.weather, "date", NEAR_DAYS)
         rows = _beside(rows, sky.select("region", "day", temp="temp_c", rain="rain_mm"), ["region", "day"])
-    rows = _with_earlier_days(rows, sight)
     return rows.mutate(**_of_sales(rows), **_of_other_tables(rows, tables))
 
 
@@ -191,22 +187,28 @@ def _with_promotions(rows: ir.Table, promotions: ir.Table) -> ir.Table:
     return rows.mutate(**both).drop(*(f"own_{name}" for name in names))
 
 
-def _with_earlier_days(rows: ir.Table, sight: Sight) -> ir.Table:
-    """`y_before`, `price_before` (a period before) and `y_week_before`, on the days that are read near the origins.
+def _with_earlier_days(sales: ir.Table, sight: Sight) -> ir.Table:
+    """`y_before` and `seen_before` (whether there was a period before), and `y_week_before`, near the origins.
 
-    A join of the few days near the origins: a window over all days takes several times as long.
+    Joins of the sales alone: what is joined to them later would be joined once more for each. A window over all days
+    takes several times as long.
     """
-    known = [name for name in ("y", "price") if name in rows.columns]
-    near = sight.rows(rows, "day", NEAR_DAYS + 7).select("series_id", "day", *known)
-    lags = {"before": (sight.step, known)} | ({"week_before": (7, ["y"])} if sight.step == 1 else {})
-    for word, (days, columns) in lags.items():
-        moved = near.select(
-            "series_id",
-            day=days_later(near.day, ibis.literal(days)),
-            **{f"{name}_{word}": near[name] for name in columns},
-        )
-        rows = _beside(rows, moved, ["series_id", "day"])
-    return rows
+    keys = ["series_id", "day"]
+    marked = sales.select(*keys, "y", there=ibis.literal(True))
+    sales = _beside(sales, _moved(marked, keys, {"y": "y_before", "there": "seen_before"}, sight.step, sight), keys)
+    if sight.step == 1:
+        sales = _beside(sales, _moved(marked, keys, {"y": "y_week_before"}, 7, sight), keys)
+    return sales
+
+
+def _moved(rows: ir.Table, keys: list[str], names: dict[str, str], days: int, sight: Sight) -> ir.Table:
+    """Columns `names` (old to new) of the rows near the origins, told of `days` days later."""
+    near = sight.rows(rows, "day", NEAR_DAYS + 7)
+    return near.select(
+        *(key for key in keys if key != "day"),
+        day=days_later(near.day, ibis.literal(days)),
+        **{new: near[old] for old, new in names.items()},
+    )
 
 
 def _of_sales(rows: ir.Table) -> dict[str, Any]:

@@ -116,21 +116,16 @@ def _sorted(digests: Mapping[str, str], *, ever: bool) -> _Days:
 
 def _covariate_digests(workspace: Workspace, names: Sequence[str] = ()) -> dict[date, list[tuple[date, str]]]:
     """Period -> (day it became known, digest of its covariates known since then), by day; of all names, or of these."""
-    import duckdb
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    covariates = workspace.lake.arrow("gold", "covariates")
+    con = workspace.connect("duckdb://")  # one hash for all engines
+    covariates = workspace.lake.read("gold", "covariates", con)
     if names:
-        covariates = covariates.filter(pc.is_in(covariates["name"], value_set=pa.array(names)))
-    if not covariates.num_rows:
-        return {}
-    with duckdb.connect(":memory:") as con:
-        con.register("covariates", covariates)
-        rows: list[Any] = con.execute(
-            "SELECT period_start, known_from, CAST(bit_xor(hash(scope, scope_value, name, value)) AS VARCHAR) || ':' || count(*) "
-            "FROM covariates GROUP BY ALL ORDER BY ALL"
-        ).fetchall()
+        covariates = covariates.filter(covariates.name.isin(list(names)))
+    con.create_view("told", covariates)
+    rows: list[Any] = con.raw_sql(
+        "SELECT period_start, known_from, CAST(bit_xor(hash(scope, scope_value, name, value)) AS VARCHAR) || ':' || count(*) "
+        "FROM told GROUP BY ALL ORDER BY ALL"
+    ).fetchall()
+    con.disconnect()
     by_period: dict[date, list[tuple[date, str]]] = {}
     for period, known_from, digest in rows:
         by_period.setdefault(period, []).append((known_from, digest))

@@ -100,14 +100,17 @@ def segment_of(state: Mapping[str, Float], n_pairs: int) -> Ints:
     return np.asarray(share >= INTERMITTENT_FROM, dtype=np.int64)
 
 
-def fit_blend(outputs: Mapping[Member, Float], target: Float, weight: Float, segment: Ints, step: Ints) -> Blend:
+def fit_blend(
+    outputs: Mapping[Member, Float], target: Float, weight: Float, segment: Ints, step: Ints, *, first: Member = "trees"
+) -> Blend:
     """The blend of least weighted squared error on V judged rows, without the members that buy next to nothing.
 
-    outputs as in `Blend.combine`; target, weight (V,), segment, step (V,), all in units of the scale.
+    outputs as in `Blend.combine`; target, weight (V,), segment, step (V,), all in units of the scale. first: the member
+    that the others must improve on.
     """
     members: tuple[Member, ...] = tuple(name for name in MEMBERS if name in outputs)
     said = np.stack([_mean_of(outputs[name], _mean_of(outputs["trees"], target)) for name in members], axis=1)
-    kept = _worth_keeping(members, said, target, weight)
+    kept = _worth_keeping(members, said, target, weight, first)
     columns = [members.index(name) for name in kept]
     bucket = buckets_of(step)
 
@@ -116,13 +119,15 @@ def fit_blend(outputs: Mapping[Member, Float], target: Float, weight: Float, seg
             return instead
         return convex_weights(said[rows][:, columns], target[rows], weight[rows])
 
-    trees_alone = tuple(float(name == "trees") for name in kept)
-    every = weights(np.ones(target.size, dtype=bool), trees_alone)
+    first_alone = tuple(float(name == first) for name in kept)
+    every = weights(np.ones(target.size, dtype=bool), first_alone)
     table = []
     for index in range(len(SEGMENTS)):
         own = weights(segment == index, every)
         found = [weights((segment == index) & (bucket == at), own) for at in range(len(HORIZON_BUCKETS))]
         table.append(tuple(_half_way(row, own) for row in found))
+    if "trees" not in kept:  # theirs are the quantiles
+        kept, table = ("trees", *kept), [tuple((0.0, *row) for row in rows) for rows in table]
     return Blend(members=kept, weights=tuple(table))
 
 
@@ -134,11 +139,13 @@ def _half_way(first: tuple[float, ...], second: tuple[float, ...]) -> tuple[floa
     return tuple(round((one + other) / 2.0, 5) for one, other in zip(first, second, strict=True))
 
 
-def _worth_keeping(members: tuple[Member, ...], said: Float, target: Float, weight: Float) -> tuple[Member, ...]:
-    """The trees and the members that lower the error of those kept before them by MIN_GAIN, one by one."""
+def _worth_keeping(
+    members: tuple[Member, ...], said: Float, target: Float, weight: Float, first: Member
+) -> tuple[Member, ...]:
+    """The first and the members that lower the error of those kept before them by MIN_GAIN, one by one."""
     if target.size < MIN_ROWS:
-        return ("trees",)
-    kept: list[int] = [members.index("trees")]
+        return (first,)
+    kept: list[int] = [members.index(first)]
     open_ = [at for at in range(len(members)) if at not in kept]
     error = _error(said[:, kept], target, weight)
     while open_:

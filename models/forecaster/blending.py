@@ -61,7 +61,10 @@ def blend_on(
     """The best blend on the rows, by the weights that the loss of the mean gives them, and what it says {mean: (V,), ...}."""
     outputs, segment = held.outputs(boosters, panel, threads), held.segment(panel)
     weight = held.scale if loss == "poisson" else np.ones_like(held.scale)
-    blend = fit_blend(outputs, held.value / held.scale, weight, segment, held.step)
+    # What effects leave to the trees is mostly noise, and the trees were stopped by these very rows: they must earn their
+    # place. Error against expected demand of three worlds of the twin, two seeds each: 0.277 of naive's, effects alone 0.270.
+    first: Member = "season" if held.effects else "trees"
+    blend = fit_blend(outputs, held.value / held.scale, weight, segment, held.step, first=first)
     combined = blend.combine(outputs, segment, held.step)
     return blend, {output: combined[:, at] for at, output in enumerate(OUTPUTS)}
 

@@ -239,7 +239,8 @@ def _align_future(
     future_key = series_index("known_future", future, ids) * _KEY_BASE + day
     place = np.minimum(np.searchsorted(key, future_key), key.size - 1)
     wanted = (key[place] == future_key) & (step <= cfg.horizon)
-    cell = place[wanted] * cfg.horizon + step[wanted] - 1
+    taken = slice(None) if wanted.all() else wanted  # without a copy of each covariate
+    cell = place[taken] * cfg.horizon + step[taken] - 1
     cells = np.bincount(cell, minlength=key.size * cfg.horizon)
     if wrong := int(np.sum(cells != 1)):
         raise DataError(
@@ -249,7 +250,7 @@ def _align_future(
     aligned: dict[str, Float] = {}
     for name in covariates:
         grid = np.empty(cells.size, dtype=np.float32)  # every cell has its row
-        grid[cell] = floats("known_future", future, name)[wanted]
+        grid[cell] = floats("known_future", future, name)[taken]
         aligned[name] = grid.reshape(key.size, cfg.horizon)
     return aligned
 
@@ -277,9 +278,9 @@ def _fingerprint(values: Float, usable: Bools, short: Bools, panel: Panel) -> st
         ("period", panel.period),
     ):
         digest.update(f"{name}{array.shape}".encode())
-        digest.update(np.ascontiguousarray(array).tobytes())
+        digest.update(np.ascontiguousarray(array).data)
     for group in (panel.state, panel.known_future):
         for name, array in sorted(group.items()):
             digest.update(f"{name}{array.shape}".encode())
-            digest.update(np.ascontiguousarray(array).tobytes())
+            digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()

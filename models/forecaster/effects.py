@@ -1,11 +1,14 @@
-"""Effects: a log-linear model of what moves demand, by which the level of a series is multiplied before trees see it.
+"""Effects: a log-linear model of a series' whole history, by which its level is multiplied before trees see it.
 
-log factor = sum over columns of (coefficient of all + that of the category + of the product + of the store) * column. A
-group that was not trained on, or is not told, adds nothing: it has the effects of the wider one. Fitted by
-`effects_fit`; training, service and edge apply it through `inputs.assemble`. numpy and pydantic alone.
+log expected = level of the series + sum over columns of (coefficient of all + that of the category + of the product + of
+the store) * column + what lasts of the gap between the sales seen lately and those that were expected. A group that was
+not trained on, or is not told, adds nothing: it has the effects of the wider one. A series that was not trained on has
+the level of its past four weeks. Fitted by `effects_fit`; training, service and edge apply it through
+`inputs.assemble`. numpy and pydantic alone.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -14,52 +17,62 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from models.common.protocols import InputError
-from models.forecaster.effects_design import Column, design, design_columns
-from models.forecaster.effects_values import TargetRows
+from models.forecaster.effects_blocks import Block, Cells
+from models.forecaster.effects_design import Column, design, design_columns, of_time
+from models.forecaster.effects_values import (
+    PRICE,
+    PRICE_BOUND,
+    Frame,
+    TargetRows,
+    Targets,
+    far,
+    log_price,
+    logged,
+    recent_days,
+    recent_level,
+)
 
 Float = npt.NDArray[np.floating[Any]]
-Ints = npt.NDArray[np.int64]
 LOG_FACTOR_BOUND = 3.0  # a target is at most twenty times the level of its season, or a twentieth
+GAP_UNITS = 20.0  # a gap is told by what was sold: so many units more on either side hold it back where that is little
+LASTING = ("step", "gap", "gap_by_step")
+_LASTING_REASONS = ("trend and horizon", "level", "level")
 
 
-class Block(BaseModel):
-    """Coefficients (G, k) of the columns at `columns` (k,), one row a group: those of `codes` (G,), ascending.
-
-    key: the state column that tells the group of a series; None: all series are one group.
+@dataclass(frozen=True)
+class _Pairs:
+    """What the effects know of N pairs: coefficients (N, K), log level (N,), NaN where the series is unknown, what season
+    and trend added to it in the last weeks, recent (N,), and the gap (N,): log of what was sold then over what it says.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-    key: str | None
-    codes: tuple[float, ...]
-    columns: tuple[int, ...]
-    coefficients: tuple[tuple[float, ...], ...]
+    coefficients: npt.NDArray[np.float64]
+    level: Float
+    recent: Float
+    gap: Float
+    frame: Frame
 
-    @model_validator(mode="after")
-    def _whole(self) -> "Block":
-        groups = 1 if self.key is None else len(self.codes)
-        if len(self.coefficients) != groups or any(len(row) != len(self.columns) for row in self.coefficients):
-            raise ValueError(f"block {self.key}: expected {groups} rows of {len(self.columns)} coefficients")
-        if list(self.codes) != sorted(set(self.codes)):
-            raise ValueError(f"block {self.key}: codes must ascend and be distinct")
-        return self
-
-    def place(self, state: Mapping[str, Float], n_pairs: int) -> Ints:
-        """Row of coefficients of each pair (N,); one past the last where its group is unknown."""
-        if self.key is None:
-            return np.zeros(n_pairs, dtype=np.int64)
-        return group_place(np.asarray(self.codes), state[self.key])
+    def level_of(self, rows: TargetRows) -> Float:
+        """Log level of each target, (M,): of an unknown series what its past four weeks tell."""
+        level = self.level[rows.pair]
+        return np.where(np.isnan(level), np.log(rows.scale) - self.recent[rows.pair], level)
 
 
 class Effects(BaseModel):
-    """Fitted effects: the names of their columns (K,), the value of each on a typical day, and the blocks."""
+    """Fitted effects: the names of their columns (K,), the value of each on a typical day, blocks, levels, persistence."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     columns: tuple[str, ...] = Field(description="as `effects_design` names them")
     flags: tuple[str, ...] = Field(description="covariates that are 0 or 1")
-    state: tuple[str, ...] = Field(description="state columns of the design, as it was trained")
+    state: tuple[str, ...] = Field(description="state columns that tell what was seen lately, as it was trained")
     covariates: tuple[str, ...] = Field(description="covariates of the design, as it was trained")
+    middle: float = Field(description="day since 1970-01-01 that years are counted from")
+    wave: tuple[float, float] = Field(description="degrees by which the sine and cosine of the year move temperature")
     reference: tuple[float, ...] = Field(description="training median of each column: what reasons compare with")
     blocks: tuple[Block, ...]
+    cells: Cells
+    lasting: tuple[float, ...] = Field(
+        description="coefficients of LASTING; none: the past adds nothing to the effects"
+    )
 
     @model_validator(mode="after")
     def _known(self) -> "Effects":
@@ -69,71 +82,88 @@ class Effects(BaseModel):
             raise ValueError(f"{len(self.columns)} columns have {len(self.reference)} reference values")
         if any(at >= len(self.columns) for block in self.blocks for at in block.columns):
             raise ValueError(f"a block reads beyond the {len(self.columns)} columns")
+        if len(self.lasting) not in (0, len(LASTING)):
+            raise ValueError(f"{len(self.lasting)} coefficients of what lasts: expected those of {LASTING}, or none")
         return self
 
     @property
     def state_columns(self) -> set[str]:
-        """State columns that must be given: those of the design and the keys of the groups."""
-        return {*self.state, *(block.key for block in self.blocks if block.key is not None)}
+        """State columns that must be given: those of the past and the keys of groups and series."""
+        return {*self.state, *self.cells.columns, *(block.key for block in self.blocks if block.key is not None)}
 
     @property
     def reasons(self) -> set[str]:
         """Groups of reasons that its columns belong to."""
-        return {column.reason for column in self._columns.values()}
+        return {column.reason for column in self._columns.values()} | set(_LASTING_REASONS)
 
     def log_factor(self, rows: TargetRows, divisor: Float) -> npt.NDArray[np.float64]:
         """Logarithm (M,) of what the divisor (M,) of M rows is multiplied by."""
-        made = design(rows, divisor, self._columns)
-        return np.asarray(
-            np.clip((made * self._coefficients(rows)[rows.pair]).sum(axis=1), -LOG_FACTOR_BOUND, LOG_FACTOR_BOUND)
-        )
+        known = self._pairs(rows)
+        made = design(rows, known.frame, self._columns)
+        log_mean = known.level_of(rows) + (made * known.coefficients[rows.pair]).sum(axis=1)
+        log_mean += lasting_design(rows, known.gap) @ self._lasting
+        return np.asarray(np.clip(log_mean - np.log(divisor), -LOG_FACTOR_BOUND, LOG_FACTOR_BOUND))
 
     def parts(self, rows: TargetRows, divisor: Float, reasons: Sequence[str]) -> tuple[Float, Float]:
         """The log factor by reason: what each adds (M, R) to that of a typical day of the series (M,).
 
-        Together they are `log_factor`; what its bounds cut off falls to each reason by its share.
+        Together they are `log_factor`.
         """
-        made = design(rows, divisor, self._columns)
-        coefficients = self._coefficients(rows)[rows.pair]
-        typical = coefficients @ np.asarray(self.reference)
-        added = coefficients * (made - np.asarray(self.reference))
-        of = np.array([reasons.index(column.reason) for column in self._columns.values()])
-        parts = added @ np.eye(len(reasons))[of]
-        total = typical + parts.sum(axis=1)
-        shrunk = np.divide(
-            np.clip(total, -LOG_FACTOR_BOUND, LOG_FACTOR_BOUND), total, out=np.ones_like(total), where=total != 0
-        )
-        return parts * shrunk[:, None], typical * shrunk
+        known = self._pairs(rows)
+        made = design(rows, known.frame, self._columns) - np.asarray(self.reference)
+        lasting = lasting_design(rows, known.gap) * self._lasting
+        added = np.concatenate([known.coefficients[rows.pair] * made, lasting], axis=1)
+        of = [*(column.reason for column in self._columns.values()), *_LASTING_REASONS]
+        parts = added @ np.eye(len(reasons))[[reasons.index(reason) for reason in of]]
+        return parts, self.log_factor(rows, divisor) - parts.sum(axis=1)
 
-    def _coefficients(self, rows: TargetRows) -> npt.NDArray[np.float64]:
-        """Coefficients (N, K) of each pair, summed over the blocks."""
+    def gap(self, rows: TargetRows) -> Float:
+        """Log of what was sold lately over what the effects expected, (N,); 0 where either is unknown."""
+        return self._pairs(rows).gap
+
+    def _pairs(self, rows: TargetRows) -> _Pairs:
         n_pairs = rows.origin.shape[0]
-        total = np.zeros((n_pairs, len(self.columns)))
-        for block, table in zip(self.blocks, self._tables, strict=True):
-            total[:, list(block.columns)] += table[block.place(rows.state, n_pairs)]
-        return total
+        coefficients = np.zeros((n_pairs, len(self.columns)))
+        for block in self.blocks:
+            coefficients[:, list(block.columns)] += block.of(rows.state, n_pairs)
+        level, price, temp = self.cells.of(rows.state)
+        now = log_price(rows.known_future[PRICE][:, 0]) if PRICE in rows.known_future else np.full(n_pairs, np.nan)
+        frame = Frame(self.middle, np.where(np.isnan(price), now, price), temp, self.wave)
+        days = recent_days(rows.state)
+        recent = self._slow(rows, frame, coefficients, now, -days / 2.0)
+        sold, expected = (units * days + GAP_UNITS for units in (recent_level(rows.state), np.exp(level + recent)))
+        return _Pairs(coefficients, level, recent, logged(sold / expected), frame)
+
+    def _slow(self, rows: TargetRows, frame: Frame, coefficients: Float, price: Float, step: Float) -> Float:
+        """What season and trend add to the level of each pair at so many days from its origin, and its log price, (N,)."""
+        n_pairs = rows.origin.shape[0]
+        slow = [at for at, name in enumerate(self.columns) if of_time(name)]
+        steps = np.round(step).astype(np.int64)
+        then = Targets(rows.state, rows.known_future, rows.origin, np.arange(n_pairs), steps, np.ones(n_pairs))
+        made = design(then, frame, {name: self._columns[name] for name in self.columns if of_time(name)})
+        added = (coefficients[:, slow] * made).sum(axis=1)
+        if "price" in self.columns:
+            change = np.clip(np.nan_to_num(price - frame.price), -PRICE_BOUND, PRICE_BOUND)
+            added = added + coefficients[:, self.columns.index("price")] * change
+        return np.asarray(added)
 
     @cached_property
     def _design(self) -> dict[str, Column]:
-        return design_columns(self.state, self.covariates, self.flags)
+        return design_columns(self.covariates, self.flags)
 
     @cached_property
     def _columns(self) -> dict[str, Column]:
         return {name: self._design[name] for name in self.columns}
 
     @cached_property
-    def _tables(self) -> list[npt.NDArray[np.float64]]:
-        """Coefficients (G + 1, k) of each block; the last row is that of unknown groups."""
-        tables = [np.array(block.coefficients, dtype=np.float64) for block in self.blocks]
-        return [np.vstack([table, np.zeros((1, table.shape[1]))]) for table in tables]
+    def _lasting(self) -> npt.NDArray[np.float64]:
+        return np.asarray(self.lasting or np.zeros(len(LASTING)))
 
 
-def group_place(codes: npt.NDArray[np.float64], values: Float) -> Ints:
-    """Place (N,) of `values` (N,) in `codes` (G,), ascending; G where a value is not among them or not known."""
-    if codes.size == 0:
-        return np.zeros(values.shape[0], dtype=np.int64)
-    place = np.minimum(np.searchsorted(codes, values), codes.size - 1)
-    return np.where(codes[place] == values, place, codes.size).astype(np.int64)
+def lasting_design(rows: TargetRows, gap: Float) -> npt.NDArray[np.float64]:
+    """Columns (M, len(LASTING)): how far a target lies ahead, and the gap (N,) as such and by the step."""
+    ahead, own = far(rows), gap[rows.pair]
+    return np.column_stack([ahead, own, own * ahead])
 
 
 def state_of(effects: Effects | None) -> set[str]:

@@ -2,28 +2,30 @@
 
 import time
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from models.forecaster.config import Config
 from models.forecaster.effects import Effects
-from models.forecaster.effects_fit import FitRows, fit_effects
-from models.forecaster.model import Loss, fit_booster, mean_params, predict_booster
+from models.forecaster.effects_blocks import code_of
+from models.forecaster.effects_fit import FitRows, fit_effects, fit_lasting, series_keys
+from models.forecaster.effects_values import AGE, Targets
+from models.forecaster.model import Loss, binned, fit_booster, mean_params, predict_booster, relabelled, unbinned
 from models.forecaster.rows import Assembler, Ints, ModelRows, mean_rows, sample
 
 Places = tuple[Ints, Ints]  # pair (M,) and column of the target (M,)
-MAX_ROWS = 320_000  # rows of the fit: memory and seconds grow with them
-AGE = "age_periods"  # state column: periods since the series began
-# A launch climbs for weeks, which a fit would take for growth of the product, and carry on. Of two worlds of the twin:
-# error against expected demand 0.322 and 0.255 of naive's with all ages, 0.308 and 0.243 without the first 60 days,
-# 0.306 and 0.202 without the first 180.
-LAUNCH_PERIODS = 180
+MAX_ROWS = 400_000  # rows of the fit: memory and seconds grow with them
+LASTING_ROWS = 60_000  # rows by which it is told what lasts
+# A launch climbs for weeks, which a fit would take for growth of the product, and carry on.
+LAUNCH_PERIODS = 60
 FROM_THE_START = 28  # a series that begins within so many periods of the table may be as old as can be
 MIN_SETTLED = 0.2  # share of the targets that must lie beyond a launch for the others to be left out
 PROBE_ROWS = 30_000
 PROBE_RATES = 6.0  # most trees of a small forest times their rate
 PROBE_STOPPING = 10
+PROBE_WATCHED = 20_000  # validation rows that tell when to stop: putting all down every tree took longer than the trees
 MIN_HELD = 500  # validation rows by which effects are judged; with fewer there are none
 MIN_GAIN = 0.005  # of the deviance of the trees without them
 LEFT_ROWS = 100_000  # what effects leave to the trees takes fewer rows to learn
@@ -32,9 +34,13 @@ MOST_LOSS = 0.05  # of their squared error: effects that please the many small a
 
 @dataclass(frozen=True)
 class Choice:
-    """The effects or None, the training and validation rows in units of their divisor, and a note for a reader."""
+    """The effects or None, the training and validation rows in units of their divisor, and a note for a reader.
+
+    renewed: the same effects, fitted on to the cutoff: those of the forecasts to come.
+    """
 
     effects: Effects | None
+    renewed: Effects | None
     rows: ModelRows
     valid: ModelRows | None
     note: str
@@ -43,6 +49,7 @@ class Choice:
 def choose_effects(
     assembler: Assembler,
     pool: Places,
+    before: npt.NDArray[np.bool_],
     training: Places,
     held: Places,
     rows: ModelRows,
@@ -54,43 +61,72 @@ def choose_effects(
 ) -> Choice:
     """Fit effects, and keep them if trees forecast the rows of `valid` better with them.
 
-    training, held: where `rows` and `valid` come from; pool: all that could have been drawn for `rows`. Of the pool every
-    target period of every series is fitted on once, from one of its origins: there is no more to learn in the others.
+    pool: all targets; before: those that come before the validation periods, (M,); training, held: where `rows` and
+    `valid` come from. Every target period of every series is fitted on once, from the origin nearest to it, which knows
+    most of what was planned for it.
     """
     began = time.perf_counter()
     if assembler.cfg.frequency != "daily" or loss != "poisson" or valid is None or valid[1].size < MIN_HELD:
-        return Choice(None, rows, valid, "no effects were fitted: they are for daily values that are never negative")
+        return _none(rows, valid, "no effects were fitted: they are for daily values that are never negative")
+    if not _tells_series(assembler):
+        return _none(rows, valid, "no effects were fitted: product and store do not tell one series from another")
     rng = np.random.default_rng(seed)
-    places = _once_each(assembler, pool, rng)
-    effects, _ = fit_effects(_fit_rows(assembler, places, assembler.rows(*places, ("scale",))))
+    settled = pool[0][before], pool[1][before]
+    effects = fit_effects(_fit_rows(assembler, _once_each(assembler, settled, rng)))
+    some = sample(np.arange(settled[0].size), LASTING_ROWS, rng)
+    effects = fit_lasting(effects, _fit_rows(assembler, (settled[0][some], settled[1][some])))
     seconds = time.perf_counter() - began
-    with_effects = (
-        _multiplied(rows, effects, _fit_rows(assembler, training, rows)),
-        _multiplied(valid, effects, _fit_rows(assembler, held, valid)),
-    )
     part = sample(np.arange(rows[1].size), PROBE_ROWS, rng)
-    without, found = (
-        _judged(_taken(train, part), test, cfg, loss, seed) for train, test in ((rows, valid), with_effects)
-    )
+    left = sample(np.arange(rows[1].size), LEFT_ROWS, rng)
+    watched = sample(np.arange(valid[1].size), PROBE_WATCHED, rng)
+
+    def multiplied(some: ModelRows, places: Places, at: Ints | None = None) -> ModelRows:
+        if at is not None:
+            some, places = _taken(some, at), (places[0][at], places[1][at])
+        return _multiplied(some, effects, _targets(assembler, places))
+
+    probe = _taken(rows, part)
+    forests = _Forests(cfg, loss, seed, binned(mean_rows(probe, loss), None, cfg.threads)[0])
+    valid_with = multiplied(valid, held)
+    without = forests.judged(probe, valid, watched)
+    found = forests.judged(multiplied(rows, training, part), valid_with, watched)
     said = (
         f"deviance on the validation periods {without[0]:.4g} without effects, {found[0]:.4g} with them; root mean "
         f"squared error {without[1] ** 0.5:.4g} and {found[1] ** 0.5:.4g}; fitted in {seconds:.1f} s"
     )
     if found[0] > (1.0 - MIN_GAIN) * without[0] or found[1] > (1.0 + MOST_LOSS) * without[1]:
-        return Choice(None, rows, valid, f"effects buy nothing: {said}")
-    fewer = _taken(with_effects[0], sample(np.arange(rows[1].size), LEFT_ROWS, rng))
-    return Choice(effects, fewer, with_effects[1], f"effects of {len(effects.columns)} columns: {said}")
+        return _none(rows, valid, f"effects buy nothing: {said}")
+    renewed = fit_effects(_fit_rows(assembler, _once_each(assembler, pool, rng)), begin=effects)
+    note = f"effects of {len(effects.columns)} columns: {said}"
+    return Choice(effects, renewed, multiplied(rows, training, left), valid_with, note)
+
+
+def _none(rows: ModelRows, valid: ModelRows | None, note: str) -> Choice:
+    return Choice(None, None, rows, valid, note)
+
+
+def _tells_series(assembler: Assembler) -> bool:
+    """Whether the keys of the state tell each series from all others."""
+    panel = assembler.panel
+    keys = series_keys(panel.state)
+    if not keys:
+        return False
+    _, first = np.unique(panel.series, return_index=True)
+    codes = code_of({key: np.asarray(panel.state[key])[first] for key in keys}, keys)
+    return bool(np.isfinite(codes).all()) and np.unique(codes).size == codes.size
 
 
 def _once_each(assembler: Assembler, pool: Places, rng: np.random.Generator) -> Places:
+    """Every target period of every series once, from the nearest origin before it."""
     panel = assembler.panel
-    pair, column = (part[_settled(assembler, pool)] for part in pool)
-    period = panel.period[pair] + column + 1
-    shuffled = rng.permutation(pair.size)
-    cell = panel.series[pair] * (int(period.max()) + 1) + period
-    _, first = np.unique(cell[shuffled], return_index=True)
-    chosen = sample(np.sort(shuffled[first]), MAX_ROWS, rng)
-    return pair[chosen], column[chosen]
+    order = np.lexsort((panel.period, panel.series))
+    same = panel.series[order[1:]] == panel.series[order[:-1]]
+    next_origin = np.full(order.size, np.iinfo(np.int64).max)
+    next_origin[order[:-1][same]] = panel.period[order[1:][same]]
+    near = panel.period[pool[0]] + pool[1] + 1 <= next_origin[pool[0]]
+    places = pool[0][near], pool[1][near]
+    chosen = sample(np.flatnonzero(_settled(assembler, places)), MAX_ROWS, rng)
+    return places[0][chosen], places[1][chosen]
 
 
 def _settled(assembler: Assembler, places: Places) -> npt.NDArray[np.bool_]:
@@ -104,24 +140,19 @@ def _settled(assembler: Assembler, places: Places) -> npt.NDArray[np.bool_]:
     return settled if settled.mean() >= MIN_SETTLED else np.ones(pair.size, dtype=bool)
 
 
-def _fit_rows(assembler: Assembler, places: Places, rows: ModelRows) -> FitRows:
+def _targets(assembler: Assembler, places: Places) -> Targets:
     panel, (pair, column) = assembler.panel, places
-    _, value, divisor, short = rows
     level = np.maximum(np.asarray(panel.state["scale"], dtype=np.float64), assembler.floor)
-    return FitRows(
-        pair=pair,
-        step=column + 1,
-        scale=level[pair],
-        divisor=divisor,
-        value=value,
-        short=short,
-        state=panel.state,
-        known_future=panel.known_future,
-        origin=panel.origin,
-    )
+    return Targets(panel.state, panel.known_future, panel.origin, pair, column + 1, level[pair])
 
 
-def _multiplied(rows: ModelRows, effects: Effects, targets: FitRows) -> ModelRows:
+def _fit_rows(assembler: Assembler, places: Places) -> FitRows:
+    pair, column = places
+    targets = _targets(assembler, places)
+    return FitRows(**vars(targets), value=assembler.target[pair, column], short=assembler.short[pair, column])
+
+
+def _multiplied(rows: ModelRows, effects: Effects, targets: Targets) -> ModelRows:
     X, value, scale, short = rows
     return X, value, scale * np.exp(effects.log_factor(targets, scale)), short
 
@@ -131,16 +162,33 @@ def _taken(rows: ModelRows, part: Ints) -> ModelRows:
     return X[part], value[part], scale[part], short[part]
 
 
-def _judged(train: ModelRows, test: ModelRows, cfg: Config, loss: Loss, seed: int) -> tuple[float, float]:
-    """Mean Poisson deviance and mean squared error of a small forest on the rows of `test` that are not short."""
-    X, value, scale, short = test
-    told: npt.NDArray[np.bool_] = ~short
-    own, held = mean_rows(train, loss), mean_rows(test, loss)
-    params = mean_params(cfg, loss, own, seed)
-    booster, _ = fit_booster(
-        params, own, held, trees=max(5, round(PROBE_RATES / cfg.learning_rate)), early_stopping=PROBE_STOPPING
-    )
-    mean = np.maximum(predict_booster(booster, X[told], cfg.threads) * scale[told], 1e-9)
-    wanted = value[told]
-    fit = np.where(wanted > 0, wanted * np.log(np.maximum(wanted, 1e-9) / mean), 0.0) - (wanted - mean)
-    return float(2.0 * fit.mean()), float(np.mean((wanted - mean) ** 2))
+@dataclass(frozen=True)
+class _Forests:
+    """Small forests on the same rows, which are binned once; targets and weights are those of each."""
+
+    cfg: Config
+    loss: Loss
+    seed: int
+    matrix: Any
+
+    def judged(self, train: ModelRows, test: ModelRows, watched: Ints) -> tuple[float, float]:
+        """Mean Poisson deviance and mean squared error of one on the rows of `test` that are not short.
+
+        It stops growing by those of `test` at `watched`.
+        """
+        X, value, scale, short = test
+        told: npt.NDArray[np.bool_] = ~short
+        own, held = mean_rows(train, self.loss), mean_rows(_taken(test, watched), self.loss)
+        trees = max(5, round(PROBE_RATES / self.cfg.learning_rate))
+        booster, _ = fit_booster(
+            mean_params(self.cfg, self.loss, own, self.seed),
+            own,
+            held,
+            trees=trees,
+            early_stopping=PROBE_STOPPING,
+            matrices=(relabelled(self.matrix, own), unbinned(held, self.cfg.threads)),
+        )
+        mean = np.maximum(predict_booster(booster, X[told], self.cfg.threads) * scale[told], 1e-9)
+        wanted = value[told]
+        fit = np.where(wanted > 0, wanted * np.log(np.maximum(wanted, 1e-9) / mean), 0.0) - (wanted - mean)
+        return float(2.0 * fit.mean()), float(np.mean((wanted - mean) ** 2))

@@ -13,19 +13,33 @@ import numpy as np
 import numpy.typing as npt
 
 from models.forecaster.censoring import SHAPE_BOUNDS, mean_given_at_least
-from models.forecaster.effects import Block, Effects, group_place
-from models.forecaster.effects_design import design, design_columns, is_fine, is_level
-from models.forecaster.effects_values import Targets
+from models.forecaster.effects import LASTING, Effects, lasting_design
+from models.forecaster.effects_blocks import Block, Cells, code_of, group_place
+from models.forecaster.effects_design import design, design_columns, is_fine
+from models.forecaster.effects_values import (
+    PRICE,
+    TEMP,
+    Frame,
+    Targets,
+    ahead_of,
+    day_of,
+    log_price,
+    recent_columns,
+    seasonless,
+    temperature_wave,
+)
 
 Float = npt.NDArray[np.floating[Any]]
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 KEYS: Mapping[str, float] = {"key_category": 3.0, "key_product": 10.0, "key_store": 10.0}  # penalty of each block
-PENALTY_OF_ALL = 1.0
+SERIES = ("key_product", "key_store")  # the keys that tell a series together
+PENALTY = 1.0  # of the effects of all and of the levels of series
 # A product has one or two years: its wave of the year is told from its growth by little, and is mostly its category's.
-STIFF: Mapping[str, float] = {"yearly": 20.0}
-STEPS = 8
-CURVATURE_AT = (0, 1, 3)  # steps at which the second derivative is taken anew: it costs most and moves little
+STIFF: Mapping[str, float] = {"yearly": 2.0}
+STEPS, STEPS_ON = 9, 4  # of a first fit, and of one that goes on from another
+STEPS_OF_LASTING = 4
+CURVATURE_AT = (0, 1, 4)  # steps at which the second derivative is taken anew: it costs most and moves little
 STEP_BOUND = 1.0
 MAX_GROUPS = 5_000
 FIRST_SHAPE = 5.0
@@ -34,45 +48,113 @@ PRECISION = 5  # decimals of a coefficient
 
 @dataclass(frozen=True)
 class FitRows(Targets):
-    """M targets with their divisor (M,), value (M,), and short (M,): True where the value is the least that was wanted."""
+    """M targets with their value (M,), and short (M,): True where the value is the least that was wanted."""
 
-    divisor: Float
     value: Float
     short: Bools
 
 
-def fit_effects(rows: FitRows) -> tuple[Effects, npt.NDArray[np.float64]]:
-    """The effects of M rows, and the log factor (M,) that they give these rows."""
-    state, covariates = tuple(sorted(rows.state)), tuple(sorted(rows.known_future))
-    flags = tuple(name for name in covariates if _is_flag(rows.known_future[name]))
-    columns = design_columns(state, covariates, flags)
-    made = design(rows, rows.divisor, columns)
-    varies = [at for at, name in enumerate(columns) if name == "one" or np.ptp(made[:, at]) > 0]
-    made = made[:, varies]
-    names = [list(columns)[at] for at in varies]
-    chosen = [columns[name] for name in names]
-    groups = _groups(rows, names)
-    log_factor, tables = _fitted(made, groups, rows)
+def series_keys(state: Mapping[str, Float]) -> tuple[str, ...]:
+    """The keys that tell the series of N pairs apart; none where the state has none that are known."""
+    return tuple(key for key in SERIES if key in state and np.isfinite(state[key]).any())
+
+
+def fit_effects(rows: FitRows, begin: Effects | None = None) -> Effects:
+    """The effects of M rows, but not yet what lasts (see `fit_lasting`); begin: effects of most of these rows.
+
+    The state must have `series_keys`.
+    """
+    covariates = tuple(sorted(rows.known_future))
+    flags = tuple(name for name in covariates if _is_flag(rows.known_future[name])) if begin is None else begin.flags
+    wave = temperature_wave(rows) if TEMP in rows.known_future else (0.0, 0.0)
+    cells = _cells(rows, wave)
+    middle = float(np.round(day_of(rows).mean())) if begin is None else begin.middle
+    columns = design_columns(covariates, flags)
+    _, price, temp = cells.of(rows.state)
+    made = design(rows, Frame(middle, price, temp, wave), columns, np.float32)  # half the memory, and thrice as fast
+    names = [name for at, name in enumerate(columns) if np.ptp(made[:, at]) > 0] if begin is None else begin.columns
+    made = np.concatenate(
+        [made[:, [list(columns).index(name) for name in names]], np.ones((made.shape[0], 1), np.float32)], axis=1
+    )
+    groups = _groups(rows, names, cells)
+    tables = _fitted(made, groups, rows, np.asarray(cells.level), begin)
+    *wider, own = tables
+    level = np.asarray(cells.level) + wider[0][0, -1] + own[:, 0]
     blocks = tuple(
         Block(
             key=group.key,
             codes=tuple(group.codes.tolist()),
-            columns=tuple(group.columns),
-            coefficients=tuple(tuple(row) for row in np.round(table, PRECISION).tolist()),
+            columns=tuple(at for at in group.columns if at < len(names)),
+            coefficients=tuple(
+                map(tuple, np.round(table[:, np.array(group.columns) < len(names)], PRECISION).tolist())
+            ),
         )
-        for group, table in zip(groups, tables, strict=True)
+        for group, table in zip(groups[:-1], wider, strict=True)
     )
-    return (
-        Effects(
-            columns=tuple(names),
-            flags=flags,
-            state=tuple(sorted({name for column in chosen for name in column.state})),
-            covariates=tuple(sorted({name for column in chosen for name in column.covariates})),
-            reference=tuple(np.round(np.median(made, axis=0), PRECISION).tolist()),
-            blocks=blocks,
-        ),
-        log_factor,
+    return Effects(
+        columns=tuple(names),
+        flags=flags,
+        state=recent_columns(sorted(rows.state)),
+        covariates=tuple(sorted({name for each in names for name in columns[each].covariates})),
+        middle=middle,
+        wave=wave,
+        reference=tuple(np.round(np.median(made[:, :-1], axis=0), PRECISION).tolist()),
+        blocks=blocks,
+        cells=Cells(**{**dict(cells), "level": tuple(np.round(level, PRECISION).tolist())}),
+        lasting=() if begin is None else begin.lasting,
     )
+
+
+def fit_lasting(effects: Effects, rows: FitRows) -> Effects:
+    """The same effects with what lasts of the gap between the sales seen at an origin and those expected: M rows."""
+    X = lasting_design(rows, effects.gap(rows))
+    log_mean = effects.log_factor(rows, rows.scale) + np.log(rows.scale)
+    found = np.zeros(len(LASTING))
+    for _ in range(STEPS_OF_LASTING):
+        mean = np.exp(log_mean + X @ found)
+        shape = _shape(rows.value[~rows.short], mean[~rows.short])
+        weight = 1.0 / (1.0 + mean / shape)
+        gradient = X.T @ ((_wanted(rows, mean, shape) - mean) * weight) - PENALTY * found
+        curvature = (X * (mean * weight)[:, None]).T @ X + PENALTY * np.eye(len(LASTING))
+        found = found + np.clip(np.linalg.solve(curvature, gradient), -STEP_BOUND, STEP_BOUND)
+    # Not a copy: that would keep what the old one had worked out of its fields.
+    return Effects(**{**dict(effects), "lasting": tuple(np.round(found, PRECISION).tolist())})
+
+
+def _wanted(rows: FitRows, mean: Float, shape: float) -> Float:
+    """What was wanted (M,): the value, or where a stock-out cut it short its expectation."""
+    if not rows.short.any():
+        return rows.value
+    wanted = rows.value.copy()
+    wanted[rows.short] = mean_given_at_least(rows.value[rows.short], mean[rows.short], shape)
+    return wanted
+
+
+def _cells(rows: FitRows, wave: tuple[float, float]) -> Cells:
+    """Series with the logarithm of their mean, and their mean log price and temperature without the year's wave."""
+    keys = series_keys(rows.state)
+    code = code_of(rows.state, keys)
+    codes = np.unique(code[np.unique(rows.pair)])
+    codes = codes[np.isfinite(codes)]
+    place = group_place(codes, code)[rows.pair]
+
+    def means(values: Float, least: float) -> npt.NDArray[np.float64]:
+        """Means (C,), of one value `least` too."""
+        known = np.isfinite(values)
+        total = np.bincount(place[known], values[known], codes.size + 1)[: codes.size]
+        return (total + least) / (np.bincount(place[known], minlength=codes.size + 1)[: codes.size] + 1.0)
+
+    ahead = rows.known_future
+    price = log_price(ahead_of(rows, PRICE)) if PRICE in ahead else np.zeros(place.size)
+    temp = seasonless(rows, wave) if TEMP in ahead else np.zeros(place.size)
+    usual = [float(np.nanmean(values)) if np.isfinite(values).any() else 0.0 for values in (price, temp)]
+    found = (
+        np.log(means(rows.value, max(float(rows.value.mean()), 1e-9))),
+        np.round(means(price, usual[0]), PRECISION),
+        np.round(means(temp, usual[1]), PRECISION),
+    )
+    level, of_price, of_temp = (tuple(values.tolist()) for values in found)
+    return Cells(columns=keys, codes=tuple(codes.tolist()), level=level, price=of_price, temp=of_temp)
 
 
 @dataclass(frozen=True)
@@ -81,39 +163,40 @@ class _Group:
     codes: npt.NDArray[np.float64]
     columns: list[int]
     penalty: Float  # (k,)
-    order: Ints  # (M,) rows by group
+    place: Ints  # (M,) group of each row; past the last: none
+    order: Ints  # rows that have a group, by group
     ends: Ints  # (G + 1,) where each group begins in that order
 
 
-def _groups(rows: FitRows, names: Sequence[str]) -> list[_Group]:
-    n_rows = rows.pair.shape[0]
-    everything = list(range(len(names)))
-    found = [
-        _Group(
-            None, np.zeros(0), everything, np.full(len(names), PENALTY_OF_ALL), np.arange(n_rows), np.array([0, n_rows])
-        ),
-    ]
+def _groups(rows: FitRows, names: Sequence[str], cells: Cells) -> list[_Group]:
+    """Blocks from the widest to the series; the last column of the design is 1."""
+    n_rows, one = rows.pair.shape[0], len(names)
+    everything = list(range(one))
+    found = [_group(None, np.zeros(0), [*everything, one], np.full(one + 1, PENALTY), np.zeros(n_rows, dtype=np.int64))]
     products = _codes(rows, "key_product").size > 1
     for key, penalty in KEYS.items():
         codes = _codes(rows, key)
         if not 1 < codes.size <= MAX_GROUPS:
             continue
         if key == "key_category":
-            columns = [at for at, name in enumerate(names) if not is_level(name)]
+            columns = everything
         elif key == "key_product" or not products:
-            columns = [at for at, name in enumerate(names) if is_fine(name)]
+            columns = [at for at in everything if is_fine(names[at])]
         else:
-            columns = [at for at, name in enumerate(names) if name == "one" or name.startswith("weekday_")]
-        place = group_place(codes, rows.state[key])[rows.pair]
-        order = np.argsort(place, kind="stable")
-        ends = np.searchsorted(place[order], np.arange(codes.size + 1))
-        found.append(_Group(key, codes, columns, penalty * _stiffness(names, columns), order, ends))
+            columns = [at for at in everything if names[at].startswith("weekday_")]
+        stiff = np.array([STIFF.get(names[at].partition("_")[0], 1.0) for at in columns])
+        place = group_place(codes, np.asarray(rows.state[key]))[rows.pair]
+        found.append(_group(key, codes, columns, penalty * stiff, place))
+    place = group_place(np.asarray(cells.codes), code_of(rows.state, cells.columns))[rows.pair]
+    found.append(_group("series", np.asarray(cells.codes), [one], np.array([PENALTY]), place))
     return found
 
 
-def _stiffness(names: Sequence[str], columns: Sequence[int]) -> Float:
-    """How much more than the others a column (k,) is held back in a group."""
-    return np.array([STIFF.get(names[at].partition("_")[0], 1.0) for at in columns])
+def _group(key: str | None, codes: npt.NDArray[np.float64], columns: list[int], penalty: Float, place: Ints) -> _Group:
+    n_groups = 1 if key is None else codes.size
+    order = np.argsort(place, kind="stable")[: int((place < n_groups).sum())]
+    ends = np.searchsorted(place[order], np.arange(n_groups + 1))
+    return _Group(key, codes, columns, penalty, place, order, ends)
 
 
 def _codes(rows: FitRows, key: str) -> npt.NDArray[np.float64]:
@@ -123,44 +206,83 @@ def _codes(rows: FitRows, key: str) -> npt.NDArray[np.float64]:
     return np.asarray(codes[np.isfinite(codes)])
 
 
-def _fitted(made: Float, groups: Sequence[_Group], rows: FitRows) -> tuple[npt.NDArray[np.float64], list[Float]]:
-    tables: list[Float] = [np.zeros((group.ends.size - 1, len(group.columns))) for group in groups]
-    told = ~rows.short
-    start = np.log(max(rows.value[told].sum(), 1e-9) / rows.divisor[told].sum())
-    tables[0][0, groups[0].columns.index(0)] = start
-    log_factor: npt.NDArray[np.float64] = np.full(rows.value.shape[0], start)
-    curvature: list[Float] = [np.zeros(0)] * len(groups)
+def _fitted(
+    made: npt.NDArray[np.float32], groups: Sequence[_Group], rows: FitRows, level: Float, begin: Effects | None
+) -> list[npt.NDArray[np.float64]]:
+    """A table (G, k) of coefficients for each group; level (C,): where the series start from."""
+    offset = np.append(level, np.log(max(rows.value.mean(), 1e-9)))[groups[-1].place]
+    tables = [np.zeros((group.ends.size - 1, len(group.columns))) for group in groups]
+    log_mean: npt.NDArray[np.float64] = offset.copy()
     blocks = [np.ascontiguousarray(made[:, group.columns][group.order]) for group in groups]
-    shape = FIRST_SHAPE
-    for step in range(STEPS):
+    if begin is not None:
+        tables = _begun(groups, level, begin)
+        for block, table, group in zip(blocks, tables, groups, strict=True):
+            log_mean[group.order] += _times(block, table, group)
+    told = ~rows.short
+    curvature = [np.zeros(0)] * len(groups)
+    shape = FIRST_SHAPE if begin is None else _shape(rows.value[told], np.exp(log_mean[told]))
+    for step in range(STEPS if begin is None else STEPS_ON):
+        wanted = _wanted(rows, _exp(log_mean), shape)
         for at, group in enumerate(groups):
-            mean = rows.divisor * np.exp(np.clip(log_factor, -8.0, 8.0))
+            mean = _exp(log_mean)
             weight = 1.0 / (1.0 + mean / shape)
-            wanted = rows.value.copy()
-            if rows.short.any():
-                wanted[rows.short] = mean_given_at_least(rows.value[rows.short], mean[rows.short], shape)
             off = ((wanted - mean) * weight)[group.order]
             if step in CURVATURE_AT:
                 curvature[at] = _curvature(blocks[at], (mean * weight)[group.order], group)
-            pairs = list(zip(group.ends[:-1], group.ends[1:], strict=True))
-            gradient = np.array([off[low:high] @ blocks[at][low:high] for low, high in pairs])
-            gradient -= group.penalty * tables[at]
+            gradient = _by_group(blocks[at], off, group) - group.penalty * tables[at]
             move = np.clip(np.linalg.solve(curvature[at], gradient[:, :, None])[:, :, 0], -STEP_BOUND, STEP_BOUND)
             tables[at] += move
-            for row, (low, high) in enumerate(pairs):
-                log_factor[group.order[low:high]] += blocks[at][low:high] @ move[row]
-        shape = _shape(rows.value[told], (rows.divisor * np.exp(np.clip(log_factor, -8.0, 8.0)))[told])
-    return log_factor, tables
+            log_mean[group.order] += _times(blocks[at], move, group)
+        shape = _shape(rows.value[told], _exp(log_mean[told]))
+    return tables
+
+
+def _exp(log_mean: Float) -> npt.NDArray[np.float64]:
+    return np.exp(np.clip(log_mean, -12.0, 12.0))
+
+
+def _begun(groups: Sequence[_Group], level: Float, begin: Effects) -> list[npt.NDArray[np.float64]]:
+    """Tables of coefficients where other effects left them."""
+    blocks = {block.key: block for block in begin.blocks}
+    tables = []
+    for group in groups[:-1]:
+        table = np.zeros((group.ends.size - 1, len(group.columns)))
+        if block := blocks.get(group.key):
+            table[:, : len(block.columns)] = block.of({str(group.key): group.codes}, table.shape[0])
+        tables.append(table)
+    place = group_place(np.asarray(begin.cells.codes), groups[-1].codes)
+    known = np.append(begin.cells.level, np.nan)[place]
+    return [*tables, np.where(np.isnan(known), 0.0, known - level)[:, None]]
+
+
+def _pieces(group: _Group) -> list[tuple[int, int]]:
+    return list(zip(group.ends[:-1].tolist(), group.ends[1:].tolist(), strict=True))
+
+
+def _by_group(block: Float, off: Float, group: _Group) -> npt.NDArray[np.float64]:
+    """Sums (G, k) of off (M,) times the columns (M, k)."""
+    if block.shape[1] == 1:  # thousands of series
+        return np.asarray(np.add.reduceat(off * block[:, 0], group.ends[:-1])[:, None])
+    off = off.astype(block.dtype)
+    return np.array([off[low:high] @ block[low:high] for low, high in _pieces(group)], dtype=np.float64)
+
+
+def _times(block: Float, move: Float, group: _Group) -> npt.NDArray[np.float64]:
+    """The columns (M, k) times the coefficients (G, k) of each row's group, summed: (M,)."""
+    if block.shape[1] == 1:
+        return np.asarray(block[:, 0] * np.repeat(move[:, 0], np.diff(group.ends)))
+    parts = zip(_pieces(group), move.astype(block.dtype), strict=True)
+    return np.concatenate([block[low:high] @ own for (low, high), own in parts])
 
 
 def _curvature(block: Float, weight: Float, group: _Group) -> npt.NDArray[np.float64]:
     """Second derivatives (G, k, k) of the penalised loss."""
-    size = block.shape[1]
-    found = np.empty((group.ends.size - 1, size, size))
-    for row, (low, high) in enumerate(zip(group.ends[:-1], group.ends[1:], strict=True)):
-        part = block[low:high]
-        found[row] = (part * weight[low:high, None]).T @ part
-    return found + np.diag(group.penalty)
+    if block.shape[1] == 1:
+        found = np.add.reduceat(weight * block[:, 0] ** 2, group.ends[:-1])[:, None, None]
+    else:
+        heavy = block * weight.astype(block.dtype)[:, None]
+        found = np.array([heavy[low:high].T @ block[low:high] for low, high in _pieces(group)], dtype=np.float64)
+    return np.asarray(found + np.diag(group.penalty))
 
 
 def _shape(value: Float, mean: Float) -> float:

@@ -1,4 +1,4 @@
-"""Values of the columns of effects at M targets: levels, waves of the year, weekdays, promotions, prices. numpy alone."""
+"""Values of the columns of effects at M targets: time, waves of the year, weekdays, promotions, prices. numpy alone."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,22 +9,16 @@ import numpy.typing as npt
 
 Float = npt.NDArray[np.floating[Any]]
 Ints = npt.NDArray[np.int64]
-# Days of a window of past sales and the share of its level in the forecast of an ordinary one: season and trend are
-# told as differences from what the windows saw. About what fits on three worlds of the twin gave; each fit weighs anew.
-WINDOWS: Mapping[int, float] = {28: 0.2, 91: 0.35, 364: 0.45}
-_LEVELS: Mapping[int, tuple[str, ...]] = {
-    28: ("level_plain_28", "level_28"),
-    91: ("level_plain_91", "level_91"),
-    364: ("level_364",),
-}
-_OF_PROMOTED = ("level_promo_364", "promo_share_364")  # by which the promoted days of a year are taken out
-PRICE, PRICE_LEVEL, PRICE_TREND = "planned_price", "covariate_level_planned_price", "base_price_to_mean_91"
+RECENT_DAYS = 28  # days of past sales that are held against what the effects expected of them
+_LEVELS = (f"level_plain_{RECENT_DAYS}", f"level_{RECENT_DAYS}")
+AGE = "age_periods"  # state column: periods since the series began
+PRICE, TEMP = "planned_price", "forecast_temp_c"
 _YEAR_DAYS = 365.25
 LOG_BOUND = 2.0  # of the logarithm of a ratio of levels
 PRICE_BOUND = 0.7  # of the logarithm of a ratio of prices
 DEEPEST = 0.9
-MOST_PROMOTED = 0.8  # of the days of a year: beyond it the plain ones are too few to tell a level
-LEAST_LEVEL = 0.05  # of the level of a series: below it a ratio is noise
+WARMEST = 1.5  # tens of degrees
+LEAST_KNOWN = 100  # temperatures by which the year's wave is told
 
 
 class TargetRows(Protocol):
@@ -56,8 +50,21 @@ class Targets:
     scale: Float
 
 
-def own(rows: TargetRows, name: str) -> Float:
-    return np.asarray(rows.state[name], dtype=np.float64)[rows.pair]
+@dataclass(frozen=True)
+class Frame:
+    """What values are told against: the day (since 1970) that years are counted from, and of each pair (N,) a log price and
+    the mean temperature of its place, from which the year departs by `wave` times its sine and cosine.
+    """
+
+    middle: float
+    price: Float
+    temp: Float
+    wave: tuple[float, float]
+
+
+def day_of(rows: TargetRows) -> Ints:
+    """Day since 1970-01-01 of each target, (M,)."""
+    return np.asarray(rows.origin.astype("datetime64[D]").astype(np.int64)[rows.pair] + rows.step)
 
 
 def ahead_of(rows: TargetRows, name: str) -> Float:
@@ -68,73 +75,50 @@ def far(rows: TargetRows) -> Float:
     return rows.step / 42.0
 
 
-def size_of(rows: TargetRows) -> Float:
-    """From 0 for series that sell next to nothing towards 1: the more is sold, the more a level tells."""
-    return np.asarray(rows.scale / (rows.scale + 5.0))
-
-
 def logged(ratio: Float, bound: float = LOG_BOUND) -> Float:
     known = np.isfinite(ratio) & (ratio > 0)
     return np.clip(np.log(np.where(known, ratio, 1.0)), -bound, bound)
 
 
-def log_ratio(level: Float, scale: Float) -> Float:
-    least = LEAST_LEVEL * scale
-    return logged(np.maximum(np.where(np.isfinite(level), level, scale), least) / scale)
+def recent_columns(state: Sequence[str]) -> tuple[str, ...]:
+    """State columns that tell what was sold lately."""
+    found = [name for name in _LEVELS if name in state]
+    return (*found, AGE) if found and AGE in state else tuple(found)
 
 
-def window_columns(state: Sequence[str], days: int) -> tuple[str, ...]:
-    found = tuple(name for name in _LEVELS[days] if name in state)
-    if days == 364 and found and set(_OF_PROMOTED) <= set(state):
-        return (*found, *_OF_PROMOTED)
-    return found
+def recent_level(state: Mapping[str, Float]) -> Float:
+    """Level of the plain days of the last weeks, (N,); where it knows none, that of all their days; NaN where unknown."""
+    level = np.full(np.asarray(state["scale"]).shape[0], np.nan)
+    for name in _LEVELS:
+        if name in state:
+            level = np.where(np.isfinite(level), level, state[name])
+    return level
 
 
-def window_level(rows: TargetRows, days: int) -> Float:
-    """Level of the plain days of a window, (M,); where it knows none, that of all its days, and else the scale."""
-    level = np.full(rows.pair.shape[0], np.nan)
-    if days == 364 and set(_OF_PROMOTED) <= set(rows.state):
-        promoted, share = (own(rows, name) for name in _OF_PROMOTED)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            plain = (own(rows, _LEVELS[364][0]) - share * promoted) / (1.0 - share)
-        level = np.where((plain > 0) & (share < MOST_PROMOTED), plain, np.nan)
-    for name in _LEVELS[days]:
-        if name in rows.state:
-            level = np.where(np.isfinite(level), level, own(rows, name))
-    return np.where(np.isfinite(level), level, rows.scale)
+def recent_days(state: Mapping[str, Float]) -> Float:
+    """Days of the last weeks on which the series was there, (N,)."""
+    if AGE not in state:
+        return np.full(np.asarray(state["scale"]).shape[0], float(RECENT_DAYS))
+    age = np.asarray(state[AGE], dtype=np.float64) + 1.0
+    return np.clip(np.where(np.isnan(age), RECENT_DAYS, age), 1.0, RECENT_DAYS)
 
 
-def days_seen(rows: TargetRows, days: int) -> Float:
-    """Days of a window in which the series was there, (M,)."""
-    if "age_periods" not in rows.state:
-        return np.full(rows.pair.shape[0], float(days))
-    age = own(rows, "age_periods")
-    return np.clip(np.where(np.isfinite(age), age, days), 1.0, days)
-
-
-def years_ahead(rows: TargetRows, _: Float) -> Float:
-    """Years between the middle of what the windows saw and the target."""
-    back = sum(weight * days_seen(rows, days) / 2.0 for days, weight in WINDOWS.items())
-    return (rows.step + back) / _YEAR_DAYS
+def years(rows: TargetRows, frame: Frame) -> Float:
+    return (day_of(rows) - frame.middle) / _YEAR_DAYS
 
 
 def yearly(rows: TargetRows, at: int) -> Float:
-    """A wave of the year at the target less its mean over what the windows saw, in closed form."""
-    wave = 2.0 * np.pi * (at // 2 + 1) / _YEAR_DAYS
-    turn = 0.0 if at % 2 == 0 else np.pi / 2.0  # sine, cosine
-    origin = rows.origin.astype("datetime64[D]").astype(np.float64)[rows.pair]
-    value = np.sin(wave * (origin + rows.step) + turn)
-    for days, weight in WINDOWS.items():
-        seen = days_seen(rows, days)
-        # The mean of sin(a - w k) for k = 0..n-1 is sin(a - w (n - 1) / 2) sin(n w / 2) / (n sin(w / 2)).
-        share = np.sin(seen * wave / 2.0) / (seen * np.sin(wave / 2.0))
-        value = value - weight * share * np.sin(wave * (origin - (seen - 1.0) / 2.0) + turn)
-    return np.asarray(value)
+    """Sine and cosine of the year, and of half a year."""
+    return _wave(day_of(rows), at)
+
+
+def _wave(day: Ints, at: int) -> Float:
+    turn = 0.0 if at % 2 == 0 else np.pi / 2.0
+    return np.asarray(np.sin(2.0 * np.pi * (at // 2 + 1) / _YEAR_DAYS * day + turn))
 
 
 def weekday(rows: TargetRows, day: int) -> Float:
-    target = rows.origin.astype("datetime64[D]").astype(np.int64)[rows.pair] + rows.step
-    return np.asarray(((target + 3) % 7 == day) - 1.0 / 7.0)  # 1970-01-01 was a Thursday; Monday is 0
+    return np.asarray(((day_of(rows) + 3) % 7 == day) - 1.0 / 7.0)  # 1970-01-01 was a Thursday; Monday is 0
 
 
 def promoted(rows: TargetRows, marks: tuple[str, ...]) -> Float:
@@ -149,7 +133,32 @@ def depth(rows: TargetRows) -> Float:
     return np.asarray(-np.log1p(-np.clip(np.where(np.isfinite(depth), depth, 0.0), 0.0, DEEPEST)))
 
 
-def price_change(rows: TargetRows, step: Ints) -> Float:
-    with np.errstate(invalid="ignore", divide="ignore"):
-        ratio = rows.known_future[PRICE][rows.pair, step - 1] / own(rows, PRICE_LEVEL)
-    return logged(np.asarray(ratio, dtype=np.float64), PRICE_BOUND)
+def log_price(prices: Float) -> Float:
+    """Logarithm; NaN where a price is unknown or not above 0."""
+    return np.log(np.where(np.isfinite(prices) & (prices > 0), prices, np.nan))
+
+
+def price_change(rows: TargetRows, frame: Frame) -> Float:
+    return np.clip(log_price(ahead_of(rows, PRICE)) - frame.price[rows.pair], -PRICE_BOUND, PRICE_BOUND)
+
+
+def warmer(rows: TargetRows, frame: Frame) -> Float:
+    """Tens of degrees by which a day is forecast to be warmer than the time of year is at this place."""
+    return np.asarray(np.clip((seasonless(rows, frame.wave) - frame.temp[rows.pair]) / 10.0, -WARMEST, WARMEST))
+
+
+def seasonless(rows: TargetRows, wave: tuple[float, float]) -> Float:
+    """The forecast temperature less the wave of the year, (M,)."""
+    day = day_of(rows)
+    return np.asarray(ahead_of(rows, TEMP) - wave[0] * _wave(day, 0) - wave[1] * _wave(day, 1))
+
+
+def temperature_wave(rows: TargetRows) -> tuple[float, float]:
+    """Sine and cosine of the year by least squares, as far as forecasts reach."""
+    temp, day = ahead_of(rows, TEMP), day_of(rows)
+    known = np.isfinite(temp)
+    if known.sum() < LEAST_KNOWN:
+        return 0.0, 0.0
+    waves = np.column_stack([_wave(day[known], at) for at in (0, 1)] + [np.ones(int(known.sum()))])
+    found = np.linalg.lstsq(waves, temp[known], rcond=None)[0]
+    return round(float(found[0]), 3), round(float(found[1]), 3)

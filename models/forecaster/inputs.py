@@ -15,6 +15,7 @@ import numpy.typing as npt
 from models.common.protocols import InputError
 from models.forecaster.config import PERIOD_DAYS
 from models.forecaster.effects import Effects, refuse_missing
+from models.forecaster.grids import mean_around, reader
 from models.forecaster.sources import AROUND, GROWTH, Source, feature_sources, season_columns
 
 Float = npt.NDArray[np.floating[Any]]
@@ -173,40 +174,14 @@ def _fill(X: npt.NDArray[np.float32], rows: _Rows, plan: _Plan) -> None:
         own[plan.divided] /= rows.state["scale"][low:high]
         X[:, plan.pair_at] = own.T.astype(np.float32)[pair]
     for ahead in plan.ahead:
-        grids = np.array(
-            [rows.known_future[name][low:high] for name in ahead.covariates], dtype=np.float64
-        )  # (K, N, H)
-        index = rows.step - 1 + ahead.shift
-        inside = (index >= 0) & (index < grids.shape[2])
-        values = np.ascontiguousarray(grids.transpose(1, 2, 0))[pair, np.where(inside, index, 0)]  # (M, K)
-        if not inside.all():
-            values[~inside] = np.nan
+        values = reader(rows, ahead.covariates, low, high)(rows.step - 1 + ahead.shift)
         if ahead.means:
             values -= np.array([rows.state[name][low:high] for name in ahead.means], dtype=np.float64).T[pair]
         X[:, ahead.at] = values
     for around in plan.around:
-        grids = np.array([rows.known_future[name][low:high] for name in around.covariates], dtype=np.float64)
-        X[:, around.at] = _mean_around(grids, pair, rows.step, around.shift)
+        X[:, around.at] = mean_around(reader(rows, around.covariates, low, high), rows.step - 1, around.shift)
     for column, source in plan.others:
         X[:, column] = _RULES[source.kind](rows, source.columns)
-
-
-def _mean_around(grids: Float, pair: Ints, step: Ints, shift: int) -> Float:
-    """Mean (M, K) of grids (K, N, H) over the |shift| periods before or after each target; NaN where none is known."""
-    horizon = grids.shape[2]
-    target = step - 1
-    first, past = (target + shift, target) if shift < 0 else (target + 1, target + 1 + shift)
-    first, past = np.clip(first, 0, horizon), np.clip(past, 0, horizon)
-    known = np.isfinite(grids)
-
-    def total(values: Float) -> Float:
-        so_far = np.zeros((values.shape[1], horizon + 1, values.shape[0]))  # (N, H + 1, K)
-        np.cumsum(values.transpose(1, 2, 0), axis=1, out=so_far[:, 1:])
-        return np.asarray(so_far[pair, past] - so_far[pair, first])
-
-    count = total(known.astype(np.float64))
-    summed = total(np.where(known, grids, 0.0))
-    return np.asarray(np.divide(summed, count, out=np.full(count.shape, np.nan), where=count > 0))
 
 
 def _divisor(rows: _Rows, columns: tuple[str, ...]) -> npt.NDArray[np.float64]:

@@ -75,17 +75,30 @@ def quantile_params(cfg: Config, level: float, rows: Rows, seed: int) -> dict[st
     }
 
 
-def binned(rows: Rows, valid: Rows | None, threads: int) -> tuple[Any, Any]:
+def binned(rows: Rows, valid: Rows | None, threads: int, *, like: Any = None) -> tuple[Any, Any]:
     """The rows as XGBoost trains on them, and those of `valid` (None without any).
 
     Only training rows are binned: every round puts the validation rows down a tree, and to turn bins back into values for
-    that took as long as to grow it.
+    that took as long as to grow it. like: rows binned before, of which the bounds of the bins are taken; to find them is
+    half of the work.
     """
     import xgboost as xgb
 
-    train = xgb.QuantileDMatrix(rows.X, rows.target, weight=rows.weight, nthread=threads)
-    held = None if valid is None else xgb.DMatrix(valid.X, valid.target, weight=valid.weight, nthread=threads)
-    return train, held
+    train = xgb.QuantileDMatrix(rows.X, rows.target, weight=rows.weight, nthread=threads, ref=like)
+    return train, None if valid is None else unbinned(valid, threads)
+
+
+def unbinned(rows: Rows, threads: int) -> Any:
+    """The rows as XGBoost puts them down its trees."""
+    import xgboost as xgb
+
+    return xgb.DMatrix(rows.X, rows.target, weight=rows.weight, nthread=threads)
+
+
+def relabelled(matrix: Any, rows: Rows) -> Any:
+    """The binned `matrix` with targets and weights of `rows`, whose X it was made of."""
+    matrix.set_info(label=rows.target, weight=rows.weight)
+    return matrix
 
 
 def fit_booster(

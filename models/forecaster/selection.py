@@ -65,7 +65,9 @@ def choose_features(
     useful = np.flatnonzero(varies)
     kept = set(useful.tolist())
     if useful.size > cfg.max_features:
-        gain = _gains(Rows(matrix.X[:, useful], rows.target, rows.weight), cfg, loss, seed)
+        # In order of rows: an index of columns gives one of columns, which is binned at half the speed.
+        varying = np.ascontiguousarray(matrix.X[:, useful])
+        gain = _gains(Rows(varying, rows.target, rows.weight), cfg, loss, seed)
         kept = set(useful[_strongest([matrix.names[at] for at in useful], gain, cfg.max_features, always)].tolist())
 
     def named(wanted: npt.NDArray[np.bool_]) -> tuple[str, ...]:
