@@ -13,7 +13,7 @@ from models.forecaster.effects_blocks import code_of
 from models.forecaster.effects_fit import FitRows, fit_effects, fit_lasting, series_keys
 from models.forecaster.effects_values import AGE, Targets
 from models.forecaster.model import Loss, binned, fit_booster, mean_params, predict_booster, relabelled, unbinned
-from models.forecaster.rows import Assembler, Ints, ModelRows, mean_rows, sample
+from models.forecaster.rows import Assembler, Ints, Kind, ModelRows, mean_rows, sample
 
 Places = tuple[Ints, Ints]  # pair (M,) and column of the target (M,)
 MAX_ROWS = 400_000  # rows of the fit: memory and seconds grow with them
@@ -56,18 +56,24 @@ def choose_effects(
     valid: ModelRows | None,
     *,
     cfg: Config,
-    loss: Loss,
+    kind: Kind,
     seed: int,
 ) -> Choice:
     """Fit effects, and keep them if trees forecast the rows of `valid` better with them.
+
+    Only of whole units. Where sales are a currency they are the sum of many units and next to free of noise: of Rossmann's
+    (42 days from 2015-05-09) small forests liked effects, deviance 98.7 instead of 102.8, but of the whole ones that
+    learn four hundred trees the error was 0.110 with them and 0.103 without.
 
     pool: all targets; before: those that come before the validation periods, (M,); training, held: where `rows` and
     `valid` come from. Every target period of every series is fitted on once, from the origin nearest to it, which knows
     most of what was planned for it.
     """
     began = time.perf_counter()
-    if assembler.cfg.frequency != "daily" or loss != "poisson" or valid is None or valid[1].size < MIN_HELD:
-        return _none(rows, valid, "no effects were fitted: they are for daily values that are never negative")
+    loss = kind.loss
+    daily_units = assembler.cfg.frequency == "daily" and kind.counts and loss == "poisson"
+    if not daily_units or valid is None or valid[1].size < MIN_HELD:
+        return _none(rows, valid, "no effects were fitted: they are for units a day")
     if not _tells_series(assembler):
         return _none(rows, valid, "no effects were fitted: product and store do not tell one series from another")
     rng = np.random.default_rng(seed)

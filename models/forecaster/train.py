@@ -146,7 +146,7 @@ def train(data: Dataset, cfg: Config, *, seed: int, on_progress: ProgressCallbac
     rows, valid = assembler.rows(*trained_on, names), assembler.rows(*held_out, names) if held.size else None
     began = time.perf_counter()
     choice = choose_effects(
-        assembler, (pair, column), before, trained_on, held_out, rows, valid, cfg=hurried, loss=loss, seed=seed
+        assembler, (pair, column), before, trained_on, held_out, rows, valid, cfg=hurried, kind=kind, seed=seed
     )
     effects, rows, valid = choice.effects, choice.rows, choice.valid
     boosters, rounds = _fit_all(
