@@ -86,6 +86,7 @@ class ForecasterBot:
     def model_inputs(self) -> dict[str, dict[str, npt.NDArray[np.float32]]]:
         """Feature rows of the self-test's series, as stored and with inputs knocked out."""
         stored, spec = self._snapshot.read(self._sample()), self._predictor.spec
+        both = (stored, _knock_out(stored))
         matrices = [
             assemble(
                 {name: rows.state[name] for name in spec.state_columns},
@@ -96,12 +97,13 @@ class ForecasterBot:
                 scale_floor=spec.scale_floor,
                 feature_names=spec.feature_names,
             ).X
-            for rows in (stored, _knock_out(stored))
+            for rows in both
         ]
         features = np.concatenate(matrices)
         fed = {"forecast.onnx": {"X": features}, "mean.onnx": {"X": features}}
         if "network" in spec.blend.members:
-            fed["network.onnx"] = {"X": features.reshape(-1, spec.horizon, features.shape[1])}
+            grids = [spec.sequences(X, spec.horizon, rows.state) for X, rows in zip(matrices, both, strict=True)]
+            fed["network.onnx"] = {"X": np.concatenate(grids)}
         return fed
 
     def expected(self) -> bytes:

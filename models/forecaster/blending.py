@@ -108,8 +108,9 @@ def judged_rows(
     if network is not None and not np.isnan(network.valid.value).all():
         known = np.nonzero(~np.isnan(network.valid.value))
         grid = network.valid
+        n_features = grid.X.shape[2] - (network.series is not None)
         return HeldRows(
-            grid.X[known],
+            grid.X[known][:, :n_features],
             grid.value[known],
             grid.scale[known],
             network.pairs[known[0]],

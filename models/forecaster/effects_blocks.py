@@ -1,6 +1,6 @@
 """Tables of effects: coefficients by group, levels by series, found again by the numbers that name them in the state."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from models.forecaster.series import code_of, group_place, refuse_unsorted
+
 Float = npt.NDArray[np.floating[Any]]
-Ints = npt.NDArray[np.int64]
-KEY_SIZE = 2.0**24  # keys of groups are whole numbers below it
 
 
 class Block(BaseModel):
@@ -30,7 +30,7 @@ class Block(BaseModel):
         groups = 1 if self.key is None else len(self.codes)
         if len(self.coefficients) != groups or any(len(row) != len(self.columns) for row in self.coefficients):
             raise ValueError(f"block {self.key}: expected {groups} rows of {len(self.columns)} coefficients")
-        _refuse_unsorted(f"block {self.key}", self.codes)
+        refuse_unsorted(f"block {self.key}", self.codes)
         return self
 
     def of(self, state: Mapping[str, Float], n_pairs: int) -> npt.NDArray[np.float64]:
@@ -68,7 +68,7 @@ class Cells(BaseModel):
         lengths = {name: len(getattr(self, name)) for name in ("codes", "level", "price", "temp")}
         if len(set(lengths.values())) > 1:
             raise ValueError(f"series of lengths {lengths}: expected one length")
-        _refuse_unsorted("series", self.codes)
+        refuse_unsorted("series", self.codes)
         return self
 
     def of(self, state: Mapping[str, Float]) -> npt.NDArray[np.float64]:
@@ -80,24 +80,3 @@ class Cells(BaseModel):
     def _arrays(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
         values = np.array([self.level, self.price, self.temp], dtype=np.float64)
         return np.asarray(self.codes), np.pad(values, ((0, 0), (0, 1)), constant_values=np.nan)
-
-
-def code_of(state: Mapping[str, Float], keys: Sequence[str]) -> npt.NDArray[np.float64]:
-    """One number (N,) of the groups that tell a series together; NaN where one of them is unknown."""
-    codes = np.asarray(state[keys[0]], dtype=np.float64)
-    for key in keys[1:]:
-        codes = codes * KEY_SIZE + np.asarray(state[key], dtype=np.float64)
-    return codes
-
-
-def group_place(codes: npt.NDArray[np.float64], values: Float) -> Ints:
-    """Place (N,) of `values` (N,) in `codes` (G,), ascending; G where a value is not among them or not known."""
-    if codes.size == 0:
-        return np.zeros(values.shape[0], dtype=np.int64)
-    place = np.minimum(np.searchsorted(codes, values), codes.size - 1)
-    return np.where(codes[place] == values, place, codes.size).astype(np.int64)
-
-
-def _refuse_unsorted(name: str, codes: Sequence[float]) -> None:
-    if list(codes) != sorted(set(codes)):
-        raise ValueError(f"{name}: codes must ascend and be distinct")

@@ -9,11 +9,11 @@ import numpy.typing as npt
 
 from models.forecaster.config import Config
 from models.forecaster.effects import Effects
-from models.forecaster.effects_blocks import code_of
-from models.forecaster.effects_fit import FitRows, fit_effects, fit_lasting, series_keys
+from models.forecaster.effects_fit import FitRows, fit_effects, fit_lasting
 from models.forecaster.effects_values import AGE, Targets
 from models.forecaster.model import Loss, binned, fit_booster, mean_params, predict_booster, relabelled, unbinned
 from models.forecaster.rows import Assembler, Ints, Kind, ModelRows, mean_rows, sample
+from models.forecaster.series import known_series
 
 Places = tuple[Ints, Ints]  # pair (M,) and column of the target (M,)
 MAX_ROWS = 400_000  # rows of the fit: memory and seconds grow with them
@@ -36,7 +36,8 @@ MOST_LOSS = 0.05  # of their squared error: effects that please the many small a
 class Choice:
     """The effects or None, the training and validation rows in units of their divisor, and a note for a reader.
 
-    renewed: the same effects, fitted on to the cutoff: those of the forecasts to come.
+    renewed: the same effects, fitted on to the cutoff: those of the forecasts to come. bins: some of the rows as XGBoost
+    trains on them, where there are any.
     """
 
     effects: Effects | None
@@ -44,6 +45,7 @@ class Choice:
     rows: ModelRows
     valid: ModelRows | None
     note: str
+    bins: Any = None
 
 
 def choose_effects(
@@ -74,7 +76,7 @@ def choose_effects(
     daily_units = assembler.cfg.frequency == "daily" and kind.counts and loss == "poisson"
     if not daily_units or valid is None or valid[1].size < MIN_HELD:
         return _none(rows, valid, "no effects were fitted: they are for units a day")
-    if not _tells_series(assembler):
+    if known_series(assembler.panel.state, assembler.panel.series) is None:
         return _none(rows, valid, "no effects were fitted: product and store do not tell one series from another")
     rng = np.random.default_rng(seed)
     settled = pool[0][before], pool[1][before]
@@ -101,25 +103,14 @@ def choose_effects(
         f"squared error {without[1] ** 0.5:.4g} and {found[1] ** 0.5:.4g}; fitted in {seconds:.1f} s"
     )
     if found[0] > (1.0 - MIN_GAIN) * without[0] or found[1] > (1.0 + MOST_LOSS) * without[1]:
-        return _none(rows, valid, f"effects buy nothing: {said}")
+        return Choice(None, None, rows, valid, f"effects buy nothing: {said}", forests.matrix)
     renewed = fit_effects(_fit_rows(assembler, _once_each(assembler, pool, rng)), begin=effects)
     note = f"effects of {len(effects.columns)} columns: {said}"
-    return Choice(effects, renewed, multiplied(rows, training, left), valid_with, note)
+    return Choice(effects, renewed, multiplied(rows, training, left), valid_with, note, forests.matrix)
 
 
 def _none(rows: ModelRows, valid: ModelRows | None, note: str) -> Choice:
     return Choice(None, None, rows, valid, note)
-
-
-def _tells_series(assembler: Assembler) -> bool:
-    """Whether the keys of the state tell each series from all others."""
-    panel = assembler.panel
-    keys = series_keys(panel.state)
-    if not keys:
-        return False
-    _, first = np.unique(panel.series, return_index=True)
-    codes = code_of({key: np.asarray(panel.state[key])[first] for key in keys}, keys)
-    return bool(np.isfinite(codes).all()) and np.unique(codes).size == codes.size
 
 
 def _once_each(assembler: Assembler, pool: Places, rng: np.random.Generator) -> Places:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from models.forecaster.censoring import SHAPE_BOUNDS, mean_given_at_least
 from models.forecaster.effects import LASTING, Effects, lasting_design
-from models.forecaster.effects_blocks import Block, Cells, code_of, group_place
+from models.forecaster.effects_blocks import Block, Cells
 from models.forecaster.effects_design import design, design_columns, is_fine
 from models.forecaster.effects_values import (
     PRICE,
@@ -28,12 +28,12 @@ from models.forecaster.effects_values import (
     seasonless,
     temperature_wave,
 )
+from models.forecaster.series import code_of, group_place, series_keys
 
 Float = npt.NDArray[np.floating[Any]]
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 KEYS: Mapping[str, float] = {"key_category": 3.0, "key_product": 10.0, "key_store": 10.0}  # penalty of each block
-SERIES = ("key_product", "key_store")  # the keys that tell a series together
 PENALTY = 1.0  # of the effects of all and of the levels of series
 # A product has one or two years: its wave of the year is told from its growth by little, and is mostly its category's.
 STIFF: Mapping[str, float] = {"yearly": 2.0}
@@ -52,11 +52,6 @@ class FitRows(Targets):
 
     value: Float
     short: Bools
-
-
-def series_keys(state: Mapping[str, Float]) -> tuple[str, ...]:
-    """The keys that tell the series of N pairs apart; none where the state has none that are known."""
-    return tuple(key for key in SERIES if key in state and np.isfinite(state[key]).any())
 
 
 def fit_effects(rows: FitRows, begin: Effects | None = None) -> Effects:

@@ -56,10 +56,12 @@ def explain_sequences(
 ) -> tuple[Array, Array]:
     """base (R,) and values (R, G) of a network that answers (N, H) for X (N, H, F), at the steps `chosen` (K,), R = N * K.
 
-    parts (N, H, G). A group is absent or present in all steps of a sequence at once.
+    parts (N, H, G). A group is absent or present in all steps of a sequence at once. Columns of X beyond those of
+    `reference` tell which series it is: they are never absent, so that a series is compared with itself on a typical day.
     """
     n_series, width, n_features = X.shape
-    n_groups = parts.shape[2]
+    n_groups, n_told = parts.shape[2], n_features - reference.size
+    groups = [[*groups[0], *range(reference.size, n_features)], *groups[1:]]
     joined = np.concatenate([X, parts.astype(np.float32)], axis=2).reshape(n_series, -1)
     size = n_features + n_groups
     own = _with_parts(groups, n_features)
@@ -71,11 +73,12 @@ def explain_sequences(
         factor = np.exp(grid[:, :, n_features:].astype(np.float64).sum(axis=2))
         return np.asarray((said * factor)[:, chosen - 1])
 
-    absent = np.tile(_with_absent(reference, n_groups), width)
-    found = [
-        group_shapley(multiplied, joined[start : start + _EXPLAINED_SERIES], absent, columns)
-        for start in range(0, n_series, _EXPLAINED_SERIES)
-    ]
+    typical = _with_absent(np.concatenate([reference, np.zeros(n_told, dtype=np.float32)]), n_groups)
+    absent = np.tile(typical, (n_series, width, 1))
+    absent[:, :, reference.size : n_features] = X[:, :, reference.size :]
+    absent = absent.reshape(n_series, -1)
+    parts_of = [slice(start, start + _EXPLAINED_SERIES) for start in range(0, n_series, _EXPLAINED_SERIES)]
+    found = [group_shapley(multiplied, joined[part], absent[part], columns) for part in parts_of]
     base = np.concatenate([part.base for part in found])  # (N, K)
     values = np.concatenate([part.values for part in found])  # (N, G, K)
     return base.ravel(), values.transpose(0, 2, 1).reshape(-1, n_groups)

@@ -182,7 +182,8 @@ class Predictor:
             return np.asarray(trees, dtype=np.float64)
         outputs: dict[Member, Float] = {"trees": trees}
         if self._network is not None:
-            grid = matrix.X.reshape(-1, width, matrix.X.shape[1])
+            state = {name: values[part] for name, values in request.state.items()}
+            grid = self.spec.sequences(matrix.X, width, state)
             outputs["network"] = self._network.run(None, {"X": grid})[0].reshape(-1, 4)
         segment, step = self._placed(request, part, width)
         return blend.combine({**outputs, **self._plain(matrix, request, part, width)}, segment, step)
@@ -231,7 +232,7 @@ class Predictor:
         weights = dict(zip(members, self.spec.blend.of(segment[index], step[index]).T, strict=True))
         base, values = weights["trees"] * trees.base, weights["trees"][:, None] * trees.values
         if "network" in weights:
-            own_base, own_values = self._network_explained(matrix, parts, chosen, width)
+            own_base, own_values = self._network_explained(matrix, parts, request, chosen, width)
             base, values = base + weights["network"] * own_base, values + weights["network"][:, None] * own_values
         if "season" in weights:
             season = explain_effects(parts[index])
@@ -246,10 +247,10 @@ class Predictor:
         return base, values
 
     def _network_explained(
-        self, matrix: FeatureMatrix, parts: Float, chosen: npt.NDArray[np.int64], width: int
+        self, matrix: FeatureMatrix, parts: Float, request: ForecastInput, chosen: npt.NDArray[np.int64], width: int
     ) -> tuple[Float, Float]:
         """As `_explained`, of the network alone."""
-        grid = matrix.X.reshape(-1, width, matrix.X.shape[1])
+        grid = self.spec.sequences(matrix.X, width, request.state)
 
         def predict(rows: npt.NDArray[np.float32]) -> Float:
             assert self._network is not None

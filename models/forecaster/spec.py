@@ -11,6 +11,7 @@ from models.forecaster.blend import Blend
 from models.forecaster.config import Frequency
 from models.forecaster.effects import Effects
 from models.forecaster.hierarchy import Spread
+from models.forecaster.series import KnownSeries
 from models.forecaster.steps import buckets_of
 
 Float = npt.NDArray[np.floating[Any]]
@@ -99,6 +100,9 @@ class ModelSpec(BaseModel):
     spreads: dict[str, Spread] = Field(
         default_factory=dict, description="by level: how wide sums are; empty in artifacts from before there were any"
     )
+    series: KnownSeries | None = Field(
+        default=None, description="whose places a network reads beside the features; none where it knows no series"
+    )
     effects: Effects | None = Field(
         default=None,
         description="what the divisor is multiplied by; none where they bought nothing, or are not for daily data",
@@ -111,6 +115,11 @@ class ModelSpec(BaseModel):
         if len(lengths) != 1:
             raise ValueError(f"feature_names, reference and bounds have lengths {sorted(lengths)}: expected one length")
         return self
+
+    def sequences(self, X: npt.NDArray[np.float32], width: int, state: Mapping[str, Float]) -> npt.NDArray[np.float32]:
+        """Feature rows (N * width, F) as a network reads them: (N, width, F), or F + 1 where it knows series."""
+        grid = X.reshape(-1, width, X.shape[1])
+        return grid if self.series is None else self.series.beside(grid, state)
 
 
 def feature_group(feature: str) -> str:

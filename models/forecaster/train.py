@@ -40,6 +40,7 @@ from models.forecaster.rows import (
     quantile_rows,
     sample,
 )
+from models.forecaster.series import keys_of
 from models.forecaster.sources import columns_read
 from models.forecaster.spec import ModelSpec
 from models.forecaster.spreading import fit_spreads
@@ -150,7 +151,7 @@ def train(data: Dataset, cfg: Config, *, seed: int, on_progress: ProgressCallbac
     )
     effects, rows, valid = choice.effects, choice.rows, choice.valid
     boosters, rounds = _fit_all(
-        hurried, rows, valid, loss=loss, counts=counts, rng=rng, seed=seed, on_progress=on_progress
+        hurried, rows, valid, choice.bins, loss=loss, counts=counts, rng=rng, seed=seed, on_progress=on_progress
     )
     refitted = kind.refits(cfg.refit) and valid is not None
     seconds = {"trees": time.perf_counter() - began}
@@ -173,6 +174,7 @@ def train(data: Dataset, cfg: Config, *, seed: int, on_progress: ProgressCallbac
     graphs = export_boosters(boosters, len(names), rows[0][:PARITY_ROWS], cfg.threads)
     if network is not None and "network" in blend.members:
         graphs["network.onnx"], seconds["network"] = network.onnx, network.seconds
+    series = network.series if network is not None and "network" in blend.members else None
     columns, covariates = columns_read(names, data.panel.state, data.covariates, cfg.frequency)
     spec = ModelSpec(
         frequency=cfg.frequency,
@@ -182,7 +184,9 @@ def train(data: Dataset, cfg: Config, *, seed: int, on_progress: ProgressCallbac
         non_negative=kind.non_negative,
         loss=loss,
         scale_floor=kind.floor,
-        state_columns=tuple(sorted({*columns, *columns_of(blend, data.panel.state), *state_of(effects)})),
+        state_columns=tuple(
+            sorted({*columns, *columns_of(blend, data.panel.state), *state_of(effects), *keys_of(series)})
+        ),
         covariates=tuple(sorted({*covariates, *covariates_of(effects)})),
         feature_names=names,
         dropped_features=(*chosen.constant, *chosen.dated, *chosen.weak),
@@ -192,6 +196,7 @@ def train(data: Dataset, cfg: Config, *, seed: int, on_progress: ProgressCallbac
         calibration=calibration,
         blend=blend,
         spreads=fit_spreads(raw, judged, calibration, data, counts=counts),
+        series=series,
         effects=choice.renewed,
         rounds=rounds,
     )
@@ -223,6 +228,7 @@ def _fit_all(
     cfg: Config,
     rows: ModelRows,
     valid: ModelRows | None,
+    bins: Any,
     *,
     loss: Loss,
     counts: bool,
@@ -236,7 +242,8 @@ def _fit_all(
     boosters: dict[str, Any] = {}
     rounds: dict[str, int] = {}
 
-    matrices = binned(own, held, cfg.threads)
+    # Bins of some of the rows, where there are any already, will do; they are there for units a day, by the probe of effects.
+    matrices = binned(own, held, cfg.threads, like=bins)
 
     def fit(output: str, params: dict[str, Any], trees: int, early_stopping: int) -> None:
         # Without rows to stop on, a third of the trees is the cautious choice.

@@ -1,7 +1,8 @@
 """The networks: an encoding of features with gaps, an LSTM or Transformer along the horizon, and heads that never cross.
 
 Sources: Hochreiter and Schmidhuber (1997) for the LSTM, Schuster and Paliwal (1997) for both directions of it; Vaswani
-et al. (2017) for attention, Xiong et al. (2020) for normalising before it, Press et al. (2022) for distance in it.
+et al. (2017) for attention, Xiong et al. (2020) for normalising before it, Press et al. (2022) for distance in it; Rendle
+(2010) for a series and a step that meet in a product of few factors, Guo and Berkhahn (2016) for learnt numbers of a shop.
 Imports torch: only functions import this.
 """
 
@@ -19,6 +20,7 @@ from models.forecaster.model import Loss
 from models.forecaster.networks.config import NetworkConfig
 
 LOG_BOUND = 6.0  # a mean lies within exp(+-6) of the divisor: beyond it a gradient is noise
+RESPONSE_BOUND = 2.0  # of the logarithm by which a series differs
 NARROWEST = 0.02  # distance of the outer quantiles that a head begins with: a softplus near 0 learns nothing
 RARELY = 0.005  # a mask that is (nearly) always on or off tells nothing
 TAILS = (0.25, 0.75, 0.05, 0.95)  # spreads, the next one where the last is 0
@@ -89,6 +91,33 @@ class Encoding(nn.Module):
         if self.column.numel():
             parts.append((X.index_select(2, self.column) == self.category).to(X.dtype))
         return torch.cat(parts, dim=2)
+
+
+class SeriesResponse(nn.Module):
+    """(N, H, E), place (N,) -> (N, H, 1) > 0: by how much a step moves this series more than it moves all.
+
+    The logarithm is a product of few factors, those of the step and those of the series. A series begins at 0 and is left
+    there where nothing was learnt of it, as is the last place, of those that nobody knows.
+    """
+
+    def __init__(self, inputs: int, n_series: int, cfg: NetworkConfig) -> None:
+        super().__init__()
+        self.n_series, self.hidden_share = n_series, cfg.series_dropout
+        self.own = nn.Embedding(n_series + 1, cfg.series_width, padding_idx=n_series)  # no gradient there
+        nn.init.zeros_(self.own.weight)
+        self.step = nn.Sequential(
+            nn.Linear(inputs, cfg.hidden),
+            nn.GELU(),
+            nn.Dropout(cfg.dropout),
+            nn.Linear(cfg.hidden, cfg.series_width),
+        )
+
+    def forward(self, encoded: Tensor, place: Tensor) -> Tensor:
+        at = torch.where(torch.isnan(place), self.n_series, place).long()
+        if self.training and self.hidden_share > 0:
+            at = torch.where(torch.rand(at.shape) < self.hidden_share, self.n_series, at)
+        met = (self.step(encoded) * self.own(at)[:, None, :]).sum(dim=2, keepdim=True)
+        return torch.exp(RESPONSE_BOUND * torch.tanh(met / RESPONSE_BOUND))
 
 
 class LstmTrunk(nn.Module):
@@ -197,7 +226,10 @@ class QuantileHead(nn.Module):
 
 
 class Generator(nn.Module):
-    """X (N, H, F) float32, NaN where unknown -> Y (N, H, 4): what is exported, and free of noise."""
+    """X (N, H, F) float32, NaN where unknown -> Y (N, H, 4): what is exported, and free of noise.
+
+    n_series: with any, X has one more column, the place of the pair's series among them.
+    """
 
     def __init__(
         self,
@@ -206,20 +238,30 @@ class Generator(nn.Module):
         *,
         loss: Loss,
         start: npt.NDArray[np.float64],
+        n_series: int = 0,
         cfg: NetworkConfig,
     ) -> None:
         super().__init__()
+        self.n_features = known.centre.size
         self.encoding = Encoding(known, cfg)
         self.hidden_share = cfg.feature_dropout
         width = self.encoding.width
         self.trunk: nn.Module = TransformerTrunk(width, cfg) if kind == "transformer" else LstmTrunk(width, cfg)
         self.head = QuantileHead(cfg.hidden, loss, start)
+        self.response = SeriesResponse(width, n_series, cfg) if n_series else None
+
+    def encoded(self, X: Tensor) -> Tensor:
+        """The features (N, H, E), without the series."""
+        encoding: Tensor = self.encoding(X[:, :, : self.n_features])
+        return encoding
 
     def forward(self, X: Tensor) -> Tensor:
+        place = X[:, 0, -1]
         if self.training and self.hidden_share > 0:
             X = X.masked_fill(torch.rand((X.shape[0], 1, X.shape[2])) < self.hidden_share, torch.nan)
-        answer: Tensor = self.head(self.trunk(self.encoding(X)))
-        return answer
+        encoded = self.encoded(X)
+        answer: Tensor = self.head(self.trunk(encoded))
+        return answer if self.response is None else answer * self.response(encoded, place)
 
 
 class Ensemble(nn.Module):

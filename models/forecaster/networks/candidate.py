@@ -97,6 +97,7 @@ def fit_prepared(
         counts=prepared.kind.counts,
         non_negative=prepared.kind.non_negative,
         cfg=cfg if begin is None else cfg.going_on(),
+        n_series=0 if prepared.series is None else len(prepared.series),
         begin=begin,
         threads=threads,
         seed=seed,
@@ -109,7 +110,7 @@ def forecast_panel(network: Network, prepared: Prepared, config: Config, panel: 
     quantiles are not either (those of counts are of the value jittered by +-1/2).
     """
     unknown = np.full((len(panel), config.horizon), np.nan)
-    grid = grid_of(panel, config, prepared.names, unknown, floor=prepared.kind.floor)
+    grid = grid_of(panel, config, prepared.names, unknown, prepared.series, floor=prepared.kind.floor)
     found: dict[str, Float] = {
         name: values.astype(np.float64) * grid.scale for name, values in network.predict(grid.X).items()
     }

@@ -68,6 +68,7 @@ def fit_network(
     counts: bool,
     cfg: NetworkConfig,
     non_negative: bool = True,
+    n_series: int = 0,
     begin: Network | None = None,
     threads: int = 1,
     seed: int,
@@ -76,7 +77,8 @@ def fit_network(
     """Fit a network of `kind` on `grids`, stopped early by `valid` (none: all epochs); same inputs, same bytes.
 
     Of more than `cfg.max_pairs` a seeded sample is fitted on. "lstm_gan" differs from "lstm" by its critic alone: both
-    begin with the same weights and see the same batches. begin: a fitted network of this kind to go on from.
+    begin with the same weights and see the same batches. n_series: known series, whose places are the last column of X;
+    0: X has none. begin: a fitted network of this kind to go on from.
     GridsError names what cannot be fitted on.
     """
     _check(kind, grids, valid, loss=loss, non_negative=non_negative, threads=threads)
@@ -85,7 +87,7 @@ def fit_network(
         _bounded(part, bound, rng) for part, bound in ((grids, cfg.max_pairs), (valid, cfg.validation_pairs))
     )
     with controlled(threads, seed):
-        generator = _new(kind, grids, loss, counts, cfg, rng) if begin is None else deepcopy(begin.module)
+        generator = _new(kind, grids, loss, counts, n_series, cfg, rng) if begin is None else deepcopy(begin.module)
         history, best = _cycle(
             generator, kind, grids, valid, loss=loss, counts=counts, cfg=cfg, seed=seed, on_progress=on_progress
         )
@@ -102,7 +104,13 @@ def fit_network(
 
 
 def _new(
-    kind: NetworkKind, grids: Grids, loss: Loss, counts: bool, cfg: NetworkConfig, rng: np.random.Generator
+    kind: NetworkKind,
+    grids: Grids,
+    loss: Loss,
+    counts: bool,
+    n_series: int,
+    cfg: NetworkConfig,
+    rng: np.random.Generator,
 ) -> Any:
     """A generator that has learnt its encoding, and says what targets are at large."""
     from models.forecaster.networks.architecture import Generator, normalisation
@@ -110,8 +118,10 @@ def _new(
     known = np.argwhere(~np.isnan(grids.value))
     if known.shape[0] > NORMALISATION_ROWS:
         known = known[np.sort(rng.choice(known.shape[0], NORMALISATION_ROWS, replace=False))]
-    learnt = normalisation(grids.X[known[:, 0], known[:, 1]], cfg.max_categories)
-    return Generator(kind, learnt, loss=loss, start=_start(grids, loss, counts, rng), cfg=cfg)
+    features = grids.X[:, :, :-1] if n_series else grids.X
+    learnt = normalisation(features[known[:, 0], known[:, 1]], cfg.max_categories)
+    start = _start(grids, loss, counts, rng)
+    return Generator(kind, learnt, loss=loss, start=start, n_series=n_series, cfg=cfg)
 
 
 def _cycle(
@@ -161,7 +171,7 @@ def _cycle(
             total = forecast_loss(answer, batch, target, loss=loss, quantile_weight=cfg.quantile_weight)
             if adversary is not None:
                 with torch.no_grad():
-                    encoded = generator.encoding(batch.X)
+                    encoded = generator.encoded(batch.X)
                 total = total + cfg.adversarial_weight * adversary.loss(answer, target, batch.known, encoded)
             optimiser.zero_grad()
             torch.autograd.backward(total)

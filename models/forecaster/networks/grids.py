@@ -15,6 +15,7 @@ from models.forecaster.model import Loss, Rows
 from models.forecaster.networks.config import NetworkConfig
 from models.forecaster.rows import CHOICE_ROWS, Kind, kind_of, sample
 from models.forecaster.selection import choose_features
+from models.forecaster.series import KnownSeries, known_series
 
 Float = npt.NDArray[np.floating[Any]]
 Ints = npt.NDArray[np.int64]
@@ -27,7 +28,10 @@ class GridsError(ValueError):
 
 @dataclass(frozen=True)
 class Grids:
-    """N pairs x H steps: X (N, H, F) float32, NaN where unknown; value (N, H), NaN where unusable; scale (N, H) > 0."""
+    """N pairs x H steps: X (N, H, F) float32, NaN where unknown; value (N, H), NaN where unusable; scale (N, H) > 0.
+
+    Where series are known, the last column of X is the place of each pair's among them.
+    """
 
     X: npt.NDArray[np.float32]
     value: Float
@@ -61,6 +65,7 @@ class Prepared:
     judged: Ints  # index of the validation pairs in the panel
     names: tuple[str, ...]
     kind: Kind
+    series: KnownSeries | None  # those whose own response is learnt; None: they cannot be told apart
 
 
 def prepare_grids(
@@ -101,16 +106,25 @@ def prepare_grids(
         else _names(data, config, training, past, floor=floor, loss=loss, rng=rng, seed=seed)
     )
 
-    def grids(pairs: Ints, targets: Float) -> Grids:
-        return grid_of(data.panel.take(pairs), config, chosen, targets[pairs], floor=floor, effects=effects)
+    series = known_series(data.panel.state, data.panel.series) if cfg.series_width else None
 
-    return Prepared(grids(training, past), grids(judged, held), judged, chosen, kind)
+    def grids(pairs: Ints, targets: Float) -> Grids:
+        return grid_of(data.panel.take(pairs), config, chosen, targets[pairs], series, floor=floor, effects=effects)
+
+    return Prepared(grids(training, past), grids(judged, held), judged, chosen, kind, series)
 
 
 def grid_of(
-    panel: Panel, config: Config, names: Sequence[str], value: Float, *, floor: float, effects: Effects | None = None
+    panel: Panel,
+    config: Config,
+    names: Sequence[str],
+    value: Float,
+    series: KnownSeries | None = None,
+    *,
+    floor: float,
+    effects: Effects | None = None,
 ) -> Grids:
-    """Features `names` (F,) of N pairs, X (N, H, F), with their targets `value` (N, H)."""
+    """Features `names` (F,) of N pairs, X (N, H, F), beside them their place in `series`, with their targets `value` (N, H)."""
     matrix = assemble(
         panel.state,
         panel.known_future,
@@ -122,7 +136,8 @@ def grid_of(
         effects=effects,
     )
     shape = (len(panel), config.horizon)
-    return Grids(matrix.X.reshape(*shape, len(names)), value, matrix.scale.reshape(shape))
+    X = matrix.X.reshape(*shape, len(names))
+    return Grids(X if series is None else series.beside(X, panel.state), value, matrix.scale.reshape(shape))
 
 
 def _targets(data: Dataset, panel: Panel, first: int, end: int) -> Float:

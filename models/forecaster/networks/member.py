@@ -16,6 +16,7 @@ from models.forecaster.networks.candidate import fit_prepared
 from models.forecaster.networks.config import NetworkConfig
 from models.forecaster.networks.fit import Network
 from models.forecaster.networks.grids import Grids, prepare_grids
+from models.forecaster.series import KnownSeries
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class NetworkMember:
     said: npt.NDArray[np.float32]
     epochs: tuple[int, ...]  # that each of the networks took
     seconds: float
+    series: KnownSeries | None  # whose places are the last column of what it reads
 
 
 def fit_member(
@@ -81,6 +83,7 @@ def fit_member(
         said=np.mean(said, axis=0, dtype=np.float32),
         epochs=tuple(epochs),
         seconds=time.perf_counter() - began,
+        series=held.series,
     )
 
 
