@@ -40,10 +40,14 @@ def write_release(folder: Path, *, seed: int = 3, network: str = "auto") -> dict
         threads=1,
         network=network,
     )
-    shop = _shop_module().shop(cfg, n_series=12, n_periods=220, seed=seed, closed_sundays=True)
-    data = prepare(shop.tables, cfg)
+    made = _shop_module()
+    # A network knows the series that are told, and takes a currency, for of units effects would take its place.
+    unit = "units" if network == "auto" else "EUR"
+    tables = made.shop(cfg, n_series=12, n_periods=220, seed=seed, unit=unit, closed_sundays=True).tables
+    tables = tables if network == "auto" else made.with_store_keys(tables)
+    data = prepare(tables, cfg)
     train(data, cfg, seed=seed).save(folder / "artifact")
-    batch = _latest(shop.tables)
+    batch = _latest(tables)
     write_snapshot(folder / "state", batch)
     predictor = load(folder / "artifact")
     spec = predictor.spec

@@ -15,7 +15,8 @@ from models.forecaster.predict import load
 @pytest.fixture(scope="module")
 def boxes(release_with_network: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[Precision, Any]:
     made, folder = release_with_network, tmp_path_factory.mktemp("boxes")
-    assert "network" in load(made.folder / "artifact").spec.blend.members  # else these tests say nothing
+    spec = load(made.folder / "artifact").spec
+    assert "network" in spec.blend.members and spec.series is not None  # else these tests say nothing
     key, trusted = read_private_key(made.private), read_public_key(made.public)
     found = {}
     for precision in ("fp32", "int8"):

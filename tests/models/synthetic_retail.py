@@ -41,6 +41,12 @@ def series_names(n_series: int) -> np.ndarray:
     return np.array([f"s{index:04d}" for index in range(n_series)])
 
 
+def with_store_keys(tables: dict[str, pa.Table]) -> dict[str, pa.Table]:
+    """The tables with `key_store` in the state: each series has a store, and the numbers of stores fall as series rise."""
+    number = [float(name.removeprefix("s")) for name in tables["state"]["series_id"].to_pylist()]
+    return {**tables, "state": tables["state"].append_column("key_store", pa.array(1_000.0 - np.array(number)))}
+
+
 def shop(
     cfg: Config,
     *,

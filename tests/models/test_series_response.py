@@ -5,7 +5,6 @@ from pathlib import Path
 from types import ModuleType
 
 import numpy as np
-import pyarrow as pa
 import pytest
 from pydantic import ValidationError
 
@@ -131,9 +130,7 @@ def test_reasons_compare_a_series_with_itself() -> None:
 @pytest.fixture(scope="module")
 def data(synthetic: ModuleType) -> Dataset:
     tables = synthetic.shop(CONFIG, n_series=30, n_periods=300, unit="EUR").tables
-    number = np.array([int(name.removeprefix("s")) for name in tables["state"]["series_id"].to_pylist()], dtype=float)
-    state = tables["state"].append_column("key_store", pa.array(1_000.0 - number))
-    return prepare({**tables, "state": state}, CONFIG)
+    return prepare(synthetic.with_store_keys(tables), CONFIG)
 
 
 @pytest.fixture(scope="module")
