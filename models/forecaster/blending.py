@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 Float = npt.NDArray[np.floating[Any]]
 Ints = npt.NDArray[np.int64]
 NETWORK_PAIRS = 5_000  # with fewer pairs a network has nothing that the trees have not
+DAYS_OF_WEEK = 7
 AUTO_NETWORK: NetworkKind = "lstm"
 
 
@@ -64,7 +65,8 @@ def blend_on(
     # What effects leave to the trees is mostly noise, and the trees were stopped by these very rows: they must earn their
     # place. Error against expected demand of three worlds of the twin, two seeds each: 0.277 of naive's, effects alone 0.270.
     first: Member = "season" if held.effects else "trees"
-    blend = fit_blend(outputs, held.value / held.scale, weight, segment, held.step, first=first)
+    week = (panel.period[held.pair] + held.step) // DAYS_OF_WEEK if held.effects else None
+    blend = fit_blend(outputs, held.value / held.scale, weight, segment, held.step, first=first, week=week)
     combined = blend.combine(outputs, segment, held.step)
     return blend, {output: combined[:, at] for at, output in enumerate(OUTPUTS)}
 

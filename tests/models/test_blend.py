@@ -112,6 +112,24 @@ def test_weights_that_do_not_sum_to_one_are_refused() -> None:
         _blend(1.0, members=("network",))
 
 
+def test_what_is_gained_in_a_single_week_is_luck_where_gains_must_be_steady() -> None:
+    rng = np.random.default_rng(4)
+    week = np.repeat(np.arange(6), 200)
+    target, zeros = 1.0 + rng.normal(0, 0.2, 1_200), np.zeros(1_200, dtype=np.int64)
+
+    def members(knows: np.ndarray, week: np.ndarray | None) -> tuple[str, ...]:
+        """Of a blend with trees that know half of what the season does not where they know anything."""
+        trees = np.where(knows, (1.0 + target) / 2, 1.0 + rng.normal(0, 0.02, 1_200))
+        said = {"trees": np.repeat(trees[:, None], 4, axis=1), "season": np.ones(1_200)}
+        weights = fit_blend(said, target, np.ones(1_200), zeros, zeros + 1, first="season", week=week).weights
+        return ("trees", "season") if weights[0][0][0] > 0 else ("season",)
+
+    once, always = week == 2, np.ones(1_200, dtype=bool)
+    assert members(once, None) == ("trees", "season") and members(once, week) == ("season",)
+    assert members(always, None) == members(always, week) == ("trees", "season")
+    assert members(once, zeros) == ("trees", "season")  # of a single week nothing can be said
+
+
 def test_the_segment_is_told_by_the_share_of_days_without_a_sale() -> None:
     assert segment_of({"zero_share_91": np.array([0.1, 0.5, np.nan])}, 3).tolist() == [0, 1, 0]
     assert segment_of({}, 2).tolist() == [0, 0]
