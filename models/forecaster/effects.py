@@ -63,7 +63,7 @@ class Effects(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
     columns: tuple[str, ...] = Field(description="as `effects_design` names them")
     flags: tuple[str, ...] = Field(description="covariates that are 0 or 1")
-    state: tuple[str, ...] = Field(description="state columns that tell what was seen lately, as it was trained")
+    state: tuple[str, ...] = Field(description="state columns that tell what was seen lately, and those of the design")
     covariates: tuple[str, ...] = Field(description="covariates of the design, as it was trained")
     middle: float = Field(description="day since 1970-01-01 that years are counted from")
     wave: tuple[float, float] = Field(description="degrees by which the sine and cosine of the year move temperature")
@@ -149,7 +149,7 @@ class Effects(BaseModel):
 
     @cached_property
     def _design(self) -> dict[str, Column]:
-        return design_columns(self.covariates, self.flags)
+        return design_columns(self.covariates, self.flags, self.state)
 
     @cached_property
     def _columns(self) -> dict[str, Column]:

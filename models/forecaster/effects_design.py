@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.forecaster.effects_values import (
+    HEAT,
     PRICE,
     TEMP,
     Float,
@@ -22,6 +23,7 @@ from models.forecaster.effects_values import (
     TargetRows,
     ahead_of,
     depth,
+    heat_left,
     price_change,
     promoted,
     warmer,
@@ -39,11 +41,12 @@ WETTEST = 30.0  # mm a day
 
 @dataclass(frozen=True)
 class Column:
-    """One column: the group of reasons it belongs to, the covariates it reads, and how it is made of M rows."""
+    """One column: the group of reasons it belongs to, the covariates and state columns it reads, how it is made of M rows."""
 
     reason: str
     covariates: tuple[str, ...]
     make: Callable[[TargetRows, Frame], Float]
+    state: tuple[str, ...] = ()
 
 
 def design(rows: TargetRows, frame: Frame, columns: Mapping[str, Column], dtype: Any = np.float64) -> npt.NDArray[Any]:
@@ -57,8 +60,10 @@ def design(rows: TargetRows, frame: Frame, columns: Mapping[str, Column], dtype:
 
 
 @lru_cache(maxsize=64)
-def design_columns(covariates: tuple[str, ...], flags: tuple[str, ...]) -> dict[str, Column]:
-    """Columns of daily series that can be made of these covariates, by name and in a fixed order.
+def design_columns(
+    covariates: tuple[str, ...], flags: tuple[str, ...], state: tuple[str, ...] = ()
+) -> dict[str, Column]:
+    """Columns of daily series that can be made of these covariates and state columns, by name and in a fixed order.
 
     flags: the covariates that are 0 or 1.
     """
@@ -87,6 +92,8 @@ def design_columns(covariates: tuple[str, ...], flags: tuple[str, ...]) -> dict[
             ("forecast_rain_mm",),
             lambda rows, _: np.clip(ahead_of(rows, "forecast_rain_mm"), 0.0, WETTEST) / 10.0,
         )
+    if HEAT in state:
+        columns["heat"] = Column("other covariates", (), lambda rows, _: heat_left(rows), (HEAT,))
     return columns
 
 

@@ -129,7 +129,7 @@ def targets(state: dict[str, Any], future: dict[str, Any], origin: Any) -> Targe
 
 
 def test_columns_by_hand() -> None:
-    state = {"scale": np.array([2.0])}
+    state = {"scale": np.array([2.0]), "heat_1": np.array([np.e])}
     future = {
         "promo_depth": np.array([[0.0, 0.5]]), "category_promos": np.array([[2.0, 2.0]]),
         "planned_price": np.array([[2.0, 1.0]]), "is_holiday": np.array([[0.0, 1.0]]),
@@ -137,7 +137,7 @@ def test_columns_by_hand() -> None:
         "forecast_rain_mm": np.array([[40.0, np.nan]]), "forecast_temp_c": np.array([[14.0, np.nan]]),
     }  # fmt: skip
     rows = targets(state, future, ORIGIN[:1])
-    columns = design_columns(tuple(sorted(future)), ("is_holiday", "is_holiday_year_ago"))
+    columns = design_columns(tuple(sorted(future)), ("is_holiday", "is_holiday_year_ago"), tuple(state))
     day = ORIGIN[0].astype(int) + 1
     frame = Frame(float(day), np.log([2.0]), np.array([10.0]), (2.0, 1.0))
     made = dict(zip(columns, design(rows, frame, columns).T, strict=True))
@@ -150,6 +150,9 @@ def test_columns_by_hand() -> None:
     assert "flag_is_holiday_year_ago" not in made  # the past is what the waves of the year know
     np.testing.assert_allclose(made["holiday_in_2"], [1, 0])
     np.testing.assert_allclose(made["rain"], [3, 0])  # bounded; unknown is nothing
+    np.testing.assert_allclose(made["heat"], [0.8, 0.64])  # e times as much as ever, and a fifth is forgotten every day
+    silent = targets({**state, "heat_1": np.array([np.nan])}, future, ORIGIN[:1])
+    assert (design(silent, frame, {"heat": columns["heat"]}) == 0).all()
     usual = 10.0 + 2.0 * np.sin(2 * np.pi * day / 365.25) + np.cos(2 * np.pi * day / 365.25)
     np.testing.assert_allclose(made["warmer"], [(14.0 - usual) / 10.0, 0.0])
     np.testing.assert_allclose(made["weekday_0"], [6 / 7, -1 / 7])  # the day after a Sunday
