@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, model_validator
 
-from models.forecaster.series import code_of, group_place, refuse_unsorted
+from models.forecaster.series import KnownSeries, group_place, refuse_unsorted
 
 Float = npt.NDArray[np.floating[Any]]
 
@@ -50,15 +50,9 @@ class Block(BaseModel):
         return np.vstack([table, np.zeros((1, len(self.columns)))])
 
 
-class Cells(BaseModel):
-    """The series that were trained on (C,): log level of each, and the log price and temperature it is told against.
+class Cells(KnownSeries):
+    """Of the series that were trained on (C,) the log level, and the log price and temperature it is told against."""
 
-    columns: the state columns that tell a series together; codes (C,), ascending, as `code_of` makes them.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-    columns: tuple[str, ...] = Field(min_length=1)
-    codes: tuple[float, ...]
     level: tuple[float, ...]
     price: tuple[float, ...]
     temp: tuple[float, ...]
@@ -68,15 +62,14 @@ class Cells(BaseModel):
         lengths = {name: len(getattr(self, name)) for name in ("codes", "level", "price", "temp")}
         if len(set(lengths.values())) > 1:
             raise ValueError(f"series of lengths {lengths}: expected one length")
-        refuse_unsorted("series", self.codes)
         return self
 
     def of(self, state: Mapping[str, Float]) -> npt.NDArray[np.float64]:
         """Log level, log price and temperature of each pair, (3, N); NaN where a series is unknown."""
-        codes, values = self._arrays
-        return np.asarray(values[:, group_place(codes, code_of(state, self.columns))])
+        return np.asarray(self._values[:, self.places(state)])
 
     @cached_property
-    def _arrays(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    def _values(self) -> npt.NDArray[np.float64]:
+        """(3, C + 1); the last column is that of unknown series."""
         values = np.array([self.level, self.price, self.temp], dtype=np.float64)
-        return np.asarray(self.codes), np.pad(values, ((0, 0), (0, 1)), constant_values=np.nan)
+        return np.pad(values, ((0, 0), (0, 1)), constant_values=np.nan)

@@ -183,7 +183,7 @@ def _groups(rows: FitRows, names: Sequence[str], cells: Cells) -> list[_Group]:
         stiff = np.array([STIFF.get(names[at].partition("_")[0], 1.0) for at in columns])
         place = group_place(codes, np.asarray(rows.state[key]))[rows.pair]
         found.append(_group(key, codes, columns, penalty * stiff, place))
-    place = group_place(np.asarray(cells.codes), code_of(rows.state, cells.columns))[rows.pair]
+    place = cells.places(rows.state)[rows.pair]
     found.append(_group("series", np.asarray(cells.codes), [one], np.array([PENALTY]), place))
     return found
 

@@ -8,11 +8,12 @@ from pydantic import ValidationError
 
 from models.common.protocols import InputError
 from models.forecaster.effects import Effects
-from models.forecaster.effects_blocks import Block, Cells, code_of, group_place
+from models.forecaster.effects_blocks import Block, Cells
 from models.forecaster.effects_design import design, design_columns
 from models.forecaster.effects_values import Frame, Targets
 from models.forecaster.explaining import explain_effects, explain_rows, explain_sequences
 from models.forecaster.inputs import assemble
+from models.forecaster.series import code_of, group_place
 
 ORIGIN = np.array(["2024-01-07", "2024-01-07"], dtype="datetime64[D]")  # a Sunday
 STATE = {"scale": np.array([2.0, 4.0]), "key_product": np.array([7.0, 9.0]), "level_28": np.array([3.0, 5.0])}
