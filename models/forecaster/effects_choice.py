@@ -9,7 +9,8 @@ import numpy.typing as npt
 
 from models.forecaster.config import Config
 from models.forecaster.effects import Effects
-from models.forecaster.effects_fit import FitRows, fit_effects, fit_lasting
+from models.forecaster.effects_fit import fit_effects, fit_lasting
+from models.forecaster.effects_newton import FitRows
 from models.forecaster.effects_values import AGE, Targets
 from models.forecaster.model import Loss, binned, fit_booster, mean_params, predict_booster, relabelled, unbinned
 from models.forecaster.rows import Assembler, Ints, Kind, ModelRows, mean_rows, sample

@@ -22,6 +22,7 @@ from models.forecaster.effects_values import (
     Frame,
     TargetRows,
     ahead_of,
+    clearance_gone,
     depth,
     heat_left,
     price_change,
@@ -36,6 +37,7 @@ from models.forecaster.sources import promotion_covariates
 T = TypeVar("T")
 _PAST = "_year_ago"  # such flags tell of the past, which the waves of the year know
 HARMONICS = 1
+_CLEARANCE = ("promo_clearance", "promo_day", "promo_length")
 WETTEST = 30.0  # mm a day
 
 
@@ -116,6 +118,8 @@ def _promotion_columns(covariates: tuple[str, ...]) -> dict[str, Column]:
     if "promo_depth" in covariates:
         made["depth"] = Column(reason, ("promo_depth",), lambda rows, _: depth(rows))
         made["depth_square"] = Column(reason, ("promo_depth",), lambda rows, _: depth(rows) ** 2)
+    if set(_CLEARANCE) <= set(covariates):
+        made["clearance_gone"] = Column(reason, _CLEARANCE, lambda rows, _: clearance_gone(rows))
     if "category_promos" in covariates and marks:
         made["rivals"] = Column(
             reason,

@@ -1,26 +1,24 @@
-"""Fitting the effects: penalised quasi-likelihood by Newton steps, block after block, each held back towards the wider one.
+"""Fitting the effects: penalised quasi-likelihood, each block held back towards the wider one (see `effects_newton`).
 
-Weights are those of a negative binomial (McCullagh and Nelder 1989, chapter 9), so that neither the largest series nor
-the smallest decide alone; ridge penalties shrink the coefficients of a group towards 0, which is the wider block's effect
+Weights are those of a negative binomial, so that neither the largest series nor the smallest decide alone; ridge penalties
+shrink the coefficients of a group towards 0, which is the wider block's effect
 (Gelman and Hill 2007, chapter 12). A day that a stock-out cut short counts with what was wanted on it at least.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from models.forecaster.censoring import SHAPE_BOUNDS, mean_given_at_least
 from models.forecaster.effects import LASTING, Effects, lasting_design
 from models.forecaster.effects_blocks import Block, Cells
 from models.forecaster.effects_design import design, design_columns, is_fine
+from models.forecaster.effects_newton import STEP_BOUND, FitRows, Group, fitted, grouped, shape_of, wanted_of
 from models.forecaster.effects_values import (
     PRICE,
     TEMP,
     Frame,
-    Targets,
     ahead_of,
     day_of,
     log_price,
@@ -37,21 +35,9 @@ KEYS: Mapping[str, float] = {"key_category": 3.0, "key_product": 10.0, "key_stor
 PENALTY = 1.0  # of the effects of all and of the levels of series
 # A product has one or two years: its wave of the year is told from its growth by little, and is mostly its category's.
 STIFF: Mapping[str, float] = {"yearly": 2.0}
-STEPS, STEPS_ON = 9, 4  # of a first fit, and of one that goes on from another
 STEPS_OF_LASTING = 4
-CURVATURE_AT = (0, 1, 4)  # steps at which the second derivative is taken anew: it costs most and moves little
-STEP_BOUND = 1.0
 MAX_GROUPS = 5_000
-FIRST_SHAPE = 5.0
 PRECISION = 5  # decimals of a coefficient
-
-
-@dataclass(frozen=True)
-class FitRows(Targets):
-    """M targets with their value (M,), and short (M,): True where the value is the least that was wanted."""
-
-    value: Float
-    short: Bools
 
 
 def fit_effects(rows: FitRows, begin: Effects | None = None) -> Effects:
@@ -73,7 +59,8 @@ def fit_effects(rows: FitRows, begin: Effects | None = None) -> Effects:
         [made[:, [list(columns).index(name) for name in names]], np.ones((made.shape[0], 1), np.float32)], axis=1
     )
     groups = _groups(rows, names, cells)
-    tables = _fitted(made, groups, rows, np.asarray(cells.level), begin)
+    start = np.asarray(cells.level)
+    tables = fitted(made, groups, rows, start, None if begin is None else _begun(groups, start, begin))
     *wider, own = tables
     level = np.asarray(cells.level) + wider[0][0, -1] + own[:, 0]
     blocks = tuple(
@@ -108,22 +95,13 @@ def fit_lasting(effects: Effects, rows: FitRows) -> Effects:
     found = np.zeros(len(LASTING))
     for _ in range(STEPS_OF_LASTING):
         mean = np.exp(log_mean + X @ found)
-        shape = _shape(rows.value[~rows.short], mean[~rows.short])
+        shape = shape_of(rows.value[~rows.short], mean[~rows.short])
         weight = 1.0 / (1.0 + mean / shape)
-        gradient = X.T @ ((_wanted(rows, mean, shape) - mean) * weight) - PENALTY * found
+        gradient = X.T @ ((wanted_of(rows, mean, shape) - mean) * weight) - PENALTY * found
         curvature = (X * (mean * weight)[:, None]).T @ X + PENALTY * np.eye(len(LASTING))
         found = found + np.clip(np.linalg.solve(curvature, gradient), -STEP_BOUND, STEP_BOUND)
     # Not a copy: that would keep what the old one had worked out of its fields.
     return Effects(**{**dict(effects), "lasting": tuple(np.round(found, PRECISION).tolist())})
-
-
-def _wanted(rows: FitRows, mean: Float, shape: float) -> Float:
-    """What was wanted (M,): the value, or where a stock-out cut it short its expectation."""
-    if not rows.short.any():
-        return rows.value
-    wanted = rows.value.copy()
-    wanted[rows.short] = mean_given_at_least(rows.value[rows.short], mean[rows.short], shape)
-    return wanted
 
 
 def _cells(rows: FitRows, wave: tuple[float, float]) -> Cells:
@@ -153,22 +131,13 @@ def _cells(rows: FitRows, wave: tuple[float, float]) -> Cells:
     return Cells(columns=keys, codes=tuple(codes.tolist()), level=level, price=of_price, temp=of_temp)
 
 
-@dataclass(frozen=True)
-class _Group:
-    key: str | None
-    codes: npt.NDArray[np.float64]
-    columns: list[int]
-    penalty: Float  # (k,)
-    place: Ints  # (M,) group of each row; past the last: none
-    order: Ints  # rows that have a group, by group
-    ends: Ints  # (G + 1,) where each group begins in that order
-
-
-def _groups(rows: FitRows, names: Sequence[str], cells: Cells) -> list[_Group]:
+def _groups(rows: FitRows, names: Sequence[str], cells: Cells) -> list[Group]:
     """Blocks from the widest to the series; the last column of the design is 1."""
     n_rows, one = rows.pair.shape[0], len(names)
     everything = list(range(one))
-    found = [_group(None, np.zeros(0), [*everything, one], np.full(one + 1, PENALTY), np.zeros(n_rows, dtype=np.int64))]
+    found = [
+        grouped(None, np.zeros(0), [*everything, one], np.full(one + 1, PENALTY), np.zeros(n_rows, dtype=np.int64))
+    ]
     products = _codes(rows, "key_product").size > 1
     for key, penalty in KEYS.items():
         codes = _codes(rows, key)
@@ -182,17 +151,10 @@ def _groups(rows: FitRows, names: Sequence[str], cells: Cells) -> list[_Group]:
             columns = [at for at in everything if names[at].startswith("weekday_")]
         stiff = np.array([STIFF.get(names[at].partition("_")[0], 1.0) for at in columns])
         place = group_place(codes, np.asarray(rows.state[key]))[rows.pair]
-        found.append(_group(key, codes, columns, penalty * stiff, place))
+        found.append(grouped(key, codes, columns, penalty * stiff, place))
     place = cells.places(rows.state)[rows.pair]
-    found.append(_group("series", np.asarray(cells.codes), [one], np.array([PENALTY]), place))
+    found.append(grouped("series", np.asarray(cells.codes), [one], np.array([PENALTY]), place))
     return found
-
-
-def _group(key: str | None, codes: npt.NDArray[np.float64], columns: list[int], penalty: Float, place: Ints) -> _Group:
-    n_groups = 1 if key is None else codes.size
-    order = np.argsort(place, kind="stable")[: int((place < n_groups).sum())]
-    ends = np.searchsorted(place[order], np.arange(n_groups + 1))
-    return _Group(key, codes, columns, penalty, place, order, ends)
 
 
 def _codes(rows: FitRows, key: str) -> npt.NDArray[np.float64]:
@@ -202,42 +164,7 @@ def _codes(rows: FitRows, key: str) -> npt.NDArray[np.float64]:
     return np.asarray(codes[np.isfinite(codes)])
 
 
-def _fitted(
-    made: npt.NDArray[np.float32], groups: Sequence[_Group], rows: FitRows, level: Float, begin: Effects | None
-) -> list[npt.NDArray[np.float64]]:
-    """A table (G, k) of coefficients for each group; level (C,): where the series start from."""
-    offset = np.append(level, np.log(max(rows.value.mean(), 1e-9)))[groups[-1].place]
-    tables = [np.zeros((group.ends.size - 1, len(group.columns))) for group in groups]
-    log_mean: npt.NDArray[np.float64] = offset.copy()
-    blocks = [np.ascontiguousarray(made[:, group.columns][group.order]) for group in groups]
-    if begin is not None:
-        tables = _begun(groups, level, begin)
-        for block, table, group in zip(blocks, tables, groups, strict=True):
-            log_mean[group.order] += _times(block, table, group)
-    told = ~rows.short
-    curvature = [np.zeros(0)] * len(groups)
-    shape = FIRST_SHAPE if begin is None else _shape(rows.value[told], np.exp(log_mean[told]))
-    for step in range(STEPS if begin is None else STEPS_ON):
-        wanted = _wanted(rows, _exp(log_mean), shape)
-        for at, group in enumerate(groups):
-            mean = _exp(log_mean)
-            weight = 1.0 / (1.0 + mean / shape)
-            off = ((wanted - mean) * weight)[group.order]
-            if step in CURVATURE_AT:
-                curvature[at] = _curvature(blocks[at], (mean * weight)[group.order], group)
-            gradient = _by_group(blocks[at], off, group) - group.penalty * tables[at]
-            move = np.clip(np.linalg.solve(curvature[at], gradient[:, :, None])[:, :, 0], -STEP_BOUND, STEP_BOUND)
-            tables[at] += move
-            log_mean[group.order] += _times(blocks[at], move, group)
-        shape = _shape(rows.value[told], _exp(log_mean[told]))
-    return tables
-
-
-def _exp(log_mean: Float) -> npt.NDArray[np.float64]:
-    return np.exp(np.clip(log_mean, -12.0, 12.0))
-
-
-def _begun(groups: Sequence[_Group], level: Float, begin: Effects) -> list[npt.NDArray[np.float64]]:
+def _begun(groups: Sequence[Group], level: Float, begin: Effects) -> list[npt.NDArray[np.float64]]:
     """Tables of coefficients where other effects left them."""
     blocks = {block.key: block for block in begin.blocks}
     tables = []
@@ -249,43 +176,6 @@ def _begun(groups: Sequence[_Group], level: Float, begin: Effects) -> list[npt.N
     place = group_place(np.asarray(begin.cells.codes), groups[-1].codes)
     known = np.append(begin.cells.level, np.nan)[place]
     return [*tables, np.where(np.isnan(known), 0.0, known - level)[:, None]]
-
-
-def _pieces(group: _Group) -> list[tuple[int, int]]:
-    return list(zip(group.ends[:-1].tolist(), group.ends[1:].tolist(), strict=True))
-
-
-def _by_group(block: Float, off: Float, group: _Group) -> npt.NDArray[np.float64]:
-    """Sums (G, k) of off (M,) times the columns (M, k)."""
-    if block.shape[1] == 1:  # thousands of series
-        return np.asarray(np.add.reduceat(off * block[:, 0], group.ends[:-1])[:, None])
-    off = off.astype(block.dtype)
-    return np.array([off[low:high] @ block[low:high] for low, high in _pieces(group)], dtype=np.float64)
-
-
-def _times(block: Float, move: Float, group: _Group) -> npt.NDArray[np.float64]:
-    """The columns (M, k) times the coefficients (G, k) of each row's group, summed: (M,)."""
-    if block.shape[1] == 1:
-        return np.asarray(block[:, 0] * np.repeat(move[:, 0], np.diff(group.ends)))
-    parts = zip(_pieces(group), move.astype(block.dtype), strict=True)
-    return np.concatenate([block[low:high] @ own for (low, high), own in parts])
-
-
-def _curvature(block: Float, weight: Float, group: _Group) -> npt.NDArray[np.float64]:
-    """Second derivatives (G, k, k) of the penalised loss."""
-    if block.shape[1] == 1:
-        found = np.add.reduceat(weight * block[:, 0] ** 2, group.ends[:-1])[:, None, None]
-    else:
-        heavy = block * weight.astype(block.dtype)[:, None]
-        found = np.array([heavy[low:high].T @ block[low:high] for low, high in _pieces(group)], dtype=np.float64)
-    return np.asarray(found + np.diag(group.penalty))
-
-
-def _shape(value: Float, mean: Float) -> float:
-    """Shape of the negative binomial by moments in which the largest series do not decide alone."""
-    weight = 1.0 / (1.0 + mean / FIRST_SHAPE) ** 2
-    excess = float((weight * ((value - mean) ** 2 - mean)).sum())
-    return float(np.clip(float((weight * mean**2).sum()) / max(excess, 1e-9), *SHAPE_BOUNDS))
 
 
 def _is_flag(values: Float) -> bool:

@@ -137,6 +137,12 @@ def depth(rows: TargetRows) -> Float:
     return np.asarray(-np.log1p(-np.clip(np.where(np.isfinite(depth), depth, 0.0), 0.0, DEEPEST)))
 
 
+def clearance_gone(rows: TargetRows) -> Float:
+    """Share of a clearance that has gone by: the last of a product finds fewer and fewer buyers."""
+    length = np.maximum(ahead_of(rows, "promo_length"), 1.0)
+    return np.asarray(ahead_of(rows, "promo_clearance") * ahead_of(rows, "promo_day") / length)
+
+
 def log_price(prices: Float) -> Float:
     """Logarithm; NaN where a price is unknown or not above 0."""
     return np.log(np.where(np.isfinite(prices) & (prices > 0), prices, np.nan))

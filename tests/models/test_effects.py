@@ -136,6 +136,7 @@ def test_columns_by_hand() -> None:
         "planned_price": np.array([[2.0, 1.0]]), "is_holiday": np.array([[0.0, 1.0]]),
         "is_holiday_year_ago": np.array([[0.0, 1.0]]), "days_to_holiday": np.array([[2.0, 1.0]]),
         "forecast_rain_mm": np.array([[40.0, np.nan]]), "forecast_temp_c": np.array([[14.0, np.nan]]),
+        "promo_clearance": np.array([[0.0, 1.0]]), "promo_day": np.array([[0.0, 3.0]]), "promo_length": np.array([[0.0, 12.0]]),
     }  # fmt: skip
     rows = targets(state, future, ORIGIN[:1])
     columns = design_columns(tuple(sorted(future)), ("is_holiday", "is_holiday_year_ago"), tuple(state))
@@ -146,6 +147,7 @@ def test_columns_by_hand() -> None:
     np.testing.assert_allclose(made["promoted"], [0, 1])
     np.testing.assert_allclose(made["depth"], [0, np.log(2)])
     np.testing.assert_allclose(made["rivals"], np.log([3, 2]))  # less the promotion of its own
+    np.testing.assert_allclose(made["clearance_gone"], [0, 0.25])  # the third of twelve days
     np.testing.assert_allclose(made["price"], [0, np.log(0.5)])
     np.testing.assert_allclose(made["flag_is_holiday"], [0, 1])
     assert "flag_is_holiday_year_ago" not in made  # the past is what the waves of the year know

@@ -15,7 +15,8 @@ from models.forecaster import effects_choice
 from models.forecaster.config import Config
 from models.forecaster.data import prepare
 from models.forecaster.effects import Effects
-from models.forecaster.effects_fit import FitRows, fit_effects, fit_lasting
+from models.forecaster.effects_fit import fit_effects, fit_lasting
+from models.forecaster.effects_newton import FitRows
 from models.forecaster.effects_values import Targets
 from models.forecaster.predict import ForecastInput, Predictor, load
 from models.forecaster.train import Trained, train
@@ -82,6 +83,23 @@ def test_planted_effects_are_found_though_stock_outs_hide_some(short: bool) -> N
     saturday = replace(plain, origin=np.array(["2024-06-07"] * 5, dtype="datetime64[D]"))
     week = np.exp(effects.log_factor(saturday, ahead.scale) - effects.log_factor(plain, ahead.scale))
     np.testing.assert_allclose(week[:4], 1.5, rtol=0.06)  # of the new product less is known, its level too
+
+
+def test_what_one_product_alone_can_tell_is_what_others_are_told() -> None:
+    rows = planted()
+    promo = rows.known_future["promo"] * (rows.state["key_product"] == 1.0)[:, None]
+    lifted = np.where(promo.ravel() > 0, 3.0, 1.0)
+    value = np.random.default_rng(8).poisson(rows.scale * lifted).astype(float)
+    effects = fit_effects(replace(rows, known_future={"promo": promo}, value=value))
+    lift = {block.key: block.coefficients for block in effects.blocks}
+    at = effects.columns.index("promoted")
+    common = lift[None][0][at]
+    own = lift["key_product"][0][[*effects.blocks[1].columns].index(at)]
+    # What is told of twice costs a^2 for all and 10 b^2 for a product: its own is a tenth at the least of both.
+    flag = lift[None][0][effects.columns.index("flag_promo")]  # the covariate is a flag, which says the same
+    assert common + flag + own == pytest.approx(np.log(3.0), abs=0.05)
+    assert own == pytest.approx(common / 10.0, abs=0.01)
+    assert all(row[[*effects.blocks[1].columns].index(at)] == 0 for row in lift["key_product"][1:])
 
 
 def test_a_fit_goes_on_from_another_and_takes_up_new_series() -> None:
