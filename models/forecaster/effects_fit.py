@@ -54,10 +54,9 @@ def fit_effects(rows: FitRows, begin: Effects | None = None) -> Effects:
     columns = design_columns(covariates, flags, state)
     _, price, temp = cells.of(rows.state)
     made = design(rows, Frame(middle, price, temp, wave), columns, np.float32)  # half the memory, and thrice as fast
-    names = [name for at, name in enumerate(columns) if np.ptp(made[:, at]) > 0] if begin is None else begin.columns
-    made = np.concatenate(
-        [made[:, [list(columns).index(name) for name in names]], np.ones((made.shape[0], 1), np.float32)], axis=1
-    )
+    varies = np.flatnonzero(made.max(axis=0) > made.min(axis=0)) if begin is None else ()
+    names = [list(columns)[at] for at in varies] if begin is None else begin.columns
+    made = _with_ones(made, [list(columns).index(name) for name in names])
     groups = _groups(rows, names, cells)
     start = np.asarray(cells.level)
     tables = fitted(made, groups, rows, start, None if begin is None else _begun(groups, start, begin))
@@ -176,6 +175,13 @@ def _begun(groups: Sequence[Group], level: Float, begin: Effects) -> list[npt.ND
     place = group_place(np.asarray(begin.cells.codes), groups[-1].codes)
     known = np.append(begin.cells.level, np.nan)[place]
     return [*tables, np.where(np.isnan(known), 0.0, known - level)[:, None]]
+
+
+def _with_ones(made: npt.NDArray[np.float32], taken: list[int]) -> npt.NDArray[np.float32]:
+    """The columns `taken` of (M, K), and one of ones."""
+    found = np.ones((made.shape[0], len(taken) + 1), np.float32)
+    found[:, :-1] = made if taken == list(range(made.shape[1])) else made[:, taken]
+    return found
 
 
 def _is_flag(values: Float) -> bool:

@@ -72,7 +72,8 @@ def fitted(
         tables = begun
         for block, table, group in zip(blocks, tables, groups, strict=True):
             log_mean[group.order] += _times(block, table, group)
-    told_of = [_told_of(block, group) for block, group in zip(blocks, groups, strict=True)]
+    between = range(1, len(groups) - 1)  # the blocks of more than one group and of more than a level
+    told_of = {at: _told_of(blocks[at], groups[at]) for at in between}
     told = ~rows.short
     curvature = [np.zeros(0)] * len(groups)
     shape = FIRST_SHAPE if begun is None else shape_of(rows.value[told], np.exp(log_mean[told]))
@@ -88,7 +89,7 @@ def fitted(
             move = np.clip(np.linalg.solve(curvature[at], gradient[:, :, None])[:, :, 0], -STEP_BOUND, STEP_BOUND)
             tables[at] += move
             log_mean[group.order] += _times(blocks[at], move, group)
-        for at in range(1, len(groups) - 1):
+        for at in between:
             _shared_out(tables[0], tables[at], groups[0], groups[at], told_of[at])
         shape = shape_of(rows.value[told], _exp(log_mean[told]))
     return tables
