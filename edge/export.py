@@ -1,6 +1,7 @@
 """From a release to what an edge box runs: ONNX as the artifact carries it, or with int8 weights, parity measured.
 
-Dynamic quantisation touches matrix products and convolutions alone; a graph of trees has none and stays as it is.
+Dynamic quantisation touches matrix products, convolutions and tables that are looked up; a graph of trees has none and stays
+as it is.
 """
 
 import shutil

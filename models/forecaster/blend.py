@@ -160,14 +160,15 @@ def _worth_keeping(
     open_ = [at for at in range(len(members)) if at not in kept]
     errors = _errors(said[:, kept], target, weight)
     while open_:
-        tried = {at: _errors(said[:, [*kept, at]], target, weight) for at in open_}
-        best = min(tried, key=lambda at: float(tried[at].sum()))
-        gain = errors - tried[best]
-        if gain.sum() < MIN_GAIN * errors.sum() or (week is not None and not _steady(gain, week)):
+        gains = {at: errors - _errors(said[:, [*kept, at]], target, weight) for at in open_}
+        least = MIN_GAIN * errors.sum()
+        able = [at for at, gain in gains.items() if gain.sum() >= least and (week is None or _steady(gain, week))]
+        if not able:
             break
+        best = max(able, key=lambda at: float(gains[at].sum()))
         kept.append(best)
         open_.remove(best)
-        errors = tried[best]
+        errors = errors - gains[best]
     return tuple(members[at] for at in sorted(kept))
 
 

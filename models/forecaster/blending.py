@@ -65,10 +65,17 @@ def blend_on(
     # What effects leave to the trees is mostly noise, and the trees were stopped by these very rows: they must earn their
     # place. Error against expected demand of three worlds of the twin, two seeds each: 0.277 of naive's, effects alone 0.270.
     first: Member = "season" if held.effects else "trees"
-    week = (panel.period[held.pair] + held.step) // DAYS_OF_WEEK if held.effects else None
+    day = panel.period[held.pair] + held.step
+    week = _weeks(day - day.min()) if held.effects else None
     blend = fit_blend(outputs, held.value / held.scale, weight, segment, held.step, first=first, week=week)
     combined = blend.combine(outputs, segment, held.step)
     return blend, {output: combined[:, at] for at, output in enumerate(OUTPUTS)}
+
+
+def _weeks(day: Ints) -> Ints:
+    """The week of days (V,) that count from 0; the last few days are part of the week before."""
+    last = max(0, (int(day.max()) + 1 + DAYS_OF_WEEK // 2) // DAYS_OF_WEEK - 1)
+    return np.minimum(day // DAYS_OF_WEEK, last)
 
 
 def columns_of(blend: Blend, state: Mapping[str, Float]) -> set[str]:

@@ -29,8 +29,6 @@ from models.forecaster.effects_values import (
 from models.forecaster.series import code_of, group_place, series_keys
 
 Float = npt.NDArray[np.floating[Any]]
-Ints = npt.NDArray[np.int64]
-Bools = npt.NDArray[np.bool_]
 KEYS: Mapping[str, float] = {"key_category": 3.0, "key_product": 10.0, "key_store": 10.0}  # penalty of each block
 PENALTY = 1.0  # of the effects of all and of the levels of series
 # A product has one or two years: its wave of the year is told from its growth by little, and is mostly its category's.

@@ -73,7 +73,7 @@ def fitted(
         for block, table, group in zip(blocks, tables, groups, strict=True):
             log_mean[group.order] += _times(block, table, group)
     between = range(1, len(groups) - 1)  # the blocks of more than one group and of more than a level
-    told_of = {at: _told_of(blocks[at], groups[at]) for at in between}
+    told_of = {at: _told_of(made, blocks[at], groups[at]) for at in between}
     told = ~rows.short
     curvature = [np.zeros(0)] * len(groups)
     shape = FIRST_SHAPE if begun is None else shape_of(rows.value[told], np.exp(log_mean[told]))
@@ -95,9 +95,16 @@ def fitted(
     return tables
 
 
-def _told_of(block: Float, group: Group) -> npt.NDArray[np.bool_]:
-    """Whether a group's rows tell of a column, (G, k): elsewhere the wider block speaks for it."""
-    return np.array([(block[low:high] != 0).any(axis=0) for low, high in _pieces(group)])
+def _told_of(made: npt.NDArray[np.float32], block: Float, group: Group) -> npt.NDArray[np.bool_]:
+    """Whether a group's rows tell of a column, (G, k): elsewhere the wider block speaks for it.
+
+    No group does of a column that rows without a group tell of too: they hear of the wider block what it is.
+    """
+    told = np.array([(block[low:high] != 0).any(axis=0) for low, high in _pieces(group)])
+    outside = group.place >= group.ends.size - 1
+    if outside.any():
+        told &= ~(made[outside][:, group.columns] != 0).any(axis=0)
+    return told
 
 
 def _shared_out(wide: Float, narrow: Float, all_: Group, group: Group, told: npt.NDArray[np.bool_]) -> None:

@@ -138,7 +138,10 @@ def depth(rows: TargetRows) -> Float:
 
 
 def clearance_gone(rows: TargetRows) -> Float:
-    """Share of a clearance that has gone by: the last of a product finds fewer and fewer buyers."""
+    """Share of a clearance that has gone by: the last of a product finds fewer and fewer buyers.
+
+    Where another promotion runs beside it the days and lengths known are those of the longest, and so is the share.
+    """
     length = np.maximum(ahead_of(rows, "promo_length"), 1.0)
     return np.asarray(ahead_of(rows, "promo_clearance") * ahead_of(rows, "promo_day") / length)
 

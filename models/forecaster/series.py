@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 Float = npt.NDArray[np.floating[Any]]
 Ints = npt.NDArray[np.int64]
 KEY_SIZE = 2.0**24  # keys of groups are whole numbers below it
+TOLD_SHARE = 0.95  # of the series that their keys must tell from all others
 SERIES = ("key_product", "key_store")  # the keys that tell a series together
 
 
@@ -45,14 +46,18 @@ class KnownSeries(BaseModel):
 
 
 def known_series(state: Mapping[str, Float], series: Ints) -> KnownSeries | None:
-    """The series (N,) of pairs with their `state`; None where its keys do not tell each from all others."""
+    """The series (N,) of pairs with their `state` that its keys tell from all others; None where many are not told.
+
+    Keys are hashes: of ten thousand products some two share one, and are then unknown.
+    """
     keys = series_keys(state)
     if not keys:
         return None
     _, first = np.unique(series, return_index=True)
-    codes = np.sort(code_of({key: np.asarray(state[key])[first] for key in keys}, keys))
-    told = bool(np.isfinite(codes).all()) and bool((np.diff(codes) > 0).all())
-    return KnownSeries(columns=keys, codes=tuple(codes.tolist())) if told else None
+    codes = code_of({key: np.asarray(state[key])[first] for key in keys}, keys)
+    found, times = np.unique(codes[np.isfinite(codes)], return_counts=True)
+    own = found[times == 1]
+    return KnownSeries(columns=keys, codes=tuple(own.tolist())) if own.size >= TOLD_SHARE * first.size else None
 
 
 def keys_of(series: KnownSeries | None) -> tuple[str, ...]:

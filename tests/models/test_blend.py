@@ -9,6 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from models.forecaster.blend import SEGMENTS, Blend, convex_weights, fit_blend, segment_of
+from models.forecaster.blending import _weeks
 from models.forecaster.config import Config
 from models.forecaster.data import Dataset, prepare
 from models.forecaster.predict import ForecastInput, load
@@ -128,6 +129,25 @@ def test_what_is_gained_in_a_single_week_is_luck_where_gains_must_be_steady() ->
     assert members(once, None) == ("trees", "season") and members(once, week) == ("season",)
     assert members(always, None) == members(always, week) == ("trees", "season")
     assert members(once, zeros) == ("trees", "season")  # of a single week nothing can be said
+
+
+def test_a_lucky_member_does_not_keep_a_steady_one_out() -> None:
+    rng = np.random.default_rng(6)
+    week = np.repeat(np.arange(6), 200)
+    target, zeros = 1.0 + rng.normal(0, 0.2, 1_200), np.zeros(1_200, dtype=np.int64)
+    steady = 0.9 + 0.1 * target  # a tenth of all that the season does not know
+    lucky = np.where(week == 2, target, 1.0)  # all of it, for a week
+    said = {"trees": np.repeat(steady[:, None], 4, axis=1), "network": np.repeat(lucky[:, None], 4, axis=1)}
+    outputs = {**said, "season": np.ones(1_200)}
+    blend = fit_blend(outputs, target, np.ones(1_200), zeros, zeros + 1, first="season", week=week)
+    assert blend.members == ("trees", "season") and blend.weights[0][0] == (1.0, 0.0)
+
+
+def test_weeks_count_from_the_first_day_and_the_last_few_days_are_part_of_one() -> None:
+    assert np.bincount(_weeks(np.arange(42))).tolist() == [7] * 6
+    assert np.bincount(_weeks(np.arange(10))).tolist() == [10]
+    assert np.bincount(_weeks(np.arange(11))).tolist() == [7, 4]
+    assert np.bincount(_weeks(np.arange(2))).tolist() == [2]
 
 
 def test_the_segment_is_told_by_the_share_of_days_without_a_sale() -> None:

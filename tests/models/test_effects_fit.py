@@ -16,7 +16,7 @@ from models.forecaster.config import Config
 from models.forecaster.data import prepare
 from models.forecaster.effects import Effects
 from models.forecaster.effects_fit import fit_effects, fit_lasting
-from models.forecaster.effects_newton import FitRows
+from models.forecaster.effects_newton import FitRows, _told_of, grouped
 from models.forecaster.effects_values import Targets
 from models.forecaster.predict import ForecastInput, Predictor, load
 from models.forecaster.train import Trained, train
@@ -100,6 +100,15 @@ def test_what_one_product_alone_can_tell_is_what_others_are_told() -> None:
     assert common + flag + own == pytest.approx(np.log(3.0), abs=0.05)
     assert own == pytest.approx(common / 10.0, abs=0.01)
     assert all(row[[*effects.blocks[1].columns].index(at)] == 0 for row in lift["key_product"][1:])
+
+
+def test_no_group_tells_of_a_column_that_rows_without_a_group_tell_of_too() -> None:
+    made = np.array([[1, 1], [1, 0], [0, 1], [1, 0]], dtype=np.float32)
+    place = np.array([0, 1, 1, 2])  # the last row has no group
+    group = grouped("key_product", np.array([5.0, 6.0]), [0, 1], np.ones(2), place)
+    assert _told_of(made, made[group.order], group).tolist() == [[False, True], [False, True]]
+    inside = grouped("key_product", np.array([5.0, 6.0]), [0, 1], np.ones(2), np.minimum(place, 1))
+    assert _told_of(made, made[inside.order], inside).all()
 
 
 def test_a_fit_goes_on_from_another_and_takes_up_new_series() -> None:

@@ -79,7 +79,7 @@ def test_a_fit_on_the_newest_periods_reads_up_to_the_cutoff_and_no_further(shop:
     before, after = (
         fit_dataset("lstm", data, CONFIG, cfg, seed=1)[1] for data in (shop, changed_from(shop, shop.test_period))
     )
-    X = longer.train.X[:4].repeat(before.n_features, axis=2)
+    X = longer.train.X[:4].repeat(before.n_inputs, axis=2)
     np.testing.assert_array_equal(before.predict(X)["q10"], after.predict(X)["q10"])
 
 

@@ -12,6 +12,7 @@ from models.forecaster.config import Config
 from models.forecaster.data import Dataset, prepare
 from models.forecaster.explaining import explain_sequences
 from models.forecaster.networks import Grids, Network, NetworkConfig, fit_network
+from models.forecaster.networks.grids import prepare_grids
 from models.forecaster.predict import ForecastInput, load
 from models.forecaster.series import KEY_SIZE, KnownSeries, known_series
 from models.forecaster.train import Trained, train
@@ -108,6 +109,23 @@ def test_series_that_their_keys_do_not_tell_apart_are_not_known() -> None:
     assert stores is not None and stores.columns == ("key_store",) and stores.codes == (3.0, 4.0)
     with pytest.raises(ValidationError, match="series: codes must ascend and be distinct"):
         KnownSeries(columns=("key_store",), codes=(4.0, 3.0))
+
+
+def test_the_few_series_that_share_a_key_are_unknown_and_the_others_are_not() -> None:
+    keys = np.append(np.arange(38.0), [37.5, 37.5])
+    known = known_series({"key_store": keys}, np.arange(40))
+    assert known is not None and known.codes == tuple(range(38))
+    assert known.places({"key_store": np.array([37.5, 3.0])}).tolist() == [38, 3]
+    assert known_series({"key_store": np.append(keys[:-1], 37.0)}, np.arange(40)) is not None  # 37 is two, 37.5 is one
+    assert known_series({"key_store": keys[4:]}, np.arange(36)) is None  # 34 of 36 are less than 95 %
+
+
+def test_series_of_too_few_pairs_are_not_learnt_of(data: Dataset) -> None:
+    few = NetworkConfig(max_pairs=149)  # of 30 series
+    assert prepare_grids(data, CONFIG, few, seed=0).series is None
+    enough = prepare_grids(data, CONFIG, few.model_copy(update={"max_pairs": 150}), seed=0)
+    assert enough.series is not None and enough.train.X.shape[2] == len(enough.names) + 1
+    assert prepare_grids(data, CONFIG, NetworkConfig(series_width=0), seed=0).series is None
 
 
 def test_reasons_compare_a_series_with_itself() -> None:

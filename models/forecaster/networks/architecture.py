@@ -19,7 +19,9 @@ from models.forecaster.config import NetworkKind
 from models.forecaster.model import Loss
 from models.forecaster.networks.config import NetworkConfig
 
-LOG_BOUND = 6.0  # a mean lies within exp(+-6) of the divisor: beyond it a gradient is noise
+LOG_BOUND = (
+    6.0  # a mean lies within exp(+-6) of the divisor, and of what its series does to it: beyond it a gradient is noise
+)
 RESPONSE_BOUND = 2.0  # of the logarithm by which a series differs
 NARROWEST = 0.02  # distance of the outer quantiles that a head begins with: a softplus near 0 learns nothing
 RARELY = 0.005  # a mask that is (nearly) always on or off tells nothing
@@ -200,8 +202,9 @@ class TransformerTrunk(nn.Module):
 class QuantileHead(nn.Module):
     """(N, H, D) -> (N, H, 4): mean, q10, q50, q90 in units of the scale, q10 <= q50 <= q90 by construction.
 
-    The median is told as its distance from the mean, which that loss may not move, and the outer two by their distances
-    from the median. start: the four of the training targets, which an unlearnt head says.
+    The median is told as its distance from the mean, which that loss may not move here (the response of a series, which
+    multiplies all four, hears of all losses), and the outer two by their distances from the median. start: the four of the
+    training targets, which an unlearnt head says.
     """
 
     def __init__(self, width: int, loss: Loss, start: npt.NDArray[np.float64]) -> None:

@@ -25,6 +25,13 @@ class NetworkConfig(BaseModel):
         "Rossmann's 42 days from 2015-05-09 one LSTM beside the trees had an RMSPE of 0.1013, 0.1005 and 0.1002 without "
         "(three seeds), with 8 of them 0.0993, 0.0995 and 0.1000, with 16 0.0985 and 0.0990, with 32 0.0985",
     )
+    min_pairs_of_series: float = Field(
+        default=5.0,
+        ge=0,
+        le=1e6,
+        description="training pairs a series in the mean, below which nothing is learnt of single series: it would be learnt by "
+        "heart. 10 and 27 were tried (weekly revenue of 3,015 series, Rossmann)",
+    )
     series_dropout: float = Field(
         default=0.1,
         ge=0,

@@ -33,7 +33,7 @@ def _serialised(network: "Network") -> bytes:
 
     from models.forecaster.networks.fit import controlled
 
-    example = torch.zeros((3, network.horizon, network.n_features))
+    example = torch.zeros((3, network.horizon, network.n_inputs))
     shapes: dict[int, Any] = {0: torch.export.Dim("N", min=1, max=MAX_PAIRS)}
     if network.horizon > 1:
         shapes[1] = torch.export.Dim("H", min=1, max=network.horizon)

@@ -25,7 +25,7 @@ PARITY_PAIRS = 24
 
 @dataclass(frozen=True)
 class Network:
-    """A fitted network: kind, its generator (torch), the horizon H and F features, validation loss by epoch.
+    """A fitted network: kind, its generator (torch), the horizon H and F inputs, validation loss by epoch.
 
     epochs: those that the kept weights took; sample: the pairs that an export is compared on.
     """
@@ -33,7 +33,7 @@ class Network:
     kind: NetworkKind
     module: Any
     horizon: int
-    n_features: int
+    n_inputs: int
     history: tuple[float, ...]
     epochs: int
     threads: int
@@ -43,8 +43,8 @@ class Network:
         """mean, q10, q50, q90 (N, H) in units of the scale for X (N, H, F) float32 with NaN; H may be shorter."""
         import torch
 
-        if X.ndim != 3 or X.shape[2] != self.n_features or not 1 <= X.shape[1] <= self.horizon:
-            raise GridsError(f"X: shape {X.shape}: expected (N, H, {self.n_features}) with 1 <= H <= {self.horizon}")
+        if X.ndim != 3 or X.shape[2] != self.n_inputs or not 1 <= X.shape[1] <= self.horizon:
+            raise GridsError(f"X: shape {X.shape}: expected (N, H, {self.n_inputs}) with 1 <= H <= {self.horizon}")
         answer = np.empty((*X.shape[:2], len(OUTPUTS)), dtype=np.float32)
         with controlled(self.threads, seed=0), torch.no_grad():
             for start in range(0, X.shape[0], PREDICT_PAIRS):
@@ -95,7 +95,7 @@ def fit_network(
         kind=kind,
         module=generator,
         horizon=grids.X.shape[1],
-        n_features=grids.X.shape[2],
+        n_inputs=grids.X.shape[2],
         history=history,
         epochs=best,
         threads=threads,

@@ -106,12 +106,21 @@ def prepare_grids(
         else _names(data, config, training, past, floor=floor, loss=loss, rng=rng, seed=seed)
     )
 
-    series = known_series(data.panel.state, data.panel.series) if cfg.series_width else None
+    series = _series_to_know(data.panel, cfg)
 
     def grids(pairs: Ints, targets: Float) -> Grids:
         return grid_of(data.panel.take(pairs), config, chosen, targets[pairs], series, floor=floor, effects=effects)
 
     return Prepared(grids(training, past), grids(judged, held), judged, chosen, kind, series)
+
+
+def _series_to_know(panel: Panel, cfg: NetworkConfig) -> KnownSeries | None:
+    """The series whose own response is learnt: the same whichever periods are trained on."""
+    if not cfg.series_width:
+        return None
+    series = known_series(panel.state, panel.series)
+    pairs = min(len(panel), cfg.max_pairs)
+    return series if series is not None and pairs >= cfg.min_pairs_of_series * len(series) else None
 
 
 def grid_of(

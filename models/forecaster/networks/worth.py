@@ -20,7 +20,7 @@ from models.forecaster.data import Dataset, Panel
 from models.forecaster.networks.candidate import NAMES, fit_prepared, forecast_panel
 from models.forecaster.networks.config import NetworkConfig
 from models.forecaster.networks.grids import grid_of, prepare_grids
-from models.forecaster.sources import OPENING, VALUE_PREFIXES
+from models.forecaster.sources import KEY_PREFIX, OPENING, VALUE_PREFIXES
 from models.forecaster.spec import feature_group
 
 Float = npt.NDArray[np.floating[Any]]
@@ -137,9 +137,11 @@ def _flipped(name: str, grid: Float) -> Float:
 
 
 def _noisy(panel: Panel, rng: np.random.Generator) -> Panel:
-    """Every state column but the level itself, those of the season too, which the divisor reads."""
+    """Every state column but the level itself and the keys, those of the season too, which the divisor reads."""
     state = {
-        name: values if name == "scale" else values * rng.lognormal(0.0, NOISE, values.shape)
+        name: values
+        if name == "scale" or name.startswith(KEY_PREFIX)
+        else values * rng.lognormal(0.0, NOISE, values.shape)
         for name, values in sorted(panel.state.items())
     }
     return Panel(panel.series, panel.period, panel.origin, state, panel.known_future)
