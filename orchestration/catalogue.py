@@ -32,5 +32,10 @@ TABLES: tuple[TableSpec, ...] = (
     TableSpec("sales", "Sales by series and period, as reported"),
     TableSpec("series", "Series of a source that reports sales"),
     TableSpec("covariates", "Covariates with the day each became known"),
+    TableSpec("events", "What customers took, looked at or played"),
+    TableSpec("item_attributes", "What is known of an item besides who took it"),
 )
 SPECS = {spec.name: spec for spec in TABLES}
+# What only models of customers read: demand must not be made anew because a customer clicked.
+OF_CUSTOMERS = frozenset({"events", "item_attributes"})
+DEMAND_TABLES = tuple(spec.name for spec in TABLES if spec.name not in OF_CUSTOMERS)

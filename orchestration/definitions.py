@@ -8,6 +8,7 @@ from models.common.telemetry import switch_off
 from orchestration.assets.demand import DEMAND_ASSETS
 from orchestration.assets.features import FEATURE_ASSETS
 from orchestration.assets.forecaster import FORECASTER_ASSETS
+from orchestration.assets.recommender import RECOMMENDER_ASSETS
 from orchestration.assets.tables import TABLE_ASSETS
 from orchestration.automation import JOBS, SCHEDULES, SENSORS
 from orchestration.resources import WorkspaceResource
@@ -17,7 +18,7 @@ from orchestration.settings import Settings
 def build(settings: Settings) -> dg.Definitions:
     """The definitions for one set of settings."""
     return dg.Definitions(
-        assets=[*TABLE_ASSETS, *DEMAND_ASSETS, *FEATURE_ASSETS, *FORECASTER_ASSETS],
+        assets=[*TABLE_ASSETS, *DEMAND_ASSETS, *FEATURE_ASSETS, *FORECASTER_ASSETS, *RECOMMENDER_ASSETS],
         jobs=JOBS,
         schedules=SCHEDULES,
         sensors=SENSORS,

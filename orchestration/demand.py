@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from orchestration.catalogue import TABLES
+from orchestration.catalogue import DEMAND_TABLES
 from orchestration.demand_days import blocks, sales_days, sales_of
 from orchestration.fingerprints import Stamp, fingerprint
 from orchestration.ingest import TableOutcome, changed_days, made_days
@@ -94,9 +94,9 @@ def _inputs(workspace: Workspace) -> dict[str, Any]:
     """Content of what is read, and what the source says of itself beside its rows."""
     lake, source = workspace.lake, workspace.source
     return {
-        "tables": {spec.name: lake.content_hash("clean", spec.name) for spec in TABLES},
+        "tables": {name: lake.content_hash("clean", name) for name in DEMAND_TABLES},
         "delivered": lake.content_hash("raw", "sales"),
-        "provided": source.tables,
+        "provided": sorted(source.tables & set(DEMAND_TABLES)),
         "frequency": source.frequency,
         "absent": getattr(source, "absent", None),
         "top_series": workspace.settings.top_series,

@@ -28,12 +28,13 @@ def write_contents(outcome: RunOutcome, path: Path) -> None:
 
 def write_plots(workspace: Workspace, folder: Path) -> None:
     """The pictures of the newest challenger's report; pictures that it no longer has are removed."""
-    from orchestration.forecasting import read_report
+    from orchestration.challengers import read_report
+    from orchestration.forecasting import MODEL
 
     if folder.exists():
         shutil.rmtree(folder)
     folder.mkdir(parents=True)
-    for name, png in read_report(workspace).plots.items():
+    for name, png in read_report(workspace, MODEL).plots.items():
         (folder / f"{name}.png").write_bytes(png)
 
 

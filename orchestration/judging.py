@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from orchestration.feature_tables import forecaster_config
 from orchestration.fingerprints import fingerprint
-from orchestration.forecasting import MODEL, current_challenger, dataset, report_of
+from orchestration.challengers import current_challenger, report_of
+from orchestration.forecasting import MODEL, dataset
 from orchestration.promotion import Budgets, Criterion, Verdict, judge_challenger
 from orchestration.registry import RegisteredVersion
 from orchestration.scoring import Scores, latency_p99_ms, request, score, score_baseline
@@ -28,7 +29,7 @@ def judge_and_promote(workspace: Workspace) -> dict[str, Any]:
     A version that a person rolled back from is judged but not promoted: only a person brings it back.
     """
     registry = workspace.registry
-    artifact_id = _artifact_id(current_challenger(workspace).artifact)
+    artifact_id = _artifact_id(current_challenger(workspace, MODEL).artifact)
     challenger = registry.find(MODEL, artifact_id)
     if challenger is None:
         raise ValueError(
@@ -82,7 +83,7 @@ def judge_version(workspace: Workspace, challenger: RegisteredVersion) -> Verdic
 
 def read_verdict(workspace: Workspace) -> Verdict:
     """The verdict on the newest challenger."""
-    version = workspace.registry.find(MODEL, _artifact_id(current_challenger(workspace).artifact))
+    version = workspace.registry.find(MODEL, _artifact_id(current_challenger(workspace, MODEL).artifact))
     if version is None:
         raise ValueError("the newest challenger was never registered: run `storeloop run full`")
     record = evidence_page(workspace, version.version).with_suffix(".json")

@@ -9,7 +9,10 @@ from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 HORIZON_MAX = 42
-SECTIONS = ("forecaster", "promotion")
+SECTIONS = ("forecaster", "promotion", "recommender")
+SOURCE_FORMS = (
+    "twin | folder:PATH | rossmann:PATH | online_retail:PATH | amazon_beauty:PATH | lastfm:PATH | dunnhumby:PATH"
+)
 
 
 class SettingsError(ValueError):
@@ -26,7 +29,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="STORELOOP_", frozen=True, extra="forbid")
 
     home: Path = Field(default=Path(".storeloop"), description="Everything Storeloop writes lies under this folder.")
-    source: str = Field(default="twin", description="twin | folder:PATH | rossmann:PATH | online_retail:PATH")
+    source: str = Field(default="twin", description=SOURCE_FORMS)
     twin_size: Literal["tiny", "demo", "large"] = Field(default="demo", description="Preset of the twin's parameters.")
     twin_seed: int = Field(default=20260101, ge=0, le=2**63 - 1, description="Seed of the twin's world.")
     twin_params: Path | None = Field(default=None, description="YAML or JSON file that overrides the twin's preset.")
@@ -45,6 +48,9 @@ class Settings(BaseSettings):
         gt=0,
         le=10_000,
         description="A peer that fits series one by one gets all of them where that takes fewer minutes; default: a sample.",
+    )
+    peer_trials: int = Field(
+        default=5, ge=1, le=100, description="Draws by which each peer of the recommender is tuned; `make bench` gives 20."
     )
     memory_gb: float = Field(default=3.0, ge=0.5, le=1024, description="Memory the table engine may take, GiB.")
     threads: int = Field(default=2, ge=1, le=256, description="Threads of the table engine.")

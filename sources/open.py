@@ -7,7 +7,7 @@ from typing import Literal
 
 from sources.base import Source, SourceError
 
-FORMS = "twin | folder:PATH | rossmann:PATH | online_retail:PATH"
+FORMS = "twin | folder:PATH | rossmann:PATH | online_retail:PATH | amazon_beauty:PATH | lastfm:PATH | dunnhumby:PATH"
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,9 @@ def open_source(spec: str, *, twin: TwinOptions | None = None) -> Source:
         "folder": _open_folder,
         "rossmann": _open_rossmann,
         "online_retail": _open_online_retail,
+        "amazon_beauty": _open_amazon_beauty,
+        "lastfm": _open_lastfm,
+        "dunnhumby": _open_dunnhumby,
     }
     if kind not in openers:
         raise SourceError(f"source {spec!r} is of no known kind; use one of {FORMS}")
@@ -78,3 +81,21 @@ def _open_online_retail(path: Path) -> Source:
     from sources.adapters.online_retail import OnlineRetailSource
 
     return OnlineRetailSource(path)
+
+
+def _open_amazon_beauty(path: Path) -> Source:
+    from sources.adapters.amazon_beauty import AmazonBeautySource
+
+    return AmazonBeautySource(path)
+
+
+def _open_lastfm(path: Path) -> Source:
+    from sources.adapters.lastfm import LastfmSource
+
+    return LastfmSource(path)
+
+
+def _open_dunnhumby(path: Path) -> Source:
+    from sources.adapters.dunnhumby import DunnhumbySource
+
+    return DunnhumbySource(path)

@@ -3,11 +3,11 @@
 import dagster as dg
 
 from orchestration.assets.features import FEAST
-from orchestration.catalogue import TABLES
+from orchestration.catalogue import DEMAND_TABLES
 from orchestration.days import DAYS, HOW_TO_CHOOSE, ONE_RUN, chosen, report_days, sync_days
 from orchestration.resources import WorkspaceResource
 
-DEMAND_TABLES = {
+DESCRIPTIONS = {
     "sales": "Units or revenue of every series and period on a regular grid; closed and censored periods are marked.",
     "series": "Every series with its keys, its place in the hierarchy and its first and last period.",
     "covariates": "What is known beside sales, with the day it became known: calendar, promotions, planned prices, forecasts.",
@@ -18,14 +18,14 @@ BY_DAY = f"Made with sales, which are by day. {HOW_TO_CHOOSE}"
 @dg.multi_asset(
     specs=[
         dg.AssetSpec(
-            ["demand", name],
-            deps=[dg.AssetKey(["clean", spec.name]) for spec in TABLES],
+            ["demand", made],
+            deps=[dg.AssetKey(["clean", name]) for name in DEMAND_TABLES],
             group_name="demand",
             owners=["team:ml-engineers"],
             kinds={"duckdb", "parquet"},
             description=f"{description} {BY_DAY}",
         )
-        for name, description in DEMAND_TABLES.items()
+        for made, description in DESCRIPTIONS.items()
     ],
     check_specs=[
         dg.AssetCheckSpec(
@@ -34,7 +34,7 @@ BY_DAY = f"Made with sales, which are by day. {HOW_TO_CHOOSE}"
             blocking=True,
             description="The table that models read keeps its contract.",
         )
-        for name in DEMAND_TABLES
+        for name in DESCRIPTIONS
     ],
     # Of all three: Dagster's backfill ends in an error where a step makes assets with partitions and without.
     partitions_def=DAYS,

@@ -38,9 +38,10 @@ def challenger(context: dg.AssetExecutionContext, workspace: WorkspaceResource) 
 )
 def registered(workspace: WorkspaceResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
     """Log the run, register the version."""
-    from orchestration.forecasting import register_challenger
+    from orchestration.challengers import register_challenger
+    from orchestration.forecasting import MODEL
 
-    return dg.MaterializeResult(metadata=register_challenger(workspace.open()))
+    return dg.MaterializeResult(metadata=register_challenger(workspace.open(), MODEL))
 
 
 @dg.asset(

@@ -30,7 +30,8 @@ def demo(
 ) -> None:
     """Run the whole loop on the source at hand (the twin, unless told otherwise)."""
     from orchestration.aside import second_interpreter
-    from orchestration.forecasting import read_report
+    from orchestration.challengers import read_report
+    from orchestration.forecasting import MODEL
     from orchestration.runner import run
 
     settings = settings_with(source, twin_size, twin_seed, twin_params)
@@ -49,15 +50,16 @@ def demo(
         return
     from orchestration.commands.tables import demo_tables
 
-    demo_tables(read_report(workspace), summary, cost)
+    demo_tables(read_report(workspace, MODEL), summary, cost)
 
 
 def summarise(workspace: Workspace) -> dict[str, Any]:
     """The champion's metrics beside baseline, peer and oracle, the verdict, and where each thing lies."""
-    from orchestration.forecasting import read_report
+    from orchestration.challengers import read_report
+    from orchestration.forecasting import MODEL
     from orchestration.judging import read_verdict
 
-    report, verdict = read_report(workspace), read_verdict(workspace)
+    report, verdict = read_report(workspace, MODEL), read_verdict(workspace)
     champion = workspace.registry.champion("forecaster")
     return {
         "metrics": json.loads(report.to_json())["rows"],

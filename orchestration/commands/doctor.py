@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from orchestration.settings import Settings
+from orchestration.settings import SOURCE_FORMS, Settings
 from orchestration.workspace import Workspace, code_revision
 
 app = typer.Typer(add_completion=False)
@@ -109,6 +109,6 @@ def _source(settings: Settings) -> Finding:
             "source",
             False,
             str(error),
-            "set STORELOOP_SOURCE to twin, folder:PATH, rossmann:PATH or online_retail:PATH",
+            f"set STORELOOP_SOURCE to one of {SOURCE_FORMS}",
         )
     return Finding("source", True, f"{source.name}: {', '.join(sorted(source.tables))}")

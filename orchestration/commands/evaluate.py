@@ -1,34 +1,39 @@
-"""`storeloop evaluate`: train on what lies before a cutoff, score what lies after it, beside baselines."""
+"""`storeloop evaluate`: train a model on what came before, score what came after, beside baselines and peers."""
 
 import json
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from orchestration.commands.options import TwinParamsOption, TwinSeedOption, TwinSizeOption, settings_with
 from orchestration.commands.progress import StepPrinter
-from orchestration.settings import HORIZON_MAX, Settings
+from orchestration.settings import HORIZON_MAX, SOURCE_FORMS, Settings
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
+
+EvaluatedSource = Annotated[str, typer.Option("--source", help=SOURCE_FORMS)]
+JsonOption = Annotated[Path | None, typer.Option("--json", help="Write the report here; `-` prints it.")]
+SeedOption = Annotated[int | None, typer.Option(min=0, help="Seed of training.")]
 
 
 @app.callback()
 def evaluate() -> None:
-    """Evaluate a model on any source, in a workspace of its own."""
+    """Evaluate a model on any source, in a workspace of its own. Every table passes the gate, as ever: a refused batch
+    ends the evaluation with its reason."""
 
 
 @app.command()
 def forecaster(
-    source: Annotated[str, typer.Option(help="twin | folder:PATH | rossmann:PATH | online_retail:PATH")],
+    source: EvaluatedSource,
     cutoff: Annotated[
         datetime, typer.Option(formats=["%Y-%m-%d"], help="First period scored; the model sees only what lies before.")
     ],
     horizon: Annotated[int, typer.Option(min=1, max=HORIZON_MAX, help="Periods (days or weeks) scored.")] = HORIZON_MAX,
-    json_file: Annotated[Path | None, typer.Option("--json", help="Write the report here; `-` prints it.")] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Seed of training.")] = None,
+    json_file: JsonOption = None,
+    seed: SeedOption = None,
     peer_minutes: Annotated[
         float | None,
         typer.Option(
@@ -39,24 +44,52 @@ def forecaster(
     twin_seed: TwinSeedOption = None,
     twin_params: TwinParamsOption = None,
 ) -> None:
-    """Every table passes the gate, as ever: a refused batch ends the evaluation with its reason."""
-    from orchestration.forecasting import read_report
+    """Demand of every series after a cutoff."""
+    question = [source, cutoff.date().isoformat(), horizon, seed]
+    asked = {"cutoff": cutoff.date(), "horizon": horizon, "seed": seed, "peer_minutes": peer_minutes}
+    settings = settings_with(source, twin_size, twin_seed, twin_params, home=_home(question), **asked)
+    _evaluate("forecaster", settings, json_file)
+
+
+@app.command()
+def recommender(
+    source: EvaluatedSource,
+    json_file: JsonOption = None,
+    seed: SeedOption = None,
+    trials: Annotated[int | None, typer.Option(min=1, max=100, help="Draws by which each peer is tuned.")] = None,
+    twin_size: TwinSizeOption = None,
+    twin_seed: TwinSeedOption = None,
+    twin_params: TwinParamsOption = None,
+) -> None:
+    """The last item of every customer, ranked among all items."""
+    home = _home(["recommender", source, seed, trials])
+    settings = settings_with(source, twin_size, twin_seed, twin_params, home=home, seed=seed, peer_trials=trials)
+    _evaluate("recommender", settings, json_file)
+
+
+def _home(question: list[Any]) -> Path:
+    """A workspace of its own a question, so that an evaluation never touches what serves."""
+    return Settings().home / "evaluations" / sha256(json.dumps(question).encode()).hexdigest()[:12]
+
+
+def _evaluate(model: str, settings: Settings, json_file: Path | None) -> None:
+    """Run all that the model's challenger stands on, then show or write its report."""
+    from orchestration.challengers import read_report
     from orchestration.runner import run
     from orchestration.workspace import Workspace
 
-    # A workspace of its own a question, so that an evaluation never touches what serves.
-    question = json.dumps([source, cutoff.date().isoformat(), horizon, seed])
-    asked = {"cutoff": cutoff.date(), "horizon": horizon, "seed": seed, "peer_minutes": peer_minutes}
-    home = Settings().home / "evaluations" / sha256(question.encode()).hexdigest()[:12]
-    settings = settings_with(source, twin_size, twin_seed, twin_params, home=home, **asked)
     to_stdout = json_file is not None and str(json_file) == "-"
-    with StepPrinter(f"evaluate forecaster on {source}", quiet=to_stdout) as printer:
-        outcome = run(settings, "+forecaster/challenger", on_step=printer, on_message=printer.message)
+    with StepPrinter(f"evaluate {model} on {settings.source}", quiet=to_stdout) as printer:
+        outcome = run(settings, f"+{model}/challenger", on_step=printer, on_message=printer.message)
     if not outcome.success:
         for step, message in outcome.failures.items():
             typer.secho(f"{step.replace('__', '/')}: {message}", fg="red", err=True)
         raise typer.Exit(1)
-    report = read_report(Workspace(settings))
+    said = outcome.metadata.get(f"{model}/challenger", {})
+    if said.get("provided") is False:
+        typer.secho(f"{settings.source} has nothing to evaluate a {model} on: {said['remedy']}", fg="red", err=True)
+        raise typer.Exit(1)
+    report = read_report(Workspace(settings), model)
     if to_stdout:
         typer.echo(report.to_json())
         return

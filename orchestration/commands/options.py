@@ -5,11 +5,9 @@ from typing import Annotated, Any
 
 import typer
 
-from orchestration.settings import Settings
+from orchestration.settings import SOURCE_FORMS, Settings
 
-SourceOption = Annotated[
-    str | None, typer.Option("--source", help="twin | folder:PATH | rossmann:PATH | online_retail:PATH")
-]
+SourceOption = Annotated[str | None, typer.Option("--source", help=SOURCE_FORMS)]
 TwinSizeOption = Annotated[str | None, typer.Option("--twin-size", help="tiny, demo or large.")]
 TwinSeedOption = Annotated[int | None, typer.Option("--twin-seed", min=0, help="Seed of the twin's world.")]
 TwinParamsOption = Annotated[

@@ -70,7 +70,7 @@ def weekly_revenue(folder: Path, *, stores: int = 45, departments: int = 67, wee
 
 
 def _beside(context: BenchContext, folder: Path, horizon: int) -> BenchResult:
-    from orchestration.forecasting import read_report
+    from orchestration.challengers import read_report
     from orchestration.runner import run
     from orchestration.settings import Settings
     from orchestration.workspace import Workspace
@@ -79,7 +79,7 @@ def _beside(context: BenchContext, folder: Path, horizon: int) -> BenchResult:
     outcome = run(settings, "+forecaster/challenger")
     if not outcome.success:
         raise RuntimeError(f"the run stopped: {outcome.failures}")
-    report = read_report(Workspace(settings))
+    report = read_report(Workspace(settings), "forecaster")
     segment = SAMPLE if SAMPLE in report.segments() else "all"
     value = report.value("champion", "rmsse", segment)
     others = {name: report.value(name, "rmsse", segment) for name in OTHERS}

@@ -9,7 +9,7 @@ PEER_MINUTES = 20.0  # AutoETS takes some four minutes for the 1,115 shops
 
 
 def _report(context: BenchContext, source: str, horizon: int = 42, **more: Any) -> Any:
-    from orchestration.forecasting import read_report
+    from orchestration.challengers import read_report
     from orchestration.runner import run
     from orchestration.settings import Settings
     from orchestration.workspace import Workspace
@@ -18,7 +18,7 @@ def _report(context: BenchContext, source: str, horizon: int = 42, **more: Any) 
     outcome = run(settings, "+forecaster/challenger")
     if not outcome.success:
         raise RuntimeError(f"the run stopped: {outcome.failures}")
-    return read_report(Workspace(settings))
+    return read_report(Workspace(settings), "forecaster")
 
 
 def _said(report: Any, metric: str, models: tuple[str, ...]) -> str:

@@ -40,7 +40,8 @@ class World:
 def measured(home: Path, seed: int, twin_size: str = "demo") -> World:
     """Train on the world of `seed` as `storeloop run` does, and ask the world."""
     from models.forecaster.predict import ForecastInput, load
-    from orchestration.forecasting import current_challenger, dataset, read_report
+    from orchestration.challengers import current_challenger, read_report
+    from orchestration.forecasting import dataset
     from orchestration.runner import run
     from orchestration.settings import Settings
     from orchestration.workspace import Workspace
@@ -51,10 +52,10 @@ def measured(home: Path, seed: int, twin_size: str = "demo") -> World:
     if not outcome.success:
         raise RuntimeError(f"the run stopped: {outcome.failures}")
     workspace = Workspace(settings)
-    report, data = read_report(workspace), dataset(workspace)
+    report, data = read_report(workspace, "forecaster"), dataset(workspace)
     test = data.test
     assert test is not None and isinstance(workspace.source, TwinSource)
-    model = load(current_challenger(workspace).artifact)
+    model = load(current_challenger(workspace, "forecaster").artifact)
     request = ForecastInput(test.state, test.known_future, test.origin).only(model.spec)
     told = model.predict(request).mean
     plain = model.predict(ForecastInput(request.state, without_promotions(request.known_future), request.origin)).mean

@@ -12,7 +12,7 @@ from models.common.artifact import ArtifactError
 from models.forecaster import predict
 from orchestration import releases
 from orchestration.definitions import build
-from orchestration.forecasting import current_challenger, report_of
+from orchestration.challengers import current_challenger, report_of
 from orchestration.judging import evidence_page, judge_version
 from orchestration.promotion import UNSCORED
 from orchestration.releases import POINTER, PromotionRefused, promote_and_publish, rollback_and_publish
@@ -133,7 +133,7 @@ def test_nothing_moves_before_the_release_is_there(workspace: Workspace, monkeyp
 def test_a_champion_keeps_its_verdict_and_its_page_its_own_figures(workspace: Workspace) -> None:
     registry = workspace.registry
     first, second = registry.version("forecaster", 1), registry.version("forecaster", 2)
-    assert report_of(second) == current_challenger(workspace).report()
+    assert report_of(second) == current_challenger(workspace, "forecaster").report()
     promote_and_publish(workspace, "forecaster", 2, **MOVE, override=True)
     assert promote_and_publish(workspace, "forecaster", 2, **MOVE).version == 2, "it serves already"
     assert not judge_version(workspace, registry.version("forecaster", 2)).promoted

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestration.forecasting import read_report
+from orchestration.challengers import read_report
 from orchestration.judging import read_verdict
 from orchestration.releases import POINTER
 from orchestration.runner import run
@@ -34,7 +34,7 @@ def test_rossmann(real_data: Path, make_settings: Callable[..., Settings]) -> No
     con = workspace.connect()
     sales = workspace.lake.read("gold", "sales", con)
     assert round(sales.value.sum().execute()) == 5_873_180_623
-    report = read_report(workspace)
+    report = read_report(workspace, "forecaster")
     assert report.value("champion", "rmspe") < 0.9 * report.value("seasonal naive", "rmspe")
     names = workspace.lake.read("gold", "covariates", con).name.to_pyarrow().unique().to_pylist()
     assert not any("customer" in name.lower() for name in names)
@@ -49,5 +49,5 @@ def test_online_retail(real_data: Path, make_settings: Callable[..., Settings]) 
     invoices = raw.mutate(invoice=(raw.kind == "return").ifelse("C" + raw.transaction_id, raw.transaction_id))
     assert invoices.invoice.nunique().execute() == 25_900
     assert raw.customer_id.nullif("").nunique().execute() == 4_372
-    report = read_report(workspace)
+    report = read_report(workspace, "forecaster")
     assert report.value("champion", "rmsse") < report.value("seasonal naive", "rmsse")

@@ -58,9 +58,9 @@ def test_the_training_join_keeps_every_entity_row(finished: Workspace) -> None:
 def test_the_champion_beats_its_baseline_and_the_oracle_beats_it(finished: Workspace) -> None:
     verdict = read_verdict(finished)
     assert verdict.promoted
-    from orchestration.forecasting import read_report
+    from orchestration.challengers import read_report
 
-    report = read_report(finished)
+    report = read_report(finished, "forecaster")
     figures = {model: report.value(model, "rmse_expected") for model in ("champion", "seasonal naive", "oracle")}
     assert figures["oracle"] == pytest.approx(0.0)
     assert figures["champion"] < figures["seasonal naive"]

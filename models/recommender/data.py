@@ -1,0 +1,208 @@
+"""From tables to histories: the only place of this package that knows column names. Splits by time, customer by customer."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from models.common.protocols import DataError
+from models.recommender.config import Config
+
+if TYPE_CHECKING:
+    from scipy import sparse
+
+Ints = npt.NDArray[np.int64]
+COLUMNS = {
+    "interactions": ("customer_id", "item_id", "place", "happened_at", "kind", "amount"),
+    "item_attributes": ("item_id", "attribute", "value"),
+}
+
+
+@dataclass(frozen=True)
+class Histories:
+    """Items of U customers, oldest first: customer u took `items[starts[u]:starts[u + 1]]`, each item once."""
+
+    starts: Ints  # (U + 1,)
+    items: Ints  # (nnz,)
+
+    @property
+    def lengths(self) -> Ints:
+        """Number of items of each customer (U,)."""
+        return np.diff(self.starts)
+
+    def __len__(self) -> int:
+        return len(self.starts) - 1
+
+    @cached_property
+    def rows(self) -> Ints:
+        """Customer of each entry (nnz,)."""
+        return np.repeat(np.arange(len(self)), self.lengths)
+
+    @cached_property
+    def ages(self) -> Ints:
+        """How many items the customer took after each entry (nnz,); 0 is the newest."""
+        return self.starts[1:][self.rows] - 1 - np.arange(len(self.items))
+
+    def matrix(self, n_items: int, *, decay: float = 1.0) -> "sparse.csr_matrix":
+        """Customers by items (U, I), float32: decay ** age."""
+        from scipy import sparse
+
+        weight = np.power(np.float64(decay), self.ages).astype(np.float32)
+        return sparse.csr_matrix((weight, self.items, self.starts), shape=(len(self), n_items))
+
+    def without_last(self, count: Ints) -> "Histories":
+        """The same customers, the last `count` (U,) items of each left out."""
+        keep = self.ages >= count[self.rows]
+        return Histories(np.concatenate([[0], np.cumsum(np.bincount(self.rows[keep], minlength=len(self)))]), self.items[keep])
+
+    def take(self, customers: Ints) -> "Histories":
+        """Some customers, in the order of `customers`."""
+        lengths = self.lengths[customers]
+        starts = np.concatenate([[0], np.cumsum(lengths)])
+        within = np.arange(starts[-1]) - np.repeat(starts[:-1], lengths)
+        return Histories(starts, self.items[np.repeat(self.starts[customers], lengths) + within])
+
+    def last(self, customers: Ints) -> Ints:
+        """The newest item of some customers, who have at least one."""
+        return self.items[self.starts[customers + 1] - 1]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Histories of all customers, what is known of the items, and who is held out.
+
+    `judged` are the customers with at least three items. Of these the last is the test item, the one before it the
+    validation item; `train` is what remains, and all items of everybody else. `attributes` (I, A) is 1 where an item has a
+    value.
+    """
+
+    customers: npt.NDArray[np.str_]
+    items: npt.NDArray[np.str_]
+    histories: Histories
+    judged: Ints
+    attributes: "sparse.csr_matrix"
+    fingerprint: str
+    trained_until: np.datetime64
+
+    @cached_property
+    def train(self) -> Histories:
+        """What a model is chosen on: validation and test items left out."""
+        return self.histories.without_last(self._held_out(2))
+
+    @cached_property
+    def known(self) -> Histories:
+        """What a chosen model is fitted on and asked with: test items left out."""
+        return self.histories.without_last(self._held_out(1))
+
+    @cached_property
+    def test_items(self) -> Ints:
+        """The held-out item of each judged customer."""
+        return self.histories.last(self.judged)
+
+    @cached_property
+    def validation_items(self) -> Ints:
+        """The item before it."""
+        return self.known.last(self.judged)
+
+    def _held_out(self, count: int) -> Ints:
+        held = np.zeros(len(self.customers), dtype=np.int64)
+        held[self.judged] = count
+        return held
+
+
+def prepare(tables: Mapping[str, Any], cfg: Config) -> Dataset:
+    """The data set of Arrow tables `interactions` and `item_attributes` (which may be empty).
+
+    An item that a customer took several times stands where it was taken first. Of the kinds of interaction those in
+    `cfg.kinds` count. Errors: DataError naming the table, the column, the count and the remedy.
+    """
+    import pyarrow.compute as pc
+
+    rows, attributes = (_checked(tables, name) for name in COLUMNS)
+    kinds = sorted(set(rows["kind"].to_pylist()))
+    rows = rows.filter(pc.is_in(rows["kind"], _strings(cfg.kinds)))
+    if not rows.num_rows:
+        raise DataError(
+            f"interactions: no row is of a kind in {list(cfg.kinds)} (there are {kinds or 'none at all'}); name the "
+            "kinds that count under recommender.kinds in params.yaml"
+        )
+    rows = rows.sort_by([("customer_id", "ascending"), ("place", "ascending")])
+    customers, who = np.unique(_texts(rows["customer_id"]), return_inverse=True)
+    items, what = np.unique(_texts(rows["item_id"]), return_inverse=True)
+    _, first = np.unique(who.astype(np.int64) * len(items) + what, return_index=True)
+    first.sort()
+    starts = np.concatenate([[0], np.cumsum(np.bincount(who[first], minlength=len(customers)))])
+    histories = Histories(starts, what[first].astype(np.int64))
+    judged = np.flatnonzero(histories.lengths >= 3)
+    if judged.size < cfg.min_judged:
+        raise DataError(
+            f"interactions: {judged.size} of {len(customers)} customers took 3 different items or more, at least "
+            f"{cfg.min_judged} are needed to choose a model and to judge it; bring more history"
+        )
+    return Dataset(
+        customers=customers,
+        items=items,
+        histories=histories,
+        judged=judged,
+        attributes=_attribute_matrix(attributes, items),
+        fingerprint=_fingerprint(histories, customers, items),
+        trained_until=_newest(rows),
+    )
+
+
+def _checked(tables: Mapping[str, Any], name: str) -> Any:
+    if name not in tables:
+        raise DataError(f"table {name} is missing; it may be empty, with columns {', '.join(COLUMNS[name])}")
+    table = tables[name]
+    missing = [column for column in COLUMNS[name] if column not in table.column_names]
+    if missing:
+        raise DataError(f"{name}: column {', '.join(missing)} is missing (it has {', '.join(table.column_names)}); add it")
+    keys = [column for column in ("customer_id", "item_id", "place") if column in COLUMNS[name]]
+    for column in keys:
+        if table[column].null_count:
+            raise DataError(f"{name}.{column}: {table[column].null_count} of {table.num_rows} rows are empty; drop them")
+    return table
+
+
+def _strings(values: tuple[str, ...]) -> Any:
+    import pyarrow as pa
+
+    return pa.array(values, pa.string())
+
+
+def _texts(column: Any) -> npt.NDArray[np.str_]:
+    return np.asarray(column.to_pylist(), dtype=np.str_)
+
+
+def _attribute_matrix(table: Any, items: npt.NDArray[np.str_]) -> "sparse.csr_matrix":
+    from scipy import sparse
+
+    texts = [_texts(table[name]) for name in COLUMNS["item_attributes"]]
+    place = np.searchsorted(items, texts[0]) if len(items) else np.zeros(0, dtype=np.int64)
+    known = (place < len(items)) & (items[np.minimum(place, len(items) - 1)] == texts[0])
+    named = np.char.add(np.char.add(texts[1][known], "\x1f"), texts[2][known])
+    values, which = np.unique(named, return_inverse=True)
+    found = sparse.csr_matrix(
+        (np.ones(known.sum(), dtype=np.float32), (place[known], which)), shape=(len(items), len(values))
+    )
+    found.data[:] = 1.0  # an attribute that is said twice is no more so
+    return found
+
+
+def _fingerprint(histories: Histories, customers: npt.NDArray[np.str_], items: npt.NDArray[np.str_]) -> str:
+    digest = hashlib.sha256()
+    for names in (customers, items):
+        digest.update("\x1f".join(names.tolist()).encode() + b"\0")
+    digest.update(histories.starts.astype("<i8").tobytes() + histories.items.astype("<i8").tobytes())
+    return digest.hexdigest()
+
+
+def _newest(rows: Any) -> np.datetime64:
+    import pyarrow.compute as pc
+
+    newest = pc.max(rows["happened_at"]).as_py()
+    return np.datetime64("1970-01-01") if newest is None else np.datetime64(newest.date())

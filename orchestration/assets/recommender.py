@@ -1,0 +1,42 @@
+"""The recommender: who took what, in order, and the challenger trained on it."""
+
+import dagster as dg
+
+from orchestration.resources import WorkspaceResource
+
+OWNERS = ["team:ml-engineers"]
+
+
+@dg.asset(
+    key=["features", "interactions"],
+    deps=[dg.AssetKey(["clean", "events"]), dg.AssetKey(["clean", "transactions"])],
+    group_name="recommender",
+    owners=OWNERS,
+    kinds={"ibis", "duckdb"},
+    description="Who took which item, in the order in which each customer did: events, and lines of known customers.",
+)
+def interactions(workspace: WorkspaceResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
+    """One table of both."""
+    from orchestration.interactions import build
+
+    return dg.MaterializeResult(metadata=build(workspace.open()))
+
+
+@dg.asset(
+    key=["recommender", "challenger"],
+    deps=[dg.AssetKey(["features", "interactions"]), dg.AssetKey(["clean", "item_attributes"])],
+    group_name="recommender",
+    owners=OWNERS,
+    kinds={"pytorch", "onnx"},
+    description="Trained on all but the last item of every customer, scored by where it ranks that one among all items, "
+    "beside popularity, nearest items, EASE, ALS and BPR.",
+    retry_policy=dg.RetryPolicy(max_retries=1, delay=5),
+)
+def challenger(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
+    """Train, score, save."""
+    from orchestration.recommending import train_challenger
+
+    return dg.MaterializeResult(metadata=train_challenger(workspace.open(), on_progress=context.log.info))
+
+
+RECOMMENDER_ASSETS = [interactions, challenger]

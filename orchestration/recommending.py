@@ -1,0 +1,80 @@
+"""The recommender's challenger: its data set from the lake, its training, its scoring."""
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from orchestration.challengers import make_challenger
+from orchestration.fingerprints import fingerprint
+from orchestration.workspace import Workspace
+
+if TYPE_CHECKING:
+    from models.common.report import Report
+    from models.recommender.config import Config
+    from models.recommender.data import Dataset
+    from models.recommender.train import Trained
+
+MODEL = "recommender"
+HEADLINE = ("hr@10", "ndcg@10", "recall@20", "coverage@10")
+
+
+def recommender_config(workspace: Workspace) -> "Config":
+    """The recommender's Config with the overrides of `params.yaml`."""
+    from models.recommender.config import Config
+
+    return Config(**workspace.settings.section(MODEL))
+
+
+def dataset(workspace: Workspace) -> "Dataset":
+    """The recommender's data set from the lake."""
+    from models.recommender.data import prepare
+
+    lake = workspace.lake
+    tables = {
+        "interactions": lake.arrow("features", "interactions"),
+        "item_attributes": lake.arrow("clean", "item_attributes"),
+    }
+    return prepare(tables, recommender_config(workspace))
+
+
+def train_challenger(workspace: Workspace, *, on_progress: Callable[[str], None]) -> dict[str, Any]:
+    """Train, rank held-out items beside popularity and tuned peers, and write artifact and report.
+
+    A source that knows no customers gets no recommender; `provided` says so.
+    """
+    lake, settings = workspace.lake, workspace.settings
+    interactions = lake.version("features", "interactions")
+    if interactions is None or not interactions.rows:
+        return {"provided": False, "remedy": "a source with events, or transactions that name their customer, is needed"}
+    config = recommender_config(workspace)
+
+    def tell(stage: str, fraction: float) -> None:
+        on_progress(f"{fraction:4.0%} {stage}")
+
+    def make() -> "tuple[Trained, Report]":
+        from models.recommender.evaluate import evaluate
+        from models.recommender.train import train
+
+        data = dataset(workspace)
+        began = time.perf_counter()
+        trained = train(data, config, seed=settings.seed, on_progress=tell)
+        seconds = time.perf_counter() - began
+        report = evaluate(
+            trained.predictor(),
+            data,
+            trials=settings.peer_trials,
+            train_seconds=seconds,
+            seed=settings.seed,
+            on_progress=tell,
+        )
+        return trained, report
+
+    inputs = {
+        "interactions": interactions.content_hash,
+        "item_attributes": lake.content_hash("clean", "item_attributes"),
+        "config": config.model_dump(mode="json"),
+        "seed": settings.seed,
+        "peer_trials": settings.peer_trials,
+    }
+    made_from = fingerprint(code=("models/recommender",), inputs=inputs)
+    return make_challenger(workspace, MODEL, made_from, make, headline=HEADLINE)
