@@ -22,9 +22,7 @@ def build(workspace: Workspace) -> dict[str, Any]:
         con = workspace.connect()
         tables = {name: lake.read("clean", name, con) for name in SOURCES if name in provided}
         rows = build_interactions(**tables) if tables else empty_interactions()
-        version = lake.write(
-            "features", "interactions", rows, fingerprint=made_from, sort_by=("customer_id", "place")
-        )
+        version = lake.write("features", "interactions", rows, fingerprint=made_from, sort_by=("customer_id", "place"))
     return {
         "rows": version.rows,
         "unchanged": unchanged,

@@ -6,9 +6,9 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from orchestration.challengers import current_challenger, report_of
 from orchestration.feature_tables import forecaster_config
 from orchestration.fingerprints import fingerprint
-from orchestration.challengers import current_challenger, report_of
 from orchestration.forecasting import MODEL, dataset
 from orchestration.promotion import Budgets, Criterion, Verdict, judge_challenger
 from orchestration.registry import RegisteredVersion

@@ -9,10 +9,11 @@ from orchestration.fingerprints import fingerprint
 from orchestration.workspace import Workspace
 
 if TYPE_CHECKING:
+    from models.recommender.train import Trained
+
     from models.common.report import Report
     from models.recommender.config import Config
     from models.recommender.data import Dataset
-    from models.recommender.train import Trained
 
 MODEL = "recommender"
 HEADLINE = ("hr@10", "ndcg@10", "recall@20", "coverage@10")
@@ -45,7 +46,10 @@ def train_challenger(workspace: Workspace, *, on_progress: Callable[[str], None]
     lake, settings = workspace.lake, workspace.settings
     interactions = lake.version("features", "interactions")
     if interactions is None or not interactions.rows:
-        return {"provided": False, "remedy": "a source with events, or transactions that name their customer, is needed"}
+        return {
+            "provided": False,
+            "remedy": "a source with events, or transactions that name their customer, is needed",
+        }
     config = recommender_config(workspace)
 
     def tell(stage: str, fraction: float) -> None:

@@ -50,7 +50,10 @@ class Settings(BaseSettings):
         description="A peer that fits series one by one gets all of them where that takes fewer minutes; default: a sample.",
     )
     peer_trials: int = Field(
-        default=5, ge=1, le=100, description="Draws by which each peer of the recommender is tuned; `make bench` gives 20."
+        default=5,
+        ge=1,
+        le=100,
+        description="Draws by which each peer of the recommender is tuned; `make bench` gives 20.",
     )
     memory_gb: float = Field(default=3.0, ge=0.5, le=1024, description="Memory the table engine may take, GiB.")
     threads: int = Field(default=2, ge=1, le=256, description="Threads of the table engine.")

@@ -1,12 +1,12 @@
 """Pictures of an evaluation as PNG bytes: backtest, worst series, calibration, error by steps ahead, who wins and at what price."""
 
-import io
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from models.common.figures import BAND, CHAMPION, INK, OTHER, figure, png
 from models.common.report import MetricRow
 from models.forecaster.candidates import Forecast
 from models.forecaster.data import Dataset, Panel
@@ -14,15 +14,14 @@ from models.forecaster.scoring import SERIES_SECONDS, WIN_SHARE
 
 Float = npt.NDArray[np.floating[Any]]
 Ints = npt.NDArray[np.int64]
-INK, CHAMPION, OTHER, BAND = "#1f2933", "#0b6e4f", "#c8553d", "#9fd3c0"
 HISTORY_HORIZONS = 2
 PIT_BINS = [0.0, 0.1, 0.5, 0.9, 1.0]  # three quantiles tell four shares, and no more
 
 
 def series_plot(data: Dataset, test: Panel, rows: Ints, champion: Forecast, naive: Forecast, *, title: str) -> bytes:
     """History, what came, forecast with its 80 % interval and the seasonal naive one, for the pairs `rows`."""
-    figure = _figure(10, 2.4 * rows.size)
-    axes = np.atleast_1d(figure.subplots(rows.size, 1))
+    drawn = figure(10, 2.4 * rows.size)
+    axes = np.atleast_1d(drawn.subplots(rows.size, 1))
     actual = data.targets(test)
     for axis, row in zip(axes, rows, strict=True):
         origin = int(test.period[row])
@@ -44,14 +43,14 @@ def series_plot(data: Dataset, test: Panel, rows: Ints, champion: Forecast, naiv
         axis.set_ylabel(data.unit, fontsize=8)
         axis.tick_params(labelsize=7)
     axes[0].legend(fontsize=7, ncols=5, loc="upper left", frameon=False)
-    figure.suptitle(title, fontsize=10)
-    return _png(figure)
+    drawn.suptitle(title, fontsize=10)
+    return png(drawn)
 
 
 def calibration_plot(pit: Float, coverage: Sequence[tuple[str, float]]) -> bytes:
     """Histogram of the randomised PIT (flat if calibrated) and coverage of the 80 % interval by steps ahead."""
-    figure = _figure(10, 3.2)
-    left, right = figure.subplots(1, 2)
+    drawn = figure(10, 3.2)
+    left, right = drawn.subplots(1, 2)
     left.hist(pit[~np.isnan(pit)], bins=PIT_BINS, density=True, color=BAND, edgecolor=CHAMPION)
     left.axhline(1.0, color=INK, linewidth=0.8, linestyle="--")
     left.set_title("randomised PIT (flat = calibrated)", fontsize=9)
@@ -60,13 +59,13 @@ def calibration_plot(pit: Float, coverage: Sequence[tuple[str, float]]) -> bytes
     right.set_ylim(0, 1)
     right.set_title("coverage of the 80 % interval", fontsize=9)
     right.tick_params(labelsize=7)
-    return _png(figure)
+    return png(drawn)
 
 
 def horizon_plot(actual: Float, forecasts: Sequence[Forecast]) -> bytes:
     """WAPE of every candidate by steps ahead; dashed where it is that of a sample of the series."""
-    figure = _figure(10, 3.6)
-    axis = figure.subplots()
+    drawn = figure(10, 3.6)
+    axis = drawn.subplots()
     steps = np.arange(1, actual.shape[1] + 1)
     for forecast in forecasts:
         error = np.nansum(np.abs(actual - forecast.mean), axis=0)
@@ -79,7 +78,7 @@ def horizon_plot(actual: Float, forecasts: Sequence[Forecast]) -> bytes:
     axis.set_ylabel("WAPE")
     axis.set_ylim(bottom=0)
     axis.legend(fontsize=8, frameon=False)
-    return _png(figure)
+    return png(drawn)
 
 
 def wins_plot(rows: Sequence[MetricRow]) -> bytes:
@@ -89,8 +88,8 @@ def wins_plot(rows: Sequence[MetricRow]) -> bytes:
     segments = list(dict.fromkeys(row.segment for row in wins))
     models = list(dict.fromkeys([row.model for row in wins] + list(cost)))
     colours = dict(zip(models, [CHAMPION, *(f"C{index}" for index in range(len(models)))], strict=False))
-    figure = _figure(11, 1.6 + 0.32 * max(len(segments), len(cost)))
-    left, right = figure.subplots(1, 2)
+    drawn = figure(11, 1.6 + 0.32 * max(len(segments), len(cost)))
+    left, right = drawn.subplots(1, 2)
     start = dict.fromkeys(segments, 0.0)
     for model in models:
         share = {row.segment: row.value for row in wins if row.model == model}
@@ -100,7 +99,7 @@ def wins_plot(rows: Sequence[MetricRow]) -> bytes:
     left.invert_yaxis()
     left.set_xlim(0, 1)
     left.set_title("share of series with the lowest RMSSE", fontsize=9)
-    figure.legend(*left.get_legend_handles_labels(), fontsize=7, ncols=4, loc="outside lower center", frameon=False)
+    drawn.legend(*left.get_legend_handles_labels(), fontsize=7, ncols=4, loc="outside lower center", frameon=False)
     right.barh(list(cost), list(cost.values()), color=[colours[model] for model in cost])
     right.invert_yaxis()
     if cost:
@@ -108,16 +107,4 @@ def wins_plot(rows: Sequence[MetricRow]) -> bytes:
     right.set_title("seconds a series, fit and forecast", fontsize=9)
     for axis in (left, right):
         axis.tick_params(labelsize=7)
-    return _png(figure)
-
-
-def _figure(width: float, height: float) -> Any:
-    from matplotlib.figure import Figure  # without pyplot: no global state, no display
-
-    return Figure(figsize=(width, height), layout="constrained")
-
-
-def _png(figure: Any) -> bytes:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=90)
-    return buffer.getvalue()
+    return png(drawn)

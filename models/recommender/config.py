@@ -14,5 +14,60 @@ class Config(BaseModel):
         description="kinds of interaction that say that a customer took an item; looks and clicks say less",
     )
     min_judged: int = Field(
-        20, ge=2, le=1_000_000, description="customers with three items or more below which nothing can be chosen or judged"
+        20,
+        ge=2,
+        le=1_000_000,
+        description="customers with three items or more below which nothing can be chosen or judged",
+    )
+    threads: int = Field(2, ge=1, le=256, description="threads of training; another number moves results by rounding")
+    max_length: int = Field(
+        50, ge=2, le=500, description="newest items of a history that are read; older ones say little"
+    )
+    linear_items: int = Field(
+        15_000,
+        ge=10,
+        le=30_000,
+        description="items in the regression of items on items: its matrix is dense, 4 bytes a pair",
+    )
+    linear_customers: int = Field(
+        2, ge=1, le=1_000, description="customers who took an item below which it stays out of the regression: one says little"
+    )
+    linear_neighbours: int = Field(200, ge=1, le=5_000, description="weights kept of each recommended item")
+    linear_l2: float = Field(60.0, gt=0, le=1e5, description="ridge penalty of the regression, in weighted customers")
+    linear_past_decay: float = Field(
+        0.7, gt=0, le=1, description="what an item counts less for each that was taken after it, among the regressors"
+    )
+    linear_future_decay: float = Field(
+        0.5, gt=0, le=1, description="what an item counts less for each that was taken before it, among the targets"
+    )
+    linear_symmetric: float = Field(
+        0.3, ge=0, le=10, description="weight of the regression of whole histories on themselves, which knows no order"
+    )
+    linear_attributes: float = Field(
+        40.0, ge=0, le=1_000, description="weight of shared attributes, in customers who took both items"
+    )
+    linear_query_decay: float = Field(
+        0.75, gt=0, le=1, description="what an item counts less for each taken after it, when scores are asked for"
+    )
+    width: int = Field(128, ge=8, le=1_024, multiple_of=8, description="length of item vectors of the sequence network")
+    heads: int = Field(2, ge=1, le=8, description="attention heads; each has width / heads numbers")
+    layers: int = Field(1, ge=1, le=8, description="attention blocks")
+    dropout: float = Field(
+        0.5, ge=0, lt=1, description="share of numbers hidden in training: few events an item need much"
+    )
+    negatives: int = Field(2_000, ge=10, le=100_000, description="items sampled beside those of a batch in its softmax")
+    batch: int = Field(256, ge=8, le=4_096, description="histories a step")
+    epochs: int = Field(10, ge=1, le=200, description="times that training sees all histories")
+    steps_min: int = Field(
+        800, ge=1, le=100_000, description="steps below which more epochs are run: a small shop has few steps an epoch"
+    )
+    learning_rate: float = Field(2e-3, gt=0, le=0.1, description="highest rate of AdamW, after its warm-up")
+    linear_floor: float = Field(
+        0.003, gt=0, le=1, description="added to linear scores before their logarithm: what a pair nobody saw is worth"
+    )
+    mix_customers: int = Field(
+        20_000, ge=10, le=1_000_000, description="customers, drawn by chance, on whom the weights of the parts are chosen"
+    )
+    mix_candidates: int = Field(
+        100, ge=10, le=5_000, description="best items of each part and of their sum that a choice of weights may re-order"
     )

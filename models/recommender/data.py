@@ -11,64 +11,15 @@ import numpy.typing as npt
 
 from models.common.protocols import DataError
 from models.recommender.config import Config
+from models.recommender.histories import Histories, Ints
 
 if TYPE_CHECKING:
     from scipy import sparse
 
-Ints = npt.NDArray[np.int64]
 COLUMNS = {
     "interactions": ("customer_id", "item_id", "place", "happened_at", "kind", "amount"),
     "item_attributes": ("item_id", "attribute", "value"),
 }
-
-
-@dataclass(frozen=True)
-class Histories:
-    """Items of U customers, oldest first: customer u took `items[starts[u]:starts[u + 1]]`, each item once."""
-
-    starts: Ints  # (U + 1,)
-    items: Ints  # (nnz,)
-
-    @property
-    def lengths(self) -> Ints:
-        """Number of items of each customer (U,)."""
-        return np.diff(self.starts)
-
-    def __len__(self) -> int:
-        return len(self.starts) - 1
-
-    @cached_property
-    def rows(self) -> Ints:
-        """Customer of each entry (nnz,)."""
-        return np.repeat(np.arange(len(self)), self.lengths)
-
-    @cached_property
-    def ages(self) -> Ints:
-        """How many items the customer took after each entry (nnz,); 0 is the newest."""
-        return self.starts[1:][self.rows] - 1 - np.arange(len(self.items))
-
-    def matrix(self, n_items: int, *, decay: float = 1.0) -> "sparse.csr_matrix":
-        """Customers by items (U, I), float32: decay ** age."""
-        from scipy import sparse
-
-        weight = np.power(np.float64(decay), self.ages).astype(np.float32)
-        return sparse.csr_matrix((weight, self.items, self.starts), shape=(len(self), n_items))
-
-    def without_last(self, count: Ints) -> "Histories":
-        """The same customers, the last `count` (U,) items of each left out."""
-        keep = self.ages >= count[self.rows]
-        return Histories(np.concatenate([[0], np.cumsum(np.bincount(self.rows[keep], minlength=len(self)))]), self.items[keep])
-
-    def take(self, customers: Ints) -> "Histories":
-        """Some customers, in the order of `customers`."""
-        lengths = self.lengths[customers]
-        starts = np.concatenate([[0], np.cumsum(lengths)])
-        within = np.arange(starts[-1]) - np.repeat(starts[:-1], lengths)
-        return Histories(starts, self.items[np.repeat(self.starts[customers], lengths) + within])
-
-    def last(self, customers: Ints) -> Ints:
-        """The newest item of some customers, who have at least one."""
-        return self.items[self.starts[customers + 1] - 1]
 
 
 @dataclass(frozen=True)
@@ -160,11 +111,15 @@ def _checked(tables: Mapping[str, Any], name: str) -> Any:
     table = tables[name]
     missing = [column for column in COLUMNS[name] if column not in table.column_names]
     if missing:
-        raise DataError(f"{name}: column {', '.join(missing)} is missing (it has {', '.join(table.column_names)}); add it")
+        raise DataError(
+            f"{name}: column {', '.join(missing)} is missing (it has {', '.join(table.column_names)}); add it"
+        )
     keys = [column for column in ("customer_id", "item_id", "place") if column in COLUMNS[name]]
     for column in keys:
         if table[column].null_count:
-            raise DataError(f"{name}.{column}: {table[column].null_count} of {table.num_rows} rows are empty; drop them")
+            raise DataError(
+                f"{name}.{column}: {table[column].null_count} of {table.num_rows} rows are empty; drop them"
+            )
     return table
 
 

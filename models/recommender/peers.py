@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from models.common.protocols import ProgressCallback, silent
-from models.recommender.data import Dataset, Histories, Ints
+from models.recommender.data import Dataset
+from models.recommender.histories import Histories, Ints
 from models.recommender.scoring import Floats, Judged, Scorer, judge
 
 EASE_ITEMS_MAX = 20_000  # a dense matrix of 20,000 x 20,000 float32 takes 1.6 GB, and as much again to invert it
@@ -157,10 +158,14 @@ def tuned_peers(
     The second list says what was left out and why.
     """
     found, notes = [], []
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # implicit warns, and is slower, where BLAS has threads of its own
+    os.environ.setdefault(
+        "OPENBLAS_NUM_THREADS", "1"
+    )  # implicit warns, and is slower, where BLAS has threads of its own
     for number, peer in enumerate(PEERS):
         if peer.name == "EASE" and len(data.items) > EASE_ITEMS_MAX:
-            notes.append(f"EASE was left out: {len(data.items):,} items, its dense matrix is for {EASE_ITEMS_MAX:,} at most")
+            notes.append(
+                f"EASE was left out: {len(data.items):,} items, its dense matrix is for {EASE_ITEMS_MAX:,} at most"
+            )
             continue
         on_progress(f"tuning {peer.name}", number / len(PEERS))
         found.append(_tuned(peer, data, peer.trials or trials, seed))

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.common.ranking import RankingScores, best, ranks, summary
-from models.recommender.data import Histories, Ints
+from models.recommender.histories import Histories, Ints
 
 Floats = npt.NDArray[np.floating[Any]]
 CHUNK_CELLS = 24_000_000  # scores held at once: customers x items, a hundred megabytes of float32
@@ -25,6 +25,10 @@ class Judged:
 
     rank: Ints
     scores: RankingScores
+
+    def of(self, rows: npt.NDArray[np.bool_]) -> RankingScores:
+        """Scores of some customers (N,); their coverage is not worked out (0)."""
+        return summary(self.rank[rows], np.zeros((0, 10), dtype=np.int64), 1)
 
 
 def judge(

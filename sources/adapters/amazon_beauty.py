@@ -74,7 +74,9 @@ class AmazonBeautySource:
             customers = [words[0] for words in block for _ in words[1:]]
             items = [item for words in block for item in words[1:]]
             ordinals = [str(place) for words in block for place in range(len(words) - 1)]
-            yield pa.RecordBatch.from_arrays([pa.array(c, pa.string()) for c in (customers, items, ordinals)], schema=_EVENTS)
+            yield pa.RecordBatch.from_arrays(
+                [pa.array(c, pa.string()) for c in (customers, items, ordinals)], schema=_EVENTS
+            )
 
     def _attributes(self) -> Iterator[pa.RecordBatch]:
         name = self._files.attributes or ""
@@ -104,7 +106,9 @@ class _Files:
         with zipfile.ZipFile(self.place) as packed, packed.open(name) as file:
             content = file.read(_MAX_BYTES + 1)
         if len(content) > _MAX_BYTES:
-            raise SourceError(f"{self.place}: {name} unpacks to more than {_MAX_BYTES:,} bytes; unpack it into a folder")
+            raise SourceError(
+                f"{self.place}: {name} unpacks to more than {_MAX_BYTES:,} bytes; unpack it into a folder"
+            )
         return content
 
 

@@ -1,4 +1,3 @@
-# ruff: noqa: S608 - names pass through quoted(), values are constants: nothing of a file becomes SQL
 """dunnhumby "The Complete Journey": what households bought, basket by basket, and what the products are.
 
 The folder holds Parquet or CSV files of transactions (`transactions.*` or `transactions_sample.*`) and, where wanted,

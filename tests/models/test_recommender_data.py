@@ -39,7 +39,9 @@ def made(table: pa.Table, *told: tuple[str, str, str], cfg: Config = CFG) -> Dat
 
 
 def names(data: Dataset, histories: Any) -> list[str]:
-    return ["".join(data.items[histories.items[a:b]]) for a, b in zip(histories.starts, histories.starts[1:], strict=False)]
+    return [
+        "".join(data.items[histories.items[a:b]]) for a, b in zip(histories.starts, histories.starts[1:], strict=False)
+    ]
 
 
 def test_a_repeated_item_stands_where_it_was_first_taken() -> None:
@@ -65,7 +67,13 @@ def test_matrix_weighs_by_age() -> None:
 
 
 def test_attributes_of_known_items_count_once() -> None:
-    data = made(interactions(ann="abc", bob="cab"), ("a", "brand", "x"), ("a", "brand", "x"), ("b", "kind", "x"), ("z", "brand", "y"))
+    data = made(
+        interactions(ann="abc", bob="cab"),
+        ("a", "brand", "x"),
+        ("a", "brand", "x"),
+        ("b", "kind", "x"),
+        ("z", "brand", "y"),
+    )
     assert data.attributes.toarray().tolist() == [[1, 0], [0, 1], [0, 0]]
     assert made(interactions(ann="abc", bob="cab")).attributes.shape == (3, 0)
 
@@ -73,7 +81,9 @@ def test_attributes_of_known_items_count_once() -> None:
 def test_kinds_that_do_not_count_are_left_out_and_named() -> None:
     table = interactions(ann="abc", bob="cab")
     looked = table.set_column(4, "kind", pa.array(["view", *["purchase"] * 5]))
-    assert names(made(looked, cfg=Config(min_judged=1 + 1, kinds=("purchase", "view"))), made(table).histories)[0] == "abc"
+    assert (
+        names(made(looked, cfg=Config(min_judged=1 + 1, kinds=("purchase", "view"))), made(table).histories)[0] == "abc"
+    )
     with pytest.raises(DataError, match=r"no row is of a kind in \['rating'\] \(there are \['purchase'\]\)"):
         made(table, cfg=Config(min_judged=2, kinds=("rating",)))
 

@@ -1,7 +1,5 @@
 """Fitting a network: one cycle of the learning rate, stopped by the validation pairs, the same bytes for a seed."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.common.protocols import ProgressCallback, silent
+from models.common.torch_control import torch_controlled
 from models.forecaster.config import QUANTILES, NetworkKind
 from models.forecaster.model import OUTPUTS, Loss
 from models.forecaster.networks.config import KINDS, NetworkConfig
@@ -46,7 +45,7 @@ class Network:
         if X.ndim != 3 or X.shape[2] != self.n_inputs or not 1 <= X.shape[1] <= self.horizon:
             raise GridsError(f"X: shape {X.shape}: expected (N, H, {self.n_inputs}) with 1 <= H <= {self.horizon}")
         answer = np.empty((*X.shape[:2], len(OUTPUTS)), dtype=np.float32)
-        with controlled(self.threads, seed=0), torch.no_grad():
+        with torch_controlled(self.threads, seed=0), torch.no_grad():
             for start in range(0, X.shape[0], PREDICT_PAIRS):
                 part = np.ascontiguousarray(X[start : start + PREDICT_PAIRS], dtype=np.float32)
                 answer[start : start + PREDICT_PAIRS] = self.module(torch.from_numpy(part)).numpy()
@@ -86,7 +85,7 @@ def fit_network(
     grids, valid = (
         _bounded(part, bound, rng) for part, bound in ((grids, cfg.max_pairs), (valid, cfg.validation_pairs))
     )
-    with controlled(threads, seed):
+    with torch_controlled(threads, seed):
         generator = _new(kind, grids, loss, counts, n_series, cfg, rng) if begin is None else deepcopy(begin.module)
         history, best = _cycle(
             generator, kind, grids, valid, loss=loss, counts=counts, cfg=cfg, seed=seed, on_progress=on_progress
@@ -211,23 +210,6 @@ def _validation_loss(generator: Any, held: Any, *, loss: Loss, cfg: NetworkConfi
             total += size * float(forecast_loss(answer, batch, target, loss=loss, quantile_weight=cfg.quantile_weight))
             known += size
     return total / max(known, 1.0)
-
-
-@contextmanager
-def controlled(threads: int, seed: int) -> Iterator[None]:
-    """Torch with so many threads, deterministic kernels and a seeded stream; as it was before, afterwards."""
-    import torch
-
-    before, strict = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
-    with torch.random.fork_rng(devices=[]):
-        try:
-            torch.set_num_threads(threads)
-            torch.use_deterministic_algorithms(True)
-            torch.manual_seed(seed)
-            yield
-        finally:
-            torch.use_deterministic_algorithms(strict)
-            torch.set_num_threads(before)
 
 
 def _start(grids: Grids, loss: Loss, counts: bool, rng: np.random.Generator) -> npt.NDArray[np.float64]:

@@ -1,0 +1,165 @@
+"""Recommending with ONNX Runtime, numpy and pydantic alone: what a service and a kiosk run."""
+
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import ValidationError
+
+from models.common.artifact import ArtifactError, read_artifact, read_file
+from models.common.protocols import InputError
+from models.common.ranking import best
+from models.recommender.histories import Histories, padded
+from models.recommender.item_weights import ItemWeights
+from models.recommender.requests import Reason, RecommendInput, Reply, check
+from models.recommender.spec import FORMAT_VERSION, Mix, ModelSpec
+
+__all__ = ["Predictor", "Reason", "RecommendInput", "Reply", "load"]
+
+Floats = npt.NDArray[np.floating[Any]]
+MODEL, ARRAYS, ENCODER = "model.json", "arrays.safetensors", "encoder.onnx"
+_CHUNK_CELLS = 8_000_000  # scores of customers x items held at once
+
+
+def load(path: Path) -> "Predictor":
+    """Verify the artifact in `path` and return its predictor; ArtifactError if anything is not as the manifest says."""
+    manifest = read_artifact(path)
+    if manifest.name != "recommender":
+        raise ArtifactError(
+            f"{path}: expected an artifact of 'recommender', found {manifest.name!r}: load it with its own package"
+        )
+    try:
+        spec = ModelSpec.model_validate_json(read_file(path, manifest, MODEL))
+    except ValidationError as error:
+        raise ArtifactError(
+            f"{path}/{MODEL}: expected fields of this code, found {error.error_count()} misfits: retrain"
+        ) from error
+    if spec.format_version != FORMAT_VERSION:
+        raise ArtifactError(f"{path}: expected format {FORMAT_VERSION}, found {spec.format_version}: retrain")
+    return Predictor(spec, {name: read_file(path, manifest, name) for name in (ARRAYS, ENCODER)})
+
+
+class Predictor:
+    """Recommends and explains; thread-safe, holds no state beside its ONNX session."""
+
+    def __init__(self, spec: ModelSpec, files: Mapping[str, bytes]) -> None:
+        """files: arrays.safetensors (item vectors, weights of items on items, counts) and encoder.onnx."""
+        from safetensors.numpy import load as read_arrays
+
+        self.spec = spec
+        self._files = files
+        arrays = read_arrays(files[ARRAYS])
+        self._vectors = arrays["vectors"]
+        self._weights = ItemWeights(arrays["linear_starts"], arrays["linear_targets"], arrays["linear_values"])
+        self.popularity = np.log1p(arrays["counts"]).astype(np.float32)
+        self._floor = np.float32(spec.linear_floor)
+        self._session = _session(files[ENCODER])
+
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        return {name: place for place, name in enumerate(self.spec.items)}
+
+    def with_mix(self, mix: Mix) -> "Predictor":
+        """The same predictor with its parts weighed in another way: what a part says alone."""
+        return Predictor(self.spec.model_copy(update={"mix": mix}), self._files)
+
+    def predict(self, request: RecommendInput) -> Reply:
+        """The `k` best items of each customer. InputError says what is wrong."""
+        check(request)
+        places = self._places
+        known = [[places[item] for item in history if item in places] for history in request.histories]
+        histories = Histories.of([np.asarray(_newest_once(items), dtype=np.int64) for items in known])
+        n, k, step = len(histories), request.k, max(1, _CHUNK_CELLS // len(self.spec.items))
+        items, values = (
+            np.full((n, k), "", dtype=f"U{max(map(len, self.spec.items))}"),
+            np.full((n, k), np.nan, np.float32),
+        )
+        names = np.asarray(self.spec.items)
+        for first in range(0, n, step):
+            part = np.arange(first, min(first + step, n))
+            theirs = histories.take(part)
+            scores = self.scores(theirs)
+            if not request.with_taken:
+                scores[theirs.rows, theirs.items] = -np.inf
+            found = best(scores, k)
+            row, column = np.nonzero(found >= 0)
+            items[part[row], column] = names[found[row, column]]
+            values[part[row], column] = scores[row, found[row, column]]
+        return Reply(items, values, histories.lengths)
+
+    def scores(self, histories: Histories) -> npt.NDArray[np.float32]:
+        """Scores (N, I) of all items for histories of item numbers, each item once, oldest first.
+
+        A history without items is scored by popularity alone: nothing is known of what its customer wants.
+        """
+        mix = self.spec.mix
+        told = np.flatnonzero(histories.lengths > 0)
+        total = np.tile(self.popularity, (len(histories), 1))
+        if told.size:
+            theirs = histories if told.size == len(histories) else histories.take(told)
+            found = total[told] * np.float32(mix.popularity)
+            if mix.linear:
+                found += np.float32(mix.linear) * self.log_linear(theirs)
+            if mix.sequence:
+                found += np.float32(mix.sequence) * self.sequence(theirs)
+            total[told] = found
+        return total
+
+    def log_linear(self, histories: Histories) -> npt.NDArray[np.float32]:
+        """Logarithms (N, I) of the scores of the regression of items on items, no score below the floor."""
+        decayed = np.power(self.spec.query_decay, histories.ages).astype(np.float32)
+        return np.log(np.maximum(self._weights.scores(histories, decayed), 0.0) + self._floor)
+
+    def sequence(self, histories: Histories) -> npt.NDArray[np.float32]:
+        """Logits (N, I) of the sequence network; each history holds one item at least."""
+        return np.asarray(self._wanted(histories) @ self._vectors.T)
+
+    def reasons(self, history: "list[str]", item: str) -> list[Reason]:
+        """Which items of a history speak for `item`, most first: exact for the linear part, which adds up over them.
+
+        InputError for an item that the model does not know.
+        """
+        places = self._places
+        if item not in places:
+            raise InputError(f"item {item[:60]!r} is not known to this model: explain one that it recommended")
+        taken = np.asarray(_newest_once([places[name] for name in history if name in places]), dtype=np.int64)
+        weight = np.power(self.spec.query_decay, np.arange(len(taken))[::-1])
+        said = weight * self._weights.column(taken, places[item])
+        speaks = np.maximum(said, 0.0)
+        if not speaks.sum() > 0:
+            return []
+        order = np.argsort(-speaks, kind="stable")
+        return [
+            Reason(self.spec.items[taken[place]], float(speaks[place] / speaks.sum()))
+            for place in order
+            if speaks[place] > 0
+        ]
+
+    def _wanted(self, histories: Histories) -> npt.NDArray[np.float32]:
+        """What the network expects next, as an item vector (N, d); histories of like length are run together."""
+        grid, lengths = padded(histories, self.spec.max_length)
+        wanted = np.empty((len(histories), self._vectors.shape[1]), dtype=np.float32)
+        order = np.argsort(lengths, kind="stable")
+        for first in range(0, len(order), 512):
+            rows = order[first : first + 512]
+            longest = int(lengths[rows].max())
+            state = self._session.run(["Y"], {"X": self._vectors[grid[rows, :longest]]})[0]
+            wanted[rows] = state[np.arange(len(rows)), lengths[rows] - 1]
+        return wanted
+
+
+def _newest_once(items: list[int]) -> list[int]:
+    """Each item once, where it was taken first: as the model was trained."""
+    return list(dict.fromkeys(items))
+
+
+def _session(graph: bytes) -> Any:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
