@@ -72,7 +72,7 @@ class Config(BaseModel):
         ge=20,
         le=1_000_000_000,
         description="units of all arms at which the always-valid interval is to be tightest; about where you expect to "
-        "stop. Any value is valid, a wrong one costs width: ten times too small or large about a tenth",
+        "stop. Any value is valid, a wrong one costs width: 7 % at ten times these units, 24 % at a tenth of them",
     )
     min_units: int = Field(
         default=100,

@@ -134,7 +134,8 @@ def slate_ips(
     running = np.cumprod(ratio, axis=1)
     by_model = {"position": ratio, "cascade": running, "standard": np.broadcast_to(running[:, -1:], ratio.shape)}
     w = by_model[model]
-    return _estimate(f"slate IPS ({model})", np.sum(w * rewards, axis=1), np.ones(w.shape[0]), w[:, -1], confidence)
+    worst = int(np.argmax(np.mean(w**2, axis=0)))  # the place whose weights vary most bounds how much the log can tell
+    return _estimate(f"slate IPS ({model})", np.sum(w * rewards, axis=1), np.ones(w.shape[0]), w[:, worst], confidence)
 
 
 def bootstrap(

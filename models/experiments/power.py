@@ -10,6 +10,8 @@ the last look already, and earlier looks only add to it; with large effects it s
 import math
 from dataclasses import dataclass
 
+import numpy as np
+
 from models.experiments.sequential import boundary, check_alpha
 
 MAX_UNITS = 10**12
@@ -45,21 +47,20 @@ def plan(
     """Units needed to find `effect` (unit of the metric, either sign); days include the last unit's window."""
     variance = _variance(deviation, share, rho)
     _check(effect, alpha, power)
-    fixed = math.ceil(variance * ((_quantile(1 - alpha / 2) + _quantile(power)) / effect) ** 2)
-    low, high = fixed, fixed
-    while high < MAX_UNITS and detectable(
-        deviation=deviation, units=high, share=share, rho=rho, alpha=alpha, power=power, always_valid=True
-    ) > abs(effect):
-        low, high = high, 2 * high
-    if fixed > MAX_UNITS or high > MAX_UNITS:
-        raise PowerError(f"effect {effect}: more than {MAX_UNITS:.0e} units are needed: look for a larger effect")
-    while low < high:
-        middle = (low + high) // 2
-        found = detectable(
-            deviation=deviation, units=middle, share=share, rho=rho, alpha=alpha, power=power, always_valid=True
-        )
-        low, high = (low, middle) if found <= abs(effect) else (middle + 1, high)
-    return Plan(effect, fixed, low, _days(fixed, units_per_day, window_days), _days(low, units_per_day, window_days))
+    fixed, always = (
+        variance * ((_edge(alpha, always_valid=always_valid) + _quantile(power)) / effect) ** 2
+        for always_valid in (False, True)
+    )
+    if not always <= MAX_UNITS:
+        raise PowerError(f"effect {effect}: {always:.1e} units are needed, at most {MAX_UNITS:.0e} are planned for")
+    units_fixed, units_always = math.ceil(fixed), math.ceil(always)
+    return Plan(
+        effect,
+        units_fixed,
+        units_always,
+        _days(units_fixed, units_per_day, window_days),
+        _days(units_always, units_per_day, window_days),
+    )
 
 
 def detectable(
@@ -73,15 +74,18 @@ def detectable(
     always_valid: bool = False,
 ) -> float:
     """Smallest effect, in the unit of the metric, that `units` of both arms together find with probability `power`."""
-    import numpy as np
-
     if units < 2:
         raise PowerError(f"units {units}: expected at least 2, one in each arm")
     variance = _variance(deviation, share, rho)
     _check(1.0, alpha, power)
-    at_last = float(boundary(np.array(float(units)), plan_units=units, alpha=alpha))
-    edge = at_last if always_valid else _quantile(1 - alpha / 2)
-    return (edge + _quantile(power)) * math.sqrt(variance / units)
+    return (_edge(alpha, always_valid=always_valid) + _quantile(power)) * math.sqrt(variance / units)
+
+
+def _edge(alpha: float, *, always_valid: bool) -> float:
+    """Standard errors an estimate must lie from 0; of the always-valid test at the units it is planned for."""
+    if not always_valid:
+        return _quantile(1 - alpha / 2)
+    return float(boundary(np.array(1.0), plan_units=1, alpha=alpha))
 
 
 def _variance(deviation: float, share: float, rho: float) -> float:

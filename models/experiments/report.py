@@ -133,7 +133,11 @@ def _rows(comparison: Comparison, unit: str) -> list[MetricRow]:
         ("plain, always valid", comparison.plain, comparison.plain.always, comparison.plain.relative_always),
         (BASELINE, comparison.plain, comparison.plain.fixed, comparison.plain.relative_fixed),
     )
-    return [row for model, *way in ways for row in _way(model, *way, unit=unit, name=name)]
+    return [
+        row
+        for model, track, interval, relative in ways
+        for row in _way(model, track, interval, relative, unit=unit, name=name)
+    ]
 
 
 def _way(model: str, track: Track, interval: Interval, relative: Interval, *, unit: str, name: str) -> list[MetricRow]:

@@ -1,9 +1,9 @@
 """Intervals and p-values that hold at every look at once, beside those that hold at one look alone.
 
 Asymptotic confidence sequence of Waudby-Smith, Arbour, Sinha, Kennedy and Ramdas, "Time-uniform central limit theory and
-asymptotic confidence sequences" (Annals of Statistics 2024), theorem 2.2: Robbins' normal mixture (the boundary of the
+asymptotic confidence sequences" (Annals of Statistics 2024): Robbins' normal mixture (the boundary of the
 mixture SPRT; Howard, Ramdas, McAuliffe and Sekhon 2021) around an asymptotically linear estimate. Adjusted and
-linearised estimates qualify (same paper, section 3; Lindon, Ham, Tingley and Bojinov 2022). With t units and standard error s,
+linearised estimates qualify (same paper; Lindon, Ham, Tingley and Bojinov 2022). With t units and standard error s,
 
     estimate +- s sqrt(2 (t r^2 + 1) / (t r^2) log(sqrt(t r^2 + 1) / alpha)),
 
@@ -33,7 +33,7 @@ class Interval:
 
 
 def mixture_scale(plan_units: float, alpha: float) -> float:
-    """r for which the sequence is about tightest at `plan_units` units (Waudby-Smith et al., appendix B.2)."""
+    """r for which the sequence is about tightest at `plan_units` units (Waudby-Smith et al., appendix)."""
     check_alpha(alpha)
     if not plan_units > 0:
         raise SequentialError(f"plan_units {plan_units}: expected more than 0: give the units you expect to stop at")
