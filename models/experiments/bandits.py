@@ -90,7 +90,7 @@ class BetaThompson(_Counting):
     """Thompson sampling of rewards in {0, 1} or [0, 1] with Beta(1, 1) priors (Chapelle and Li 2011)."""
 
     def choose(self, contexts: Float, rng: np.random.Generator) -> Choice:
-        """Probabilities of being the best by quadrature, off by at most 1 / 2,048 (see `winning`)."""
+        """Probabilities of being the best by quadrature, off by at most 1 / 512 (see `winning`)."""
         pulls, gains = self._arrays["pulls"], self._arrays["gains"]
         row = beta_wins(1 + gains, 1 + pulls - gains)
         return _draw(np.tile(row, (contexts.shape[0], 1)), rng)
@@ -160,7 +160,7 @@ class LinearThompson(_Linear):
         self._noise = noise
 
     def choose(self, contexts: Float, rng: np.random.Generator) -> Choice:
-        """Probabilities of being the best by quadrature, off by at most 1 / 2,048 (see `winning`)."""
+        """Probabilities of being the best by quadrature, off by at most 1 / 512 (see `winning`)."""
         mean, spread = self._scores(contexts)
         return _draw(normal_wins(mean, self._noise * spread), rng)
 

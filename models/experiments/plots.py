@@ -55,7 +55,7 @@ def cuped_plot(comparisons: Sequence[Comparison], *, unit: str) -> bytes:
         for track, colour, name in ways:
             place = len(labels)
             low, high = track.always.low[-1], track.always.high[-1]
-            axis.barh(place, high - low, left=low, height=0.5, color=colour, alpha=0.35)
+            axis.plot([low, high], [place, place], color=colour, alpha=0.35, linewidth=14, solid_capstyle="butt")
             axis.plot(track.effect.estimate[-1], place, "o", color=colour, markersize=6)
             labels.append(f"{comparison.arm}, {name}")
         saved = comparison.adjusted.effect.variance_reduction[-1]
@@ -69,8 +69,9 @@ def cuped_plot(comparisons: Sequence[Comparison], *, unit: str) -> bytes:
         )
     axis.axvline(0, color=INK, linewidth=0.8)
     axis.set_yticks(range(len(labels)), labels, fontsize=8)
-    axis.invert_yaxis()
     axis.margins(x=0.15)
+    axis.set_ylim(len(labels) - 0.4, -0.6)
+    axis.set_title("what the past of the units buys, always-valid intervals", fontsize=10, loc="left")
     axis.set_xlabel(f"difference from {comparisons[0].control}, {unit}", fontsize=8)
     axis.tick_params(labelsize=8)
     return _png(figure)

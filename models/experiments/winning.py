@@ -12,9 +12,9 @@ import numpy.typing as npt
 
 from models.experiments.moments import Float
 
-NODES = 1_024
+NODES = 256
 FLOOR = 1e-9  # a probability that is drawn from is never exactly 0: logs divide by it
-CHUNK_CELLS = 4_000_000
+CHUNK_CELLS = 2_000_000
 
 
 def beta_wins(alpha: Float, beta: Float) -> Float:
