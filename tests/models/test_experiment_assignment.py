@@ -55,6 +55,14 @@ def test_a_ramp_only_moves_units_from_outside_into_their_arm(
     np.testing.assert_array_equal(before[before != OUTSIDE], after[before != OUTSIDE])
 
 
+def test_a_ramp_keeps_the_shares_of_the_arms() -> None:
+    """Were the two hashes one, the first tenth of units would all be in A."""
+    dealt = assign(UNITS, "banner", (0.5, 0.5), ramp=0.1)
+    inside = dealt[dealt != OUTSIDE]
+    assert inside.size / len(UNITS) == pytest.approx(0.1, abs=0.009)  # four standard deviations
+    assert inside.mean() == pytest.approx(0.5, abs=0.045)
+
+
 def test_order_and_company_do_not_matter() -> None:
     some = UNITS[:50]
     np.testing.assert_array_equal(assign(some[::-1], "e")[::-1], assign(some, "e"))

@@ -57,13 +57,17 @@ def test_state_makes_the_same_policy(maker: Callable[[], Policy]) -> None:
     assert all(isinstance(values, np.ndarray) and values.dtype != object for values in first.state().values())
 
 
-def test_learning_does_not_change_a_state_that_was_taken(maker: Callable[[], Policy]) -> None:
+def test_a_state_that_was_taken_and_its_policy_leave_one_another_alone(maker: Callable[[], Policy]) -> None:
     policy = taught(maker())
     kept = policy.state()
     before = {name: values.copy() for name, values in kept.items()}
     taught(policy)
     for name, values in kept.items():
         np.testing.assert_array_equal(values, before[name])
+    kept = policy.state()
+    for values in kept.values():
+        values += 1
+    assert all(np.all(values != kept[name]) for name, values in policy.state().items())
 
 
 def test_hostile_feedback_is_refused(maker: Callable[[], Policy]) -> None:

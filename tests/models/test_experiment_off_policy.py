@@ -125,6 +125,14 @@ def test_variance_and_bias_fall_where_theory_says(repeated: dict[str, np.ndarray
     assert abs(repeated["switch"][:, 0].mean()) < 0.03
 
 
+def test_the_reward_model_has_not_seen_the_row_it_predicts() -> None:
+    """Rewards are noise and contexts wide: a model fitted on its own rows would follow them (correlation 0.6 and more)."""
+    rng = np.random.default_rng(2)
+    log = Log(rng.integers(0, 2, 300), rng.standard_normal(300), np.full(300, 0.5))
+    model = ridge_rewards(rng.standard_normal((300, 60)), log, n_actions=2, rng=rng)
+    assert np.corrcoef(model[np.arange(300), log.actions], log.rewards)[0, 1] < 0.15
+
+
 def test_a_bootstrap_agrees_with_the_influence_function() -> None:
     found = self_normalised_ips((world := World(1, size=2_000)).log, world.policy)
     low, high = bootstrap(found, resamples=400, rng=np.random.default_rng(0))

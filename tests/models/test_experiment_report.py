@@ -15,6 +15,7 @@ from models.experiments.data import prepare
 from models.experiments.off_policy import Log, ips
 from models.experiments.plots import off_policy_plot
 from models.experiments.report import BASELINE, CHAMPION, report
+from models.experiments.sequential import boundary
 
 NAMES = {"metric_name": "revenue", "metric_unit": "EUR per customer"}
 
@@ -83,7 +84,9 @@ def test_three_arms_share_the_level(shop: ModuleType) -> None:
     tables["assignments"] = tables["assignments"].set_column(2, "arm", pa.array(arms))
     found, written = analysed(tables, arms=("A", "B", "C"), shares=(0.25, 0.5, 0.25))
     assert written.segments() == ["all", "B vs A", "C vs A"]
-    assert found.cfg.alpha_each == 0.025
+    track = found.comparisons[1].adjusted
+    half = boundary(track.effect.units, plan_units=10_000, alpha=0.025) * track.effect.standard_error
+    assert track.always.high[-1] - track.effect.estimate[-1] == pytest.approx(half[-1])
     assert "C and A cannot be told apart" in " ".join(written.notes)
 
 
