@@ -2,7 +2,8 @@
 
 `choose` returns actions with the probability of each, so that what they log can be judged by `off_policy` later; `learn`
 takes rewards. Actions are drawn from the very probabilities that are returned, so the logged propensity is exact even where
-Thompson's own probabilities are computed by quadrature. `state` and `restore` carry what was learnt as plain arrays, so that it is stored without pickle.
+Thompson's own probabilities are computed by quadrature. `state` and `restore` carry what was learnt as plain arrays, so
+that it is stored without pickle.
 """
 
 from collections.abc import Mapping

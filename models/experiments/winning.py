@@ -1,8 +1,9 @@
 """Probability that each of K independent posteriors is the largest: the propensities of Thompson sampling.
 
-P(a is largest) = integral over u in (0, 1) of prod_b F_b(Q_a(u)), b other than a, with distribution functions F and quantiles Q. The
-integrand rises within [0, 1], so the midpoint rule with J nodes is off by at most 1 / (2 J), whatever the posteriors (then
-the K values are scaled to sum to 1): a stated bound, where Monte Carlo has an error of its own and gives 0 to actions that can be drawn.
+P(a is largest) = integral over u in (0, 1) of prod_b F_b(Q_a(u)), b other than a, with distribution functions F and
+quantiles Q. The integrand rises within [0, 1], so the midpoint rule with J nodes is off by at most 1 / (2 J), whatever the
+posteriors (then the K values are scaled to sum to 1): a stated bound, where Monte Carlo has an error of its own and gives 0
+to actions that can be drawn.
 """
 
 from typing import Any
