@@ -32,6 +32,9 @@ COMMANDS: dict[str, LazyCommand] = {
     "evaluate": LazyCommand(
         "orchestration.commands.evaluate:app", "Train before a cutoff, score after it, beside baselines."
     ),
+    "experiment": LazyCommand(
+        "orchestration.commands.experiments:app", "Plan, assign, check and read A/B experiments."
+    ),
     "features": LazyCommand(
         "orchestration.commands.features:app", "Every demand feature: what it means, its unit, the tables it needs."
     ),

@@ -1,6 +1,7 @@
 """One contract for all models: every package under models/ has the same doors and keeps the same promises.
 
 A package plugs in with tests/models/<package>_case.py (see forecaster_case.py); one without a case fails here.
+A room of kind *analysis* (it has `analyse.py`) learns nothing that could be saved, so it has doors of its own.
 """
 
 import importlib
@@ -22,6 +23,9 @@ from models.common.report import Report
 ROOM = Path(models.__file__).parent
 PACKAGES = sorted(path.parent.name for path in ROOM.glob("*/__init__.py") if path.parent.name != "common")
 DOORS = ("config", "data", "model", "train", "evaluate", "predict")
+ANALYSES = [name for name in PACKAGES if (ROOM / name / "analyse.py").is_file()]
+MODELS = [name for name in PACKAGES if name not in ANALYSES]
+ANALYSIS_DOORS = ("config", "data", "analyse", "report")
 
 
 @cache
@@ -45,7 +49,7 @@ class Trained:
         return door(self.package, "train").train(self.data, self.cfg, seed=1, **options)
 
 
-@pytest.fixture(scope="module", params=PACKAGES)
+@pytest.fixture(scope="module", params=MODELS)
 def package(request: pytest.FixtureRequest, model_cases: dict[str, ModuleType]) -> str:
     name: str = request.param
     assert name in model_cases, f"models/{name} has no tests/models/{name}_case.py"
@@ -73,6 +77,7 @@ def test_every_door_is_there_with_its_signature(package: str) -> None:
     assert list(inspect.signature(door(package, "predict").Predictor.predict).parameters)[:2] == ["self", "request"]
 
 
+@pytest.mark.parametrize("package", PACKAGES)
 def test_config_is_frozen_bounded_and_refuses_unknown_keys(package: str) -> None:
     config = door(package, "config").Config
     assert issubclass(config, BaseModel)
@@ -170,3 +175,69 @@ def test_predicting_imports_no_training_library(package: str) -> None:
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOM.parent)
     assert found.stdout.strip() == "[]"
+
+
+class Analysed:
+    """One analysis of a package on its case, shared by the tests below."""
+
+    def __init__(self, package: str, case: ModuleType, synthetic: ModuleType) -> None:
+        self.package = package
+        self.case = case
+        self.cfg = door(package, "config").Config(**case.CONFIG)
+        self.tables = case.tables(synthetic, self.cfg)
+        self.data = door(package, "data").prepare(self.tables, self.cfg)
+        self.progress: list[tuple[str, float]] = []
+        self.report = self.reported(on_progress=lambda stage, fraction: self.progress.append((stage, fraction)))
+
+    def reported(self, **options: Any) -> Report:
+        analysis = door(self.package, "analyse").analyse(self.data, self.cfg, seed=1, **options)
+        found: Report = door(self.package, "report").report(analysis)
+        return found
+
+
+@pytest.fixture(scope="module", params=ANALYSES)
+def analysed(request: pytest.FixtureRequest, model_cases: dict[str, ModuleType], synthetic: ModuleType) -> Analysed:
+    name: str = request.param
+    assert name in model_cases, f"models/{name} has no tests/models/{name}_case.py"
+    return Analysed(name, model_cases[name], synthetic)
+
+
+def test_an_analysis_has_every_door_with_its_signature(analysed: Analysed) -> None:
+    for name in ANALYSIS_DOORS:
+        assert (ROOM / analysed.package / f"{name}.py").is_file(), f"models/{analysed.package}/{name}.py is missing"
+        assert door(analysed.package, name).__doc__
+    assert list(inspect.signature(door(analysed.package, "data").prepare).parameters) == ["tables", "cfg"]
+    signature = inspect.signature(door(analysed.package, "analyse").analyse).parameters
+    assert list(signature)[:2] == ["data", "cfg"]
+    assert {"seed", "on_progress"} <= {name for name, each in signature.items() if each.kind is each.KEYWORD_ONLY}
+    assert signature["seed"].default is inspect.Parameter.empty, "a seed is always chosen by the caller"
+    assert list(inspect.signature(door(analysed.package, "report").report).parameters) == ["analysis"]
+
+
+def test_an_analysis_with_one_seed_gives_one_report(analysed: Analysed) -> None:
+    assert analysed.reported().to_json() == analysed.report.to_json()
+    fractions = [fraction for _, fraction in analysed.progress]
+    assert fractions == sorted(fractions)
+    assert fractions[0] < 0.2 and fractions[-1] == 1.0
+
+
+def test_an_analysis_carries_its_baseline_pictures_and_words(analysed: Analysed) -> None:
+    report = analysed.report
+    assert {report.champion, analysed.case.BASELINE} <= set(report.models())
+    assert report.plots and all(png.startswith(b"\x89PNG") for png in report.plots.values())
+    assert report.notes
+    assert Report.from_json(report.to_json()).to_json() == report.to_json()
+    assert all(row.unit and row.metric and row.segment for row in report.rows)
+
+
+def test_an_analysis_names_a_missing_table_or_column(analysed: Analysed) -> None:
+    prepare = door(analysed.package, "data").prepare
+    for name, table in analysed.tables.items():
+        without = {key: value for key, value in analysed.tables.items() if key != name}
+        if name in analysed.case.OPTIONAL:
+            assert prepare(without, analysed.cfg)
+        else:
+            with pytest.raises(DataError, match=name):
+                prepare(without, analysed.cfg)
+        with pytest.raises(DataError, match=name):
+            prepare({**analysed.tables, name: table.drop_columns([table.column_names[0]])}, analysed.cfg)

@@ -1,0 +1,1 @@
+"""Experiments: assignment, sample-ratio checks, CUPED, always-valid tests, interleaving, bandits, off-policy estimates."""
