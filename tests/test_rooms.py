@@ -42,7 +42,10 @@ HEAVY = {
 OWN = {"serving": {"bentoml"}, "orchestration": {"dagster"}}
 # The Feast repository and the offline store are classes of Feast's; Feast imports them, we do not.
 # A network is a class of torch's; only functions that fit one import it.
-NETWORKS = tuple(f"models.forecaster.networks.{name}" for name in ("adversary", "architecture", "losses"))
+NETWORKS = (
+    *(f"models.forecaster.networks.{name}" for name in ("adversary", "architecture", "losses")),
+    "models.recommender.model",
+)
 NOT_WALKED = {"features": ("features.store", "features.offline_store", "features.retrieval_job"), "models": NETWORKS}
 
 IMPORT_ALL = """

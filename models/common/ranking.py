@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.floating[Any]]
-Ints = npt.NDArray[np.integer[Any]]
+Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ def ranks(scores: Floats, target: Ints) -> Ints:
     own = np.take_along_axis(scores, target[:, None], axis=1)
     rank = (scores >= own).sum(axis=1)
     unseen = np.isneginf(own[:, 0]) | np.isnan(own[:, 0])
-    return np.where(unseen, scores.shape[1], np.maximum(rank, 1))
+    return np.asarray(np.where(unseen, scores.shape[1], np.maximum(rank, 1)), dtype=np.int64)
 
 
 def summary(rank: Ints, top: Ints, n_items: int) -> RankingScores:
@@ -57,4 +57,5 @@ def best(scores: Floats, k: int) -> Ints:
     found = np.take_along_axis(scores, some, axis=1)
     order = np.lexsort((some, -found), axis=1)
     sorted_items = np.take_along_axis(some, order, axis=1)
-    return np.where(np.isneginf(np.take_along_axis(found, order, axis=1)), -1, sorted_items)
+    barred = np.isneginf(np.take_along_axis(found, order, axis=1))
+    return np.asarray(np.where(barred, -1, sorted_items), dtype=np.int64)

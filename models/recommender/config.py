@@ -30,9 +30,12 @@ class Config(BaseModel):
         description="items in the regression of items on items: its matrix is dense, 4 bytes a pair",
     )
     linear_customers: int = Field(
-        2, ge=1, le=1_000, description="customers who took an item below which it stays out of the regression: one says little"
+        2,
+        ge=1,
+        le=1_000,
+        description="customers who took an item below which it stays out of the regression: one says little",
     )
-    linear_neighbours: int = Field(200, ge=1, le=5_000, description="weights kept of each recommended item")
+    linear_neighbours: int = Field(100, ge=1, le=5_000, description="weights kept of what each item says of others")
     linear_l2: float = Field(60.0, gt=0, le=1e5, description="ridge penalty of the regression, in weighted customers")
     linear_past_decay: float = Field(
         0.7, gt=0, le=1, description="what an item counts less for each that was taken after it, among the regressors"
@@ -44,7 +47,7 @@ class Config(BaseModel):
         0.3, ge=0, le=10, description="weight of the regression of whole histories on themselves, which knows no order"
     )
     linear_attributes: float = Field(
-        40.0, ge=0, le=1_000, description="weight of shared attributes, in customers who took both items"
+        14.0, ge=0, le=1_000, description="weight of shared attributes, in customers who took both items"
     )
     linear_query_decay: float = Field(
         0.75, gt=0, le=1, description="what an item counts less for each taken after it, when scores are asked for"
@@ -57,7 +60,7 @@ class Config(BaseModel):
     )
     negatives: int = Field(2_000, ge=10, le=100_000, description="items sampled beside those of a batch in its softmax")
     batch: int = Field(256, ge=8, le=4_096, description="histories a step")
-    epochs: int = Field(10, ge=1, le=200, description="times that training sees all histories")
+    epochs: int = Field(14, ge=1, le=200, description="times that training sees all histories")
     steps_min: int = Field(
         800, ge=1, le=100_000, description="steps below which more epochs are run: a small shop has few steps an epoch"
     )
@@ -66,8 +69,14 @@ class Config(BaseModel):
         0.003, gt=0, le=1, description="added to linear scores before their logarithm: what a pair nobody saw is worth"
     )
     mix_customers: int = Field(
-        20_000, ge=10, le=1_000_000, description="customers, drawn by chance, on whom the weights of the parts are chosen"
+        20_000,
+        ge=10,
+        le=1_000_000,
+        description="customers, drawn by chance, on whom the weights of the parts are chosen",
     )
     mix_candidates: int = Field(
-        100, ge=10, le=5_000, description="best items of each part and of their sum that a choice of weights may re-order"
+        100,
+        ge=10,
+        le=5_000,
+        description="best items of each part and of their sum that a choice of weights may re-order",
     )

@@ -132,4 +132,6 @@ def _metrics(row: _Row, segments: "dict[str, np.ndarray]") -> Sequence[MetricRow
 
 
 def _knobs(params: Any) -> str:
-    return ", ".join(f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}" for name, value in params.items())
+    return ", ".join(
+        f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}" for name, value in params.items()
+    )

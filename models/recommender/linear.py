@@ -24,9 +24,13 @@ if TYPE_CHECKING:
 
 Floats = npt.NDArray[np.float32]
 
+ATTRIBUTE_POWER = (
+    0.7  # of the number of items that share an attribute: between one weight for all (0) and one vote each (1)
+)
+
 
 def fit_item_weights(data: Dataset, histories: Histories, cfg: Config) -> ItemWeights:
-    """Fit on `histories`; of each recommended item the `cfg.linear_neighbours` largest weights are kept.
+    """Fit on `histories`; of what each item says the `cfg.linear_neighbours` largest weights are kept.
 
     Of a catalogue with more than `cfg.linear_items` items those that most customers took stand in the regression, for the
     matrix to invert is dense. No item recommends itself (the diagonal is held at 0 by its Lagrange multipliers, as EASE does).
@@ -53,11 +57,11 @@ def fit_item_weights(data: Dataset, histories: Histories, cfg: Config) -> ItemWe
         found -= inverse * (found.diagonal() / inverse.diagonal())
         found.fill_diagonal_(0.0)  # what rounding left of it
         del inverse
-        strongest = found.abs().topk(min(cfg.linear_neighbours, len(kept)), dim=0).indices.numpy()
-    values = np.take_along_axis(found.numpy(), strongest, axis=0)
-    columns = np.broadcast_to(np.arange(len(kept)), strongest.shape)
+        strongest = found.abs().topk(min(cfg.linear_neighbours, len(kept)), dim=1).indices.numpy()
+    values = np.take_along_axis(found.numpy(), strongest, axis=1)
+    rows = np.repeat(kept, strongest.shape[1])
     matrix = sparse.csr_matrix(
-        (values.ravel(), (kept[strongest.ravel()], kept[columns.ravel()])), shape=(n_items, n_items), dtype=np.float32
+        (values.ravel(), (rows, kept[strongest.ravel()])), shape=(n_items, n_items), dtype=np.float32
     )
     matrix.eliminate_zeros()
     matrix.sort_indices()
@@ -93,11 +97,11 @@ def _regressed(histories: Histories, n_items: int, cfg: Config) -> Ints:
 
 
 def _each_attribute(attributes: "sparse.csr_matrix") -> "sparse.dia_matrix":
-    """One over the number of items that have each attribute, on a diagonal (A, A): what all have tells nothing."""
+    """Weight of each attribute on a diagonal (A, A): the more items have it, the less it tells."""
     from scipy import sparse
 
     holders = np.asarray(attributes.sum(axis=0)).ravel()
-    return sparse.diags((1.0 / np.maximum(holders, 1.0)).astype(np.float32))
+    return sparse.diags(np.power(np.maximum(holders, 1.0), -ATTRIBUTE_POWER).astype(np.float32))
 
 
 def _times_sparse(dense: "torch.Tensor", matrix: "sparse.csr_matrix") -> "torch.Tensor":

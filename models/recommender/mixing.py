@@ -88,18 +88,20 @@ def _gather(predictor: Predictor, data: Dataset, some: Ints, cfg: Config) -> Can
         target = data.validation_items[block]
         sequence, linear = predictor.sequence(theirs), predictor.log_linear(theirs)
         crowd = np.broadcast_to(popularity, sequence.shape)
-        found = [_best(part, theirs, target, cfg.mix_candidates) for part in (sequence, linear, crowd, sequence + linear)]
+        found = [
+            _best(part, theirs, target, cfg.mix_candidates) for part in (sequence, linear, crowd, sequence + linear)
+        ]
         items = np.column_stack([_each_once(np.concatenate(found, axis=1)), target])
         empty, at = items < 0, np.maximum(items, 0)
         parts["sequence"].append(np.where(empty, NOWHERE, np.take_along_axis(sequence, at, axis=1)))
         parts["linear"].append(np.where(empty, NOWHERE, np.take_along_axis(linear, at, axis=1)))
         parts["popularity"].append(np.where(empty, NOWHERE, popularity[at]))
-    return Candidates(*(np.concatenate(parts[name]).astype(np.float32) for name in ("sequence", "linear", "popularity")))
+    return Candidates(
+        *(np.concatenate(parts[name]).astype(np.float32) for name in ("sequence", "linear", "popularity"))
+    )
 
 
-def _best(
-    scores: npt.NDArray[np.float32], theirs: Histories, target: Ints, count: int
-) -> Ints:
+def _best(scores: npt.NDArray[np.float32], theirs: Histories, target: Ints, count: int) -> Ints:
     """The best items (N, C) that a customer neither has nor took next."""
     scores = scores.copy()
     scores[theirs.rows, theirs.items] = -np.inf

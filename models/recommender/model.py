@@ -43,6 +43,8 @@ class Attention(nn.Module):
         self.widen, self.narrow = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
         self.distance_bias = nn.Parameter(torch.zeros(heads, max_length))
         steps = torch.arange(max_length)
+        self.distance: Tensor
+        self.later: Tensor
         self.register_buffer("distance", (steps[:, None] - steps[None, :]).clamp(min=0), persistent=False)
         self.register_buffer("later", (steps[:, None] < steps[None, :]), persistent=False)
         self.dropout = nn.Dropout(dropout)
@@ -56,7 +58,9 @@ class Attention(nn.Module):
         weight = torch.softmax(query @ key.transpose(-1, -2) / (d // self.heads) ** 0.5 + bias, dim=-1)
         seen = (self.dropout(weight) @ value).transpose(1, 2).reshape(n, t, d)
         x = x + self.dropout(self.merge(seen))
-        return x + self.dropout(self.narrow(self.dropout(F.gelu(self.widen(self.before_layer(x))))))
+        widened = F.gelu(self.widen(self.before_layer(x)))
+        changed: Tensor = x + self.dropout(self.narrow(self.dropout(widened)))
+        return changed
 
 
 class Encoder(nn.Module):
@@ -74,4 +78,5 @@ class Encoder(nn.Module):
         x = self.dropout(items * self.scale)
         for block in self.blocks:
             x = block(x)
-        return torch.as_tensor(self.norm(x))
+        normed: Tensor = self.norm(x)
+        return normed

@@ -6,6 +6,7 @@ reason that is none of theirs.
 """
 
 import os
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -45,17 +46,20 @@ def popularity(histories: Histories, n_items: int, params: Params, seed: int) ->
     """How many customers took an item."""
     del params, seed
     count = np.bincount(histories.items, minlength=n_items).astype(np.float32)
-    return lambda theirs, customers: np.broadcast_to(count, (len(theirs), n_items))
+    return lambda theirs, _: np.broadcast_to(count, (len(theirs), n_items))
 
 
 def nearest_items(histories: Histories, n_items: int, params: Params, seed: int) -> Scorer:
     """Sum of the similarities to what the customer took, weighted by age (implicit's nearest neighbours)."""
     from implicit import nearest_neighbours as nn
+    from implicit.utils import ParameterWarning
 
     del seed
     kind = {"cosine": nn.CosineRecommender, "tf-idf": nn.TFIDFRecommender, "bm25": nn.BM25Recommender}[params["kind"]]
     model = kind(K=params["neighbours"], num_threads=1)
-    model.fit(histories.matrix(n_items), show_progress=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ParameterWarning)  # implicit warns of a matrix of its own making
+        model.fit(histories.matrix(n_items), show_progress=False)
     return _linear(model.similarity.T.tocsr(), params["decay"], n_items)
 
 
@@ -106,11 +110,11 @@ def _linear(weights: Any, decay: float, n_items: int) -> Scorer:
 
 
 def _factors(model: Any) -> Scorer:
-    return lambda theirs, customers: np.asarray(model.user_factors[customers] @ model.item_factors.T)
+    return lambda _, customers: np.asarray(model.user_factors[customers] @ model.item_factors.T)
 
 
 PEERS: tuple[Peer, ...] = (
-    Peer("popularity", lambda rng: {}, popularity, trials=1),
+    Peer("popularity", lambda _: {}, popularity, trials=1),
     Peer(
         "item-kNN (implicit)",
         lambda rng: {

@@ -52,7 +52,9 @@ def segments_plot(models: Named, segments: Mapping[str, npt.NDArray[np.bool_]]) 
     first, *others = models
     place = np.arange(len(segments))
     own = [float(_hits(first[1].rank[rows]).mean()) for rows in segments.values()]
-    rival = [max((float(_hits(judged.rank[rows]).mean()) for _, judged in others), default=0.0) for rows in segments.values()]
+    rival = [
+        max((float(_hits(judged.rank[rows]).mean()) for _, judged in others), default=0.0) for rows in segments.values()
+    ]
     axis.bar(place - 0.2, own, width=0.4, color=CHAMPION, label=first[0])
     axis.bar(place + 0.2, rival, width=0.4, color=OTHER, label="best other model of the segment")
     axis.set_xticks(place, [f"{name}\n{int(rows.sum()):,} customers" for name, rows in segments.items()], fontsize=7)

@@ -1,7 +1,8 @@
 """Ranks held-out items among all items for any scorer, some customers at a time."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,10 +14,8 @@ Floats = npt.NDArray[np.floating[Any]]
 CHUNK_CELLS = 24_000_000  # scores held at once: customers x items, a hundred megabytes of float32
 
 
-class Scorer(Protocol):
-    """Scores (n, I) of all items for some customers; `histories` are theirs alone, `customers` their numbers."""
-
-    def __call__(self, histories: Histories, customers: Ints) -> Floats: ...
+# Scores (n, I) of all items for n customers, from their histories and their numbers in the data set.
+Scorer = Callable[[Histories, Ints], Floats]
 
 
 @dataclass(frozen=True)

@@ -59,15 +59,13 @@ def fit_sequences(
             for batch in _batches(windows, cfg.batch, rng):
                 loss = _loss(items(), encoder, batch, cfg, rng)
                 optimizer.zero_grad(set_to_none=True)
-                loss.backward()
+                loss.backward()  # type: ignore[no-untyped-call]
                 torch.nn.utils.clip_grad_norm_(weights, CLIP)
                 optimizer.step()
                 rate.step()
                 total += float(loss.detach())
             losses.append(total / per_epoch)
-            on_progress(
-                f"sequences: epoch {epoch + 1} of {cfg.epochs}, loss {losses[-1]:.3f}", (epoch + 1) / cfg.epochs
-            )
+            on_progress(f"sequences: epoch {epoch + 1} of {epochs}, loss {losses[-1]:.3f}", (epoch + 1) / epochs)
         encoder.eval()
         with torch.no_grad():
             vectors = np.ascontiguousarray(items().numpy())

@@ -50,8 +50,14 @@ class Trained:
             config=self.config,
             files={**self.files, MODEL: self.spec.model_dump_json(indent=1).encode()},
             metrics=report.metric_dicts() if report else (),
-            input_schema={"histories": {"shape": ["N", "any"], "type": "item name"}, "k": {"type": f"1 to {MAX_ITEMS}"}},
-            output_schema={"items": {"shape": ["N", "k"], "type": "item name"}, "scores": {"shape": ["N", "k"], "type": "float"}},
+            input_schema={
+                "histories": {"shape": ["N", "any"], "type": "item name"},
+                "k": {"type": f"1 to {MAX_ITEMS}"},
+            },
+            output_schema={
+                "items": {"shape": ["N", "k"], "type": "item name"},
+                "scores": {"shape": ["N", "k"], "type": "float"},
+            },
             data_fingerprint=self.data_fingerprint,
             code_revision=code_revision,
             trained_until=self.trained_until.astype("datetime64[D]").item(),

@@ -8,8 +8,22 @@ import pytest
 
 from features.interactions import COLUMNS, build_interactions, empty_interactions
 
-EVENTS = {"customer_id": "string", "item_id": "string", "event_time": "timestamp(6)", "ordinal": "int64", "kind": "string", "amount": "float64"}  # fmt: skip
-LINES = {"customer_id": "string", "product_id": "string", "sold_at": "timestamp(6)", "kind": "string", "units": "int64", "cancelled_units": "int64"}  # fmt: skip
+EVENTS = {
+    "customer_id": "string",
+    "item_id": "string",
+    "event_time": "timestamp(6)",
+    "ordinal": "int64",
+    "kind": "string",
+    "amount": "float64",
+}
+LINES = {
+    "customer_id": "string",
+    "product_id": "string",
+    "sold_at": "timestamp(6)",
+    "kind": "string",
+    "units": "int64",
+    "cancelled_units": "int64",
+}
 
 
 def at(day: int) -> datetime:

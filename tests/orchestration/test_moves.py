@@ -11,8 +11,8 @@ import pytest
 from models.common.artifact import ArtifactError
 from models.forecaster import predict
 from orchestration import releases
-from orchestration.definitions import build
 from orchestration.challengers import current_challenger, report_of
+from orchestration.definitions import build
 from orchestration.judging import evidence_page, judge_version
 from orchestration.promotion import UNSCORED
 from orchestration.releases import POINTER, PromotionRefused, promote_and_publish, rollback_and_publish

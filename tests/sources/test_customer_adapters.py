@@ -76,11 +76,11 @@ def test_broken_sequences_are_named(tmp_path: Path, content: bytes, message: str
 
 
 def test_places_without_sequences_are_named(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match="needs one NAME.txt of sequences \\(found none\\)"):
+    with pytest.raises(SourceError, match=r"needs one NAME\.txt of sequences \(found none\)"):
         AmazonBeautySource(tmp_path)
     (tmp_path / "a.txt").write_text(SEQUENCES)
     (tmp_path / "b.txt").write_text(SEQUENCES)
-    with pytest.raises(SourceError, match="found a.txt, b.txt"):
+    with pytest.raises(SourceError, match=r"found a\.txt, b\.txt"):
         AmazonBeautySource(tmp_path)
     with pytest.raises(SourceError, match="neither a folder nor a zip file"):
         AmazonBeautySource(tmp_path / "a.txt")
@@ -140,7 +140,7 @@ def test_baskets_are_purchases_at_the_price_of_one(tmp_path: Path) -> None:
     (tmp_path / "products.csv").write_text("product_id,brand\np1,x\n")
     with pytest.raises(SourceError, match="column department, product_category, product_type is missing"):
         DunnhumbySource(tmp_path).read("item_attributes")
-    with pytest.raises(SourceError, match="needs transactions.parquet or transactions_sample.parquet"):
+    with pytest.raises(SourceError, match=r"needs transactions\.parquet or transactions_sample\.parquet"):
         DunnhumbySource(tmp_path / "nowhere")
 
 
