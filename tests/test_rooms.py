@@ -45,6 +45,7 @@ OWN = {"serving": {"bentoml"}, "orchestration": {"dagster"}}
 NETWORKS = (
     *(f"models.forecaster.networks.{name}" for name in ("adversary", "architecture", "losses")),
     "models.recommender.model",
+    "models.recommender.ranker_model",
 )
 NOT_WALKED = {"features": ("features.store", "features.offline_store", "features.retrieval_job"), "models": NETWORKS}
 

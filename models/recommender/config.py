@@ -72,7 +72,7 @@ class Config(BaseModel):
         20_000,
         ge=10,
         le=1_000_000,
-        description="customers, drawn by chance, on whom the weights of the parts are chosen",
+        description="customers, drawn by chance, on whom weights and ranker learn",
     )
     mix_candidates: int = Field(
         100,
@@ -80,3 +80,12 @@ class Config(BaseModel):
         le=5_000,
         description="best items of each part and of their sum that a choice of weights may re-order",
     )
+    ranker_candidates: int = Field(
+        60, ge=10, le=1_000, description="best items of the mix that the ranker puts in order"
+    )
+    ranker_hidden: int = Field(
+        128, ge=4, le=1_024, description="numbers in the first layer of its deep part, half in the next"
+    )
+    ranker_dropout: float = Field(0.2, ge=0, lt=1, description="share of them hidden in training")
+    ranker_epochs: int = Field(20, ge=0, le=500, description="times that training sees all customers; 0 = no ranker")
+    ranker_rate: float = Field(2e-3, gt=0, le=0.1, description="first learning rate, falling to nothing")

@@ -21,7 +21,7 @@ CHAMPION = "champion"
 BASELINE = PEERS[0].name
 SHORT, LONG = 5, 10  # items of a history below which it is short, and from which it is long
 HEAD_SHARE = 0.2  # of the items, those that most customers took
-ALONE = {
+PARTS = {
     "linear alone": Mix(sequence=0, linear=1, popularity=0),
     "sequence alone": Mix(sequence=1, linear=0, popularity=0),
 }
@@ -55,8 +55,8 @@ def evaluate(
     rows = [_Row(CHAMPION, _judged(_scorer(model), data))]
     on_progress("champion judged", 0.05)
     mix = model.spec.mix
-    if mix.sequence and mix.linear:
-        rows += [_Row(name, _judged(_scorer(model.with_mix(alone)), data)) for name, alone in ALONE.items()]
+    others = ({"without ranker": mix} if model.spec.candidates else {}) | (PARTS if mix.sequence and mix.linear else {})
+    rows += [_Row(name, _judged(_scorer(model.with_mix(other)), data)) for name, other in others.items()]
     began = time.perf_counter()
     peers, notes = tuned_peers(
         data, trials=trials, seed=seed, on_progress=lambda stage, done: on_progress(stage, 0.15 + 0.8 * done)

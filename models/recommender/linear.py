@@ -16,7 +16,7 @@ from models.common.torch_control import torch_controlled
 from models.recommender.config import Config
 from models.recommender.data import Dataset
 from models.recommender.histories import Histories, Ints
-from models.recommender.item_weights import ItemWeights
+from models.recommender.sparse_rows import SparseRows
 
 if TYPE_CHECKING:
     import torch
@@ -29,7 +29,7 @@ ATTRIBUTE_POWER = (
 )
 
 
-def fit_item_weights(data: Dataset, histories: Histories, cfg: Config) -> ItemWeights:
+def fit_item_weights(data: Dataset, histories: Histories, cfg: Config) -> SparseRows:
     """Fit on `histories`; of what each item says the `cfg.linear_neighbours` largest weights are kept.
 
     Of a catalogue with more than `cfg.linear_items` items those that most customers took stand in the regression, for the
@@ -65,7 +65,20 @@ def fit_item_weights(data: Dataset, histories: Histories, cfg: Config) -> ItemWe
     )
     matrix.eliminate_zeros()
     matrix.sort_indices()
-    return ItemWeights(matrix.indptr.astype(np.int64), matrix.indices.astype(np.int32), matrix.data.astype(np.float32))
+    return SparseRows.of(matrix)
+
+
+def attribute_rows(data: Dataset) -> SparseRows:
+    """What each item is (I, A): its attributes by how rare they are (idf), each row of length 1: products are cosines."""
+    from scipy import sparse
+
+    holders = np.asarray(data.attributes.sum(axis=0)).ravel()
+    rare = sparse.diags(np.log(max(len(data.items), 2) / np.maximum(holders, 1.0)))
+    weighted = (data.attributes @ rare).tocsr()
+    norm = np.sqrt(np.asarray(weighted.multiply(weighted).sum(axis=1)).ravel())
+    rows = (sparse.diags(1.0 / np.where(norm > 0, norm, 1.0)) @ weighted).tocsr()
+    rows.sort_indices()
+    return SparseRows.of(rows)
 
 
 def _cuts(histories: Histories, n_items: int, cfg: Config) -> "tuple[sparse.csr_matrix, sparse.csr_matrix]":

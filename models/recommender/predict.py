@@ -12,15 +12,16 @@ from pydantic import ValidationError
 from models.common.artifact import ArtifactError, read_artifact, read_file
 from models.common.protocols import InputError
 from models.common.ranking import best
-from models.recommender.histories import Histories, padded
-from models.recommender.item_weights import ItemWeights
+from models.recommender.candidates import Parts, describe
+from models.recommender.histories import Histories, Ints, padded
 from models.recommender.requests import Reason, RecommendInput, Reply, check
+from models.recommender.sparse_rows import SparseRows
 from models.recommender.spec import FORMAT_VERSION, Mix, ModelSpec
 
 __all__ = ["Predictor", "Reason", "RecommendInput", "Reply", "load"]
 
 Floats = npt.NDArray[np.floating[Any]]
-MODEL, ARRAYS, ENCODER = "model.json", "arrays.safetensors", "encoder.onnx"
+MODEL, ARRAYS, ENCODER, RANKER = "model.json", "arrays.safetensors", "encoder.onnx", "ranker.onnx"
 _CHUNK_CELLS = 8_000_000  # scores of customers x items held at once
 
 
@@ -39,32 +40,37 @@ def load(path: Path) -> "Predictor":
         ) from error
     if spec.format_version != FORMAT_VERSION:
         raise ArtifactError(f"{path}: expected format {FORMAT_VERSION}, found {spec.format_version}: retrain")
-    return Predictor(spec, {name: read_file(path, manifest, name) for name in (ARRAYS, ENCODER)})
+    names = (ARRAYS, ENCODER, RANKER) if spec.candidates else (ARRAYS, ENCODER)
+    return Predictor(spec, {name: read_file(path, manifest, name) for name in names})
 
 
 class Predictor:
     """Recommends and explains; thread-safe, holds no state beside its ONNX session."""
 
     def __init__(self, spec: ModelSpec, files: Mapping[str, bytes]) -> None:
-        """files: arrays.safetensors (item vectors, weights of items on items, counts) and encoder.onnx."""
+        """files: arrays.safetensors (vectors of items, weights of items on items, attributes, counts), encoder.onnx and,
+        where a ranker puts the best in order, ranker.onnx."""
         from safetensors.numpy import load as read_arrays
 
         self.spec = spec
         self._files = files
         arrays = read_arrays(files[ARRAYS])
         self._vectors = arrays["vectors"]
-        self._weights = ItemWeights(arrays["linear_starts"], arrays["linear_targets"], arrays["linear_values"])
+        n_items = len(spec.items)
+        self._weights = _rows(arrays, "linear", n_items)
+        self._attributes = _rows(arrays, "attributes", spec.attributes)
         self.popularity = np.log1p(arrays["counts"]).astype(np.float32)
         self._floor = np.float32(spec.linear_floor)
         self._session = _session(files[ENCODER])
+        self._ranker = _session(files[RANKER]) if spec.candidates else None
 
     @cached_property
     def _places(self) -> dict[str, int]:
         return {name: place for place, name in enumerate(self.spec.items)}
 
     def with_mix(self, mix: Mix) -> "Predictor":
-        """The same predictor with its parts weighed in another way: what a part says alone."""
-        return Predictor(self.spec.model_copy(update={"mix": mix}), self._files)
+        """The same parts weighed in another way, and no ranker: what a part, or the mix, says alone."""
+        return Predictor(self.spec.model_copy(update={"mix": mix, "candidates": 0}), self._files)
 
     def predict(self, request: RecommendInput) -> Reply:
         """The `k` best items of each customer. InputError says what is wrong."""
@@ -81,37 +87,58 @@ class Predictor:
         for first in range(0, n, step):
             part = np.arange(first, min(first + step, n))
             theirs = histories.take(part)
-            scores = self.scores(theirs)
-            if not request.with_taken:
-                scores[theirs.rows, theirs.items] = -np.inf
+            scores = self.scores(theirs, with_taken=request.with_taken)
             found = best(scores, k)
             row, column = np.nonzero(found >= 0)
             items[part[row], column] = names[found[row, column]]
             values[part[row], column] = scores[row, found[row, column]]
         return Reply(items, values, histories.lengths)
 
-    def scores(self, histories: Histories) -> npt.NDArray[np.float32]:
+    def scores(self, histories: Histories, *, with_taken: bool = False) -> npt.NDArray[np.float32]:
         """Scores (N, I) of all items for histories of item numbers, each item once, oldest first.
 
-        A history without items is scored by popularity alone: nothing is known of what its customer wants.
+        What a customer has is barred (-inf) unless `with_taken`. A history without items is scored by popularity alone:
+        nothing is known of what its customer wants. Of the first items in the ranker's order the scores tell but the order.
         """
-        mix = self.spec.mix
-        told = np.flatnonzero(histories.lengths > 0)
         total = np.tile(self.popularity, (len(histories), 1))
+        told = np.flatnonzero(histories.lengths > 0)
         if told.size:
             theirs = histories if told.size == len(histories) else histories.take(told)
-            found = total[told] * np.float32(mix.popularity)
-            if mix.linear:
-                found += np.float32(mix.linear) * self.log_linear(theirs)
-            if mix.sequence:
-                found += np.float32(mix.sequence) * self.sequence(theirs)
-            total[told] = found
+            parts = self.parts(theirs, with_taken=with_taken)
+            total[told] = self._ordered(parts, theirs)
+        return total
+
+    def parts(self, histories: Histories, *, with_taken: bool = False) -> Parts:
+        """What each part says of all items, and their mix; each history holds one item at least."""
+        mix = self.spec.mix
+        sequence, linear = self.sequence(histories), self.log_linear(histories)
+        total = np.float32(mix.sequence) * sequence + np.float32(mix.linear) * linear
+        total += np.float32(mix.popularity) * self.popularity
+        if not with_taken:
+            total[histories.rows, histories.items] = -np.inf
+        return Parts(total, sequence, linear, self.popularity)
+
+    def candidates(self, histories: Histories, parts: Parts, count: int) -> tuple[Ints, npt.NDArray[np.float32]]:
+        """The best items (N, C) by the mix and their features (N, C, F)."""
+        items = best(parts.mix, count)
+        return items, describe(items, parts, histories, self._attributes, decay=self.spec.query_decay)
+
+    def _ordered(self, parts: Parts, histories: Histories) -> npt.NDArray[np.float32]:
+        """The mix, its best items put in the ranker's order above all others."""
+        if self._ranker is None:
+            return parts.mix
+        items, features = self.candidates(histories, parts, self.spec.candidates)
+        rank = np.asarray(self._ranker.run(["Y"], {"X": features})[0])
+        row, column = np.nonzero(items >= 0)
+        above = parts.mix.max(axis=1, keepdims=True) + rank - rank.min(axis=1, keepdims=True) + 1.0
+        total = parts.mix.copy()
+        total[row, items[row, column]] = above[row, column]
         return total
 
     def log_linear(self, histories: Histories) -> npt.NDArray[np.float32]:
         """Logarithms (N, I) of the scores of the regression of items on items, no score below the floor."""
         decayed = np.power(self.spec.query_decay, histories.ages).astype(np.float32)
-        return np.log(np.maximum(self._weights.scores(histories, decayed), 0.0) + self._floor)
+        return np.log(np.maximum(self._weights.gathered(histories, decayed), 0.0) + self._floor)
 
     def sequence(self, histories: Histories) -> npt.NDArray[np.float32]:
         """Logits (N, I) of the sequence network; each history holds one item at least."""
@@ -154,6 +181,10 @@ class Predictor:
 def _newest_once(items: list[int]) -> list[int]:
     """Each item once, where it was taken first: as the model was trained."""
     return list(dict.fromkeys(items))
+
+
+def _rows(arrays: Mapping[str, Any], name: str, width: int) -> SparseRows:
+    return SparseRows(arrays[f"{name}_starts"], arrays[f"{name}_targets"], arrays[f"{name}_values"], width)
 
 
 def _session(graph: bytes) -> Any:

@@ -1,5 +1,6 @@
 """Fitting the deep part: each item of a history is told from those before it, by a softmax over it and sampled others."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -127,7 +128,6 @@ def _schedule(steps: int) -> Any:
 
 def _exported(encoder: Any, cfg: Config) -> bytes:
     """Return the graph X (N, T, d) -> Y (N, T, d), N and T <= max_length free; ExportError if its answers differ."""
-    import onnxruntime
     import torch
 
     shapes = {
@@ -138,14 +138,23 @@ def _exported(encoder: Any, cfg: Config) -> bytes:
         graph = onnx_bytes(encoder, (example,), inputs=["X"], outputs=["Y"], shapes=shapes, threads=cfg.threads)
     except RuntimeError as error:
         raise ExportError(f"sequence network: {error}") from error
-    session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
-    for length in sorted({1, 2, cfg.max_length}):
-        x = torch.randn(4, length, cfg.width)
-        with torch.no_grad():
-            worst = float(np.abs(session.run(["Y"], {"X": x.numpy()})[0] - encoder(x).numpy()).max())
-        if not worst <= PARITY_TOLERANCE:
-            raise ExportError(
-                f"sequence network, {length} items: graph and torch differ by {worst:.1e} > {PARITY_TOLERANCE}: pin another "
-                "torch or ONNX Runtime"
-            )
+    lengths = sorted({1, 2, cfg.max_length})
+    check_graph("sequence network", graph, encoder, [torch.randn(4, length, cfg.width).numpy() for length in lengths])
     return graph
+
+
+def check_graph(name: str, graph: bytes, module: Any, samples: "Sequence[Floats]") -> None:
+    """ExportError if the graph answers to X otherwise than the torch module."""
+    import onnxruntime
+    import torch
+
+    session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
+    for sample in samples:
+        with torch.no_grad():
+            wanted = module(torch.from_numpy(sample)).numpy()
+        worst = float(np.abs(session.run(["Y"], {"X": sample})[0] - wanted).max())
+        if not worst <= PARITY_TOLERANCE * max(1.0, float(np.abs(wanted).max())):
+            raise ExportError(
+                f"{name}, input {sample.shape}: graph and torch differ by {worst:.1e} > {PARITY_TOLERANCE} of the largest "
+                "answer: pin another torch or ONNX Runtime"
+            )

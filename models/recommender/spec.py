@@ -1,4 +1,4 @@
-"""What an artifact says of itself: item names, how its parts are weighed, what is popular (`model.json`)."""
+"""What an artifact says of itself: item names, how its parts are weighed, whether a ranker follows (`model.json`)."""
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -33,5 +33,9 @@ class ModelSpec(BaseModel):
     items: tuple[str, ...] = Field(min_length=1, description="names of the I items, in the order of all arrays")
     mix: Mix
     linear_floor: float = Field(gt=0, description="added to linear scores, none below 0, before their logarithm")
+    candidates: int = Field(
+        ge=0, description="best items by the mix that the ranker puts in order; 0 = there is no ranker"
+    )
+    attributes: int = Field(ge=0, description="number of attribute values")
     query_decay: float = Field(gt=0, le=1, description="what an item of a history counts less for each taken after it")
     max_length: int = Field(ge=1, description="newest items of a history that the network reads")

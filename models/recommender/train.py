@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,15 +12,13 @@ from models.common.report import Report
 from models.recommender.config import Config
 from models.recommender.data import Dataset
 from models.recommender.histories import Histories
-from models.recommender.linear import fit_item_weights
-from models.recommender.mixing import FIRST, choose_mix
-from models.recommender.predict import ARRAYS, ENCODER, MODEL, Predictor
+from models.recommender.linear import attribute_rows, fit_item_weights
+from models.recommender.mixing import CHUNK_CUSTOMERS, FIRST, choose_mix
+from models.recommender.predict import ARRAYS, ENCODER, MODEL, RANKER, Predictor
+from models.recommender.ranker import Ranker, fit_ranker
 from models.recommender.requests import MAX_ITEMS
 from models.recommender.sequence import fit_sequences
 from models.recommender.spec import FORMAT_VERSION, Mix, ModelSpec
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 LIBRARIES = ("numpy", "onnx", "scipy", "torch")
 
@@ -67,44 +64,76 @@ class Trained:
 
 
 def train(data: Dataset, cfg: Config, *, seed: int, on_progress: ProgressCallback = silent) -> Trained:
-    """Train without the test items; the same data, config and seed give the same bytes."""
-    first, files = _fitted(data, data.train, cfg, FIRST, seed, _part(on_progress, "to choose weights: ", 0.0, 0.48))
-    on_progress("choosing weights", 0.48)
-    mix, reached = choose_mix(Predictor(first, files), data, cfg, seed=seed)
-    spec, files = _fitted(data, data.known, cfg, mix, seed, _part(on_progress, "", 0.5, 1.0))
+    """Train without the test items; the same data, config and seed give the same bytes.
+
+    What ranks the parts' answers must not have been told by them: weights and ranker learn on the validation items from
+    parts that were fitted without these, and are kept when the parts are fitted again with them.
+    """
+    first = _parts(data, data.train, cfg, seed, _part(on_progress, "to choose weights: ", 0.0, 0.42))
+    on_progress("choosing weights", 0.42)
+    mix, reached = choose_mix(Predictor(_spec(data, cfg, FIRST), first), data, cfg, seed=seed)
+    ranker = _ranker(Predictor(_spec(data, cfg, mix), first), data, cfg, seed, _part(on_progress, "", 0.45, 0.55))
+    files = _parts(data, data.known, cfg, seed, _part(on_progress, "", 0.55, 1.0))
+    if ranker is not None:
+        files[RANKER] = ranker.graph
+    spec = _spec(data, cfg, mix, candidates=cfg.ranker_candidates if ranker else 0)
     on_progress("trained", 1.0)
     return Trained(cfg, spec, files, data.fingerprint, data.trained_until, seed, reached)
 
 
-def _fitted(
-    data: Dataset, histories: Histories, cfg: Config, mix: Mix, seed: int, on_progress: "Callable[[str, float], None]"
-) -> tuple[ModelSpec, dict[str, bytes]]:
-    """Both parts on some histories, as the files of an artifact."""
-    from safetensors.numpy import save
-
-    on_progress("regression of items on items", 0.0)
-    weights = fit_item_weights(data, histories, cfg)
-    network = fit_sequences(
-        data, histories, cfg, seed=seed, on_progress=lambda stage, done: on_progress(stage, 0.3 + 0.7 * done)
-    )
-    arrays = {
-        "linear_starts": weights.starts,
-        "linear_targets": weights.targets,
-        "linear_values": weights.values,
-        "vectors": network.vectors,
-        "counts": np.bincount(histories.items, minlength=len(data.items)).astype(np.int64),
-    }
-    spec = ModelSpec(
+def _spec(data: Dataset, cfg: Config, mix: Mix, *, candidates: int = 0) -> ModelSpec:
+    return ModelSpec(
         format_version=FORMAT_VERSION,
         items=tuple(data.items.tolist()),
         mix=mix,
         linear_floor=cfg.linear_floor,
+        candidates=candidates,
+        attributes=data.attributes.shape[1],
         query_decay=cfg.linear_query_decay,
         max_length=cfg.max_length,
     )
-    return spec, {ARRAYS: save(arrays), ENCODER: network.encoder}
 
 
-def _part(on_progress: ProgressCallback, prefix: str, first: float, last: float) -> "Callable[[str, float], None]":
+def _parts(
+    data: Dataset, histories: Histories, cfg: Config, seed: int, on_progress: ProgressCallback
+) -> dict[str, bytes]:
+    """Both parts on some histories, as files of an artifact."""
+    from safetensors.numpy import save
+
+    on_progress("regression of items on items", 0.0)
+    weights, attributes = fit_item_weights(data, histories, cfg), attribute_rows(data)
+    network = fit_sequences(
+        data, histories, cfg, seed=seed, on_progress=lambda stage, done: on_progress(stage, 0.3 + 0.7 * done)
+    )
+    arrays = {
+        "vectors": network.vectors,
+        "counts": np.bincount(histories.items, minlength=len(data.items)).astype(np.int64),
+    }
+    for name, rows in (("linear", weights), ("attributes", attributes)):
+        arrays |= {f"{name}_starts": rows.starts, f"{name}_targets": rows.targets, f"{name}_values": rows.values}
+    return {ARRAYS: save(arrays), ENCODER: network.encoder}
+
+
+def _ranker(
+    predictor: Predictor, data: Dataset, cfg: Config, seed: int, on_progress: ProgressCallback
+) -> Ranker | None:
+    """The ranker told by the validation items, for a mix in which the sequence network has a say."""
+    if not (cfg.ranker_epochs and predictor.spec.mix.sequence and predictor.spec.mix.linear):
+        return None
+    rng = np.random.default_rng(seed)
+    some = np.sort(rng.permutation(len(data.judged))[: cfg.mix_customers])
+    found = []
+    for first in range(0, len(some), CHUNK_CUSTOMERS):
+        theirs = data.train.take(data.judged[some[first : first + CHUNK_CUSTOMERS]])
+        found.append(predictor.candidates(theirs, predictor.parts(theirs), cfg.ranker_candidates))
+    items, features = (np.concatenate(each) for each in zip(*found, strict=True))
+    return fit_ranker(features, items, data.validation_items[some], cfg, seed=seed, on_progress=on_progress)
+
+
+def _part(on_progress: ProgressCallback, prefix: str, first: float, last: float) -> ProgressCallback:
     """Progress of a part of the job, told as that of the whole."""
-    return lambda stage, done: on_progress(f"{prefix}{stage}", first + (last - first) * done)
+
+    def tell(stage: str, fraction: float) -> None:
+        on_progress(f"{prefix}{stage}", first + (last - first) * fraction)
+
+    return tell

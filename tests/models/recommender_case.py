@@ -18,11 +18,11 @@ KINDS, ITEMS_A_KIND = 6, 10
 
 
 def tables(synthetic: ModuleType, cfg: Any) -> dict[str, Any]:
-    """120 customers walk through items of two of six kinds, mostly on to the next one of the kind."""
+    """400 customers walk through items of two of six kinds, mostly on to the next one of the kind."""
     del synthetic, cfg
     rng = np.random.default_rng(0)
     rows: list[tuple[str, str, int]] = []
-    for customer in range(120):
+    for customer in range(400):
         kinds = rng.choice(KINDS, 2, replace=False)
         at = rng.integers(0, ITEMS_A_KIND, KINDS)
         for place in range(int(rng.integers(3, 9))):
