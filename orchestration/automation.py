@@ -10,10 +10,11 @@ from orchestration.resources import WorkspaceResource
 FORECASTER = dg.AssetSelection.groups("forecaster")
 TABLES_AND_FEATURES = dg.AssetSelection.groups("sources", "gate", "demand", "features")
 
+# A recommender is trained when somebody asks for it, as long as nothing is released of it.
 full_job = dg.define_asset_job(
     "full",
-    dg.AssetSelection.all(),
-    description="Every table, feature and model, end to end; unchanged work is skipped. " + HOW_TO_CHOOSE,
+    dg.AssetSelection.all() - dg.AssetSelection.groups("recommender"),
+    description="Every table, feature and model that serves, end to end; unchanged work is skipped. " + HOW_TO_CHOOSE,
 )
 daily_job = dg.define_asset_job(
     "daily",

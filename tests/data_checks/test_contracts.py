@@ -28,7 +28,7 @@ from data_checks.rules import Rule
 from data_checks.samples import tagged, valid_rows
 
 TABLES = (
-    "calendar", "covariates", "events", "inventory", "price_plans", "prices", "products", "promotions", "sales",
+    "calendar", "covariates", "events", "inventory", "item_attributes", "price_plans", "prices", "products", "promotions", "sales",
     "series", "social_heat", "stores", "transactions", "weather", "weather_forecast",
 )  # fmt: skip
 
