@@ -20,6 +20,7 @@ Floats = npt.NDArray[np.float32]
 WARM_UP_SHARE = 0.1  # of all steps
 LAST_RATE = 0.02  # of the learning rate, at the end of its cosine
 CLIP = 5.0
+LOGIT_ROWS = 512  # places whose softmax is worked out at once
 PARITY_TOLERANCE = 1e-4
 
 
@@ -112,10 +113,17 @@ def _loss(table: "Tensor", encoder: Any, batch: Histories, cfg: Config, rng: np.
     here = np.unique(target)
     n_items = table.shape[0]
     others = np.setdiff1d(rng.choice(n_items, min(cfg.negatives, n_items), replace=False), here)
-    logits = state @ F.embedding(torch.from_numpy(np.concatenate([here, others])), table).T
+    rows = F.embedding(torch.from_numpy(np.concatenate([here, others])), table)
+    stands_for = torch.zeros(len(rows))
     if others.size:
-        logits[:, here.size :] += float(np.log((n_items - here.size) / others.size))
-    return F.cross_entropy(logits, torch.from_numpy(np.searchsorted(here, target)))
+        stands_for[here.size :] = float(np.log((n_items - here.size) / others.size))
+    place = torch.from_numpy(np.searchsorted(here, target))
+    # Piece by piece: tensors of tens of megabytes are fetched from and given back to the system at each step.
+    pieces = [
+        F.cross_entropy(part @ rows.T + stands_for, wanted, reduction="sum")
+        for part, wanted in zip(state.split(LOGIT_ROWS), place.split(LOGIT_ROWS), strict=True)
+    ]
+    return torch.stack(pieces).sum() / len(place)
 
 
 def _schedule(steps: int) -> Any:
