@@ -1,0 +1,130 @@
+"""The online shop, which lives day by day under a recommendation policy and shows what a shop would see."""
+
+from datetime import date
+
+import numpy as np
+
+from sources.twin.arrays import Bools, Floats, Ints
+from sources.twin.catalogue import day_number
+from sources.twin.customers.appeal import Appeal, available_items, web_prices
+from sources.twin.customers.choices import Choices
+from sources.twin.customers.params import OnlineParams
+from sources.twin.customers.policies import PopularityPolicy, count_answers, fading
+from sources.twin.customers.population import build_population
+from sources.twin.customers.protocol import Feedback, RecommendationPolicy, Requests
+from sources.twin.customers.recording import Recorder
+from sources.twin.customers.records import PURCHASE, Events, Impressions, OnlineDay
+from sources.twin.customers.setting import Setting
+from sources.twin.customers.slates import check_slates
+from sources.twin.customers.social import build_network
+from sources.twin.customers.state import OnlineState
+from sources.twin.customers.truth import Moment, OnlineTruth
+from sources.twin.customers.visits import Visits, follow_up_visits, joined, own_visits, session_number
+from sources.twin.customers.word_of_mouth import WordOfMouth
+from sources.twin.keyed_random import KeyedRandom
+from sources.twin.weather import Weather, WeatherDays
+
+
+class OnlineShop:
+    """The online shop of `params` and `seed` in a setting: a world's (`Setting.of_world`) or one alone (`Setting.alone`).
+
+    Days follow one another; `advance` makes a new `state` and leaves the old one as it was, so a kept state can be put
+    back. All luck is keyed by (seed, domain, entity, day): two policies tried in one shop meet the same visits, and the
+    same luck wherever they show the same item.
+    """
+
+    def __init__(self, params: OnlineParams, seed: int, setting: Setting | None = None) -> None:
+        self.params = params
+        self.seed = seed
+        self.setting = setting or Setting.alone(seed)
+        random = KeyedRandom(seed)
+        self.people = build_population(params, self.setting, random)
+        self.network = build_network(params, self.people, random)
+        self._random = random
+        self._weather = Weather(random, self.setting.regions)
+        self._appeal = Appeal(params, self.setting, self.people, random)
+        self._choices = Choices(params.choice, self.people, random)
+        self._recorder = Recorder(random, self._choices)
+        self._word_of_mouth = WordOfMouth(params.social, self.people, self.network, random)
+        self.truth = OnlineTruth(self.people, self.network, self._appeal)
+        self.state = OnlineState.fresh(len(self.people), len(self.setting.items))
+
+    def advance(self, day: date, policy: RecommendationPolicy | None = None) -> OnlineDay:
+        """Live through `day` under `policy` (default: the shop's plain one, which goes by popularity).
+
+        Raises `DecisionError` for slates that cannot be shown; the shop is then as it was before.
+        """
+        now = day_number(day)
+        params, choice = self.params, self.params.choice
+        state = self.state.faded(
+            now,
+            fatigue=fading(choice.fatigue_days),
+            pull=fading(params.social.pull_days),
+            memory=fading(params.plain_policy.memory_days),
+        )
+        price = web_prices(params, self.setting, self._random, now)
+        available = available_items(params, self.setting, self._random, now)
+        weather = self._weather.on(np.array([now]))
+        today = self._appeal.on(now, price, weather)
+        self.truth.moment = Moment(now, today, state)
+        acting = policy or PopularityPolicy(
+            params.plain_policy, self.seed, len(self.setting.items), shown=state.shown, clicked=state.clicked
+        )
+        visits = own_visits(self.people, self._random, now)
+        impressions: list[Impressions] = []
+        events: list[Events] = []
+        batch_of = visits.hour // params.batch_hours
+        for batch in np.unique(batch_of):
+            rows = np.flatnonzero(batch_of == batch)
+            requests = self._requests(now, visits, rows, available, price, weather)
+            slates = acting.slates(requests)
+            check_slates(slates, requests, acting.name)
+            chance = self._appeal.click_chances(self._appeal.utilities(today, state, requests), slates.items)
+            outcome = self._choices.made(requests, slates.items, chance, today.log_price)
+            feedback = Feedback(requests, slates, outcome.clicked, outcome.carted, outcome.bought)
+            acting.feedback(feedback)
+            if policy is not None:  # the plain policy has counted already: it writes to the state's own counts
+                count_answers(feedback, state.shown, state.clicked)
+            shown_before = sum(len(part) for part in impressions)
+            impressions.append(self._recorder.impressions(requests, rows, slates, outcome, chance))
+            events.append(self._recorder.events(requests, rows, slates.items, outcome, shown_before))
+            # add.at counts an item as often as a customer saw it in the batch.
+            np.add.at(state.fatigue, (requests.customer[:, None], slates.items), np.float32(1.0))
+            state = self._passed_on(state, now, events[-1])
+            self.truth.moment.state = state
+        coming = self._word_of_mouth.due(self.state, now, available)
+        follow_ups = follow_up_visits(self.people, self._random, now, coming.customer)
+        rows = len(visits) + np.arange(len(follow_ups))
+        visits = joined(visits, follow_ups)
+        session = self._sessions(now, visits, rows)
+        events.append(self._recorder.followed(visits, rows, session, coming.item, price))
+        self.state = self._passed_on(state, now, events[-1])
+        self.truth.moment.state = self.state
+        return OnlineDay(now, acting.name, visits, Impressions.joined(impressions), Events.joined(events))
+
+    def _passed_on(self, state: OnlineState, now: int, events: Events) -> OnlineState:
+        bought = events.kind == PURCHASE
+        return self._word_of_mouth.tell(state, now, events.customer[bought], events.item[bought])
+
+    def _sessions(self, now: int, visits: Visits, rows: Ints) -> Ints:
+        return session_number(now, visits.customer[rows], visits.turn[rows], len(self.people))
+
+    def _requests(
+        self, now: int, visits: Visits, rows: Ints, available: Bools, price: Floats, weather: WeatherDays
+    ) -> Requests:
+        who = visits.customer[rows]
+        region = self.people.region[who]
+        return Requests(
+            day=now,
+            session=self._sessions(now, visits, rows),
+            customer=who,
+            time_us=visits.start_us[rows],
+            hour=visits.hour[rows],
+            device=visits.device[rows],
+            region=region,
+            temp_c=weather.temp_c[region, 0],
+            rain_mm=weather.rain_mm[region, 0],
+            available=available,
+            price=price,
+            slate_size=min(self.params.slate_size, int(available.sum())),
+        )
