@@ -7,6 +7,7 @@ import numpy as np
 from sources.twin.arrays import Bools, Floats, Ints
 from sources.twin.catalogue import day_number
 from sources.twin.customers.appeal import Appeal, available_items, web_prices
+from sources.twin.customers.campaign import Conversions, run_campaign
 from sources.twin.customers.choices import Choices
 from sources.twin.customers.params import OnlineParams
 from sources.twin.customers.policies import PopularityPolicy, count_answers, fading
@@ -92,7 +93,7 @@ class OnlineShop:
             np.add.at(state.fatigue, (requests.customer[:, None], slates.items), np.float32(1.0))
             state = self._passed_on(state, now, events[-1])
             self.truth.moment.state = state
-        coming = self._word_of_mouth.due(self.state, now, available)
+        coming = self._word_of_mouth.due(self.state, now, available, today.log_price)
         follow_ups = follow_up_visits(self.people, self._random, now, coming.customer)
         rows = len(visits) + np.arange(len(follow_ups))
         visits = joined(visits, follow_ups)
@@ -101,6 +102,21 @@ class OnlineShop:
         self.state = self._passed_on(state, now, events[-1])
         self.truth.moment.state = self.state
         return OnlineDay(now, acting.name, visits, Impressions.joined(impressions), Events.joined(events))
+
+    def campaign(
+        self, day: date, seed_customers: Ints, *, campaign: int = 0, acceptance: float = 0.6, days: int = 28
+    ) -> Conversions:
+        """Observed conversions of an offer made on `day` to `seed_customers`; see `run_campaign`. Changes no state."""
+        present = self.people.registered <= day_number(day)
+        return run_campaign(
+            self.network,
+            self.seed,
+            seed_customers,
+            present=present,
+            campaign=campaign,
+            acceptance=acceptance,
+            days=days,
+        )
 
     def _passed_on(self, state: OnlineState, now: int, events: Events) -> OnlineState:
         bought = events.kind == PURCHASE

@@ -4,9 +4,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from sources.twin.arrays import Bools, Ints
+from sources.twin.arrays import Bools, Floats, Ints
 from sources.twin.customers.params import SocialParams
 from sources.twin.customers.population import Population
+from sources.twin.customers.segments import LAPSED_VISITS, of_segments
 from sources.twin.customers.social import Network
 from sources.twin.customers.state import OnlineState
 from sources.twin.keyed_random import KeyedRandom
@@ -28,6 +29,8 @@ class WordOfMouth:
         self._people = people
         self._network = network
         self._random = random
+        self._follows = of_segments("follows")
+        self._full_price = of_segments("full_price")
 
     def tell(self, state: OnlineState, day: int, customer: Ints, item: Ints) -> OnlineState:
         """The state once friends know of purchases (B,); `state.pull` is written to, the columns are new."""
@@ -46,8 +49,15 @@ class WordOfMouth:
             item=np.concatenate([state.item, what[follows]]),
         )
 
-    def due(self, state: OnlineState, day: int, available: Bools) -> Followers:
-        """Who comes on `day`, each once an item; what is not available is forgotten."""
+    def due(self, state: OnlineState, day: int, available: Bools, log_price: Floats) -> Followers:
+        """Who comes on `day`, each once an item; what is not available, or not to a segment's mind, is forgotten.
+
+        `log_price` (M,) is relative to the list price.
+        """
         here = (state.due == day) & available[state.item]
-        pairs = np.unique(np.stack([state.follower[here], state.item[here]]), axis=1)
-        return Followers(pairs[0], pairs[1])
+        customer, item = np.unique(np.stack([state.follower[here], state.item[here]]), axis=1)
+        segment = self._people.segment[customer]
+        ready = self._follows[segment] * np.where(log_price[item] < 0, 1.0, self._full_price[segment])
+        ready = np.where(day >= self._people.lapses[customer], LAPSED_VISITS, ready)
+        comes = self._random.uniform("online.still_follows", customer, item, day) < ready
+        return Followers(customer[comes], item[comes])
