@@ -171,7 +171,9 @@ class World:
         if sold_online is not None:
             made |= self._online_maker.daily(sold_online, self._tables)
         expected_rows = self._expected_rows(now, active, expected, demanded)
-        self.outcome = Outcome(day, active, price, expected, demanded, traded, ordered, expected_rows, dirt_rows, sold_online)
+        self.outcome = Outcome(
+            day, active, price, expected, demanded, traded, ordered, expected_rows, dirt_rows, sold_online
+        )
         if self._keep_truth:
             self._expected.append(expected_rows)
             self._dirty.append(dirt_rows)

@@ -42,9 +42,10 @@ def run_campaign(
 ) -> Conversions:
     """Conversions within `days` of offers to `seed_customers`, each of whom accepts with chance `acceptance`.
 
-    `present` (N,) says who can convert at all (default: everybody). Whether a customer accepts and whether a tie persuades is keyed by (seed, campaign, customers): two seed sets in one
-    campaign meet the same luck, so more seeds never convert fewer. Another `campaign` number draws anew. Raises
-    `DecisionError` for customers that do not exist or are named twice, and for a chance or days out of bounds.
+    `present` (N,) says who can convert at all (default: everybody). Whether a customer accepts and whether a tie persuades
+    is keyed by (seed, campaign, customers): two seed sets in one campaign meet the same luck, so more seeds never convert
+    fewer. Another `campaign` number draws anew. Raises `DecisionError` for customers that do not exist or are named
+    twice, and for a chance or days out of bounds.
     """
     count = len(network.begins) - 1
     _check(seed_customers, count, acceptance, days)
@@ -114,7 +115,7 @@ def _into(network: Network, ties: Ints) -> Floats:
 
 
 def _summed(values: Floats, by: Ints, size: int) -> Floats:
-    return np.bincount(by, weights=values, minlength=size)
+    return np.asarray(np.bincount(by, weights=values, minlength=size), dtype=np.float64)
 
 
 def _check(seed_customers: Ints, count: int, acceptance: float, days: int) -> None:
@@ -125,6 +126,8 @@ def _check(seed_customers: Ints, count: int, acceptance: float, days: int) -> No
     if (times > 1).any():
         raise DecisionError(f"campaign seeds customer {different[times > 1][0]} twice; name each customer once")
     if not 0 < acceptance <= 1:
-        raise DecisionError(f"campaign's acceptance {acceptance:g} lies outside (0, 1]; give the chance to accept an offer")
+        raise DecisionError(
+            f"campaign's acceptance {acceptance:g} lies outside (0, 1]; give the chance to accept an offer"
+        )
     if not 0 <= days <= 365:
         raise DecisionError(f"campaign of {days} days lies outside 0..365; give the days until it is counted")

@@ -54,4 +54,4 @@ class Choices:
         mean = self._units[self._people.segment[customer]]
         u = self._random.uniform("online.units", session, item)
         more = np.floor(np.log(u) / np.log(1.0 - 1.0 / mean))
-        return np.minimum(1 + more, _MOST_UNITS).astype(np.int64)
+        return np.asarray(np.minimum(1 + more, _MOST_UNITS)).astype(np.int64)

@@ -56,23 +56,32 @@ class SocialParams(Knobs):
         0.9, ge=0, le=1, description="power of degree by which a tie weakens: 1 means that friends share one attention"
     )
     word_of_mouth: float = Field(
-        0.6, ge=0, le=1, description="times the tie's strength: chance that a friend follows a purchase with the same one"
+        0.6,
+        ge=0,
+        le=1,
+        description="times the tie's strength: chance that a friend follows a purchase with the same one",
     )
     follow_within_days: int = Field(5, ge=1, le=30, description="longest wait before a friend follows, days")
-    pull: float = Field(2.0, ge=0, le=20, description="log-odds gained per unit of strength of friends who just bought it")
+    pull: float = Field(
+        2.0, ge=0, le=20, description="log-odds gained per unit of strength of friends who just bought it"
+    )
     pull_days: float = Field(4.0, gt=0, le=60, description="days after which a third of that pull is left")
 
 
 class ChoiceParams(Knobs):
     """From being shown to being bought."""
 
-    threshold: float = Field(3.2, ge=-5, le=10, description="log-odds against clicking an average item that is looked at")
+    threshold: float = Field(
+        3.2, ge=-5, le=10, description="log-odds against clicking an average item that is looked at"
+    )
     position_decay: float = Field(
         0.5, ge=0, le=3, description="power by which examination falls: position k is looked at with (1 + k)^-power"
     )
     fatigue: float = Field(0.35, ge=0, le=5, description="log-odds lost per recent impression of the item")
     fatigue_days: float = Field(3.0, gt=0, le=60, description="days after which a third of that fatigue is left")
-    cart_rate: float = Field(0.55, ge=0, le=1, description="mean chance that a click goes on to the cart, before segments")
+    cart_rate: float = Field(
+        0.55, ge=0, le=1, description="mean chance that a click goes on to the cart, before segments"
+    )
     buy_rate: float = Field(0.75, ge=0, le=1, description="mean chance that a cart is paid, before segments")
 
 
@@ -100,7 +109,9 @@ class OnlineParams(Knobs):
     online_only_share: float = Field(0.25, ge=0, le=1, description="share of customers without a home store")
     out_of_stock_share: float = Field(0.03, ge=0, le=0.9, description="chance that an item is unavailable on a day")
     promotion_share: float = Field(0.25, ge=0, le=1, description="chance that an item is cheaper online for a week")
-    promotion_depth: float = Field(0.4, ge=0, le=0.8, description="largest discount of such a week, fraction of list price")
+    promotion_depth: float = Field(
+        0.4, ge=0, le=0.8, description="largest discount of such a week, fraction of list price"
+    )
     taste: TasteParams = TasteParams()
     drift: DriftParams = DriftParams()
     social: SocialParams = SocialParams()

@@ -90,8 +90,9 @@ def build_population(params: OnlineParams, setting: Setting, random: KeyedRandom
     )
 
 
-def device_used(random: KeyedRandom, preferred: Ints, *session: Ints) -> Ints:
-    """Device of each session (R,): mostly the preferred one, else any."""
+def device_used(random: KeyedRandom, preferred: Ints, customer: Ints, day: int, turn: Ints) -> Ints:
+    """Device of each session (R,) of a day: mostly the preferred one, else any."""
+    session = (customer, day, turn)
     stays = random.uniform("online.device_stays", *session) < 0.85
     return np.asarray(
         np.where(stays, preferred, random.integers("online.device_used", 0, len(DEVICES), *session)), dtype=np.int64

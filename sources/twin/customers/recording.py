@@ -39,9 +39,7 @@ class Recorder:
             chance=chance.ravel(),
         )
 
-    def events(
-        self, requests: Requests, rows: Ints, items: Ints, outcome: Outcome, shown_before: int
-    ) -> Events:
+    def events(self, requests: Requests, rows: Ints, items: Ints, outcome: Outcome, shown_before: int) -> Events:
         """Events of a batch; `shown_before` showings of the day came before it."""
         request, position = np.nonzero(outcome.clicked)
         item = items[request, position]

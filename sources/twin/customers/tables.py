@@ -32,10 +32,10 @@ class OnlineTables:
         self._kinds = pa.array(KINDS, _TEXT)
 
     def customers(self, until: int) -> pa.Table:
-        """One row a customer registered by day `until` (days since 1970), in order of number."""
+        """One row a customer registered by day `until` (days since 1970), in order of registration."""
         people = self._people
-        known = np.flatnonzero(people.registered <= until)
-        known = known[np.argsort(people.number[known])]
+        known = np.lexsort((people.number, people.registered))
+        known = known[people.registered[known] <= until]
         columns = [
             self._customer_ids.take(pa.array(known)),
             _dates(people.registered[known]),
@@ -48,9 +48,11 @@ class OnlineTables:
         return pa.table(columns, schema=ONLINE_SCHEMAS["customers"])
 
     def friendships(self, until: int) -> pa.Table:
-        """Both directions of the friendships there are on day `until`, of customers who are registered by then."""
+        """Both directions of the friendships there are on day `until`, in the order in which they came to be known."""
         ties, registered = self._network, self._people.registered
-        there = (registered[ties.source] <= until) & (registered[ties.target] <= until) & (ties.since <= until)
+        known_on = np.maximum(np.maximum(registered[ties.source], registered[ties.target]), ties.since)
+        there = np.argsort(known_on, kind="stable")
+        there = there[known_on[there] <= until]
         since = ties.since[there]
         columns = [
             self._customer_ids.take(pa.array(ties.source[there])),

@@ -33,7 +33,7 @@ class Influence:
     def out_strength(self) -> Floats:
         """Friends whom each customer (N,) persuades directly, in the mean."""
         source = np.repeat(np.arange(len(self.begins) - 1), np.diff(self.begins))
-        return np.bincount(source, weights=self.strength, minlength=len(self.begins) - 1)
+        return np.asarray(np.bincount(source, weights=self.strength, minlength=len(self.begins) - 1), dtype=np.float64)
 
 
 class OnlineTruth:

@@ -81,4 +81,4 @@ def _unsorted(people: Population, random: KeyedRandom, day: int, customer: Ints,
     second = hour * 3600 + random.integers("online.second", 0, _LAST_SECOND, *key)
     # Microseconds apart, so that two sessions of a customer never share an instant.
     start = day * DAY_US + second * _SECOND_US + turn
-    return Visits(customer, turn, hour, start, device_used(random, people.device[customer], *key))
+    return Visits(customer, turn, hour, start, device_used(random, people.device[customer], customer, day, turn))
