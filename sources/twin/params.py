@@ -200,13 +200,13 @@ _SIZES: dict[str, dict[str, Any]] = {
         "transactions": {"baskets_per_store_day": 15.0, "customers_per_store": 60},
         "online": {"customers": 60, "slate_size": 4, "batch_hours": 8},
     },
-    "demo": {},
+    "demo": {"online": {"sessions_per_customer_day": 0.2}},
     "large": {
         "stores": 120,
         "products": 500,
         "regions": 8,
         "transactions": {"baskets_per_store_day": 600.0, "customers_per_store": 4_000},
-        "online": {"customers": 20_000},
+        "online": {"customers": 20_000, "sessions_per_customer_day": 0.2},
     },
 }
 
