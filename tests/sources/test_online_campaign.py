@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
+from online_case import START, a_shop, lived
 
 from sources.twin.customers.campaign import best_seeds, expected_spread, run_campaign
 from sources.twin.customers.params import OnlineParams
@@ -11,7 +12,6 @@ from sources.twin.customers.records import PURCHASE, OnlineDay
 from sources.twin.customers.shop import OnlineShop
 from sources.twin.customers.social import Network
 from sources.twin.decisions import DecisionError
-from online_case import START, a_shop, lived
 
 WITHIN_DAYS = 5
 

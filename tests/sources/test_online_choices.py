@@ -5,8 +5,8 @@ from datetime import timedelta
 
 import numpy as np
 import pytest
-
 from online_case import PARAMS, START, FixedPolicy, a_shop, expected_clicks, lived
+
 from sources.twin.customers.appeal import web_prices
 from sources.twin.customers.drifting import Drifting
 from sources.twin.customers.params import DriftParams, OnlineParams, PlainPolicyParams

@@ -5,6 +5,7 @@ from datetime import date, timedelta
 import numpy as np
 import pyarrow.compute as pc
 import pytest
+from online_case import START, a_shop, lived
 from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_rand_score
 
@@ -14,7 +15,6 @@ from sources.twin.customers.records import PURCHASE
 from sources.twin.customers.segments import SEGMENTS, of_segments
 from sources.twin.customers.shop import OnlineShop
 from sources.twin.customers.tables import OnlineTables
-from online_case import START, a_shop, lived
 
 
 @pytest.fixture(scope="module")

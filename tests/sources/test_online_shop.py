@@ -7,6 +7,7 @@ from datetime import timedelta
 import numpy as np
 import pyarrow as pa
 import pytest
+from online_case import PARAMS, START, FixedPolicy, a_shop, lived
 
 from data_checks.contracts import load_contract
 from sources.twin.customers.params import OnlineParams
@@ -19,7 +20,6 @@ from sources.twin.params import TwinParams
 from sources.twin.source import TwinSource
 from sources.twin.tables import DAILY_TABLES, SCHEMAS
 from sources.twin.world import World
-from online_case import PARAMS, START, FixedPolicy, a_shop, lived
 
 TWIN = TwinParams.size("tiny").with_days(20)
 WITHOUT = TWIN.model_copy(update={"online": TWIN.online.model_copy(update={"customers": 0})})

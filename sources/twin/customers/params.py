@@ -1,7 +1,7 @@
 """Every knob of the customers and their online shop, with unit, bounds and default.
 
 Strengths are standard deviations on the log-odds scale of a click, unless their text says otherwise. The defaults were
-calibrated on seeds 11 to 13 and then left alone; `tests/sources/test_online_bands.py` keeps the bands they were chosen for.
+calibrated on seeds 11 to 13 and then left alone; tests keep the bands they were chosen for.
 """
 
 from pydantic import Field
@@ -13,13 +13,13 @@ class TasteParams(Knobs):
     """What customers like, and how items differ, before anything moves."""
 
     circles: int = Field(6, ge=1, le=50, description="number of circles of like-minded customers within a region")
-    circle_taste: float = Field(0.7, ge=0, le=3, description="taste for a category that a circle shares")
-    own_taste: float = Field(0.4, ge=0, le=3, description="taste for a category that is the customer's own")
+    circle_taste: float = Field(0.6, ge=0, le=3, description="taste for a category that a circle shares")
+    own_taste: float = Field(0.35, ge=0, le=3, description="taste for a category that is the customer's own")
     styles: int = Field(3, ge=0, le=16, description="number of style dimensions beside the categories")
     style_taste: float = Field(0.15, ge=0, le=3, description="appeal of an item's style to a customer")
-    quality: float = Field(0.5, ge=0, le=3, description="lasting quality of an item")
-    device_taste: float = Field(0.4, ge=0, le=3, description="lasting effect of device and category together")
-    hour_taste: float = Field(0.5, ge=0, le=3, description="lasting effect of part of the day and category together")
+    quality: float = Field(0.4, ge=0, le=3, description="lasting quality of an item")
+    device_taste: float = Field(0.25, ge=0, le=3, description="lasting effect of device and category together")
+    hour_taste: float = Field(0.25, ge=0, le=3, description="lasting effect of part of the day and category together")
     weather_strength: float = Field(1.0, ge=0, le=10, description="times the categories' response to warmth and rain")
     price_sensitivity: float = Field(
         1.0, ge=0, le=8, description="mean log-odds lost per unit of log relative price; segments scale it"
@@ -31,15 +31,15 @@ class TasteParams(Knobs):
 class DriftParams(Knobs):
     """What moves with the weeks: a strength of 0 stops that movement."""
 
-    memory_per_week: float = Field(0.87, ge=0, lt=1, description="autocorrelation of every movement a week apart")
-    category: float = Field(0.8, ge=0, le=3, description="trend of a category, common to all customers")
+    memory_per_week: float = Field(0.85, ge=0, lt=1, description="autocorrelation of every movement a week apart")
+    category: float = Field(0.9, ge=0, le=3, description="trend of a category, common to all customers")
     fashion: float = Field(
-        0.35, ge=0, le=3, description="fashion of a brand within a category, common to all customers"
+        0.4, ge=0, le=3, description="fashion of a brand within a category, common to all customers"
     )
     item: float = Field(0.1, ge=0, le=3, description="trend of a single item, common to all customers")
     segment: float = Field(0.15, ge=0, le=3, description="trend of a category within one segment")
-    device: float = Field(0.6, ge=0, le=3, description="trend of a category on one device")
-    hour: float = Field(0.6, ge=0, le=3, description="trend of a category in one part of the day")
+    device: float = Field(0.75, ge=0, le=3, description="trend of a category on one device")
+    hour: float = Field(0.75, ge=0, le=3, description="trend of a category in one part of the day")
     taste: float = Field(0.15, ge=0, le=3, description="walk of a customer's taste in each dimension")
 
 
@@ -74,7 +74,7 @@ class ChoiceParams(Knobs):
     """From being shown to being bought."""
 
     threshold: float = Field(
-        1.6, ge=-5, le=10, description="log-odds against clicking an average item that is looked at"
+        1.4, ge=-5, le=10, description="log-odds against clicking an average item that is looked at"
     )
     position_decay: float = Field(
         0.5, ge=0, le=3, description="power by which examination falls: position k is looked at with (1 + k)^-power"
