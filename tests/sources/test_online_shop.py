@@ -4,12 +4,16 @@ from collections.abc import Callable
 from dataclasses import fields, replace
 from datetime import timedelta
 
+import ibis
 import numpy as np
 import pyarrow as pa
 import pytest
 from online_case import PARAMS, START, FixedPolicy, a_shop, lived
 
 from data_checks.contracts import load_contract
+from data_checks.decisions import Decisions as Verdicts
+from data_checks.gate import judge
+from data_checks.samples import tagged
 from sources.twin.customers.params import OnlineParams
 from sources.twin.customers.policies import RandomPolicy
 from sources.twin.customers.protocol import RecommendationPolicy, Requests, Slates
@@ -46,6 +50,26 @@ def test_customers_change_no_byte_of_the_shops_tables() -> None:
 def test_a_source_without_customers_offers_none_of_their_tables() -> None:
     assert TwinSource(WITHOUT, 11).tables == frozenset(SCHEMAS) - frozenset(ONLINE_SCHEMAS)
     assert TwinSource(TWIN, 11).tables == frozenset(SCHEMAS)
+
+
+def test_customers_leave_the_parts_of_other_tables_as_they_were() -> None:
+    off, on = TwinSource(WITHOUT, 11), TwinSource(TWIN, 11)
+    for table in off.tables:
+        assert off.parts(table) == on.parts(table)
+    fewer = TwinSource(TWIN.model_copy(update={"online": TWIN.online.model_copy(update={"slate_size": 3})}), 11)
+    for table in ONLINE_DAILY:
+        assert set(fewer.parts(table).values()).isdisjoint(on.parts(table).values())
+
+
+@pytest.mark.parametrize("name", ["customers", "friendships", "sessions", "impressions"])
+def test_tables_keep_their_contracts(name: str) -> None:
+    source, contract = TwinSource(TWIN, 11), load_contract(name)
+    references = {lookup.table: ibis.memtable(source.read(lookup.table).read_all()) for lookup in contract.lookups}
+    rows = source.read(name).read_all().cast(contract.arrow_schema())
+    con = ibis.duckdb.connect()
+    found = judge(ibis.memtable(tagged(rows)), contract, references=references, decisions=Verdicts(), con=con)
+    assert found.success and rows.num_rows > 40
+    assert not any(fact.failing for fact in found.facts)
 
 
 def test_columns_are_those_of_the_contracts() -> None:
