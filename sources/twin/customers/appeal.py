@@ -147,7 +147,7 @@ def web_prices(params: OnlineParams, setting: Setting, random: KeyedRandom, day:
 
 
 def available_items(params: OnlineParams, setting: Setting, random: KeyedRandom, day: int) -> Bools:
-    """Items (M,) that can be shown: launched, not ended, in stock. Some item always is."""
+    """Items (M,) that can be shown: launched, not ended, in stock; stock never leaves a shop with nothing that is on sale."""
     items = setting.items
     on_sale = (items.launched <= day) & (day <= items.ended)
     gone = random.uniform("online.out_of_stock", np.arange(len(items)), day) < params.out_of_stock_share

@@ -1,28 +1,17 @@
 """What customers do with what they are shown: click, put into the cart, buy, and how much."""
 
-from dataclasses import dataclass
-
 import numpy as np
 
-from sources.twin.arrays import Bools, Floats, Ints
+from sources.twin.arrays import Floats, Ints
 from sources.twin.customers.params import ChoiceParams
 from sources.twin.customers.population import Population
-from sources.twin.customers.protocol import Requests
+from sources.twin.customers.protocol import Feedback, Requests, Slates
 from sources.twin.customers.segments import of_segments
 from sources.twin.keyed_random import KeyedRandom
 
 _PRICE_IN_CART = 0.3  # part of the price sensitivity that acts once more on the way to the cart
 _MOST_UNITS = 60
 _HIGHEST_CHANCE = 0.97
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What came of slates, all (R, K)."""
-
-    clicked: Bools
-    carted: Bools
-    bought: Bools
 
 
 class Choices:
@@ -36,8 +25,9 @@ class Choices:
         self._full_price = of_segments("full_price")
         self._units = of_segments("units")
 
-    def made(self, requests: Requests, items: Ints, chance: Floats, log_price: Floats) -> Outcome:
-        """Outcome of slates `items` (R, K) with click chances (R, K); log relative price of all items (M,)."""
+    def made(self, requests: Requests, slates: Slates, chance: Floats, log_price: Floats) -> Feedback:
+        """What comes of slates (R, K) with click chances (R, K); log relative price of all items (M,)."""
+        items = slates.items
         key = (requests.session[:, None], items)
         who = requests.customer
         segment = self._people.segment[who][:, None]
@@ -47,7 +37,7 @@ class Choices:
         clicked = self._random.uniform("online.click", *key) < chance
         carted = clicked & (self._random.uniform("online.cart", *key) < cart)
         bought = carted & (self._random.uniform("online.buy", *key) < self._buy[segment])
-        return Outcome(clicked, carted, bought)
+        return Feedback(requests, slates, clicked, carted, bought)
 
     def units(self, customer: Ints, session: Ints, item: Ints) -> Ints:
         """Units of purchases (B,), geometric about the segment's mean."""

@@ -3,8 +3,8 @@
 import numpy as np
 
 from sources.twin.arrays import Bools, Floats, Ints
-from sources.twin.customers.choices import Choices, Outcome
-from sources.twin.customers.protocol import Requests, Slates
+from sources.twin.customers.choices import Choices
+from sources.twin.customers.protocol import Feedback
 from sources.twin.customers.records import CART, CLICK, NO_IMPRESSION, PURCHASE, Events, Impressions
 from sources.twin.customers.visits import Visits
 from sources.twin.keyed_random import KeyedRandom
@@ -22,10 +22,9 @@ class Recorder:
         self._random = random
         self._choices = choices
 
-    def impressions(
-        self, requests: Requests, rows: Ints, slates: Slates, outcome: Outcome, chance: Floats
-    ) -> Impressions:
-        """Showings of a batch whose sessions are `rows` (R,) of the day's visits, slate by slate."""
+    def impressions(self, batch: Feedback, rows: Ints, chance: Floats) -> Impressions:
+        """Showings of a batch whose sessions are `rows` (R,) of the day's visits, slate by slate; chances (R, K)."""
+        requests, slates = batch.requests, batch.slates
         places = slates.items.shape[1]
         position = np.tile(np.arange(places), len(rows))
         return Impressions(
@@ -35,18 +34,17 @@ class Recorder:
             position=position,
             shown_us=np.repeat(requests.time_us, places) + position * _LOOK_US,
             propensity=slates.propensities.ravel().astype(np.float64),
-            clicked=outcome.clicked.ravel(),
+            clicked=batch.clicked.ravel(),
             chance=chance.ravel(),
         )
 
-    def events(self, requests: Requests, rows: Ints, items: Ints, outcome: Outcome, shown_before: int) -> Events:
+    def events(self, batch: Feedback, rows: Ints, shown_before: int) -> Events:
         """Events of a batch; `shown_before` showings of the day came before it."""
-        request, position = np.nonzero(outcome.clicked)
+        requests, items = batch.requests, batch.slates.items
+        request, position = np.nonzero(batch.clicked)
         item = items[request, position]
-        reached = (outcome.clicked, outcome.carted, outcome.bought)
-        kinds = np.stack([grid[request, position] for grid in reached])
         return self._chain(
-            kinds=kinds,
+            kinds=np.stack([grid[request, position] for grid in (batch.clicked, batch.carted, batch.bought)]),
             row=rows[request],
             session=requests.session[request],
             customer=requests.customer[request],

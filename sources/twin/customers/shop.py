@@ -1,5 +1,7 @@
 """The online shop, which lives day by day under a recommendation policy and shows what a shop would see."""
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import date
 
 import numpy as np
@@ -12,7 +14,7 @@ from sources.twin.customers.choices import Choices
 from sources.twin.customers.params import OnlineParams
 from sources.twin.customers.policies import PopularityPolicy, count_answers, fading
 from sources.twin.customers.population import build_population
-from sources.twin.customers.protocol import Feedback, RecommendationPolicy, Requests
+from sources.twin.customers.protocol import RecommendationPolicy, Requests
 from sources.twin.customers.recording import Recorder
 from sources.twin.customers.records import PURCHASE, Events, Impressions, OnlineDay
 from sources.twin.customers.setting import Setting
@@ -24,6 +26,15 @@ from sources.twin.customers.visits import Visits, follow_up_visits, joined, own_
 from sources.twin.customers.word_of_mouth import WordOfMouth
 from sources.twin.keyed_random import KeyedRandom
 from sources.twin.weather import Weather, WeatherDays
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What the shop has on a day: `price` (M,), `available` (M,), and the `weather` (regions, 1) it is offered in."""
+
+    price: Floats
+    available: Bools
+    weather: WeatherDays
 
 
 class OnlineShop:
@@ -56,51 +67,43 @@ class OnlineShop:
         Raises `DecisionError` for slates that cannot be shown; the shop is then as it was before.
         """
         now = day_number(day)
-        params, choice = self.params, self.params.choice
-        state = self.state.faded(
-            now,
-            fatigue=fading(choice.fatigue_days),
-            pull=fading(params.social.pull_days),
-            memory=fading(params.plain_policy.memory_days),
+        state = self._morning(now)
+        offer = Offer(
+            price=web_prices(self.params, self.setting, self._random, now),
+            available=available_items(self.params, self.setting, self._random, now),
+            weather=self._weather.on(np.array([now])),
         )
-        price = web_prices(params, self.setting, self._random, now)
-        available = available_items(params, self.setting, self._random, now)
-        weather = self._weather.on(np.array([now]))
-        today = self._appeal.on(now, price, weather)
-        self.truth.moment = Moment(now, today, state)
+        today = self._appeal.on(now, offer.price, offer.weather)
+        moment = self.truth.moment = Moment(now, today, state)
         acting = policy or PopularityPolicy(
-            params.plain_policy, self.seed, len(self.setting.items), shown=state.shown, clicked=state.clicked
+            self.params.plain_policy, self.seed, len(self.setting.items), shown=state.shown, clicked=state.clicked
         )
         visits = own_visits(self.people, self._random, now)
         impressions: list[Impressions] = []
         events: list[Events] = []
-        batch_of = visits.hour // params.batch_hours
-        for batch in np.unique(batch_of):
-            rows = np.flatnonzero(batch_of == batch)
-            requests = self._requests(now, visits, rows, available, price, weather)
+        for rows in self._batches(visits, offer):
+            requests = self._requests(now, visits, rows, offer)
             slates = acting.slates(requests)
             check_slates(slates, requests, acting.name)
-            chance = self._appeal.click_chances(self._appeal.utilities(today, state, requests), slates.items)
-            outcome = self._choices.made(requests, slates.items, chance, today.log_price)
-            feedback = Feedback(requests, slates, outcome.clicked, outcome.carted, outcome.bought)
+            chance = self._appeal.click_chances(self._appeal.utilities(today, moment.state, requests), slates.items)
+            feedback = self._choices.made(requests, slates, chance, today.log_price)
             acting.feedback(feedback)
             if policy is not None:  # the plain policy has counted already: it writes to the state's own counts
                 count_answers(feedback, state.shown, state.clicked)
             shown_before = sum(len(part) for part in impressions)
-            impressions.append(self._recorder.impressions(requests, rows, slates, outcome, chance))
-            events.append(self._recorder.events(requests, rows, slates.items, outcome, shown_before))
+            impressions.append(self._recorder.impressions(feedback, rows, chance))
+            events.append(self._recorder.events(feedback, rows, shown_before))
             # add.at counts an item as often as a customer saw it in the batch.
             np.add.at(state.fatigue, (requests.customer[:, None], slates.items), np.float32(1.0))
-            state = self._passed_on(state, now, events[-1])
-            self.truth.moment.state = state
-        coming = self._word_of_mouth.due(self.state, now, available, today.log_price)
+            moment.state = self._passed_on(moment.state, now, events[-1])
+        coming = self._word_of_mouth.due(self.state, now, offer.available, today.log_price)
         follow_ups = follow_up_visits(self.people, self._random, now, coming.customer)
         rows = len(visits) + np.arange(len(follow_ups))
         visits = joined(visits, follow_ups)
-        session = self._sessions(now, visits, rows)
-        events.append(self._recorder.followed(visits, rows, session, coming.item, price))
-        self.state = self._passed_on(state, now, events[-1])
-        self.truth.moment.state = self.state
+        events.append(
+            self._recorder.followed(visits, rows, self._sessions(now, visits, rows), coming.item, offer.price)
+        )
+        self.state = moment.state = self._passed_on(moment.state, now, events[-1])
         return OnlineDay(now, acting.name, visits, Impressions.joined(impressions), Events.joined(events))
 
     def campaign(
@@ -118,6 +121,23 @@ class OnlineShop:
             days=days,
         )
 
+    def _morning(self, now: int) -> OnlineState:
+        params = self.params
+        return self.state.faded(
+            now,
+            fatigue=fading(params.choice.fatigue_days),
+            pull=fading(params.social.pull_days),
+            memory=fading(params.plain_policy.memory_days),
+        )
+
+    def _batches(self, visits: Visits, offer: Offer) -> Iterator[Ints]:
+        """Rows of the visits that are answered at once, batch after batch; none where there is nothing to show."""
+        if not offer.available.any():
+            return
+        batch_of = visits.hour // self.params.batch_hours
+        for batch in np.unique(batch_of):
+            yield np.flatnonzero(batch_of == batch)
+
     def _passed_on(self, state: OnlineState, now: int, events: Events) -> OnlineState:
         bought = events.kind == PURCHASE
         return self._word_of_mouth.tell(state, now, events.customer[bought], events.item[bought])
@@ -125,9 +145,7 @@ class OnlineShop:
     def _sessions(self, now: int, visits: Visits, rows: Ints) -> Ints:
         return session_number(now, visits.customer[rows], visits.turn[rows], len(self.people))
 
-    def _requests(
-        self, now: int, visits: Visits, rows: Ints, available: Bools, price: Floats, weather: WeatherDays
-    ) -> Requests:
+    def _requests(self, now: int, visits: Visits, rows: Ints, offer: Offer) -> Requests:
         who = visits.customer[rows]
         region = self.people.region[who]
         return Requests(
@@ -138,9 +156,9 @@ class OnlineShop:
             hour=visits.hour[rows],
             device=visits.device[rows],
             region=region,
-            temp_c=weather.temp_c[region, 0],
-            rain_mm=weather.rain_mm[region, 0],
-            available=available,
-            price=price,
-            slate_size=min(self.params.slate_size, int(available.sum())),
+            temp_c=offer.weather.temp_c[region, 0],
+            rain_mm=offer.weather.rain_mm[region, 0],
+            available=offer.available,
+            price=offer.price,
+            slate_size=min(self.params.slate_size, int(offer.available.sum())),
         )
