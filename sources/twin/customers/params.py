@@ -17,7 +17,7 @@ class TasteParams(Knobs):
     own_taste: float = Field(0.35, ge=0, le=3, description="taste for a category that is the customer's own")
     styles: int = Field(3, ge=0, le=16, description="number of style dimensions beside the categories")
     style_taste: float = Field(0.15, ge=0, le=3, description="appeal of an item's style to a customer")
-    quality: float = Field(0.4, ge=0, le=3, description="lasting quality of an item")
+    quality: float = Field(0.35, ge=0, le=3, description="lasting quality of an item")
     device_taste: float = Field(0.25, ge=0, le=3, description="lasting effect of device and category together")
     hour_taste: float = Field(0.25, ge=0, le=3, description="lasting effect of part of the day and category together")
     weather_strength: float = Field(1.0, ge=0, le=10, description="times the categories' response to warmth and rain")
@@ -32,12 +32,12 @@ class DriftParams(Knobs):
     """What moves with the weeks: a strength of 0 stops that movement."""
 
     memory_per_week: float = Field(0.85, ge=0, lt=1, description="autocorrelation of every movement a week apart")
-    category: float = Field(0.9, ge=0, le=3, description="trend of a category, common to all customers")
-    fashion: float = Field(0.4, ge=0, le=3, description="fashion of a brand within a category, common to all customers")
+    category: float = Field(0.8, ge=0, le=3, description="trend of a category, common to all customers")
+    fashion: float = Field(0.55, ge=0, le=3, description="fashion of a brand within a category, common to all customers")
     item: float = Field(0.1, ge=0, le=3, description="trend of a single item, common to all customers")
     segment: float = Field(0.15, ge=0, le=3, description="trend of a category within one segment")
-    device: float = Field(0.75, ge=0, le=3, description="trend of a category on one device")
-    hour: float = Field(0.75, ge=0, le=3, description="trend of a category in one part of the day")
+    device: float = Field(0.85, ge=0, le=3, description="trend of a category on one device")
+    hour: float = Field(0.85, ge=0, le=3, description="trend of a category in one part of the day")
     taste: float = Field(0.15, ge=0, le=3, description="walk of a customer's taste in each dimension")
 
 
