@@ -33,7 +33,9 @@ class DriftParams(Knobs):
 
     memory_per_week: float = Field(0.85, ge=0, lt=1, description="autocorrelation of every movement a week apart")
     category: float = Field(0.8, ge=0, le=3, description="trend of a category, common to all customers")
-    fashion: float = Field(0.55, ge=0, le=3, description="fashion of a brand within a category, common to all customers")
+    fashion: float = Field(
+        0.55, ge=0, le=3, description="fashion of a brand within a category, common to all customers"
+    )
     item: float = Field(0.1, ge=0, le=3, description="trend of a single item, common to all customers")
     segment: float = Field(0.15, ge=0, le=3, description="trend of a category within one segment")
     device: float = Field(0.85, ge=0, le=3, description="trend of a category on one device")
