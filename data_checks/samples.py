@@ -48,7 +48,11 @@ def _value(column: Column, contract: Contract, position: int) -> Any:
     match column.type:
         case "str":
             allowed = next((rule.allowed for rule in contract.rules if rule.rule_id == f"allowed:{column.name}"), ())
-            return (*allowed, *column.examples, f"{column.name}-{position}")[0]
+            # A reference bears the name of the key it refers to, so that it finds that key among the other table's samples.
+            named = next(
+                (key for lookup in contract.lookups for mine, key in lookup.on if mine == column.name), column.name
+            )
+            return (*allowed, *column.examples, f"{named}-{position}")[0]
         case "date":
             return day
         case "ts":

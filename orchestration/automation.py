@@ -10,10 +10,10 @@ from orchestration.resources import WorkspaceResource
 FORECASTER = dg.AssetSelection.groups("forecaster")
 TABLES_AND_FEATURES = dg.AssetSelection.groups("sources", "gate", "demand", "features")
 
-# A recommender is trained when somebody asks for it, as long as nothing is released of it.
+# Tables of customers are read, and a recommender is trained, when somebody asks for it, as long as nothing is released.
 full_job = dg.define_asset_job(
     "full",
-    dg.AssetSelection.all() - dg.AssetSelection.groups("recommender"),
+    dg.AssetSelection.all() - dg.AssetSelection.groups("customers", "recommender"),
     description="Every table, feature and model that serves, end to end; unchanged work is skipped. " + HOW_TO_CHOOSE,
 )
 daily_job = dg.define_asset_job(

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 class TableSpec:
     """One contract's table: its title and the tables its rules refer to.
 
-    Facts are cut by day: `partition_by` is the clean table's column, `dated_by` the raw column that tells the day.
+    Facts are cut by day: `partition_by` is the clean table's column, `dated_by` the raw column that tells the day. Tables of
+    the group `customers` are read by models of customers alone.
     """
 
     name: str
@@ -15,6 +16,7 @@ class TableSpec:
     references: tuple[str, ...] = ()
     partition_by: str | None = None
     dated_by: str | None = None
+    group: str | None = None
 
 
 TABLES: tuple[TableSpec, ...] = (
@@ -32,10 +34,11 @@ TABLES: tuple[TableSpec, ...] = (
     TableSpec("sales", "Sales by series and period, as reported"),
     TableSpec("series", "Series of a source that reports sales"),
     TableSpec("covariates", "Covariates with the day each became known"),
-    TableSpec("events", "What customers took, looked at or played"),
-    TableSpec("item_attributes", "What is known of an item besides who took it"),
+    TableSpec("customers", "Customers as the shop knows them", ("stores",), group="customers"),
+    TableSpec("friendships", "Who is whose friend", group="customers"),
+    TableSpec("events", "What customers took, looked at or played", group="customers"),
+    TableSpec("item_attributes", "What is known of an item besides who took it", group="customers"),
 )
 SPECS = {spec.name: spec for spec in TABLES}
-# What only models of customers read: demand must not be made anew because a customer clicked.
-OF_CUSTOMERS = frozenset({"events", "item_attributes"})
-DEMAND_TABLES = tuple(spec.name for spec in TABLES if spec.name not in OF_CUSTOMERS)
+# Demand must not be made anew because a customer clicked.
+DEMAND_TABLES = tuple(spec.name for spec in TABLES if spec.group != "customers")

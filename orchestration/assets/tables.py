@@ -40,7 +40,7 @@ def raw_asset(spec: TableSpec) -> dg.AssetsDefinition:
     @dg.asset(
         key=["raw", spec.name],
         deps=[dg.AssetKey(["source", "snapshot"])],
-        group_name="sources",
+        group_name=spec.group or "sources",
         owners=[STEWARDS],
         kinds={"duckdb", "parquet"},
         description=f"{spec.title}, as delivered.{_by_day(spec)}",
@@ -70,7 +70,7 @@ def clean_asset(spec: TableSpec) -> dg.AssetsDefinition:
     @dg.asset(
         key=["clean", spec.name],
         deps=deps,
-        group_name="gate",
+        group_name=spec.group or "gate",
         owners=[STEWARDS],
         kinds={"duckdb", "greatexpectations"},
         description=f"{spec.title}, cast and de-duplicated; rows that break a rule lie in quarantine with their reasons."

@@ -7,6 +7,7 @@ import numpy as np
 
 from sources.twin.arrays import Floats, Ints
 from sources.twin.catalogue import day_number
+from sources.twin.customers.protocol import RecommendationPolicy
 from sources.twin.promotions import ALL_STORES, DECIDED_SLOT, KINDS, Promotions
 
 LOWEST_PRICE, HIGHEST_PRICE = 0.1, 3.0  # times list price: outside, prices count as keying errors
@@ -33,13 +34,15 @@ class Decisions:
     """Decisions of one day. Grids are (S, P) in the world's order of stores and products; NaN means the plain rule.
 
     `prices`: shelf price of today. `orders`: units ordered tonight. `recommendations`: exposure of today in [0, 1].
-    `promotions`: announced today, starting today or later.
+    `promotions`: announced today, starting today or later. `policy`: what the online shop recommends today, None for its
+    plain policy.
     """
 
     prices: Floats | None = None
     orders: Floats | None = None
     promotions: tuple[DecidedPromotion, ...] = ()
     recommendations: Floats | None = None
+    policy: RecommendationPolicy | None = None
 
 
 def check_decisions(decisions: Decisions, day: int, list_price: Floats, stores: int) -> None:

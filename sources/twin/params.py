@@ -6,9 +6,11 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from sources.base import SourceError
+from sources.twin.customers.params import OnlineParams
+from sources.twin.knobs import Knobs
 
 Size = Literal["tiny", "demo", "large"]
 
@@ -17,11 +19,7 @@ class TwinParamsError(SourceError):
     """Twin parameters outside their bounds; the message gives each value, its bound and the remedy."""
 
 
-class _Knobs(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class DemandParams(_Knobs):
+class DemandParams(Knobs):
     """How much is wanted, and what moves it."""
 
     median_units: float = Field(
@@ -54,7 +52,7 @@ class DemandParams(_Knobs):
     )
 
 
-class AssortmentParams(_Knobs):
+class AssortmentParams(Knobs):
     """Launches, ends and openings."""
 
     window_days: int = Field(730, ge=60, le=3650, description="launches and ends fall in this many days from the start")
@@ -65,7 +63,7 @@ class AssortmentParams(_Knobs):
     )
 
 
-class PromotionParams(_Knobs):
+class PromotionParams(Knobs):
     """The plan of promotions and of base prices."""
 
     probability: float = Field(
@@ -89,7 +87,7 @@ class PromotionParams(_Knobs):
     )
 
 
-class StockParams(_Knobs):
+class StockParams(Knobs):
     """The shop's plain replenishment rule and its suppliers."""
 
     safety_z: float = Field(
@@ -100,7 +98,7 @@ class StockParams(_Knobs):
     smoothing: float = Field(0.06, gt=0, le=0.5, description="weight of the newest day in the shop's sales average")
 
 
-class TransactionParams(_Knobs):
+class TransactionParams(Knobs):
     """How sales are split into receipts."""
 
     baskets_per_store_day: float = Field(
@@ -118,7 +116,7 @@ class TransactionParams(_Knobs):
     )
 
 
-class DirtParams(_Knobs):
+class DirtParams(Knobs):
     """Share of sale lines hit by each kind of dirt; above 0.02 the gate's tolerance is meant to break."""
 
     duplicates: float = Field(0.004, ge=0, le=0.15, description="exact copies of a row, share of sale lines")
@@ -137,7 +135,7 @@ class DirtParams(_Knobs):
     )
 
 
-class TwinParams(_Knobs):
+class TwinParams(Knobs):
     """The whole twin. Changing `days` alone leaves the tables of the days before as they were."""
 
     stores: int = Field(10, ge=1, le=5_000, description="number of stores")
@@ -153,6 +151,7 @@ class TwinParams(_Knobs):
     stock: StockParams = StockParams()
     transactions: TransactionParams = TransactionParams()
     dirt: DirtParams = DirtParams()
+    online: OnlineParams = OnlineParams()
 
     @property
     def last_day(self) -> date:
@@ -199,13 +198,15 @@ _SIZES: dict[str, dict[str, Any]] = {
         "days": 200,
         "assortment": {"window_days": 200, "launched_share": 0.15, "ended_share": 0.15, "opening_share": 0.0},
         "transactions": {"baskets_per_store_day": 15.0, "customers_per_store": 60},
+        "online": {"customers": 60, "slate_size": 4, "batch_hours": 8},
     },
-    "demo": {},
+    "demo": {"online": {"sessions_per_customer_day": 0.2}},
     "large": {
         "stores": 120,
         "products": 500,
         "regions": 8,
         "transactions": {"baskets_per_store_day": 600.0, "customers_per_store": 4_000},
+        "online": {"customers": 20_000, "sessions_per_customer_day": 0.2},
     },
 }
 

@@ -12,6 +12,7 @@ from uuid import uuid4
 import pyarrow as pa
 
 from sources.base import SourceError
+from sources.twin.customers.schemas import ONLINE_SCHEMAS
 from sources.twin.params import TwinParams
 from sources.twin.spool import TRUTH_SCHEMAS, Spool
 from sources.twin.table_files import TableWriter, dated, dated_schema, undated
@@ -31,21 +32,23 @@ class TwinSource:
     through it once and writes all tables to a folder of this world under `spool`; later reads come from there, and a
     source of the same world with more `days` lives the new days only.
 
-    Event days, and so parts, are the date of `sold_at` for transactions, `issued_on` for weather_forecast and `date`
-    for prices, inventory, weather and social_heat. More `days` leave their earlier days as they were, add the
-    promotions and planned prices announced on the new days at the end, move the end of the calendar, and change neither
-    stores nor products: these five are delivered whole.
+    Event days, and so parts, are the date of `sold_at` for transactions, `issued_on` for weather_forecast, `started_at`,
+    `shown_at` and `event_time` for sessions, impressions and events, and `date` for prices, inventory, weather and
+    social_heat. More `days` leave their earlier days as they were, add the promotions and planned prices announced on
+    the new days at the end, move the end of the calendar, add the customers who registered on the new days and their
+    friendships, and change neither stores nor products: these seven are delivered whole. With `online.customers` 0 there
+    are no customers, friendships, sessions, impressions and events.
     """
 
     name = "twin"
     frequency: Literal["daily", "weekly"] = "daily"
-    tables = frozenset(SCHEMAS)
 
     def __init__(self, params: TwinParams, seed: int, *, spool: Path | None = None) -> None:
         if not 0 <= seed < 2**63:
             raise SourceError(f"twin seed {seed} lies outside 0..2^63 - 1; choose a non-negative whole number")
         self.params = params
         self.seed = seed
+        self.tables = frozenset(SCHEMAS) if params.online.customers else frozenset(SCHEMAS) - frozenset(ONLINE_SCHEMAS)
         self._spool = None if spool is None else Spool(spool / self.world_fingerprint()[:20], params.start)
 
     def fingerprint(self) -> str:
@@ -54,14 +57,19 @@ class TwinSource:
 
     def world_fingerprint(self) -> str:
         """Digest of all that the lived days follow from: as `fingerprint`, whatever the number of days."""
-        return _digest(f"{GENERATOR_VERSION}/{self.seed}/{self.params.model_dump_json(exclude={'days'})}")
+        return self._digest_without({"days"})
+
+    def _digest_without(self, knobs: set[str]) -> str:
+        return _digest(f"{GENERATOR_VERSION}/{self.seed}/{self.params.model_dump_json(exclude=knobs)}")
 
     def parts(self, table: str) -> Mapping[str, str] | None:
         """ISO event day -> digest of that day, None for tables delivered whole; see `PartedSource`."""
         self._check(table)
         if table not in PARTED_TABLES:
             return None
-        world = self.world_fingerprint()
+        # The online shop moves no other table, so its knobs leave their parts as they were.
+        moot = {"days"} if table in ONLINE_SCHEMAS else {"days", "online"}
+        world = self._digest_without(moot)
         return {day.isoformat(): _digest(f"{world}/{table}/{day}") for day in self._horizon}
 
     def read(self, table: str) -> pa.RecordBatchReader:
@@ -105,8 +113,8 @@ class TwinSource:
         return [self.params.start + timedelta(days=ahead) for ahead in range(self.params.days)]
 
     def _check(self, table: str) -> None:
-        if table not in SCHEMAS:
-            raise SourceError(f"the twin has no table {table!r}; it provides {', '.join(sorted(SCHEMAS))}")
+        if table not in self.tables:
+            raise SourceError(f"the twin has no table {table!r}; it provides {', '.join(sorted(self.tables))}")
 
     def _live(self) -> None:
         if self._spool is not None:

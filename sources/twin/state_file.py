@@ -6,18 +6,19 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from sources.twin.customers.state import OnlineState
 from sources.twin.lines import PendingReturns
 from sources.twin.promotions import Promotions
 from sources.twin.stock import StockState
 from sources.twin.world import WorldState
 
-_Columns = TypeVar("_Columns", StockState, PendingReturns, Promotions)
+_Columns = TypeVar("_Columns", StockState, PendingReturns, Promotions, OnlineState)
 
 
 def save_state(path: Path, state: WorldState) -> None:
     """Write a state to `path`, whatever its suffix."""
     arrays: dict[str, Any] = {"next_day": np.int64(state.next_day)}
-    for part in (state.stock, state.pending, state.decided):
+    for part in (state.stock, state.pending, state.decided, state.online):
         arrays |= {_name(type(part), f.name): getattr(part, f.name) for f in fields(part)}
     with path.open("wb") as file:
         np.savez(file, **arrays)
@@ -30,7 +31,9 @@ def load_state(path: Path) -> WorldState:
         def part(kind: type[_Columns]) -> _Columns:
             return kind(**{f.name: arrays[_name(kind, f.name)] for f in fields(kind)})
 
-        return WorldState(int(arrays["next_day"]), part(StockState), part(PendingReturns), part(Promotions))
+        return WorldState(
+            int(arrays["next_day"]), part(StockState), part(PendingReturns), part(Promotions), part(OnlineState)
+        )
 
 
 def _name(kind: type, field: str) -> str:

@@ -10,7 +10,10 @@ import pyarrow.parquet as pq
 
 DAY = "_day"
 _ROWS_A_GROUP = 100_000  # large enough for fast scans, small enough that one day is read out of it at once
-_HARDLY_REPEATED = {"transaction_id", "sold_at", "recorded_at", "expected_units"}  # a dictionary costs time and space
+# A dictionary of these costs time and space.
+_HARDLY_REPEATED = {
+    "transaction_id", "sold_at", "recorded_at", "expected_units", "impression_id", "shown_at", "started_at", "event_time",
+}  # fmt: skip
 
 
 class TableWriter:

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 from sources.twin.arrays import Bools, Floats, Ints
 from sources.twin.catalogue import NEVER_ENDS, Catalogue
 from sources.twin.categories import BRANDS, CATEGORIES, FORMATS
+from sources.twin.customers.schemas import ONLINE_SCHEMAS, ONLINE_STATIC
 from sources.twin.holidays import Calendar
 from sources.twin.lines import MISSING, Lines
 from sources.twin.price_plans import PricePlans
@@ -77,7 +78,8 @@ SCHEMAS: dict[str, pa.Schema] = {
         ]
     ),
 }  # fmt: skip
-STATIC_TABLES = frozenset({"stores", "products", "calendar"})
+SCHEMAS |= ONLINE_SCHEMAS
+STATIC_TABLES = frozenset({"stores", "products", "calendar"}) | ONLINE_STATIC
 DAILY_TABLES = frozenset(SCHEMAS) - STATIC_TABLES
 
 

@@ -9,6 +9,13 @@ import pyarrow as pa
 
 from sources.twin.arrays import Bools, Floats, Ints
 from sources.twin.catalogue import build_catalogue, day_number
+from sources.twin.customers.protocol import RecommendationPolicy
+from sources.twin.customers.records import OnlineDay
+from sources.twin.customers.schemas import ONLINE_DAILY
+from sources.twin.customers.setting import Setting
+from sources.twin.customers.shop import OnlineShop
+from sources.twin.customers.state import OnlineState
+from sources.twin.customers.tables import OnlineTables
 from sources.twin.decisions import DecisionError, Decisions, as_promotions, check_decisions
 from sources.twin.demand import DayConditions, DemandModel
 from sources.twin.dirt import RECORD_SCHEMA, Dirt
@@ -35,17 +42,19 @@ class WorldState:
     stock: StockState
     pending: PendingReturns
     decided: Promotions
+    online: OnlineState
 
     def copy(self) -> "WorldState":
         """An independent copy, to go back to by `World.restore`."""
-        return WorldState(self.next_day, self.stock.copy(), self.pending, self.decided)
+        return WorldState(self.next_day, self.stock.copy(), self.pending, self.decided, self.online.copy())
 
 
 @dataclass(frozen=True)
 class Outcome:
     """A day in numbers, grids (S, P): what a simulation loop needs without tables.
 
-    `expected`, `demanded` and the two tables of rows are truth.
+    `expected`, `demanded` and the two tables of rows are truth, and so is what `online` says it is; `online` is None where
+    no table of the online shop is made.
     """
 
     day: date
@@ -57,6 +66,7 @@ class Outcome:
     ordered: Ints
     expected_rows: pa.Table
     dirt_rows: pa.Table
+    online: OnlineDay | None = None
 
 
 class World:
@@ -78,6 +88,7 @@ class World:
         self.catalogue = build_catalogue(params, random)
         self.calendar = build_calendar(params.start, params.last_day + timedelta(days=params.calendar_ahead_days))
         self._tables = frozenset(tables)
+        self._lives_online = bool(params.online.customers and self._tables & ONLINE_DAILY)
         self._keep_truth = keep_truth
         self._random = random
         self._start, self._end = day_number(params.start), day_number(params.last_day)
@@ -91,20 +102,26 @@ class World:
         stores, products = self.catalogue.stores, self.catalogue.products
         self._dirt = Dirt(params.dirt, random, stores.ids, products.ids, products.receipt_texts)
         self._maker = TableMaker(self.catalogue, params.regions, params.categories)
+        self.online = OnlineShop(params.online, seed, Setting.of_world(params, self.catalogue))
+        self._online_maker = OnlineTables(self.online.setting, self.online.people, self.online.network)
         stock = self._keeper.initial(self.catalogue.active(self._start))
-        self.state = WorldState(self._start, stock, PendingReturns.none(), Promotions.none())
+        self.state = WorldState(self._start, stock, PendingReturns.none(), Promotions.none(), self.online.state)
         self.outcome: Outcome | None = None
         self._expected: list[pa.Table] = []
         self._dirty: list[pa.Table] = []
 
     def static_tables(self) -> dict[str, pa.Table]:
-        """The tables stores, products and calendar."""
+        """The tables stores, products and calendar; with an online shop, customers and friendships as of the last day."""
         last = self.params.last_day + timedelta(days=self.params.calendar_ahead_days)
-        return {
+        made = {
             "stores": self._maker.stores(),
             "products": self._maker.products(),
             "calendar": self._maker.calendar(self.calendar, self.params.start, last),
         }
+        if self.params.online.customers:
+            made["customers"] = self._online_maker.customers(self._end)
+            made["friendships"] = self._online_maker.friendships(self._end)
+        return made
 
     def restore(self, state: WorldState) -> None:
         """Go back (or on) to a copied state; truth gathered so far is dropped."""
@@ -122,6 +139,8 @@ class World:
         products, stores = self.catalogue.products, self.catalogue.stores
         check_decisions(decided, now, products.list_price, len(stores.ids))
         state = self.state
+        # First of all, because a policy's slates may be refused, and then nothing must have changed.
+        sold_online = self._live_online(day, decided.policy)
         state.decided = state.decided.joined(as_promotions(decided.promotions, now))
         state.decided = state.decided.where(state.decided.ends >= now)
         promotions = self._plan.joined(state.decided)
@@ -149,8 +168,12 @@ class World:
         stays = active & (products.ended > now)[None, :]
         ordered = self._keeper.order(state.stock, now, stays, promotions.where(soon).depth(*shape), decided.orders)
         made, dirt_rows = self._observe(now, conditions, active, base, traded)
+        if sold_online is not None:
+            made |= self._online_maker.daily(sold_online, self._tables)
         expected_rows = self._expected_rows(now, active, expected, demanded)
-        self.outcome = Outcome(day, active, price, expected, demanded, traded, ordered, expected_rows, dirt_rows)
+        self.outcome = Outcome(
+            day, active, price, expected, demanded, traded, ordered, expected_rows, dirt_rows, sold_online
+        )
         if self._keep_truth:
             self._expected.append(expected_rows)
             self._dirty.append(dirt_rows)
@@ -168,6 +191,20 @@ class World:
             expected_demand=pa.concat_tables([EXPECTED_SCHEMA.empty_table(), *self._expected]).combine_chunks(),
             dirt=pa.concat_tables([RECORD_SCHEMA.empty_table(), *self._dirty]).combine_chunks(),
         )
+
+    def _live_online(self, day: date, policy: RecommendationPolicy | None) -> OnlineDay | None:
+        """The online shop's day under `policy`, None where no table asks for it."""
+        if not self._lives_online:
+            if policy is not None:
+                raise DecisionError(
+                    f"policy {policy.name!r} has no online shop to act in; set online.customers above 0 and make one of "
+                    f"the tables {', '.join(sorted(ONLINE_DAILY))}"
+                )
+            return None
+        self.online.state = self.state.online
+        lived = self.online.advance(day, policy)
+        self.state.online = self.online.state
+        return lived
 
     def _check_day(self, day: date) -> int:
         now = day_number(day)

@@ -31,7 +31,7 @@ def test_is_a_source_with_every_table() -> None:
     source = open_source("twin", twin=TwinOptions(size="tiny", seed=5))
     assert isinstance(source, Source)
     assert source.tables == frozenset(SCHEMAS)
-    assert len(source.tables) == 11
+    assert len(source.tables) == 16
     assert source.frequency == "daily"
 
 

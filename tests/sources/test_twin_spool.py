@@ -16,10 +16,16 @@ from sources.open import TwinOptions, open_source
 from sources.twin import spool as spool_module
 from sources.twin.params import TwinParams
 from sources.twin.source import PARTED_TABLES, TwinSource
-from sources.twin.tables import SCHEMAS
+from sources.twin.tables import DAILY_TABLES, SCHEMAS
 
 TINY = TwinParams.size("tiny")
-EVENT_DAY = {"transactions": "sold_at", "weather_forecast": "issued_on"}
+EVENT_DAY = {
+    "transactions": "sold_at",
+    "weather_forecast": "issued_on",
+    "sessions": "started_at",
+    "impressions": "shown_at",
+    "events": "event_time",
+}
 
 
 def of_days(days: int, spool: Path | None = None) -> TwinSource:
@@ -55,7 +61,7 @@ def test_the_twin_has_parts_and_a_folder_has_none(tmp_path: Path) -> None:
 
 def test_whole_tables_are_those_without_an_event_day() -> None:
     source = of_days(3)
-    whole = {"promotions", "price_plans", "stores", "products", "calendar"}
+    whole = {"promotions", "price_plans", "stores", "products", "calendar", "customers", "friendships"}
     assert {t for t in source.tables if source.parts(t) is None} == whole
     for table in PARTED_TABLES:
         assert list(source.parts(table)) == ["2024-01-01", "2024-01-02", "2024-01-03"]
@@ -67,7 +73,7 @@ def test_digests_stay_when_days_grow_and_differ_otherwise() -> None:
     for table in PARTED_TABLES:
         assert long.parts(table).items() > short.parts(table).items()
     digests = [digest for table in PARTED_TABLES for digest in long.parts(table).values()]
-    assert len(set(digests)) == len(digests) == 30
+    assert len(set(digests)) == len(digests) == 45
     other = TwinSource(TINY.with_days(3), 6)
     assert set(other.parts("prices").values()).isdisjoint(short.parts("prices").values())
 
@@ -118,7 +124,7 @@ def test_a_spool_is_written_once_and_equals_a_life_without(plain: dict[str, pa.T
     source = of_days(25, tmp_path)
     source.read(min(source.tables)).close()  # even a table that knows no day spools all the others
     files = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*") if p.is_file()}
-    assert len([p for p in files if p.suffix == ".parquet"]) == len(SCHEMAS) - 3 + 2
+    assert len([p for p in files if p.suffix == ".parquet"]) == len(DAILY_TABLES) + 2
     assert everything(source) == plain
     assert {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*") if p.is_file()} == files
 
