@@ -18,8 +18,8 @@ def mermaid(definitions: "dg.Definitions") -> str:
     """A flow chart of all assets; the tables of a layer share a node that says how many they are."""
     graph = definitions.resolve_asset_graph()
     keys = sorted(graph.get_all_asset_keys(), key=lambda key: key.path)
-    tables = Counter(key.path[0] for key in keys if key.path[0] in LAYERS)
-    names = {key: _node(key.path, tables) for key in keys}
+    tables = Counter((key.path[0], graph.get(key).group_name) for key in keys if key.path[0] in LAYERS)
+    names = {key: _node(key.path, str(graph.get(key).group_name), tables) for key in keys}
     groups: dict[str, dict[str, str]] = {}
     for key in keys:
         groups.setdefault(str(graph.get(key).group_name), {})[names[key][0]] = names[key][1]
@@ -38,9 +38,11 @@ def mermaid(definitions: "dg.Definitions") -> str:
     return "\n".join(lines)
 
 
-def _node(path: "list[str] | tuple[str, ...]", tables: "Counter[str]") -> tuple[str, str]:
-    if path[0] in tables:
-        return path[0], f"{path[0]}/* ({tables[path[0]]} tables)"
+def _node(
+    path: "list[str] | tuple[str, ...]", group: str, tables: "Counter[tuple[str, str | None]]"
+) -> tuple[str, str]:
+    if path[0] in LAYERS:
+        return f"{group}_{path[0]}", f"{path[0]}/* ({tables[path[0], group]} tables)"
     return "_".join(path), "/".join(path)
 
 
