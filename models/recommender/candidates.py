@@ -55,11 +55,11 @@ def describe(
     decayed = np.power(decay, histories.ages).astype(np.float32)
     newest = (histories.ages == 0).astype(np.float32)
     chance = np.maximum(_log_softmax(sequence), FAINT)
-    popularity = parts.popularity[at]
+    popularity, said = parts.popularity[at], np.where(empty, 0.0, linear)
     found = [
         np.maximum(mix - mix[:, :1], FAINT),
         chance,
-        linear,
+        said,
         popularity,
         attributes.products(at, attributes.gathered(histories, decayed)),
         attributes.products(at, attributes.gathered(histories, newest)),
@@ -67,7 +67,7 @@ def describe(
         _place(linear),
         np.broadcast_to(np.log1p(np.arange(items.shape[1])), items.shape),
         chance * length,
-        linear * length,
+        said * length,
         popularity * length,
     ]
     return np.stack([np.where(empty, 0.0, feature) for feature in found], axis=-1).astype(np.float32)

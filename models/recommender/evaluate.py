@@ -55,7 +55,7 @@ def evaluate(
     rows = [_Row(CHAMPION, _judged(_scorer(model), data))]
     on_progress("champion judged", 0.05)
     mix = model.spec.mix
-    others = ({"without ranker": mix} if model.spec.candidates else {}) | (PARTS if mix.sequence and mix.linear else {})
+    others = ({"without ranker": mix} if model.spec.candidates else {}) | PARTS
     rows += [_Row(name, _judged(_scorer(model.with_mix(other)), data)) for name, other in others.items()]
     began = time.perf_counter()
     peers, notes = tuned_peers(

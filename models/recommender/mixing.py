@@ -14,8 +14,13 @@ from models.recommender.predict import Predictor
 from models.recommender.spec import Mix
 
 FIRST = Mix(sequence=1.0, linear=1.5, popularity=0.0)  # the search starts from it
-STEPS = {"linear": 0.5, "popularity": 0.2}
-HALVINGS = 3
+ALONE = (
+    Mix(sequence=0, linear=0, popularity=1),
+    Mix(sequence=0, linear=1, popularity=0),
+    Mix(sequence=1, linear=0, popularity=0),
+)
+POPULARITY_STEP = 0.2
+SMALLEST_STEP = 0.1
 CHUNK_CUSTOMERS = 1_000
 NOWHERE = np.float32(-1e30)  # of an empty place: below all, and 0 where the part has no say
 
@@ -41,7 +46,7 @@ class Candidates:
 def choose_mix(predictor: Predictor, data: Dataset, cfg: Config, *, seed: int) -> tuple[Mix, float]:
     """The weights with the highest NDCG@10 on the validation items, and that NDCG@10; `predictor` was fitted without them.
 
-    Ties go to the simpler: each part alone is tried first, then steps of one weight at a time, halved three times.
+    Steps of one weight at a time, halved when none helps; each part alone is tried too, and wins ties.
     """
     rng = np.random.default_rng(seed)
     some = np.sort(rng.permutation(len(data.judged))[: cfg.mix_customers])
@@ -53,29 +58,21 @@ def choose_mix(predictor: Predictor, data: Dataset, cfg: Config, *, seed: int) -
             tried[mix] = candidates.ndcg(mix)
         return tried[mix]
 
-    alone = (
-        Mix(sequence=0, linear=0, popularity=1),
-        Mix(sequence=0, linear=1, popularity=0),
-        Mix(sequence=1, linear=0, popularity=0),
-    )
-    found = max((*alone, FIRST), key=reached)
-    if found.sequence:
-        for halving in range(HALVINGS + 1):
-            moved = True
-            while moved:
-                before = found
-                for other in _near(found, 0.5**halving):
-                    found = max(found, other, key=reached)
-                moved = found != before
-    return found, reached(found)
+    found, step = FIRST, 1.0
+    while step >= SMALLEST_STEP:
+        better = max((found, *_near(found, step)), key=reached)
+        if better == found:
+            step /= 2
+        found = better
+    return max((*ALONE, found), key=reached), max(map(reached, (*ALONE, found)))
 
 
-def _near(mix: Mix, share: float) -> Iterator[Mix]:
-    for name, step in STEPS.items():
-        for sign in (1.0, -1.0):
-            value = getattr(mix, name) + sign * step * share
-            if name == "popularity" or value >= 0:
-                yield mix.model_copy(update={name: value})
+def _near(mix: Mix, step: float) -> Iterator[Mix]:
+    """The linear part a share of `step` louder and softer, the popular a bit more and less."""
+    for factor in (1.0 + step, 1.0 / (1.0 + step)):
+        yield mix.model_copy(update={"linear": mix.linear * factor})
+    for sign in (1.0, -1.0):
+        yield mix.model_copy(update={"popularity": mix.popularity + sign * step * POPULARITY_STEP})
 
 
 def _gather(predictor: Predictor, data: Dataset, some: Ints, cfg: Config) -> Candidates:

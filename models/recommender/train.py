@@ -117,8 +117,8 @@ def _parts(
 def _ranker(
     predictor: Predictor, data: Dataset, cfg: Config, seed: int, on_progress: ProgressCallback
 ) -> Ranker | None:
-    """The ranker told by the validation items, for a mix in which the sequence network has a say."""
-    if not (cfg.ranker_epochs and predictor.spec.mix.sequence and predictor.spec.mix.linear):
+    """The ranker told by the validation items; None where the configuration wants none or they are too few."""
+    if not cfg.ranker_epochs:
         return None
     rng = np.random.default_rng(seed)
     some = np.sort(rng.permutation(len(data.judged))[: cfg.mix_customers])
