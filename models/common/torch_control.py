@@ -17,18 +17,19 @@ def torch_controlled(threads: int, seed: int) -> Iterator[None]:
     import torch
 
     before, strict = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
-    filled = torch.utils.deterministic.fill_uninitialized_memory
+    memory: Any = torch.utils.deterministic  # a module whose attributes are made when it is imported
+    filled = memory.fill_uninitialized_memory
     with torch.random.fork_rng(devices=[]):
         try:
             torch.set_num_threads(threads)
             torch.use_deterministic_algorithms(True)
             # Strictness would also fill all fresh memory, a quarter of the time, to show who reads what nobody wrote.
-            torch.utils.deterministic.fill_uninitialized_memory = False
+            memory.fill_uninitialized_memory = False
             torch.manual_seed(seed)
             yield
         finally:
             torch.use_deterministic_algorithms(strict)
-            torch.utils.deterministic.fill_uninitialized_memory = filled
+            memory.fill_uninitialized_memory = filled
             torch.set_num_threads(before)
 
 

@@ -121,7 +121,7 @@ def _loss(table: "Tensor", encoder: Any, batch: Histories, cfg: Config, rng: np.
     # Piece by piece: tensors of tens of megabytes are fetched from and given back to the system at each step.
     pieces = [
         F.cross_entropy(part @ rows.T + stands_for, wanted, reduction="sum")
-        for part, wanted in zip(state.split(LOGIT_ROWS), place.split(LOGIT_ROWS), strict=True)
+        for part, wanted in zip(torch.split(state, LOGIT_ROWS), torch.split(place, LOGIT_ROWS), strict=True)
     ]
     return torch.stack(pieces).sum() / len(place)
 
