@@ -9,11 +9,10 @@ from orchestration.fingerprints import fingerprint
 from orchestration.workspace import Workspace
 
 if TYPE_CHECKING:
-    from models.recommender.train import Trained
-
     from models.common.report import Report
     from models.recommender.config import Config
     from models.recommender.data import Dataset
+    from models.recommender.train import Trained
 
 MODEL = "recommender"
 HEADLINE = ("hr@10", "ndcg@10", "recall@20", "coverage@10")
