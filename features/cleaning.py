@@ -65,6 +65,12 @@ def tag_table(raw: ibis.Table, contract: ContractLike) -> ibis.Table:
     return tag_numbered(number_rows(raw, contract), contract)
 
 
+def tag_dated(raw: ibis.Table, contract: ContractLike, *, day: str, of: str) -> ibis.Table:
+    """As `tag_table`, with the column `day`, which is not delivered, filled in as the day of the timestamp `of`."""
+    tagged = tag_table(raw, contract)
+    return tagged.mutate(**{day: tagged[of].date()}).select(*tagged.columns)
+
+
 def number_rows(raw: ibis.Table, contract: ContractLike) -> ibis.Table:
     """The first step of `tag_table`: raw rows with `_content` and `_occurrence`, see `number_duplicates`."""
     names = delivered_columns(raw, contract)

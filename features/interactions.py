@@ -6,6 +6,8 @@ import ibis.expr.types as ir
 COLUMNS = ("customer_id", "item_id", "place", "happened_at", "kind", "amount")
 UNTOLD = "interaction"  # kind of an event whose source tells no more
 PURCHASE = "purchase"
+ATTRIBUTES = ("item_id", "attribute", "value")
+OF_PRODUCTS = ("category", "brand")  # columns of products that say what an item is like
 
 
 def build_interactions(*, events: ir.Table | None = None, transactions: ir.Table | None = None) -> ir.Table:
@@ -65,3 +67,22 @@ def empty_interactions() -> ir.Table:
     """No interaction at all: of a source that knows no customers."""
     types = ("string", "string", "int64", "timestamp(6)", "string", "float64")
     return ibis.memtable([], schema=dict(zip(COLUMNS, types, strict=True)))
+
+
+def build_item_attributes(*, item_attributes: ir.Table | None = None, products: ir.Table | None = None) -> ir.Table:
+    """`ATTRIBUTES` of every item, each once: those delivered, and category and brand of the products.
+
+    Of neither table an empty one: items can be recommended by who took them alone.
+    """
+    parts = []
+    if item_attributes is not None:
+        parts.append(item_attributes.select(*ATTRIBUTES))
+    if products is not None:
+        parts += [
+            products.select(item_id="product_id", attribute=ibis.literal(name), value=products[name].cast("string"))
+            for name in OF_PRODUCTS
+        ]
+    if not parts:
+        return ibis.memtable([], schema=dict.fromkeys(ATTRIBUTES, "string"))
+    both = parts[0] if len(parts) == 1 else ibis.union(*parts)
+    return both.filter(both.item_id.notnull(), both.value.notnull()).distinct()

@@ -36,7 +36,16 @@ TABLES: tuple[TableSpec, ...] = (
     TableSpec("covariates", "Covariates with the day each became known"),
     TableSpec("customers", "Customers as the shop knows them", ("stores",), group="customers"),
     TableSpec("friendships", "Who is whose friend", group="customers"),
-    TableSpec("events", "What customers took, looked at or played", group="customers"),
+    TableSpec("sessions", "Visits of the online shop", ("customers",), "started_on", "started_at", group="customers"),
+    TableSpec(
+        "impressions",
+        "Items shown in the online shop, and with what chance",
+        ("sessions", "customers", "products"),
+        "shown_on",
+        "shown_at",
+        group="customers",
+    ),
+    TableSpec("events", "What customers took, looked at or played", (), "happened_on", "event_time", group="customers"),
     TableSpec("item_attributes", "What is known of an item besides who took it", group="customers"),
 )
 SPECS = {spec.name: spec for spec in TABLES}

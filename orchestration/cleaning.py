@@ -192,9 +192,12 @@ class _Work:
             from features.cleaning_sales import tag_sales
 
             return tag_sales(raw, self.contract, **facts)
-        from features.cleaning import tag_table
+        from features.cleaning import tag_dated, tag_table
 
-        return tag_table(raw, self.contract)
+        spec = SPECS[self.table]
+        if spec.partition_by is None or spec.partition_by == spec.dated_by:
+            return tag_table(raw, self.contract)
+        return tag_dated(raw, self.contract, day=spec.partition_by, of=str(spec.dated_by))
 
     def _blocks(self, open_days: list[str]) -> Iterator[list[str]]:
         """The open days in order, cut into blocks of at most BLOCK_ROWS raw rows (a day is never cut)."""

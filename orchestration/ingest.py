@@ -198,7 +198,10 @@ def _dated(delivered: "pa.RecordBatchReader", table: str, con: Any) -> tuple[Any
 
 def event_day(raw: Any, table: str) -> Any:
     """The day of each raw row of a table that is cut by days, as the clean table will have it; null where unreadable."""
+    from data_checks.contracts import load_contract
     from features.cleaning import cast_value
 
-    column = raw[SPECS[table].dated_by]
-    return cast_value(column, "ts").date() if table == "transactions" else cast_value(column, "date")
+    dated_by = SPECS[table].dated_by
+    kind = next(column.type for column in load_contract(table).columns if column.name == dated_by)
+    value = cast_value(raw[dated_by], kind)
+    return value.date() if kind == "ts" else value

@@ -32,7 +32,7 @@ def dataset(workspace: Workspace) -> "Dataset":
     lake = workspace.lake
     tables = {
         "interactions": lake.arrow("features", "interactions"),
-        "item_attributes": lake.arrow("clean", "item_attributes"),
+        "item_attributes": lake.arrow("features", "item_attributes"),
     }
     return prepare(tables, recommender_config(workspace))
 
@@ -74,7 +74,7 @@ def train_challenger(workspace: Workspace, *, on_progress: Callable[[str], None]
 
     inputs = {
         "interactions": interactions.content_hash,
-        "item_attributes": lake.content_hash("clean", "item_attributes"),
+        "item_attributes": lake.content_hash("features", "item_attributes"),
         "config": config.model_dump(mode="json"),
         "seed": settings.seed,
         "peer_trials": settings.peer_trials,

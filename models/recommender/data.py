@@ -16,6 +16,7 @@ from models.recommender.histories import Histories, Ints
 if TYPE_CHECKING:
     from scipy import sparse
 
+COMMON_SHARE = 0.5  # of the items: an attribute that more of them have tells nothing
 COLUMNS = {
     "interactions": ("customer_id", "item_id", "place", "happened_at", "kind", "amount"),
     "item_attributes": ("item_id", "attribute", "value"),
@@ -145,7 +146,8 @@ def _attribute_matrix(table: Any, items: npt.NDArray[np.str_]) -> "sparse.csr_ma
         (np.ones(known.sum(), dtype=np.float32), (place[known], which)), shape=(len(items), len(values))
     )
     found.data[:] = 1.0  # an attribute that is said twice is no more so
-    return found
+    holders = np.asarray(found.sum(axis=0)).ravel()
+    return found[:, holders <= COMMON_SHARE * len(items)]
 
 
 def _fingerprint(histories: Histories, customers: npt.NDArray[np.str_], items: npt.NDArray[np.str_]) -> str:

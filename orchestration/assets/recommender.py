@@ -17,14 +17,29 @@ OWNERS = ["team:ml-engineers"]
 )
 def interactions(workspace: WorkspaceResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
     """One table of both."""
-    from orchestration.interactions import build
+    from orchestration.interactions import build_interactions
 
-    return dg.MaterializeResult(metadata=build(workspace.open()))
+    return dg.MaterializeResult(metadata=build_interactions(workspace.open()))
+
+
+@dg.asset(
+    key=["features", "item_attributes"],
+    deps=[dg.AssetKey(["clean", "item_attributes"]), dg.AssetKey(["clean", "products"])],
+    group_name="recommender",
+    owners=OWNERS,
+    kinds={"ibis", "duckdb"},
+    description="What is known of every item: attributes as delivered, category and brand of products.",
+)
+def item_attributes(workspace: WorkspaceResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
+    """One table of both."""
+    from orchestration.interactions import build_item_attributes
+
+    return dg.MaterializeResult(metadata=build_item_attributes(workspace.open()))
 
 
 @dg.asset(
     key=["recommender", "challenger"],
-    deps=[dg.AssetKey(["features", "interactions"]), dg.AssetKey(["clean", "item_attributes"])],
+    deps=[dg.AssetKey(["features", "interactions"]), dg.AssetKey(["features", "item_attributes"])],
     group_name="recommender",
     owners=OWNERS,
     kinds={"pytorch", "onnx"},
@@ -39,4 +54,4 @@ def challenger(context: dg.AssetExecutionContext, workspace: WorkspaceResource) 
     return dg.MaterializeResult(metadata=train_challenger(workspace.open(), on_progress=context.log.info))
 
 
-RECOMMENDER_ASSETS = [interactions, challenger]
+RECOMMENDER_ASSETS = [interactions, item_attributes, challenger]

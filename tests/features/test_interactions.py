@@ -6,7 +6,7 @@ from typing import Any
 import ibis
 import pytest
 
-from features.interactions import COLUMNS, build_interactions, empty_interactions
+from features.interactions import COLUMNS, build_interactions, build_item_attributes, empty_interactions
 
 EVENTS = {
     "customer_id": "string",
@@ -86,3 +86,14 @@ def test_neither_table_is_an_error_and_no_row_is_a_table() -> None:
     nothing = empty_interactions()
     assert nothing.columns == COLUMNS
     assert nothing.schema() == build_interactions(events=events(("a", "x", at(1), 0, "play", 1.0))).schema()
+
+
+def test_attributes_are_those_delivered_and_what_products_are() -> None:
+    told = ibis.memtable({"item_id": ["p", "p", "q"], "attribute": ["taste"] * 3, "value": ["sweet", "sweet", None]})
+    goods = ibis.memtable({"product_id": ["p", "r"], "category": ["fruit", "bread"], "brand": ["own", None]})
+    con = ibis.duckdb.connect()
+    rows = con.to_pyarrow(build_item_attributes(item_attributes=told, products=goods)).to_pylist()
+    assert sorted(tuple(row.values()) for row in rows) == [
+        ("p", "brand", "own"), ("p", "category", "fruit"), ("p", "taste", "sweet"), ("r", "category", "bread"),
+    ]  # fmt: skip
+    assert con.to_pyarrow(build_item_attributes()).num_rows == 0

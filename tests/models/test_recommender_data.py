@@ -75,6 +75,8 @@ def test_attributes_of_known_items_count_once() -> None:
         ("z", "brand", "y"),
     )
     assert data.attributes.toarray().tolist() == [[1, 0], [0, 1], [0, 0]]
+    common = [(item, "shop", "ours") for item in "abc"]
+    assert made(interactions(ann="abc", bob="cab"), *common).attributes.shape == (3, 0)  # what all have tells nothing
     assert made(interactions(ann="abc", bob="cab")).attributes.shape == (3, 0)
 
 
