@@ -36,7 +36,7 @@ class SparseRows:
         told = np.repeat(weights, lengths) * self.values[at]
         cell = np.repeat(histories.rows, lengths) * self.width + self.targets[at]
         total = np.bincount(cell, weights=told, minlength=len(histories) * self.width)
-        return total.reshape(-1, self.width).astype(np.float32)
+        return total.reshape(len(histories), self.width).astype(np.float32)
 
     def products(self, rows: Ints, vectors: Floats) -> npt.NDArray[np.float32]:
         """Products (N, C) of the rows `rows` (N, C) with the vector (N, width) of their customer."""

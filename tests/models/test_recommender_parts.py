@@ -82,6 +82,9 @@ def test_sparse_rows_multiply_as_dense_ones_do() -> None:
     wanted = np.einsum("ncw,nw->nc", dense[asked], vectors)
     np.testing.assert_allclose(rows.products(asked, vectors), wanted, rtol=1e-5, atol=1e-6)
     np.testing.assert_array_equal(rows.column(np.array([4, 0, 4]), 3), dense[[4, 0, 4], 3])
+    nothing = SparseRows.of(sparse.csr_matrix((6, 0), dtype=np.float32))  # items of which nothing is known
+    assert nothing.gathered(taken, weights).shape == (3, 0)
+    assert not nothing.products(asked, np.zeros((3, 0))).any()
 
 
 def test_newest_items_are_padded_on_the_right() -> None:
