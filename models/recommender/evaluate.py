@@ -79,7 +79,7 @@ def evaluate(
     plots = {
         "models": models_plot(named),
         "depth": depth_plot(named),
-        "segments": segments_plot(named, segments),
+        "segments": segments_plot([named[0], *((peer.name, peer.judged) for peer in peers)], segments),
     }
     on_progress("report written", 1.0)
     return Report(CHAMPION, tuple(metrics), plots, (split, weights, *chosen, *notes))

@@ -46,7 +46,7 @@ def depth_plot(models: Named) -> bytes:
 
 
 def segments_plot(models: Named, segments: Mapping[str, npt.NDArray[np.bool_]]) -> bytes:
-    """HR@10 of the champion and of the best other model in each segment."""
+    """HR@10 of the first model and of the best other one in each segment."""
     drawn = figure(10, 3.2)
     axis = drawn.subplots()
     first, *others = models
@@ -56,7 +56,7 @@ def segments_plot(models: Named, segments: Mapping[str, npt.NDArray[np.bool_]]) 
         max((float(_hits(judged.rank[rows]).mean()) for _, judged in others), default=0.0) for rows in segments.values()
     ]
     axis.bar(place - 0.2, own, width=0.4, color=CHAMPION, label=first[0])
-    axis.bar(place + 0.2, rival, width=0.4, color=OTHER, label="best other model of the segment")
+    axis.bar(place + 0.2, rival, width=0.4, color=OTHER, label="best peer of the segment")
     axis.set_xticks(place, [f"{name}\n{int(rows.sum()):,} customers" for name, rows in segments.items()], fontsize=7)
     axis.set_ylabel("HR@10", fontsize=8)
     axis.legend(fontsize=7, frameon=False)

@@ -12,13 +12,17 @@ if TYPE_CHECKING:
     from models.common.report import Report
 
 # The rest is in the report: `storeloop evaluate ... --json`, MLflow, the evidence page.
-SHOWN = ("rmse", "wape", "rmsse", "rmspe", "rmse_expected", "coverage80", "seconds")
+SHOWN = (
+    *("rmse", "wape", "rmsse", "rmspe", "rmse_expected", "coverage80"),
+    *("hr@10", "ndcg@10", "recall@20", "coverage@10"),
+    "seconds",
+)
 
 
 def report_table(report: "Report", *, console: Console | None = None) -> None:
     """Models down, the judged model first; the metrics that people compare across."""
     shown = console or Console()
-    table = Table(title="held-out periods, all series")
+    table = Table(title="held out, all segments together")
     table.add_column("model")
     metrics = [metric for metric in SHOWN if metric in report.metrics()]
     for metric in metrics:
