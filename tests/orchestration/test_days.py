@@ -11,7 +11,7 @@ import dagster as dg
 import pytest
 
 from orchestration.automation import every_morning
-from orchestration.catalogue import TABLES
+from orchestration.catalogue import DEMAND_TABLES, SPECS
 from orchestration.days import CHANGED, DAYS, sync_days
 from orchestration.definitions import build
 from orchestration.ingest import ingest_raw, known_days
@@ -19,7 +19,7 @@ from orchestration.runner import RunOutcome, open_instance, run
 from orchestration.settings import Settings
 from orchestration.workspace import Workspace
 
-FACTS = [spec.name for spec in TABLES if spec.partition_by]
+FACTS = [name for name in DEMAND_TABLES if SPECS[name].partition_by]
 BY_DAY = [*(f"raw/{n}" for n in FACTS), *(f"clean/{n}" for n in FACTS), "demand/sales"]
 WITH_SALES = ["demand/series", "demand/covariates"]  # made in the same step, so that they need the same days
 BY_ORIGIN = ["features/sales_state", "features/known_future"]
