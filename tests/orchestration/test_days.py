@@ -34,7 +34,13 @@ def keys_of(days: range) -> list[str]:
 def test_every_fact_has_the_days_and_makes_them_in_one_run() -> None:
     graph = build(Settings()).resolve_asset_graph()
     daily = {"/".join(key.path) for key in graph.get_all_asset_keys() if graph.get(key).partitions_def is not None}
-    assert daily == {*BY_DAY, *BY_ORIGIN, *WITH_SALES}
+    of_customers = {name for name, spec in SPECS.items() if spec.partition_by} - set(FACTS)
+    assert daily == {
+        *BY_DAY,
+        *BY_ORIGIN,
+        *WITH_SALES,
+        *(f"{layer}/{n}" for layer in ("raw", "clean") for n in of_customers),
+    }
     for name in daily:
         node = graph.get(dg.AssetKey(name.split("/")))
         assert (node.partitions_def, node.backfill_policy) == (DAYS, dg.BackfillPolicy.single_run()), name
