@@ -14,9 +14,14 @@ class FtrlConfig(BaseModel):
     alpha: float = Field(
         0.05, gt=0, le=10, description="first rate of a weight, over beta; clicks are rare, so it may be bold"
     )
-    beta: float = Field(1.0, gt=0, le=100, description="squared gradients of a weight below which its rate hardly falls")
+    beta: float = Field(
+        1.0, gt=0, le=100, description="squared gradients of a weight below which its rate hardly falls"
+    )
     l1: float = Field(
-        0.1, ge=0, le=1_000, description="gradient that a weight has to collect before it leaves 0: fewer weights to carry"
+        0.1,
+        ge=0,
+        le=1_000,
+        description="gradient that a weight has to collect before it leaves 0: fewer weights to carry",
     )
     l2: float = Field(
         1.0, ge=0, le=1_000, description="pull of every weight to 0, where the offline ranker has the last word"
@@ -59,4 +64,6 @@ class FeedbackConfig(BaseModel):
         50_000, ge=1, le=10**9, description="events between snapshots: what a restart has to learn again at most"
     )
     snapshots_kept: int = Field(3, ge=2, le=100, description="newest snapshots kept; one may be found broken")
-    chunk: int = Field(8_192, ge=1, le=10**6, description="events read from the journal at a time: memory, nothing else")
+    chunk: int = Field(
+        8_192, ge=1, le=10**6, description="events read from the journal at a time: memory, nothing else"
+    )

@@ -1,0 +1,93 @@
+"""The online learner with its journal and snapshots in one folder: killed at any moment, it goes on as if it had not been.
+
+What was learned is a function of the config and of the journal up to a position, nothing else: not of when feedback came,
+of how the learner was called, of restarts. A snapshot says both, so recovery is the newest whole snapshot and the journal
+from its position on; no example is lost or learned twice. Two learners of one folder hold the same state.
+"""
+
+import hashlib
+import logging
+from pathlib import Path
+
+from models.common.protocols import DataError
+from models.recommender.online import OnlineRanker, OnlineScorer, State
+from models.recommender.online_config import FeedbackConfig, FtrlConfig
+from models.recommender.online_features import OnlineFeatures
+from models.recommender.online_log import FeedbackLog
+from models.recommender.online_snapshots import (
+    Snapshot,
+    listed,
+    newest_snapshot,
+    oldest_position,
+    prune,
+    write_snapshot,
+)
+
+log = logging.getLogger(__name__)
+
+
+class OnlineLearner:
+    """Deliver feedback to `journal` and settle it there; `catch_up` learns what is new; `ranker` scores by it."""
+
+    def __init__(self, folder: Path, features: OnlineFeatures, cfg: FtrlConfig, feedback: FeedbackConfig) -> None:
+        """Recover from `folder`, or begin in it. DataError where its snapshots and journal do not fit, saying what to do."""
+        self.features, self.cfg, self.feedback = features, cfg, feedback
+        self.snapshots = folder / "snapshots"
+        self.journal = FeedbackLog(folder / "feedback.sqlite", feedback)
+        self._identity = hashlib.sha256(f"{cfg.identity()} {features!r}".encode()).hexdigest()
+        try:
+            found = newest_snapshot(self.snapshots, self._identity, on_broken=_say_broken)
+            if found is None and listed(self.snapshots):
+                self._need_all_of_the_journal()
+            self.position = self.saved_position = found.position if found else 0
+            self.ranker = OnlineRanker(features, cfg, found.state if found else None)
+            self.catch_up()
+        except BaseException:
+            self.journal.close()
+            raise
+
+    def catch_up(self) -> int:
+        """Learn every settled example that was not learned yet, with snapshots on the way; how many there were."""
+        first = self.position
+        while batch := self.journal.read(self.position, self._room(), len(self.features.columns)):
+            self.ranker.learn(batch)
+            self.position += len(batch)
+            if self.position - self.saved_position >= self.feedback.snapshot_every:
+                self.save()
+        return self.position - first
+
+    def save(self) -> None:
+        """Write a snapshot, drop the oldest and what the journal need not hold any more. OSError leaves the old ones."""
+        write_snapshot(self.snapshots, Snapshot(self.position, self._identity, self.ranker.state))
+        self.saved_position = self.position
+        prune(self.snapshots, self.feedback.snapshots_kept)
+        self.journal.compact(oldest_position(self.snapshots))
+
+    def state(self) -> State:
+        """All that was learned, as named arrays."""
+        return self.ranker.state
+
+    def scorer(self) -> OnlineScorer:
+        """What was learned up to now, to score with NumPy alone; it does not learn on."""
+        return OnlineScorer(self.features, self.cfg, self.ranker.state)
+
+    def close(self) -> None:
+        """Let go of the journal; nothing is lost by not calling it."""
+        self.journal.close()
+
+    def _room(self) -> int:
+        """Examples to read: no more than a chunk, none behind the next snapshot."""
+        return min(self.feedback.chunk, max(1, self.saved_position + self.feedback.snapshot_every - self.position))
+
+    def _need_all_of_the_journal(self) -> None:
+        try:
+            self.journal.read(0, 1, len(self.features.columns))
+        except DataError as error:
+            raise DataError(
+                f"{self.snapshots}: none of {len(listed(self.snapshots))} snapshots is whole and the journal's beginning is "
+                "dropped: restore a snapshot from a copy, or begin anew in an empty folder"
+            ) from error
+
+
+def _say_broken(path: Path) -> None:
+    log.warning("%s: its bytes are not those its name tells; going back to the snapshot before it", path)
