@@ -76,7 +76,8 @@ class OnlineScorer:
         """Log-odds of a click (N,) for codes (N, C) and the offline score (N,): what to order a slate by."""
         check_offset(codes, offset)
         places = self.features.places(codes, bits=self.cfg.bits, seed=self.cfg.hash_seed)
-        return offset + self.weights[places].sum(axis=1, dtype=np.float64)
+        learned: Floats = self.weights[places].sum(axis=1, dtype=np.float64)
+        return offset + learned
 
 
 class OnlineRanker:

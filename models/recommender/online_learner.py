@@ -2,11 +2,14 @@
 
 What was learned is a function of the config and of the journal up to a position, nothing else: not of when feedback came,
 of how the learner was called, of restarts. A snapshot says both, so recovery is the newest whole snapshot and the journal
-from its position on; no example is lost or learned twice. Two learners of one folder hold the same state.
+from its position on; no example is lost or learned twice. A folder has one learner, whoever else writes to its journal.
 """
 
+import fcntl
 import hashlib
 import logging
+import os
+from contextlib import ExitStack
 from pathlib import Path
 
 from models.common.protocols import DataError
@@ -18,7 +21,6 @@ from models.recommender.online_snapshots import (
     Snapshot,
     listed,
     newest_snapshot,
-    oldest_position,
     prune,
     write_snapshot,
 )
@@ -33,9 +35,12 @@ class OnlineLearner:
         """Recover from `folder`, or begin in it. DataError where its snapshots and journal do not fit, saying what to do."""
         self.features, self.cfg, self.feedback = features, cfg, feedback
         self.snapshots = folder / "snapshots"
-        self.journal = FeedbackLog(folder / "feedback.sqlite", feedback)
+        self._closing = ExitStack()
+        self._closing.callback(os.close, _held(folder / ".lock"))
         self._identity = hashlib.sha256(f"{cfg.identity()} {features!r}".encode()).hexdigest()
         try:
+            self.journal = FeedbackLog(folder / "feedback.sqlite", feedback)
+            self._closing.callback(self.journal.close)
             found = newest_snapshot(self.snapshots, self._identity, on_broken=_say_broken)
             if found is None and listed(self.snapshots):
                 self._need_all_of_the_journal()
@@ -43,13 +48,13 @@ class OnlineLearner:
             self.ranker = OnlineRanker(features, cfg, found.state if found else None)
             self.catch_up()
         except BaseException:
-            self.journal.close()
+            self.close()
             raise
 
     def catch_up(self) -> int:
         """Learn every settled example that was not learned yet, with snapshots on the way; how many there were."""
         first = self.position
-        while batch := self.journal.read(self.position, self._room(), len(self.features.columns)):
+        while batch := self.journal.read(self.position, self.feedback.chunk, len(self.features.columns)):
             self.ranker.learn(batch)
             self.position += len(batch)
             if self.position - self.saved_position >= self.feedback.snapshot_every:
@@ -60,8 +65,7 @@ class OnlineLearner:
         """Write a snapshot, drop the oldest and what the journal need not hold any more. OSError leaves the old ones."""
         write_snapshot(self.snapshots, Snapshot(self.position, self._identity, self.ranker.state))
         self.saved_position = self.position
-        prune(self.snapshots, self.feedback.snapshots_kept)
-        self.journal.compact(oldest_position(self.snapshots))
+        self.journal.compact(prune(self.snapshots, self.feedback.snapshots_kept))
 
     def state(self) -> State:
         """All that was learned, as named arrays."""
@@ -72,12 +76,8 @@ class OnlineLearner:
         return OnlineScorer(self.features, self.cfg, self.ranker.state)
 
     def close(self) -> None:
-        """Let go of the journal; nothing is lost by not calling it."""
-        self.journal.close()
-
-    def _room(self) -> int:
-        """Examples to read: no more than a chunk, none behind the next snapshot."""
-        return min(self.feedback.chunk, max(1, self.saved_position + self.feedback.snapshot_every - self.position))
+        """Let go of the folder; nothing is lost by not calling it, for the system does it for a process that died."""
+        self._closing.close()
 
     def _need_all_of_the_journal(self) -> None:
         try:
@@ -91,3 +91,15 @@ class OnlineLearner:
 
 def _say_broken(path: Path) -> None:
     log.warning("%s: its bytes are not those its name tells; going back to the snapshot before it", path)
+
+
+def _held(path: Path) -> int:
+    """Hold the lock file alone among all processes of this machine; the system frees it when the holder dies."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(handle)
+        raise DataError(f"{path}: another learner has this folder; stop it first, or give this one its own") from error
+    return handle

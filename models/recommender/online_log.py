@@ -28,40 +28,45 @@ from models.recommender.online import Floats, OnlineEvents
 from models.recommender.online_config import FeedbackConfig
 
 SECOND_US = 1_000_000
+BEGINNING_US = -(2**61)  # before any event
+MAX_ID = 200
 TABLES = """
 CREATE TABLE IF NOT EXISTS impressions (
-    id TEXT PRIMARY KEY, due_us INTEGER NOT NULL, codes BLOB NOT NULL, offset REAL NOT NULL, weight REAL NOT NULL,
+    id TEXT PRIMARY KEY, shown_us INTEGER NOT NULL, codes BLOB NOT NULL, offset REAL NOT NULL, weight REAL NOT NULL,
     settled INTEGER NOT NULL DEFAULT 0  -- 0 it waits, 1 its example said 0, 2 an example said 1
 ) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS impressions_due ON impressions (due_us, settled);
+CREATE INDEX IF NOT EXISTS impressions_waiting ON impressions (settled, shown_us);
 CREATE TABLE IF NOT EXISTS clicks (id TEXT PRIMARY KEY, clicked_us INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS journal (
     position INTEGER PRIMARY KEY AUTOINCREMENT,  -- never given twice, not even after the rows were dropped
     id TEXT NOT NULL, label INTEGER NOT NULL, codes BLOB NOT NULL, offset REAL NOT NULL, weight REAL NOT NULL
 );
-CREATE TABLE IF NOT EXISTS settled_until (one INTEGER PRIMARY KEY CHECK (one = 1), us INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS marks (name TEXT PRIMARY KEY, us INTEGER NOT NULL) WITHOUT ROWID;
 """
 # What falls due until :until, both kinds in one order. A click made before its impression was shown is a clock that is off.
 SETTLE = """
 INSERT INTO journal (id, label, codes, offset, weight)
 SELECT id, label, codes, offset, weight FROM (
-    SELECT i.due_us AS at, 0 AS kind, i.id, coalesce(c.clicked_us <= i.due_us, 0) AS label, i.codes, i.offset, i.weight
-    FROM impressions i LEFT JOIN clicks c ON c.id = i.id WHERE i.settled = 0 AND i.due_us <= :until
+    SELECT i.shown_us + :wait AS at, 0 AS kind, i.id, coalesce(c.clicked_us <= i.shown_us + :wait, 0) AS label,
+        i.codes, i.offset, i.weight
+    FROM impressions i LEFT JOIN clicks c ON c.id = i.id WHERE i.settled = 0 AND i.shown_us <= :until - :wait
     UNION ALL
-    SELECT max(c.clicked_us, i.due_us), 1, i.id, 1, i.codes, i.offset, i.weight
+    SELECT max(c.clicked_us, i.shown_us + :wait), 1, i.id, 1, i.codes, i.offset, i.weight
     FROM clicks c JOIN impressions i ON i.id = c.id
-    WHERE c.clicked_us <= :until AND i.due_us <= :until AND (i.settled = 1 OR (i.settled = 0 AND c.clicked_us > i.due_us))
+    WHERE c.clicked_us <= :until AND (
+        i.settled = 1 OR (i.settled = 0 AND i.shown_us <= :until - :wait AND c.clicked_us > i.shown_us + :wait))
 ) ORDER BY at, kind, id
 """
-WAITED = "SELECT count(*) FROM impressions WHERE settled = 0 AND due_us <= :until"
+WAITED = "SELECT count(*) FROM impressions WHERE settled = 0 AND shown_us <= :until - :wait"
 MARK = (
-    "UPDATE impressions SET settled = 1 WHERE settled = 0 AND due_us <= :until",
+    "UPDATE impressions SET settled = 1 WHERE settled = 0 AND shown_us <= :until - :wait",
     "UPDATE impressions SET settled = 2 WHERE settled = 1 AND id IN (SELECT id FROM clicks WHERE clicked_us <= :until)",
     "DELETE FROM clicks WHERE clicked_us <= :until AND id IN (SELECT id FROM impressions WHERE settled = 2)",
-    "INSERT INTO settled_until VALUES (1, :until) ON CONFLICT (one) DO UPDATE SET us = :until",
+    "INSERT OR REPLACE INTO marks VALUES ('settled', :until)",
 )
+ORPHANS = "DELETE FROM clicks WHERE clicked_us <= ? AND id NOT IN (SELECT id FROM impressions)"
 READ = "SELECT position, label, codes, offset, weight FROM journal WHERE position > ? ORDER BY position LIMIT ?"
-KNOWN = "SELECT id, due_us, codes, offset, weight FROM impressions WHERE id IN (SELECT value FROM json_each(?))"
+KNOWN = "SELECT id, shown_us, codes, offset, weight FROM impressions WHERE id IN (SELECT value FROM json_each(?))"
 
 
 @dataclass(frozen=True)
@@ -123,14 +128,15 @@ class FeedbackLog:
     def accept_impressions(self, batch: Impressions) -> Accepted:
         """Take in what was shown; once this returns it is on the disk. DataError where an id comes with other content."""
         count = len(batch.ids)
-        OnlineEvents(
-            batch.codes, batch.offset, np.zeros(count, dtype=np.bool_), batch.weight
-        )  # refuses what cannot be learned
-        due = (np.asarray(batch.shown_us, dtype=np.int64) + self._wait_us).tolist()
+        _check_ids(batch.ids)
+        # Refuses here what could not be learned later.
+        OnlineEvents(batch.codes, batch.offset, np.zeros(count, dtype=np.bool_), batch.weight)
+        shown = np.asarray(batch.shown_us, dtype=np.int64).tolist()
         codes = [row.tobytes() for row in np.ascontiguousarray(batch.codes, dtype="<i8")]
-        rows = list(zip(batch.ids, due, codes, batch.offset.tolist(), batch.weight.tolist(), strict=True))
+        rows = list(zip(batch.ids, shown, codes, batch.offset.tolist(), batch.weight.tolist(), strict=True))
         with self._transaction():
-            fresh = [row for row in rows if row[1] > self._horizon_us()]
+            forgotten = self._mark("forgotten")
+            fresh = [row for row in rows if row[1] > forgotten]
             known = {row[0]: row for row in self._db.execute(KNOWN, (json.dumps([row[0] for row in fresh]),))}
             for row in fresh:
                 if known.setdefault(row[0], row) != row:
@@ -142,10 +148,11 @@ class FeedbackLog:
 
     def accept_clicks(self, ids: Sequence[str], clicked_us: Ints) -> Accepted:
         """Take in clicks (N,) by impression id, with or before their impressions; of several the earliest counts."""
+        _check_ids(ids)
         rows = list(zip(ids, np.asarray(clicked_us, dtype=np.int64).tolist(), strict=True))
         with self._transaction():
-            horizon = self._horizon_us()
-            fresh = [row for row in rows if row[1] > horizon]
+            forgotten = self._mark("forgotten")
+            fresh = [row for row in rows if row[1] > forgotten]
             before = self._count("clicks")
             self._db.executemany(
                 "INSERT INTO clicks SELECT ?1, ?2 WHERE NOT EXISTS (SELECT 1 FROM impressions WHERE id = ?1 AND settled = 2) "
@@ -159,7 +166,7 @@ class FeedbackLog:
         """Append the examples that fell due until `until_us`, in event time. An earlier time than before appends nothing new."""
         with self._transaction():
             first = self.position
-            until = {"until": max(until_us, self.settled_until_us)}
+            until = {"until": max(until_us, self._mark("settled")), "wait": self._wait_us}
             (waited,) = self._db.execute(WAITED, until).fetchone()
             self._db.execute(SETTLE, until)
             examples = self.position - first
@@ -169,11 +176,14 @@ class FeedbackLog:
 
     def read(self, after: int, limit: int, width: int) -> OnlineEvents:
         """Up to `limit` examples behind position `after`, in order; codes (N, width). DataError where some are gone."""
+        newest = self.position  # before the rows: another process may append
         rows = self._db.execute(READ, (after, limit)).fetchall()
-        if rows and (rows[0][0], rows[-1][0]) != (after + 1, after + len(rows)) or after > self.position:
+        there = (rows[0][0], rows[-1][0]) == (after + 1, after + len(rows)) if rows else after == newest
+        if not there:
+            found = f"none before {rows[0][0]}" if rows else f"an end at {newest}"
             raise DataError(
-                f"{self.path}: expected examples behind position {after}, found {rows[0][0] if rows else self.position}; "
-                "journal and snapshots do not belong together: restore both from one copy"
+                f"{self.path}: expected examples behind position {after}, found {found}: journal and snapshots do not "
+                "belong together; restore both from one copy"
             )
         codes = np.frombuffer(b"".join(row[2] for row in rows), dtype="<i8")
         if codes.size != len(rows) * width:
@@ -190,10 +200,11 @@ class FeedbackLog:
     def compact(self, position: int) -> None:
         """Drop examples up to `position`, which a snapshot holds, and whatever is older than is remembered."""
         with self._transaction():
-            horizon = self._horizon_us()
+            until = max(self._mark("forgotten"), self._mark("settled") - self._remember_us)
             self._db.execute("DELETE FROM journal WHERE position <= ?", (position,))
-            self._db.execute("DELETE FROM impressions WHERE settled > 0 AND due_us <= ?", (horizon,))
-            self._db.execute("DELETE FROM clicks WHERE clicked_us <= ?", (horizon,))
+            self._db.execute("DELETE FROM impressions WHERE settled > 0 AND shown_us <= ?", (until,))
+            self._db.execute(ORPHANS, (until,))
+            self._db.execute("INSERT OR REPLACE INTO marks VALUES ('forgotten', ?)", (until,))
 
     @property
     def position(self) -> int:
@@ -201,14 +212,10 @@ class FeedbackLog:
         row = self._db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'journal'").fetchone()
         return 0 if row is None else int(row[0])
 
-    @property
-    def settled_until_us(self) -> int:
-        """Event time up to which labels are decided; the beginning of time before the first."""
-        row = self._db.execute("SELECT us FROM settled_until").fetchone()
-        return -(2**62) if row is None else int(row[0])
-
-    def _horizon_us(self) -> int:
-        return max(self.settled_until_us - self._remember_us, -(2**62))
+    def _mark(self, name: str) -> int:
+        """Event time up to which labels are decided (`settled`) or ids are no longer remembered (`forgotten`)."""
+        row = self._db.execute("SELECT us FROM marks WHERE name = ?", (name,)).fetchone()
+        return BEGINNING_US if row is None else int(row[0])
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -224,3 +231,9 @@ class FeedbackLog:
 
     def _count(self, table: str) -> int:
         return int(self._db.execute(f"SELECT count(*) FROM {table}").fetchone()[0])  # noqa: S608 (our own names)
+
+
+def _check_ids(ids: Sequence[str]) -> None:
+    for name in ids:
+        if not isinstance(name, str) or not 1 <= len(name) <= MAX_ID:
+            raise InputError(f"impression id {name!r:.60}: expected text of 1 to {MAX_ID} characters")

@@ -67,27 +67,23 @@ def newest_snapshot(folder: Path, identity: str, *, on_broken: Callable[[Path], 
     return None
 
 
-def oldest_position(folder: Path) -> int:
-    """Position of the oldest snapshot: what the journal may drop; 0 without snapshots."""
-    return min((position_of(path) for path in listed(folder)), default=0)
+def prune(folder: Path, kept: int) -> int:
+    """Remove all but the `kept` newest whole snapshots; the oldest position that is left to fall back on.
 
-
-def prune(folder: Path, kept: int) -> None:
-    """Remove all but the `kept` newest snapshots; broken ones do not count and go, too, once they are old."""
+    0 while there are fewer than `kept`: the journal has to be able to stand in for those that are not there yet.
+    """
     whole = [path for path in listed(folder) if _read(path) is not None]
+    if len(whole) < kept:
+        return 0
     for path in listed(folder):
-        if len(whole) > kept and path < whole[-kept]:
+        if path < whole[-kept]:
             path.unlink()
+    return int(whole[-kept].name[:15])
 
 
 def listed(folder: Path) -> list[Path]:
     """Snapshots of the folder, oldest first, whole or not."""
     return sorted(path for path in folder.glob("*.safetensors") if NAME.fullmatch(path.name))
-
-
-def position_of(path: Path) -> int:
-    """The position that a snapshot's name tells."""
-    return int(path.name[:15])
 
 
 def _read(path: Path) -> Snapshot | None:
