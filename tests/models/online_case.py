@@ -83,6 +83,6 @@ def run(to: OnlineLearner) -> None:
 if __name__ == "__main__":
     made = learner(Path(sys.argv[1]))
     print("recovered", made.position, flush=True)  # noqa: T201 (the test waits for it)
-    run(made)
-    made.save()
-    print("done", made.position, flush=True)  # noqa: T201
+    while True:  # until it is killed; what came before comes again
+        run(made)
+        made.save()

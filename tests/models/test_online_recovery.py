@@ -145,11 +145,11 @@ def test_killed_at_ten_moments_it_ends_as_if_it_had_not_been(
     for _ in range(10):
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment, cwd=ROOT) as process:
             recovered.append(int(process.stdout.readline().split()[1]))
-            time.sleep(rng.uniform(0.0, 0.12))
+            time.sleep(rng.uniform(0.0, 0.4))
             os.kill(process.pid, signal.SIGKILL)
-            assert "done" not in process.stdout.read()
+        assert process.returncode == -signal.SIGKILL
     assert recovered == sorted(recovered)
-    assert recovered[-1] > 0  # kills met a learner at work
+    assert len(set(recovered)) > 2  # kills met a learner at work
     made = case.learner(tmp_path)
     case.run(made)
     assert as_bytes(made.state()) == uninterrupted
