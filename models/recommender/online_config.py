@@ -37,7 +37,10 @@ class FtrlConfig(BaseModel):
         description="events after which what was learned counts half; None never forgets, for a shop without fashions",
     )
     forget_every_events: int = Field(
-        50_000, ge=100, le=10**9, description="events between two forgettings; each takes a second a million weights"
+        50_000,
+        ge=100,
+        le=10**9,
+        description="events between two forgettings; each takes a second for a few million weights",
     )
 
     def identity(self) -> str:
