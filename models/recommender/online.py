@@ -5,16 +5,16 @@ the residual: where nothing was seen every weight is 0 and the offline order sta
 what the ranker knows already. The score rounded is a feature too, so that a score that is no log-odds gets put right.
 
 River's optimiser does the learning, one event after the other, so that how events are grouped into batches cannot matter.
-It keeps above the 20,000 events a second on one core that are asked; Vowpal Wabbit is about three times and micro-batches
-in NumPy ten times as fast (row `online-learning` of the benchmark measures them beside it). River's own logistic model
-lags: a weight moves only when its feature comes again, and one that l1 took back to 0 stays. So the weights of an event are
-computed here before its score, as in the paper's algorithm 1, and the optimiser is told the gradient.
+It keeps above the 20,000 events a second on one core that are asked; Vowpal Wabbit and micro-batches in NumPy are faster
+(row `online-learning` of the benchmark has the figures). River's own logistic model lags: it computes a weight only when
+its feature comes again, and leaves one that l1 took back to 0 where it was. So the weights of an event are computed here
+before its score, as in algorithm 1 of the paper, and the optimiser is told the weights and the gradient.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from math import copysign, sqrt, tanh
+from math import copysign, inf, sqrt, tanh
 from typing import Any
 
 import numpy as np
@@ -92,22 +92,23 @@ class OnlineRanker:
 
         self.features, self.cfg = features, cfg
         self.events = 0
-        self._optimizer: Any = FTRLProximal(alpha=cfg.alpha, beta=cfg.beta, l1=cfg.l1, l2=cfg.l2)
+        # No z exceeds an l1 without bound: the optimiser then takes the weights it is told and does not compute them again.
+        self._optimizer: Any = FTRLProximal(alpha=cfg.alpha, beta=cfg.beta, l1=inf, l2=cfg.l2)
         if state is not None:
             self._restore(state)
 
     def learn(self, batch: OnlineEvents) -> None:
         """Learn of the events, one after the other."""
         places = self._places(batch.codes)
-        every = self.cfg.forget_every_events if self.cfg.half_life_events else len(batch) + 1
+        every, half_life = self.cfg.forget_every_events, self.cfg.half_life_events
         done = 0
         while done < len(batch):
             stop = min(len(batch), done + every - self.events % every)
             self._learn(places[done:stop], batch, slice(done, stop))
             self.events += stop - done
             done = stop
-            if self.cfg.half_life_events and self.events % every == 0:
-                self._forget(0.5 ** (every / self.cfg.half_life_events))
+            if half_life is not None and self.events % every == 0:
+                self._forget(0.5 ** (every / half_life))
 
     def scores(self, codes: Ints, offset: Floats) -> Floats:
         """Log-odds of a click (N,) by what was learned up to now."""
@@ -147,11 +148,9 @@ class OnlineRanker:
         told = (batch.clicked[rows], batch.weight[rows], batch.offset[rows], places)
         for clicked, weight, offset, row in zip(*(each.tolist() for each in told), strict=True):
             weights = self._weights(row)
-            score = offset + sum(weights.values())
-            gradient = weight * (
-                0.5 + 0.5 * tanh(0.5 * score) - clicked
-            )  # the logistic function, which cannot overflow
-            step(weights, dict.fromkeys(row, gradient))
+            # The logistic function as a hyperbolic tangent, which cannot overflow.
+            chance = 0.5 + 0.5 * tanh(0.5 * (offset + sum(weights.values())))
+            step(weights, dict.fromkeys(row, weight * (chance - clicked)))
 
     def _forget(self, keep: float) -> None:
         """Let what was seen count `keep` times: z shrinks as n's root does, so that a well known weight stays, free to move."""

@@ -142,6 +142,24 @@ def test_it_is_rivers_ftrl() -> None:
     assert found == pytest.approx(expected, abs=1e-9)
 
 
+def test_a_weight_is_zero_exactly_where_l1_holds_it() -> None:
+    """Also one that had left 0 and came back: the item that is clicked once, then never again."""
+    cfg = FtrlConfig(alpha=0.1, l1=0.4, l2=0, bits=12)
+    batch = events(np.random.default_rng(2), 2_000, items=300)
+    ranker = OnlineRanker(CROSSED, cfg)
+    left, back = set(), 0
+    for start in range(0, 2_000, 50):
+        ranker.learn(part(batch, slice(start, start + 50)))
+        state = ranker.state
+        moved = set(state["place"][state["weight"] != 0].tolist())
+        assert moved == set(state["place"][np.abs(state["z"]) > cfg.l1].tolist())
+        back += len(left - moved)
+        left = moved
+    assert left
+    assert back > 10
+    assert len(left) < len(state["place"])
+
+
 def loss(score: np.ndarray, clicked: np.ndarray) -> float:
     return float(np.logaddexp(0, np.where(clicked, -score, score)).mean())
 
