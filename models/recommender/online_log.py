@@ -35,7 +35,8 @@ CREATE TABLE IF NOT EXISTS impressions (
     id TEXT PRIMARY KEY, shown_us INTEGER NOT NULL, codes BLOB NOT NULL, offset REAL NOT NULL, weight REAL NOT NULL,
     settled INTEGER NOT NULL DEFAULT 0  -- 0 it waits, 1 its example said 0, 2 an example said 1
 ) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS impressions_waiting ON impressions (settled, shown_us);
+CREATE INDEX IF NOT EXISTS impressions_waiting ON impressions (shown_us) WHERE settled = 0;
+CREATE INDEX IF NOT EXISTS impressions_settled ON impressions (shown_us) WHERE settled > 0;
 CREATE TABLE IF NOT EXISTS clicks (id TEXT PRIMARY KEY, clicked_us INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS journal (
     position INTEGER PRIMARY KEY AUTOINCREMENT,  -- never given twice, not even after the rows were dropped
@@ -43,7 +44,8 @@ CREATE TABLE IF NOT EXISTS journal (
 );
 CREATE TABLE IF NOT EXISTS marks (name TEXT PRIMARY KEY, us INTEGER NOT NULL) WITHOUT ROWID;
 """
-# What falls due until :until, both kinds in one order. A click made before its impression was shown is a clock that is off.
+# What falls due until :until, both kinds in one order. CROSS JOIN makes SQLite go through the few waiting clicks, not through
+# all impressions that are remembered. A click made before its impression was shown is a clock that is off.
 SETTLE = """
 INSERT INTO journal (id, label, codes, offset, weight)
 SELECT id, label, codes, offset, weight FROM (
@@ -52,7 +54,7 @@ SELECT id, label, codes, offset, weight FROM (
     FROM impressions i LEFT JOIN clicks c ON c.id = i.id WHERE i.settled = 0 AND i.shown_us <= :until - :wait
     UNION ALL
     SELECT max(c.clicked_us, i.shown_us + :wait), 1, i.id, 1, i.codes, i.offset, i.weight
-    FROM clicks c JOIN impressions i ON i.id = c.id
+    FROM clicks c CROSS JOIN impressions i ON i.id = c.id
     WHERE c.clicked_us <= :until AND (
         i.settled = 1 OR (i.settled = 0 AND i.shown_us <= :until - :wait AND c.clicked_us > i.shown_us + :wait))
 ) ORDER BY at, kind, id
@@ -61,10 +63,10 @@ WAITED = "SELECT count(*) FROM impressions WHERE settled = 0 AND shown_us <= :un
 MARK = (
     "UPDATE impressions SET settled = 1 WHERE settled = 0 AND shown_us <= :until - :wait",
     "UPDATE impressions SET settled = 2 WHERE settled = 1 AND id IN (SELECT id FROM clicks WHERE clicked_us <= :until)",
-    "DELETE FROM clicks WHERE clicked_us <= :until AND id IN (SELECT id FROM impressions WHERE settled = 2)",
+    "DELETE FROM clicks WHERE EXISTS (SELECT 1 FROM impressions i WHERE i.id = clicks.id AND i.settled = 2)",
     "INSERT OR REPLACE INTO marks VALUES ('settled', :until)",
 )
-ORPHANS = "DELETE FROM clicks WHERE clicked_us <= ? AND id NOT IN (SELECT id FROM impressions)"
+ORPHANS = "DELETE FROM clicks WHERE clicked_us <= ? AND NOT EXISTS (SELECT 1 FROM impressions i WHERE i.id = clicks.id)"
 READ = "SELECT position, label, codes, offset, weight FROM journal WHERE position > ? ORDER BY position LIMIT ?"
 KNOWN = "SELECT id, shown_us, codes, offset, weight FROM impressions WHERE id IN (SELECT value FROM json_each(?))"
 

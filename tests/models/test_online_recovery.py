@@ -245,6 +245,29 @@ def test_a_full_disk_leaves_what_was_there(
     assert as_bytes(made.state()) == uninterrupted
 
 
+def test_a_journal_that_is_not_the_snapshots_is_refused(case: ModuleType, tmp_path: Path) -> None:
+    made = case.learner(tmp_path)
+    case.run(made)
+    made.close()
+    for path in tmp_path.glob("feedback.sqlite*"):
+        path.unlink()
+    with pytest.raises(DataError, match=r"found an end at 0: journal and snapshots do not belong together"):
+        case.learner(tmp_path)
+
+
+def test_feedback_may_come_through_another_connection(
+    case: ModuleType, uninterrupted: dict[str, bytes], tmp_path: Path
+) -> None:
+    made = case.learner(tmp_path)
+    shop = FeedbackLog(made.journal.path, case.FEEDBACK)
+    for delivery in case.deliveries():
+        shop.accept_impressions(delivery.shown)
+        shop.accept_clicks(delivery.clicked, delivery.clicked_us)
+    assert shop.settle(case.END).position == made.catch_up()
+    assert made.catch_up() == 0
+    assert as_bytes(made.state()) == uninterrupted
+
+
 def test_the_journal_stays_bounded(case: ModuleType, tmp_path: Path) -> None:
     made = case.learner(tmp_path)
     case.run(made)
