@@ -49,7 +49,7 @@ def current_challenger(workspace: Workspace, model: str) -> Challenger:
     """The candidate the last training left. Raises ValueError before the first training."""
     pointer = _pointer(workspace, model)
     if not pointer.exists():
-        raise ValueError(f"no {model} was trained in this workspace: run `storeloop run full` first")
+        raise ValueError(f"no {model} was trained in this workspace: run `storeloop run +{model}/challenger` first")
     return Challenger(pointer.parent / json.loads(pointer.read_text(encoding="utf-8"))["folder"])
 
 

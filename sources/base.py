@@ -16,7 +16,7 @@ class Source(Protocol):
 
     @property
     def name(self) -> str:
-        """Kind of source: "twin", "folder", "rossmann" or "online_retail"."""
+        """Kind of source, as written before the colon of its description: "twin", "folder", "rossmann", ..."""
         ...
 
     @property

@@ -17,10 +17,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from models.common.arrow_columns import need_columns
 from models.common.protocols import DataError
 from models.experiments.config import Config
 from models.experiments.moments import DENOMINATOR, NUMERATOR
-from models.experiments.tables import DAY_ZERO, Float, Ints, days, floats, need_columns, texts
+from models.experiments.tables import DAY_ZERO, Float, Ints, days, floats, texts
 
 ASSIGNMENT_COLUMNS = ("experiment", "unit_id", "arm", "assigned_on")
 OUTCOME_COLUMNS = ("unit_id", "day", "numerator")

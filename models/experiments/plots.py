@@ -1,17 +1,16 @@
 """Pictures of an experiment as PNG bytes: the effect over time, what the covariates bought, and off-policy estimates."""
 
-import io
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from models.common.figures import BAND, CHAMPION, INK, OTHER, figure, png
 from models.experiments.analyse import Comparison
 from models.experiments.moments import Float
 from models.experiments.off_policy import Estimate
 
-INK, CHAMPION, OTHER, BAND, PLAIN = "#1f2933", "#0b6e4f", "#c8553d", "#9fd3c0", "#8896a5"
+PLAIN = "#8896a5"  # what stands beside the answer
 SHOWN_WIDTHS = (
     8.0  # the axis spans so many widths of the last interval; the first looks are far wider and would flatten it
 )
@@ -19,8 +18,8 @@ SHOWN_WIDTHS = (
 
 def effect_plot(comparison: Comparison, look_days: npt.NDArray[np.datetime64], *, title: str, unit: str) -> bytes:
     """Estimate with its always-valid band at every look, and the fixed-horizon interval inside it, dashed."""
-    figure = _figure(9, 3.8)
-    axis = figure.subplots()
+    drawn = figure(9, 3.8)
+    axis = drawn.subplots()
     track = comparison.adjusted
     shown = np.isfinite(track.always.low)
     days, estimate = look_days[shown], track.effect.estimate[shown]
@@ -41,14 +40,14 @@ def effect_plot(comparison: Comparison, look_days: npt.NDArray[np.datetime64], *
     axis.set_title(title, fontsize=10, loc="left")
     axis.tick_params(labelsize=8)
     axis.legend(fontsize=8, frameon=False, ncols=2)
-    figure.autofmt_xdate()
-    return _png(figure)
+    drawn.autofmt_xdate()
+    return png(drawn)
 
 
 def cuped_plot(comparisons: Sequence[Comparison], *, unit: str) -> bytes:
     """The last estimate of each arm with and without covariates, both with their always-valid intervals."""
-    figure = _figure(9, 1.4 + 0.9 * len(comparisons))
-    axis = figure.subplots()
+    drawn = figure(9, 1.4 + 0.9 * len(comparisons))
+    axis = drawn.subplots()
     labels: list[str] = []
     for comparison in comparisons:
         ways = ((comparison.plain, PLAIN, "as measured"), (comparison.adjusted, CHAMPION, "adjusted (CUPED)"))
@@ -74,13 +73,13 @@ def cuped_plot(comparisons: Sequence[Comparison], *, unit: str) -> bytes:
     axis.set_title("what the past of the units buys, always-valid intervals", fontsize=10, loc="left")
     axis.set_xlabel(f"difference from {comparisons[0].control}, {unit}", fontsize=8)
     axis.tick_params(labelsize=8)
-    return _png(figure)
+    return png(drawn)
 
 
 def off_policy_plot(estimates: Sequence[Estimate], *, logged: float, truth: float | None = None, unit: str) -> bytes:
     """Value of a policy by each estimator with its interval, beside what the logging policy earned (and the truth, if known)."""
-    figure = _figure(9, 1.4 + 0.38 * len(estimates))
-    axis = figure.subplots()
+    drawn = figure(9, 1.4 + 0.38 * len(estimates))
+    axis = drawn.subplots()
     places = np.arange(len(estimates))
     values = np.array([estimate.value for estimate in estimates])
     reach: Float = np.array([[e.value - e.low for e in estimates], [e.high - e.value for e in estimates]])
@@ -92,17 +91,5 @@ def off_policy_plot(estimates: Sequence[Estimate], *, logged: float, truth: floa
     axis.invert_yaxis()
     axis.set_xlabel(unit, fontsize=8)
     axis.tick_params(labelsize=8)
-    figure.legend(fontsize=8, frameon=False, ncols=2, loc="outside upper right")
-    return _png(figure)
-
-
-def _figure(width: float, height: float) -> Any:
-    from matplotlib.figure import Figure  # without pyplot: no global state, no display
-
-    return Figure(figsize=(width, height), layout="constrained")
-
-
-def _png(figure: Any) -> bytes:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=90)
-    return buffer.getvalue()
+    drawn.legend(fontsize=8, frameon=False, ncols=2, loc="outside upper right")
+    return png(drawn)

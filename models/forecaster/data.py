@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from models.common.arrow_columns import need_columns
 from models.common.protocols import DataError
 from models.forecaster.config import PERIOD_DAYS, Config
 from models.forecaster.inputs import FeatureMatrix, assemble
 from models.forecaster.origins import Split, plan_origins
 from models.forecaster.sources import level_known
-from models.forecaster.tables import encode, flags, floats, need_columns, series_index, to_dates
+from models.forecaster.tables import encode, flags, floats, series_index, to_dates
 
 __all__ = ["Dataset", "FeatureMatrix", "Panel", "assemble", "plan_origins", "prepare"]
 

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from models.common.arrow_columns import numbers, refuse_nulls
 from models.common.protocols import DataError
 
 Float = npt.NDArray[np.floating[Any]]
@@ -13,37 +14,21 @@ Ints = npt.NDArray[np.int64]
 Dates = npt.NDArray[np.datetime64]
 
 
-def need_columns(name: str, table: Any, columns: tuple[str, ...]) -> None:
-    """Refuse a table that lacks one of the columns."""
-    if missing := [column for column in columns if column not in table.column_names]:
-        raise DataError(
-            f"{name}: columns {missing} are missing ({table.num_rows} rows with {table.column_names[:20]}): add them"
-        )
-
-
 def to_dates(name: str, table: Any, column: str) -> Dates:
     """A date or timestamp column as datetime64[D], (rows,); no nulls."""
     import pyarrow as pa
 
-    if nulls := table[column].null_count:
-        raise DataError(f"{name}.{column}: {nulls} of {table.num_rows} rows are null: every row needs a date")
+    refuse_nulls(name, table, column, "every row needs a date")
     days = table[column].cast(pa.date32()).cast(pa.int32()).to_numpy()
     return np.asarray(days.astype("datetime64[D]"))
 
 
 def floats(name: str, table: Any, column: str) -> Float:
     """A numeric or boolean column as float64, (rows,), null as NaN; no infinities."""
-    import pyarrow as pa
-
-    try:
-        values = table[column].cast(pa.float64()).to_numpy(zero_copy_only=False)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        raise DataError(
-            f"{name}.{column}: type {table[column].type} is no number: encode it or drop the column"
-        ) from error
+    values = numbers(name, table, column)
     if infinite := int(np.isinf(values).sum()):
         raise DataError(f"{name}.{column}: {infinite} of {values.size} rows are infinite: use null for what is unknown")
-    return np.asarray(values, dtype=np.float64)
+    return values
 
 
 def flags(table: Any, column: str, default: bool) -> Bools:
@@ -56,10 +41,7 @@ def encode(name: str, table: Any) -> tuple[npt.NDArray[np.str_], Ints]:
     import pyarrow as pa
 
     column = table["series_id"].cast(pa.string())
-    if column.null_count:
-        raise DataError(
-            f"{name}.series_id: {column.null_count} of {table.num_rows} rows are null: every row needs its series"
-        )
+    refuse_nulls(name, table, "series_id", "every row needs its series")
     encoded = pa.chunked_array([column.combine_chunks().dictionary_encode()]).combine_chunks()
     ids, place = np.unique(np.asarray(encoded.dictionary.to_pylist(), dtype=np.str_), return_inverse=True)
     return ids, np.asarray(place[encoded.indices.to_numpy(zero_copy_only=False)], dtype=np.int64)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from models.common.arrow_columns import need_columns, refuse_nulls
 from models.common.protocols import DataError
 from models.recommender.config import Config
 from models.recommender.histories import Histories, Ints
@@ -110,17 +111,10 @@ def _checked(tables: Mapping[str, Any], name: str) -> Any:
     if name not in tables:
         raise DataError(f"table {name} is missing; it may be empty, with columns {', '.join(COLUMNS[name])}")
     table = tables[name]
-    missing = [column for column in COLUMNS[name] if column not in table.column_names]
-    if missing:
-        raise DataError(
-            f"{name}: column {', '.join(missing)} is missing (it has {', '.join(table.column_names)}); add it"
-        )
-    keys = [column for column in ("customer_id", "item_id", "place") if column in COLUMNS[name]]
-    for column in keys:
-        if table[column].null_count:
-            raise DataError(
-                f"{name}.{column}: {table[column].null_count} of {table.num_rows} rows are empty; drop them"
-            )
+    need_columns(name, table, COLUMNS[name])
+    for column in ("customer_id", "item_id", "place"):
+        if column in COLUMNS[name]:
+            refuse_nulls(name, table, column, "drop them")
     return table
 
 

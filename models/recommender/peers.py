@@ -5,7 +5,6 @@ is one matrix inversion. Nearest items and EASE may weigh what was taken lately 
 reason that is none of theirs.
 """
 
-import os
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -84,10 +83,12 @@ def ease(histories: Histories, n_items: int, params: Params, seed: int) -> Score
 def als(histories: Histories, n_items: int, params: Params, seed: int) -> Scorer:
     """Implicit-feedback ALS (Hu, Koren, Volinsky 2008)."""
     from implicit.als import AlternatingLeastSquares
+    from threadpoolctl import threadpool_limits
 
     knobs = {name: params[name] for name in ("factors", "regularization", "alpha")}
     model = AlternatingLeastSquares(**knobs, iterations=15, num_threads=1, random_state=seed)
-    model.fit(histories.matrix(n_items), show_progress=False)
+    with threadpool_limits(1, "blas"):  # its many small solutions are slower where BLAS has threads of its own
+        model.fit(histories.matrix(n_items), show_progress=False)
     return _factors(model)
 
 
@@ -162,9 +163,6 @@ def tuned_peers(
     The second list says what was left out and why.
     """
     found, notes = [], []
-    os.environ.setdefault(
-        "OPENBLAS_NUM_THREADS", "1"
-    )  # implicit warns, and is slower, where BLAS has threads of its own
     for number, peer in enumerate(PEERS):
         if peer.name == "EASE" and len(data.items) > EASE_ITEMS_MAX:
             notes.append(
@@ -172,13 +170,14 @@ def tuned_peers(
             )
             continue
         on_progress(f"tuning {peer.name}", number / len(PEERS))
-        found.append(_tuned(peer, data, peer.trials or trials, seed))
+        rng = np.random.default_rng([seed, number])
+        found.append(_tuned(peer, data, peer.trials or trials, seed, rng))
     on_progress("peers judged", 1.0)
     return found, notes
 
 
-def _tuned(peer: Peer, data: Dataset, trials: int, seed: int) -> TunedPeer:
-    rng, n_items = np.random.default_rng([seed, len(peer.name)]), len(data.items)
+def _tuned(peer: Peer, data: Dataset, trials: int, seed: int, rng: np.random.Generator) -> TunedPeer:
+    n_items = len(data.items)
     best: tuple[float, Params] | None = None
     for _ in range(trials):
         params = peer.draw(rng)

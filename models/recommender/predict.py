@@ -77,7 +77,7 @@ class Predictor:
         check(request)
         places = self._places
         known = [[places[item] for item in history if item in places] for history in request.histories]
-        histories = Histories.of([np.asarray(_newest_once(items), dtype=np.int64) for items in known])
+        histories = Histories.of([np.asarray(_each_once(items), dtype=np.int64) for items in known])
         n, k, step = len(histories), request.k, max(1, _CHUNK_CELLS // len(self.spec.items))
         items, values = (
             np.full((n, k), "", dtype=f"U{max(map(len, self.spec.items))}"),
@@ -152,7 +152,7 @@ class Predictor:
         places = self._places
         if item not in places:
             raise InputError(f"item {item[:60]!r} is not known to this model: explain one that it recommended")
-        taken = np.asarray(_newest_once([places[name] for name in history if name in places]), dtype=np.int64)
+        taken = np.asarray(_each_once([places[name] for name in history if name in places]), dtype=np.int64)
         weight = np.power(self.spec.query_decay, np.arange(len(taken))[::-1])
         said = weight * self._weights.column(taken, places[item])
         speaks = np.maximum(said, 0.0)
@@ -178,7 +178,7 @@ class Predictor:
         return wanted
 
 
-def _newest_once(items: list[int]) -> list[int]:
+def _each_once(items: list[int]) -> list[int]:
     """Each item once, where it was taken first: as the model was trained."""
     return list(dict.fromkeys(items))
 

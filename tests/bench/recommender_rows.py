@@ -1,5 +1,7 @@
 """Rows of the recommender: where it ranks held-out items, beside peers tuned in 20 draws each, same split, same run."""
 
+from typing import Any
+
 from bench_row import BenchContext, BenchResult, BenchRow
 
 PEERS = ("popularity", "item-kNN (implicit)", "EASE", "ALS (implicit)", "BPR (implicit)")
@@ -18,11 +20,17 @@ def _beauty(context: BenchContext) -> BenchResult:
     outcome = run(settings, "+recommender/challenger")
     if not outcome.success:
         raise RuntimeError(f"the run stopped: {outcome.failures}")
-    report = read_report(Workspace(settings), "recommender")
-    rate = {name: report.value(name, "hr@10") for name in report.models() if "hr@10" in report.metrics()}
-    gain = {name: report.value(name, "ndcg@10") for name in rate}
+    return verdict(read_report(Workspace(settings), "recommender"))
+
+
+def verdict(report: Any) -> BenchResult:
+    """The champion of a report beside its best peer, and whether what is asked holds."""
+    rate, gain = (
+        {row.model: row.value for row in report.rows if row.metric == metric and row.segment == "all"}
+        for metric in ("hr@10", "ndcg@10")
+    )
     best = max(PEERS, key=lambda name: gain[name])
-    champion = "champion"
+    champion = report.champion
     met = rate[champion] >= HR and gain[champion] >= NDCG
     met = met and all(rate[champion] > rate[name] and gain[champion] > gain[name] for name in PEERS)
     others = ", ".join(f"{name} {rate[name]:.4f} / {gain[name]:.4f}" for name in rate if name != champion)

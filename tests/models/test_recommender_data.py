@@ -98,5 +98,5 @@ def test_too_few_customers_are_counted() -> None:
 def test_empty_keys_are_counted() -> None:
     table = interactions(ann="abc", bob="cab")
     broken = table.set_column(1, "item_id", pa.array([None, *"bccab"]))
-    with pytest.raises(DataError, match=r"interactions\.item_id: 1 of 6 rows are empty"):
+    with pytest.raises(DataError, match=r"interactions\.item_id: 1 of 6 rows are null"):
         made(broken)

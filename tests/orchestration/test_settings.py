@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from orchestration.settings import Settings, SettingsError
+from orchestration.settings import SOURCE_FORMS, Settings, SettingsError
 from orchestration.workspace import Workspace
+from sources.open import FORMS
 
 
 def test_environment_is_read_with_the_prefix(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -67,3 +68,8 @@ def test_a_misspelt_section_is_refused(tmp_path: Path) -> None:
 def test_absent_twin_parameters_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="is no file"):
         Settings(twin_params=tmp_path / "none.yaml")
+
+
+def test_the_help_names_every_source_that_opens() -> None:
+    """Two texts, so that the command's help need not import the room of sources."""
+    assert SOURCE_FORMS == FORMS

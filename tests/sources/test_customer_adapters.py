@@ -1,7 +1,6 @@
 """Adapters of public sets about customers: what is published comes out, no more; what is broken is named."""
 
 import json
-import os
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -145,14 +144,12 @@ def test_baskets_are_purchases_at_the_price_of_one(tmp_path: Path) -> None:
 
 
 @pytest.mark.realdata
-@pytest.mark.skipif("STORELOOP_REAL_DATA" not in os.environ, reason="STORELOOP_REAL_DATA is not set")
-def test_published_sets_have_their_published_sizes() -> None:
+def test_published_sets_have_their_published_sizes(real_data: Path) -> None:
     """Sizes as the publishers state them."""
-    data = Path(os.environ["STORELOOP_REAL_DATA"])
-    beauty = AmazonBeautySource(data / "amazon_beauty").read("events").read_all()
+    beauty = AmazonBeautySource(real_data / "amazon_beauty").read("events").read_all()
     assert beauty.num_rows == 198_502
     assert (len(set(beauty["customer_id"].to_pylist())), len(set(beauty["item_id"].to_pylist()))) == (22_363, 12_101)
-    lastfm = LastfmSource(data / "lastfm_hetrec2011")
+    lastfm = LastfmSource(real_data / "lastfm_hetrec2011")
     assert lastfm.read("events").read_all().num_rows == 92_836
     assert lastfm.read("friendships").read_all().num_rows == 25_434
-    assert DunnhumbySource(data / "dunnhumby").read("events").read_all().num_rows == 75_000
+    assert DunnhumbySource(real_data / "dunnhumby").read("events").read_all().num_rows == 75_000
