@@ -12,6 +12,7 @@ from models.forecaster.config import Config
 from models.forecaster.data import Dataset, prepare
 from models.forecaster.explaining import explain_sequences
 from models.forecaster.networks import Grids, Network, NetworkConfig, fit_network
+from models.forecaster.networks.export import export_network
 from models.forecaster.networks.grids import prepare_grids
 from models.forecaster.predict import ForecastInput, load
 from models.forecaster.series import KEY_SIZE, KnownSeries, known_series
@@ -77,7 +78,7 @@ def test_a_series_that_nobody_knows_or_that_never_sold_is_answered_as_any(told: 
 def test_the_graph_knows_series_and_gaps_as_torch_does(told: Network) -> None:
     import onnxruntime
 
-    session = onnxruntime.InferenceSession(told.to_onnx(), providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(export_network(told), providers=["CPUExecutionProvider"])
     X = moved_by_half(30, 4).X
     X[::4, :, 2] = np.nan
     X[1::4, 2:, 1] = np.nan

@@ -1,6 +1,6 @@
 """A network to ONNX: encoding, trunk and head in one graph, compared with torch on inputs with gaps."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -8,21 +8,19 @@ import numpy.typing as npt
 from models.common.torch_control import onnx_bytes
 from models.forecaster.export import PARITY_TOLERANCE, SMALLEST, ExportError
 from models.forecaster.model import OUTPUTS
-
-if TYPE_CHECKING:
-    from models.forecaster.networks.fit import Network
+from models.forecaster.networks.fit import Network
 
 MAX_PAIRS = 1 << 24
 
 
-def export_network(network: "Network") -> bytes:
+def export_network(network: Network) -> bytes:
     """Return the graph X (N, H, F) -> Y (N, H, 4), N and H <= horizon free; ExportError if its answers differ."""
     model = _serialised(network)
     _check_parity(network, model)
     return model
 
 
-def _serialised(network: "Network") -> bytes:
+def _serialised(network: Network) -> bytes:
     import torch
 
     example = torch.zeros((3, network.horizon, network.n_inputs))
@@ -37,7 +35,7 @@ def _serialised(network: "Network") -> bytes:
         raise ExportError(f"{network.kind}: {error}") from error
 
 
-def _check_parity(network: "Network", model: bytes) -> None:
+def _check_parity(network: Network, model: bytes) -> None:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

@@ -51,12 +51,6 @@ class Network:
                 answer[start : start + PREDICT_PAIRS] = self.module(torch.from_numpy(part)).numpy()
         return {output: answer[:, :, column] for column, output in enumerate(OUTPUTS)}
 
-    def to_onnx(self) -> bytes:
-        """One self-contained graph X (N, H, F) -> Y (N, H, 4); ExportError if it does not answer as torch does."""
-        from models.forecaster.networks.export import export_network
-
-        return export_network(self)
-
 
 def fit_network(
     kind: NetworkKind,

@@ -14,6 +14,7 @@ from models.forecaster.effects import Effects
 from models.forecaster.model import OUTPUTS
 from models.forecaster.networks.candidate import fit_prepared
 from models.forecaster.networks.config import NetworkConfig
+from models.forecaster.networks.export import export_network
 from models.forecaster.networks.fit import Network
 from models.forecaster.networks.grids import Grids, prepare_grids
 from models.forecaster.series import KnownSeries
@@ -77,7 +78,7 @@ def fit_member(
         networks.append(network)
     return NetworkMember(
         kind=kind,
-        onnx=averaged(networks).to_onnx(),
+        onnx=export_network(averaged(networks)),
         valid=held.valid,
         pairs=held.judged,
         said=np.mean(said, axis=0, dtype=np.float32),
