@@ -57,7 +57,7 @@ def describe(
     chance = np.maximum(_log_softmax(sequence), FAINT)
     popularity, said = parts.popularity[at], np.where(empty, 0.0, linear)
     found = [
-        np.maximum(mix - mix[:, :1], FAINT),
+        np.maximum(mix - np.where(empty[:, :1], 0.0, mix[:, :1]), FAINT),
         chance,
         said,
         popularity,

@@ -13,6 +13,12 @@ class Config(BaseModel):
         min_length=1,
         description="kinds of interaction that say that a customer took an item; looks and clicks say less",
     )
+    category_attribute: str = Field(
+        "category",
+        min_length=1,
+        max_length=100,
+        description="attribute by which slates are varied and clicks are learned across items",
+    )
     min_judged: int = Field(
         20,
         ge=2,

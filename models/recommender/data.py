@@ -30,7 +30,7 @@ class Dataset:
 
     `judged` are the customers with at least three items. Of these the last is the test item, the one before it the
     validation item; `train` is what remains, and all items of everybody else. `attributes` (I, A) is 1 where an item has a
-    value.
+    value; `categories` (I,) are names, "" unknown.
     """
 
     customers: npt.NDArray[np.str_]
@@ -38,6 +38,7 @@ class Dataset:
     histories: Histories
     judged: Ints
     attributes: "sparse.csr_matrix"
+    categories: npt.NDArray[np.str_]
     fingerprint: str
     trained_until: np.datetime64
 
@@ -102,6 +103,7 @@ def prepare(tables: Mapping[str, Any], cfg: Config) -> Dataset:
         histories=histories,
         judged=judged,
         attributes=_attribute_matrix(attributes, items),
+        categories=_categories(attributes, items, cfg.category_attribute),
         fingerprint=_fingerprint(histories, customers, items),
         trained_until=_newest(rows),
     )
@@ -142,6 +144,15 @@ def _attribute_matrix(table: Any, items: npt.NDArray[np.str_]) -> "sparse.csr_ma
     found.data[:] = 1.0  # an attribute that is said twice is no more so
     holders = np.asarray(found.sum(axis=0)).ravel()
     return found[:, holders <= COMMON_SHARE * len(items)]
+
+
+def _categories(table: Any, items: npt.NDArray[np.str_], attribute: str) -> npt.NDArray[np.str_]:
+    """Of an item with several the first by name."""
+    import pyarrow.compute as pc
+
+    told = table.filter(pc.equal(table["attribute"], attribute)).sort_by([("value", "descending")])
+    named = dict(zip(told["item_id"].to_pylist(), told["value"].to_pylist(), strict=True))
+    return np.asarray([named.get(item) or "" for item in items.tolist()], dtype=np.str_)
 
 
 def _fingerprint(histories: Histories, customers: npt.NDArray[np.str_], items: npt.NDArray[np.str_]) -> str:

@@ -1,6 +1,6 @@
 """Recommending with ONNX Runtime, numpy and pydantic alone: what a service and a kiosk run."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from models.recommender.spec import FORMAT_VERSION, Mix, ModelSpec
 
 __all__ = ["Predictor", "Reason", "RecommendInput", "Reply", "load"]
 
+Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.floating[Any]]
 MODEL, ARRAYS, ENCODER, RANKER = "model.json", "arrays.safetensors", "encoder.onnx", "ranker.onnx"
 _CHUNK_CELLS = 8_000_000  # scores of customers x items held at once
@@ -65,6 +66,10 @@ class Predictor:
         self._ranker = _session(files[RANKER]) if spec.candidates else None
 
     @cached_property
+    def _names(self) -> npt.NDArray[np.str_]:
+        return np.asarray(self.spec.items)
+
+    @cached_property
     def _places(self) -> dict[str, int]:
         return {name: place for place, name in enumerate(self.spec.items)}
 
@@ -75,40 +80,60 @@ class Predictor:
     def predict(self, request: RecommendInput) -> Reply:
         """The `k` best items of each customer. InputError says what is wrong."""
         check(request)
+        histories = self.histories(request.histories)
+        found, values = self.shortlist(histories, request.k, with_taken=request.with_taken)
+        items = np.full((len(histories), request.k), "", dtype=self._names.dtype)
+        items[:, : found.shape[1]] = np.where(found >= 0, self._names[found], "")
+        scores = np.full(items.shape, np.nan, np.float32)
+        scores[:, : found.shape[1]] = values
+        return Reply(items, scores, histories.lengths)
+
+    def histories(self, named: Sequence[Sequence[str]]) -> Histories:
+        """Histories by item number, each item where it was taken first; what the model does not know is passed over."""
         places = self._places
-        known = [[places[item] for item in history if item in places] for history in request.histories]
-        histories = Histories.of([np.asarray(_each_once(items), dtype=np.int64) for items in known])
-        n, k, step = len(histories), request.k, max(1, _CHUNK_CELLS // len(self.spec.items))
-        items, values = (
-            np.full((n, k), "", dtype=f"U{max(map(len, self.spec.items))}"),
-            np.full((n, k), np.nan, np.float32),
-        )
-        names = np.asarray(self.spec.items)
+        known = ([places[item] for item in history if item in places] for history in named)
+        return Histories.of([np.asarray(_each_once(items), dtype=np.int64) for items in known])
+
+    def shortlist(
+        self, histories: Histories, count: int, *, with_taken: bool = False, allowed: Bools | None = None
+    ) -> tuple[Ints, npt.NDArray[np.float32]]:
+        """The best items (N, C) and their `scores` (N, C), C = min(count, I); -1 and NaN where no item is left.
+
+        Only items that are `allowed` (I,), of which there must be one, take part, also where the ranker puts the best in
+        order. Some customers at a time, each with all items: the one product with the item vectors, which no index spares
+        whose answer is to be exact, is most of the work, and scores of all items cost little beside it.
+        """
+        n, step = len(histories), max(1, _CHUNK_CELLS // len(self.spec.items))
+        items = np.full((n, min(count, len(self.spec.items))), -1, dtype=np.int64)
+        values = np.full(items.shape, np.nan, np.float32)
         for first in range(0, n, step):
             part = np.arange(first, min(first + step, n))
-            theirs = histories.take(part)
-            scores = self.scores(theirs, with_taken=request.with_taken)
-            found = best(scores, k)
-            row, column = np.nonzero(found >= 0)
-            items[part[row], column] = names[found[row, column]]
-            values[part[row], column] = scores[row, found[row, column]]
-        return Reply(items, values, histories.lengths)
+            scores = self.scores(histories.take(part), with_taken=with_taken, allowed=allowed)
+            items[part] = best(scores, count)
+            values[part] = np.take_along_axis(scores, items[part], axis=1)
+        values[items < 0] = np.nan
+        return items, values
 
-    def scores(self, histories: Histories, *, with_taken: bool = False) -> npt.NDArray[np.float32]:
+    def scores(
+        self, histories: Histories, *, with_taken: bool = False, allowed: Bools | None = None
+    ) -> npt.NDArray[np.float32]:
         """Scores (N, I) of all items for histories of item numbers, each item once, oldest first.
 
-        What a customer has is barred (-inf) unless `with_taken`. A history without items is scored by popularity alone:
-        nothing is known of what its customer wants. Of the first items in the ranker's order the scores tell but the order.
+        What a customer has is barred (-inf) unless `with_taken`, and so is what is not `allowed` (I,). A history without
+        items is scored by popularity alone: nothing is known of what its customer wants. Of the first items in the ranker's
+        order the scores tell but the order.
         """
         total = np.tile(self.popularity, (len(histories), 1))
+        if allowed is not None:
+            total[:, ~allowed] = -np.inf
         told = np.flatnonzero(histories.lengths > 0)
         if told.size:
             theirs = histories if told.size == len(histories) else histories.take(told)
-            parts = self.parts(theirs, with_taken=with_taken)
+            parts = self.parts(theirs, with_taken=with_taken, allowed=allowed)
             total[told] = self._ordered(parts, theirs)
         return total
 
-    def parts(self, histories: Histories, *, with_taken: bool = False) -> Parts:
+    def parts(self, histories: Histories, *, with_taken: bool = False, allowed: Bools | None = None) -> Parts:
         """What each part says of all items, and their mix; each history holds one item at least."""
         mix = self.spec.mix
         sequence, linear = self.sequence(histories), self.log_linear(histories)
@@ -116,6 +141,8 @@ class Predictor:
         total += np.float32(mix.popularity) * self.popularity
         if not with_taken:
             total[histories.rows, histories.items] = -np.inf
+        if allowed is not None:
+            total[:, ~allowed] = -np.inf
         return Parts(total, sequence, linear, self.popularity)
 
     def candidates(self, histories: Histories, parts: Parts, count: int) -> tuple[Ints, npt.NDArray[np.float32]]:

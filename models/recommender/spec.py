@@ -1,6 +1,8 @@
 """What an artifact says of itself: item names, how its parts are weighed, whether a ranker follows (`model.json`)."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 FORMAT_VERSION = 1  # of `model.json` and of the arrays beside it
 
@@ -31,6 +33,7 @@ class ModelSpec(BaseModel):
 
     format_version: int
     items: tuple[str, ...] = Field(min_length=1, description="names of the I items, in the order of all arrays")
+    categories: tuple[str, ...] = Field((), description="category of each item, '' unknown; none where no item has one")
     mix: Mix
     linear_floor: float = Field(gt=0, description="added to linear scores, none below 0, before their logarithm")
     candidates: int = Field(
@@ -39,3 +42,9 @@ class ModelSpec(BaseModel):
     attributes: int = Field(ge=0, description="number of attribute values")
     query_decay: float = Field(gt=0, le=1, description="what an item of a history counts less for each taken after it")
     max_length: int = Field(ge=1, description="newest items of a history that the network reads")
+
+    @model_validator(mode="after")
+    def _one_each(self) -> Self:
+        if self.categories and len(self.categories) != len(self.items):
+            raise ValueError(f"{len(self.categories)} categories for {len(self.items)} items: give one each, or none")
+        return self

@@ -85,6 +85,7 @@ def _spec(data: Dataset, cfg: Config, mix: Mix, *, candidates: int = 0) -> Model
     return ModelSpec(
         format_version=FORMAT_VERSION,
         items=tuple(data.items.tolist()),
+        categories=tuple(data.categories.tolist()) if (data.categories != "").any() else (),
         mix=mix,
         linear_floor=cfg.linear_floor,
         candidates=candidates,

@@ -5,11 +5,12 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from models.common.protocols import InputError
 from models.recommender.config import Config
-from models.recommender.data import Dataset, prepare
+from models.recommender.data import Dataset, _categories, prepare
 from models.recommender.evaluate import evaluate
 from models.recommender.predict import Predictor, RecommendInput
 from models.recommender.train import Trained, train
@@ -18,7 +19,7 @@ from models.recommender.train import Trained, train
 @pytest.fixture(scope="module")
 def made(model_cases: dict[str, ModuleType], synthetic: ModuleType) -> tuple[Dataset, Trained]:
     case = model_cases["recommender"]
-    cfg = Config(**{**case.CONFIG, "epochs": 6, "steps_min": 60})
+    cfg = Config(**{**case.CONFIG, "epochs": 6, "steps_min": 60, "category_attribute": "kind"})
     data = prepare(case.tables(synthetic, cfg), cfg)
     return data, train(data, cfg, seed=1)
 
@@ -57,6 +58,33 @@ def test_taken_items_are_left_out_unless_asked_for(predictor: Predictor) -> None
     assert asked(predictor, *history, k=60)[57:] == ["", "", ""]
     reply = predictor.predict(RecommendInput([history], k=60))
     assert np.isnan(reply.scores[0, 57:]).all() and (np.diff(reply.scores[0, :57]) <= 0).all()
+
+
+def test_a_shortlist_is_the_top_of_the_scores_and_keeps_to_what_is_allowed(
+    made: tuple[Dataset, Trained], predictor: Predictor
+) -> None:
+    theirs, n_items = made[0].known.take(np.arange(50)), len(made[0].items)
+    rng = np.random.default_rng(5)
+    for allowed in (None, rng.random(n_items) < 0.5, np.arange(n_items) == theirs.items[0]):
+        scores = predictor.scores(theirs, allowed=allowed)
+        items, values = predictor.shortlist(theirs, 10, allowed=allowed)
+        order = np.argsort(-scores, axis=1, kind="stable")[:, :10]
+        for row, (found, value) in enumerate(zip(items, values, strict=True)):
+            kept = found[found >= 0]
+            assert kept.tolist() == order[row, : kept.size].tolist()
+            np.testing.assert_array_equal(value[found >= 0], scores[row, kept])
+            assert np.isneginf(scores[row, order[row, kept.size :]]).all() and np.isnan(value[found < 0]).all()
+            assert allowed is None or allowed[kept].all()
+            assert not set(kept) & set(theirs.items[theirs.starts[row] : theirs.starts[row + 1]])
+    assert (predictor.shortlist(theirs, 10, allowed=allowed)[0][0] == -1).all(), "all that is allowed was taken"
+
+
+def test_the_artifact_knows_the_category_of_each_item(made: tuple[Dataset, Trained], predictor: Predictor) -> None:
+    data, _ = made
+    assert data.categories.tolist() == [item[:2] for item in data.items]
+    table = pa.table({"item_id": ["k0-0", "k0-0"], "attribute": ["kind", "brand"], "value": ["zz", "aa"]})
+    assert _categories(table, np.asarray(["k0-0", "k0-1"]), "kind").tolist() == ["zz", ""]
+    assert predictor.spec.categories == tuple(data.categories)
 
 
 def test_unknown_and_repeated_items_change_nothing(predictor: Predictor) -> None:
