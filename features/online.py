@@ -7,9 +7,6 @@ DuckDB or Ibis.
 import hashlib
 import json
 import math
-import os
-import shutil
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +17,7 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from features.layout import ONLINE_VIEW, Layout
+from features.snapshot_files import write_folder
 from features.vector import NEWEST_ORIGIN, mark, unpack
 
 FloatArray = npt.NDArray[np.float64]
@@ -161,22 +159,8 @@ def write_snapshot(folder: Path, batch: StateBatch) -> None:
         sha256=hashlib.sha256(content).hexdigest(),
     )
     text = json.dumps(index.model_dump(), sort_keys=True, ensure_ascii=False)
-    if folder.exists():
-        if (folder / _INDEX).is_file() and (folder / _INDEX).read_text(encoding="utf-8") == text:
-            return
+    if not write_folder(folder, {_TENSORS: content, _INDEX: text.encode()}, index=_INDEX):
         raise StateError(f"{folder} already holds something else: a snapshot never changes, write to a new folder")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    try:
-        for name, data in ((_TENSORS, content), (_INDEX, text.encode())):
-            with (partial / name).open("wb") as stream:
-                stream.write(data)
-                stream.flush()
-                os.fsync(stream.fileno())
-        partial.chmod(0o755)
-        partial.rename(folder)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
 
 
 class FeastState:
