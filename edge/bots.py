@@ -8,7 +8,8 @@ from typing import Any, Protocol
 
 import numpy.typing as npt
 
-BOTS: Mapping[str, str] = {"forecaster": "edge.forecaster"}  # bot -> module with `open_bot(folder)`
+# Bot -> module with `open_bot(folder)`, and where there are such: `LEFT_OUT` and `PRECISE`, see below.
+BOTS: Mapping[str, str] = {"forecaster": "edge.forecaster", "recommender": "edge.recommender"}
 
 
 class SelfTestError(RuntimeError):
@@ -59,7 +60,21 @@ class EdgeBot(Protocol):
 
 def open_bot(bot: str, folder: Path) -> EdgeBot:
     """Open the release in `folder` with the code of `bot`."""
+    opened: EdgeBot = _module(bot).open_bot(folder)
+    return opened
+
+
+def left_out(bot: str) -> tuple[str, ...]:
+    """Folders of the bot's release that no bundle carries: an edge box may be stolen."""
+    return tuple(getattr(_module(bot), "LEFT_OUT", ()))
+
+
+def precise(bot: str) -> frozenset[str]:
+    """ONNX files of the bot that never get weights of 8 bits: they are small, and would answer otherwise."""
+    return frozenset(getattr(_module(bot), "PRECISE", ()))
+
+
+def _module(bot: str) -> Any:
     if bot not in BOTS:
         raise KeyError(f"bot {bot!r} does not run on the edge; these do: {sorted(BOTS)}")
-    opened: EdgeBot = import_module(BOTS[bot]).open_bot(folder)
-    return opened
+    return import_module(BOTS[bot])

@@ -137,6 +137,10 @@ def run(
     *,
     series: Annotated[list[str] | None, typer.Option(help="A series to forecast (repeatable); all by default.")] = None,
     horizon: Annotated[int | None, typer.Option(help="Periods ahead; the model's reach by default.")] = None,
+    taken: Annotated[
+        list[str] | None, typer.Option(help="An item that the customer took, oldest first (repeatable).")
+    ] = None,
+    count: Annotated[int | None, typer.Option(help="Items to recommend; 10 by default.")] = None,
     stdin: Annotated[
         bool, typer.Option("--stdin", help="Answer JSON requests from standard input, one a line.")
     ] = False,
@@ -153,10 +157,8 @@ def run(
                 for line in sys.stdin:
                     typer.echo(json.dumps(_answered(runtime.answer, line)))
                 return
-            request = {
-                name: value for name, value in (("series_ids", series), ("horizon", horizon)) if value is not None
-            }
-            _show(runtime.answer(request), as_json)
+            told = {"series_ids": series, "horizon": horizon, "history": taken, "k": count}
+            _show(runtime.answer({name: value for name, value in told.items() if value is not None}), as_json)
         finally:
             runtime.close()
 

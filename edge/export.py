@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, JsonValue, RootModel
 
-from edge.bots import open_bot
+from edge.bots import left_out, open_bot, precise
 from edge.bundle import BundleManifest, build
 from edge.runtime import SELF_TEST_FILE
 from models.common.artifact import read_artifact, read_file, write_artifact
@@ -68,10 +68,14 @@ def build_bundle(
     """
     with tempfile.TemporaryDirectory(prefix="edge-build-") as scratch:
         staged = Path(scratch) / "release"
+        bot = read_artifact(release / "artifact").name
         shutil.copytree(release, staged, symlinks=True)  # a link stays a link, and is refused below
-        bot = read_artifact(staged / "artifact").name
+        for folder in left_out(bot):
+            shutil.rmtree(staged / folder, ignore_errors=True)
         feeds = open_bot(bot, staged).model_inputs()
-        reports = export_artifact(release / "artifact", Path(scratch) / "artifact", feeds, precision=precision)
+        reports = export_artifact(
+            release / "artifact", Path(scratch) / "artifact", feeds, precision=precision, kept=precise(bot)
+        )
         shutil.rmtree(staged / "artifact")
         (Path(scratch) / "artifact").rename(staged / "artifact")
         (staged / SELF_TEST_FILE).write_bytes(open_bot(bot, staged).expected())
@@ -80,11 +84,17 @@ def build_bundle(
 
 
 def export_artifact(
-    artifact: Path, out: Path, feeds: Mapping[str, Feeds], *, precision: Precision, tolerance: float = INT8_TOLERANCE
+    artifact: Path,
+    out: Path,
+    feeds: Mapping[str, Feeds],
+    *,
+    precision: Precision,
+    tolerance: float = INT8_TOLERANCE,
+    kept: frozenset[str] = frozenset(),
 ) -> tuple[FileReport, ...]:
     """Write the artifact to `out` with its ONNX files in `precision`; `feeds`: inputs to compare by, a set a file.
 
-    fp32 gives the very same artifact. A file that int8 does not make smaller stays as it is and says why.
+    fp32 gives the very same artifact. A file that int8 does not make smaller, or that is `kept`, stays as it is and says why.
     """
     manifest = read_artifact(artifact)
     files = {name: read_file(artifact, manifest, name) for name in manifest.files}
@@ -95,7 +105,8 @@ def export_artifact(
         if name not in feeds:
             raise ExportError(f"{name}: no inputs to compare by were given for it: give some in `feeds`")
         before = files[name]
-        report, files[name] = _export_file(name, before, feeds[name], precision, tolerance)
+        chosen: Precision = "fp32" if name in kept else precision
+        report, files[name] = _export_file(name, before, feeds[name], chosen, tolerance)
         reports.append(report)
     if all(report.precision == "fp32" for report in reports):
         shutil.copytree(artifact, out)

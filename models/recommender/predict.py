@@ -150,6 +150,13 @@ class Predictor:
         items = best(parts.mix, count)
         return items, describe(items, parts, histories, self._attributes, decay=self.spec.query_decay)
 
+    def graph_inputs(self, histories: Histories) -> dict[str, npt.NDArray[np.float32]]:
+        """What each ONNX file of the artifact reads for some histories, each of one item at least: file -> X."""
+        read = {ENCODER: self._vectors[padded(histories, self.spec.max_length)[0]]}
+        if self._ranker is not None:
+            read[RANKER] = self.candidates(histories, self.parts(histories), self.spec.candidates)[1]
+        return read
+
     def _ordered(self, parts: Parts, histories: Histories) -> npt.NDArray[np.float32]:
         """The mix, its best items put in the ranker's order above all others."""
         if self._ranker is None:
