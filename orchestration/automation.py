@@ -1,5 +1,6 @@
 """Jobs, the daily schedule and the sensors: a new day, a gate that refused, a new champion."""
 
+import json
 from pathlib import Path
 
 import dagster as dg
@@ -7,25 +8,28 @@ import dagster as dg
 from orchestration.days import CHANGED, HOW_TO_CHOOSE
 from orchestration.resources import WorkspaceResource
 
-FORECASTER = dg.AssetSelection.groups("forecaster")
-TABLES_AND_FEATURES = dg.AssetSelection.groups("sources", "gate", "demand", "features")
+MODELS = ("forecaster", "recommender")
+TABLES_AND_FEATURES = dg.AssetSelection.groups("sources", "gate", "demand", "features", "customers")
+# What customers took is of the recommender's group, and made every day; the challenger is not.
+TAKEN = dg.AssetSelection.assets(["features", "interactions"], ["features", "item_attributes"])
+RELEASES = dg.AssetSelection.assets(*([model, "release"] for model in MODELS))
 
-# Tables of customers are read, and a recommender is trained, when somebody asks for it, as long as nothing is released.
 full_job = dg.define_asset_job(
     "full",
-    dg.AssetSelection.all() - dg.AssetSelection.groups("customers", "recommender"),
-    description="Every table, feature and model that serves, end to end; unchanged work is skipped. " + HOW_TO_CHOOSE,
+    dg.AssetSelection.all(),
+    description="Every table, feature and model, end to end; unchanged work is skipped. " + HOW_TO_CHOOSE,
 )
 daily_job = dg.define_asset_job(
     "daily",
-    TABLES_AND_FEATURES | dg.AssetSelection.assets(["forecaster", "release"]),
-    description="A new day: tables, gate, features, online store and forecasts with the champion in place. "
-    + HOW_TO_CHOOSE,
+    TABLES_AND_FEATURES | TAKEN | RELEASES,
+    description="A new day: tables, gate, features, online store, forecasts and recommendations with the champions in "
+    "place. " + HOW_TO_CHOOSE,
 )
 retrain_job = dg.define_asset_job(
     "retrain",
-    FORECASTER | dg.AssetSelection.groups("features"),  # which origins there are depends on the model's parameters
-    description="Train a challenger on the tables at hand, judge it, release the champion. " + HOW_TO_CHOOSE,
+    # Which origins there are depends on the model's parameters.
+    dg.AssetSelection.groups(*MODELS, "features"),
+    description="Train challengers on the tables at hand, judge them, release the champions. " + HOW_TO_CHOOSE,
 )
 
 
@@ -89,21 +93,31 @@ def failed_gate(context: dg.SensorEvaluationContext, workspace: WorkspaceResourc
 
 
 @dg.sensor(
-    job=dg.define_asset_job("publish", dg.AssetSelection.assets(["forecaster", "release"])),
+    job=dg.define_asset_job("publish", RELEASES),
     minimum_interval_seconds=30,
-    description="Publishes a release when the champion moved without one (an alias moved by hand in MLflow).",
+    description="Publishes a release when a champion moved without one (an alias moved by hand in MLflow).",
 )
 def new_champion(context: dg.SensorEvaluationContext, workspace: WorkspaceResource) -> dg.SensorResult:
-    """Compares the alias with the pointer that services follow; the cursor keeps it from asking twice for one move."""
+    """Compares each alias with the pointer that services follow; the cursor keeps it from asking twice for one move."""
     opened = workspace.open()
-    champion = opened.registry.champion("forecaster")
-    if champion is None:
-        return dg.SensorResult(skip_reason="no champion yet", cursor="")
-    if str(champion.version) == served_version(opened.releases / "forecaster"):
-        return dg.SensorResult(skip_reason=f"version {champion.version} is released", cursor="")
-    if str(champion.version) == context.cursor:
-        return dg.SensorResult(skip_reason=f"the release of version {champion.version} is under way")
-    return dg.SensorResult(run_requests=[dg.RunRequest()], cursor=str(champion.version))
+    asked = json.loads(context.cursor) if context.cursor else {}
+    said, waiting, requests = [], {}, []
+    for model in MODELS:
+        champion = opened.registry.champion(model)
+        if champion is None:
+            said.append(f"no champion of the {model} yet")
+        elif str(champion.version) == served_version(opened.releases / model):
+            said.append(f"version {champion.version} of the {model} is released")
+        else:
+            waiting[model] = champion.version
+            if asked.get(model) == champion.version:
+                said.append(f"the release of version {champion.version} of the {model} is under way")
+            else:
+                requests.append(dg.RunRequest(asset_selection=[dg.AssetKey([model, "release"])]))
+    cursor = json.dumps(waiting)
+    if requests:
+        return dg.SensorResult(run_requests=requests, cursor=cursor)
+    return dg.SensorResult(skip_reason="; ".join(said), cursor=cursor)
 
 
 def served_version(releases: Path) -> str | None:

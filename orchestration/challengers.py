@@ -50,7 +50,20 @@ def current_challenger(workspace: Workspace, model: str) -> Challenger:
     pointer = _pointer(workspace, model)
     if not pointer.exists():
         raise ValueError(f"no {model} was trained in this workspace: run `storeloop run +{model}/challenger` first")
+    if remedy := absence(workspace, model):
+        raise ValueError(f"there is no {model} in this workspace: {remedy}")
     return Challenger(pointer.parent / json.loads(pointer.read_text(encoding="utf-8"))["folder"])
+
+
+def absence(workspace: Workspace, model: str) -> str | None:
+    """Why the last training found too little to train on; None where it did not, and before the first."""
+    pointer = _pointer(workspace, model)
+    return json.loads(pointer.read_text(encoding="utf-8")).get("absence") if pointer.exists() else None
+
+
+def record_absence(workspace: Workspace, model: str, remedy: str) -> None:
+    """Note that there is too little to train on, until a training finds enough."""
+    _write_json(_pointer(workspace, model), {"absence": remedy})
 
 
 def read_report(workspace: Workspace, model: str) -> "Report":

@@ -26,16 +26,21 @@ def write_contents(outcome: RunOutcome, path: Path) -> None:
     replace_file(path, lambda draft: draft.write_text(text + "\n", encoding="utf-8"))
 
 
-def write_plots(workspace: Workspace, folder: Path) -> None:
-    """The pictures of the newest challenger's report; pictures that it no longer has are removed."""
+def write_plots(workspace: Workspace, outcome: RunOutcome, folder: Path) -> None:
+    """The pictures of every challenger of the run, of several models one folder each; what was there before is removed."""
     from orchestration.challengers import read_report
-    from orchestration.forecasting import MODEL
+    from orchestration.tenants import TENANTS
 
     if folder.exists():
         shutil.rmtree(folder)
     folder.mkdir(parents=True)
-    for name, png in read_report(workspace, MODEL).plots.items():
-        (folder / f"{name}.png").write_bytes(png)
+    said = {model: outcome.metadata.get(f"{model}/challenger") for model in TENANTS}
+    trained = [model for model, facts in said.items() if facts and facts.get("provided") is not False]
+    for model in trained:
+        place = folder if len(trained) == 1 else folder / model
+        place.mkdir(exist_ok=True)
+        for name, png in read_report(workspace, model).plots.items():
+            (place / f"{name}.png").write_bytes(png)
 
 
 def _numbers(facts: dict[str, Any]) -> dict[str, float]:

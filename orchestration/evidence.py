@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from models.common.report import Report
     from orchestration.promotion import Verdict
+    from orchestration.tenants import Explanation
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 
@@ -25,7 +26,7 @@ class Evidence:
     data_fingerprint: str
     tables: Sequence[Mapping[str, Any]]  # table, rows, content_hash
     config: Mapping[str, Any]
-    reasons: Sequence[tuple[str, float]]  # feature group, mean absolute contribution
+    explanation: "Explanation"
     limits: Sequence[str]
     reigning: bool = False  # it serves already and its record was lost: measured again, without a rival
 
@@ -38,7 +39,7 @@ def render(evidence: Evidence, report: "Report", verdict: "Verdict") -> str:
     figures = {(row.model, row.metric): row.value for row in report.rows if row.segment == "all"}
     order = {name: position for position, name in enumerate([report.champion, *report.models()][::-1])}
     pictures = {name: base64.b64encode(png).decode() for name, png in report.plots.items()}
-    most = max((abs(value) for _, value in evidence.reasons), default=1.0) or 1.0
+    most = max((abs(value) for _, value in evidence.explanation.weights), default=1.0) or 1.0
     return environment.get_template("evidence.html").render(
         evidence=evidence,
         report=report,

@@ -15,18 +15,8 @@ if TYPE_CHECKING:
 
 MIN_SERIES = 10  # below it the periods of the window, not the series, are what the bootstrap draws
 UNSCORED = "champion cannot be scored"
-
-
-class Budgets(BaseModel, frozen=True, extra="forbid"):
-    """What a forecaster must keep to be served, whatever its rank."""
-
-    baseline_ratio_max: float = Field(default=0.97, gt=0, le=1, description="Loss over the baseline's, at most.")
-    latency_p99_ms_max: float = Field(default=50.0, gt=0, description="p99 of one forecast of the longest horizon, ms.")
-    size_mb_max: float = Field(default=64.0, gt=0, description="Artifact on disk, MB.")
-    coverage_80_low: float = Field(
-        default=0.65, ge=0, le=1, description="Randomised-PIT coverage of the 80 % interval."
-    )
-    coverage_80_high: float = Field(default=0.93, ge=0, le=1, description="Upper bound of the same.")
+NO_GAIN = 1e-6  # NDCG@10 of a baseline that never hits, so that a ratio can be told
+_WINDOW = ("window_start", "window_end")
 
 
 @dataclass(frozen=True)
@@ -40,6 +30,69 @@ class Criterion:
     note: str = ""
 
 
+class CommonBudgets(BaseModel, frozen=True, extra="forbid"):
+    """What any model must keep to be served, whatever its rank."""
+
+    latency_p99_ms_max: float = Field(default=50.0, gt=0, description="p99 of one answer, ms.")
+    size_mb_max: float = Field(default=64.0, gt=0, description="Artifact on disk, MB.")
+
+    def criteria(
+        self, loss: Mapping[str, NDArray[np.float64]], measured: Mapping[str, float]
+    ) -> "tuple[Criterion, ...]":
+        """The lines of the verdict that need no champion; see `judge_challenger` for both arguments."""
+        return (
+            _at_most("latency p99, ms", measured["latency_p99_ms"], self.latency_p99_ms_max),
+            _at_most("size, MB", measured["size_mb"], self.size_mb_max),
+        )
+
+
+class RecommenderBudgets(CommonBudgets, frozen=True, extra="forbid"):
+    """What a recommender must keep: loss is 1 - NDCG@10 of a customer's held-out item, the baseline is popularity."""
+
+    # Of gains, not of losses: ten out of thousands of items miss most of what is taken next, and all losses lie close to 1.
+    baseline_gain_min: float = Field(default=1.1, ge=1, le=100, description="NDCG@10 over popularity's, at least.")
+    size_mb_max: float = Field(default=256.0, gt=0, description="Artifact on disk, MB; grows with the catalogue.")
+
+    def criteria(
+        self, loss: Mapping[str, NDArray[np.float64]], measured: Mapping[str, float]
+    ) -> "tuple[Criterion, ...]":
+        """The gain over popularity, where one that never hits is beaten by any hit, and the common lines."""
+        own, popular = (float(1.0 - loss[name].mean()) for name in ("challenger", "baseline"))
+        gain, least = own / max(popular, NO_GAIN), self.baseline_gain_min
+        said = f"{own:.4f} beside {popular:.4f}"
+        return (
+            Criterion("NDCG@10 over popularity's", gain, f">= {least:g}", gain >= least, said),
+            *super().criteria(loss, measured),
+        )
+
+
+class Budgets(CommonBudgets, frozen=True, extra="forbid"):
+    """The section `promotion` of `params.yaml`: the forecaster's budgets, and below their names those of other models."""
+
+    baseline_ratio_max: float = Field(default=0.97, gt=0, le=1, description="Loss over the baseline's, at most.")
+    latency_p99_ms_max: float = Field(default=50.0, gt=0, description="p99 of one forecast of the longest horizon, ms.")
+    coverage_80_low: float = Field(
+        default=0.65, ge=0, le=1, description="Randomised-PIT coverage of the 80 % interval."
+    )
+    coverage_80_high: float = Field(default=0.93, ge=0, le=1, description="Upper bound of the same.")
+    recommender: RecommenderBudgets = Field(
+        default=RecommenderBudgets(), exclude=True, description="The recommender's; they decide nothing here."
+    )
+
+    def criteria(
+        self, loss: Mapping[str, NDArray[np.float64]], measured: Mapping[str, float]
+    ) -> "tuple[Criterion, ...]":
+        """Loss over the baseline's, the common lines and the coverage of the interval."""
+        ratio, most = float(loss["challenger"].mean() / loss["baseline"].mean()), self.baseline_ratio_max
+        covered, low, high = measured["coverage_80"], self.coverage_80_low, self.coverage_80_high
+        coverage = Criterion("coverage of the 80 % interval", covered, f"{low} to {high}", low <= covered <= high)
+        return (
+            Criterion("loss over baseline", ratio, f"<= {most}", ratio <= most),
+            *super().criteria(loss, measured),
+            coverage,
+        )
+
+
 @dataclass(frozen=True)
 class Verdict:
     """Why a challenger was promoted or not."""
@@ -47,10 +100,11 @@ class Verdict:
     model: str
     challenger: str
     champion: str | None
-    window_start: date
-    window_end: date
+    window_start: date | None  # None where the source tells no time, only an order
+    window_end: date | None
     criteria: tuple[Criterion, ...]
     context: Mapping[str, float] = field(default_factory=dict)
+    judged: str = ""  # on whom or what, where the window does not say it all
 
     @property
     def promoted(self) -> bool:
@@ -66,11 +120,26 @@ class Verdict:
         """Plain JSON types, `promoted` included."""
         return {
             **asdict(self),
-            "window_start": self.window_start.isoformat(),
-            "window_end": self.window_end.isoformat(),
+            "window_start": None if self.window_start is None else self.window_start.isoformat(),
+            "window_end": None if self.window_end is None else self.window_end.isoformat(),
             "promoted": self.promoted,
             "context": dict(self.context),
         }
+
+    @classmethod
+    def from_json(cls, body: Mapping[str, Any]) -> "Verdict":
+        """What `to_json` wrote."""
+        start, end = (None if body[name] is None else date.fromisoformat(body[name]) for name in _WINDOW)
+        return cls(
+            model=body["model"],
+            challenger=body["challenger"],
+            champion=body["champion"],
+            window_start=start,
+            window_end=end,
+            criteria=tuple(Criterion(**row) for row in body["criteria"]),
+            context=body["context"],
+            judged=body.get("judged", ""),
+        )
 
 
 def judge_challenger(
@@ -78,67 +147,60 @@ def judge_challenger(
     model: str,
     challenger: str,
     champion: str | None,
-    window: tuple[date, date],
+    window: tuple[date, date] | None,
     trained_until: Mapping[str, date],
     loss: Mapping[str, NDArray[np.float64]],
     measured: Mapping[str, float],
-    budgets: Budgets,
+    budgets: CommonBudgets,
     seed: int,
+    unit: str = "series",
     by_period: Mapping[str, NDArray[np.float64]] | None = None,
     champion_problem: str | None = None,
+    judged: str = "",
 ) -> Verdict:
     """Judge a challenger on one window.
 
-    `loss` holds one mean loss per series, (N,), for `challenger`, `baseline` and (where one serves) `champion`;
-    `measured` holds `latency_p99_ms`, `size_mb` and `coverage_80`. The difference is judged by a paired bootstrap
-    over series; with fewer than `MIN_SERIES` of them, over the periods of the window, for which `by_period` holds the
-    losses of `challenger` and `champion` as (N, H). `champion_problem` says why a champion could not be scored; such a
-    challenger never passes by itself. Raises ValueError when a model saw any of the window.
+    `loss` holds one mean loss per series (or whatever `unit` says), (N,), for `challenger`, `baseline` and (where one
+    serves) `champion`, NaN where the champion may not be judged; `measured` holds `latency_p99_ms`, `size_mb` and what else
+    the budgets ask. The difference is judged by a paired bootstrap over series; with fewer than `MIN_SERIES` of them, over
+    the periods of the window, for which `by_period` holds the losses of `challenger` and `champion` as (N, H).
+    `champion_problem` says why a champion could not be scored; such a challenger never passes by itself. `trained_until`
+    holds the models that must not have seen the window: ValueError when one saw any of it.
     """
     for name, until in trained_until.items():
-        if until >= window[0]:
+        if window is not None and until >= window[0]:
             raise ValueError(
                 f"the window starts on {window[0]} but {name} was trained until {until}: judge on later data "
                 "or train with an earlier cutoff"
             )
-    ratio = float(loss["challenger"].mean() / loss["baseline"].mean())
-    rows = [
-        Criterion("loss over baseline", ratio, f"<= {budgets.baseline_ratio_max}", ratio <= budgets.baseline_ratio_max),
-        _at_most("latency p99, ms", measured["latency_p99_ms"], budgets.latency_p99_ms_max),
-        _at_most("size, MB", measured["size_mb"], budgets.size_mb_max),
-        Criterion(
-            "coverage of the 80 % interval",
-            measured["coverage_80"],
-            f"{budgets.coverage_80_low} to {budgets.coverage_80_high}",
-            budgets.coverage_80_low <= measured["coverage_80"] <= budgets.coverage_80_high,
-        ),
-    ]
+    rows = list(budgets.criteria(loss, measured))
     if champion_problem is not None:
         rows.append(Criterion(UNSCORED, 1.0, "0", False, champion_problem))
     elif champion is not None:
-        result, unit = _compare(loss, by_period, seed)
+        result, drawn = _compare(loss, by_period, seed, unit)
         rows.append(
             Criterion(
                 "loss difference to the champion, upper 95 % bound",
                 result.high,
                 "< 0",
                 result.high < 0,
-                f"mean {result.diff:.5g}, interval [{result.low:.5g}, {result.high:.5g}], {result.blocks} {unit}",
+                f"mean {result.diff:.5g}, interval [{result.low:.5g}, {result.high:.5g}], {result.blocks} {drawn}",
             )
         )
-    context = {name: float(values.mean()) for name, values in loss.items()}
-    return Verdict(model, challenger, champion, window[0], window[1], tuple(rows), context)
+    context = {name: float(np.nanmean(values)) for name, values in loss.items()}
+    start, end = window or (None, None)
+    return Verdict(model, challenger, champion, start, end, tuple(rows), context, judged)
 
 
 def _compare(
-    loss: Mapping[str, NDArray[np.float64]], by_period: Mapping[str, NDArray[np.float64]] | None, seed: int
+    loss: Mapping[str, NDArray[np.float64]], by_period: Mapping[str, NDArray[np.float64]] | None, seed: int, unit: str
 ) -> "tuple[BootstrapResult, str]":
     """Challenger against champion, and what was drawn: series, or periods where there are too few series."""
     from models.common.compare import paired_bootstrap
 
     n = loss["challenger"].size
     if n >= MIN_SERIES or by_period is None:
-        return paired_bootstrap(loss["challenger"], loss["champion"], np.arange(n), seed=seed), "series"
+        return paired_bootstrap(loss["challenger"], loss["champion"], np.arange(n), seed=seed), unit
     challenger, champion = by_period["challenger"], by_period["champion"]
     periods = np.broadcast_to(np.arange(challenger.shape[1]), challenger.shape)
     return paired_bootstrap(challenger.ravel(), champion.ravel(), periods.ravel(), seed=seed), "periods"

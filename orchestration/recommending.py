@@ -4,7 +4,8 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from orchestration.challengers import make_challenger
+from orchestration.absence import NOBODY, not_provided
+from orchestration.challengers import make_challenger, record_absence
 from orchestration.fingerprints import fingerprint
 from orchestration.workspace import Workspace
 
@@ -40,15 +41,14 @@ def dataset(workspace: Workspace) -> "Dataset":
 def train_challenger(workspace: Workspace, *, on_progress: Callable[[str], None]) -> dict[str, Any]:
     """Train, rank held-out items beside popularity and tuned peers, and write artifact and report.
 
-    A source that knows no customers gets no recommender; `provided` says so.
+    A source that knows no customers, or too few, gets no recommender; `provided` says so.
     """
+    from models.common.protocols import DataError
+
     lake, settings = workspace.lake, workspace.settings
     interactions = lake.version("features", "interactions")
     if interactions is None or not interactions.rows:
-        return {
-            "provided": False,
-            "remedy": "a source with events, or transactions that name their customer, is needed",
-        }
+        return _without(workspace, NOBODY)
     config = recommender_config(workspace)
 
     def tell(stage: str, fraction: float) -> None:
@@ -80,4 +80,12 @@ def train_challenger(workspace: Workspace, *, on_progress: Callable[[str], None]
         "peer_trials": settings.peer_trials,
     }
     made_from = fingerprint(code=("models/recommender",), inputs=inputs)
-    return make_challenger(workspace, MODEL, made_from, make, headline=HEADLINE)
+    try:
+        return make_challenger(workspace, MODEL, made_from, make, headline=HEADLINE)
+    except DataError as error:
+        return _without(workspace, str(error))
+
+
+def _without(workspace: Workspace, remedy: str) -> dict[str, Any]:
+    record_absence(workspace, MODEL, remedy)
+    return not_provided(remedy)

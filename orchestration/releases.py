@@ -4,19 +4,16 @@ import hashlib
 import json
 import logging
 import shutil
-from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from data_checks.durable import locked, replace_file
-from orchestration.feature_tables import plan, repository
 from orchestration.fingerprints import ROOT, Stamp, fingerprint
-from orchestration.forecasting import MODEL
 from orchestration.registry import RegisteredVersion, check_signed
+from orchestration.tenants import tenant
 from orchestration.workspace import Workspace
 
 if TYPE_CHECKING:
-    from features.online import StateBatch
     from orchestration.promotion import Criterion
     from serving.release import Pointer
 
@@ -28,6 +25,10 @@ class PromotionRefused(ValueError):
     """The gate said no; the message lists what failed and how to override it."""
 
 
+class NoChampion(ValueError):
+    """There is nothing to release; the message names the model and where to look."""
+
+
 def promote_and_publish(
     workspace: Workspace, model: str, version: int, *, who: str, reason: str, override: bool = False
 ) -> RegisteredVersion:
@@ -37,12 +38,12 @@ def promote_and_publish(
     """
     from orchestration.judging import judge_version
 
-    _known(model)
+    tenant(model)  # a name that nobody bears is said first
     check_signed("promote", who, reason)
     registry = workspace.registry
     challenger, current = registry.version(model, version), registry.champion(model)
     if current is not None and current.version == version:
-        publish_release(workspace)
+        publish_release(workspace, model)
         return current
     verdict = judge_version(workspace, challenger)
     failed = [_said(row) for row in verdict.criteria if not row.passed]
@@ -51,76 +52,76 @@ def promote_and_publish(
             f"{model} version {version} does not pass the gate: {'; '.join(failed)}. "
             "Train a better challenger, or override with a reason"
         )
-    _catch_up(workspace)
+    _catch_up(workspace, model)
     pointer = _prepare(workspace, challenger)
     said = f"gate overridden ({'; '.join(failed)}): {reason}" if failed else reason
     moved = registry.promote(model, version, who=who, reason=said)
-    _point(workspace, pointer)
+    _point(workspace, model, pointer)
     return moved
 
 
 def rollback_and_publish(workspace: Workspace, model: str, *, who: str, reason: str) -> RegisteredVersion:
     """Give the champion's place back to the version before it, and publish that; its release is built first."""
-    _known(model)
+    tenant(model)  # a name that nobody bears is said first
     check_signed("rollback", who, reason)
-    _catch_up(workspace)
+    _catch_up(workspace, model)
     pointer = _prepare(workspace, workspace.registry.rollback_target(model))
     moved = workspace.registry.rollback(model, who=who, reason=reason)
-    _point(workspace, pointer)
+    _point(workspace, model, pointer)
     return moved
 
 
-def publish_release(workspace: Workspace) -> dict[str, Any]:
+def publish_release(workspace: Workspace, model: str) -> dict[str, Any]:
     """Write the release of today's champion on today's state, then move the pointer that services follow."""
-    champion = workspace.registry.champion(MODEL)
+    champion = workspace.registry.champion(model)
     if champion is None:
-        raise ValueError(
-            "no version of the forecaster passed the promotion gate, so there is nothing to release; see `storeloop models`"
+        raise NoChampion(
+            f"no version of the {model} passed the promotion gate, so there is nothing to release; "
+            f"see `storeloop models {model}`"
         )
-    last = plan(workspace).last
-    name = _release_name(workspace, champion, last)
-    unchanged = (workspace.releases / MODEL / name / SEAL).exists()
-    _point(workspace, _prepare(workspace, champion))
+    name = _release_name(workspace, champion)
+    unchanged = (workspace.releases / model / name / SEAL).exists()
+    _point(workspace, model, _prepare(workspace, champion))
     return {
         "champion": champion.version,
         "artifact_id": champion.artifact_id,
-        "release": str(workspace.releases / MODEL / name),
-        "origin": last.isoformat(),
+        "release": str(workspace.releases / model / name),
+        **tenant(model).release_facts(workspace),
         "unchanged": unchanged,
     }
 
 
-def build_bento(workspace: Workspace) -> dict[str, Any]:
+def build_bento(workspace: Workspace, model: str) -> dict[str, Any]:
     """Package the released champion as a bento."""
     from serving.packaging import TEMPLATE, Bento, build
 
-    pointer = _released(workspace)
+    pointer = _released(workspace, model)
     store = workspace.root / "bentos"
-    stamp, packed = Stamp(store / "built.json"), (TEMPLATE, ROOT / "requirements.lock")
+    stamp, packed = Stamp(store / f"built_{model}.json"), (TEMPLATE, ROOT / "requirements.lock")
     made_from = fingerprint(
-        code=("serving", "models", "features/online.py"),
+        code=("serving", "models", *tenant(model).serving_code),
         inputs={
             "release": pointer.release,
             "files": {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in packed},
         },
     )
-    bento = Bento(f"{MODEL}:{pointer.artifact_id[:16]}", store.resolve())
+    bento = Bento(f"{model}:{pointer.artifact_id[:16]}", store.resolve())
     unchanged = stamp.says(made_from) and bento.folder.is_dir()
     if not unchanged:
-        bento = build(MODEL, workspace.releases, store)
+        bento = build(model, workspace.releases, store)
         stamp.write(made_from)
     size = sum(path.stat().st_size for path in bento.folder.rglob("*") if path.is_file()) / 1e6
     return {"tag": bento.tag, "release": pointer.release, "size_mb": round(size, 2), "unchanged": unchanged}
 
 
-def build_edge_bundle(workspace: Workspace) -> dict[str, Any]:
+def build_edge_bundle(workspace: Workspace, model: str) -> dict[str, Any]:
     """Sign the released champion for edge boxes; the key pair is made on first use and stays in the workspace."""
     from edge.bundle import verify
     from edge.export import build_bundle
     from edge.keys import generate_keys, key_id, read_private_key, read_public_key
 
-    release = _released(workspace).release
-    keys, folder = workspace.root / "keys", workspace.root / "edge"
+    release = _released(workspace, model).release
+    keys, folder = workspace.root / "keys", workspace.root / "edge" / model
     private, public = keys / "edge_private.pem", keys / "edge_public.pem"
     if not (private.exists() and public.exists()):
         generate_keys(private, public)
@@ -131,7 +132,7 @@ def build_edge_bundle(workspace: Workspace) -> dict[str, Any]:
         unchanged = bundle.exists() and stamp.says(made_from)
         if not unchanged:
             revision = _next_revision(folder / "revision.json")
-            build_bundle(workspace.releases / MODEL / release, bundle, read_private_key(private), revision=revision)
+            build_bundle(workspace.releases / model / release, bundle, read_private_key(private), revision=revision)
         manifest = verify(bundle, trusted)
         stamp.write(made_from)
         for stale in folder.glob("*.tar"):
@@ -147,7 +148,9 @@ def build_edge_bundle(workspace: Workspace) -> dict[str, Any]:
 
 def _next_revision(counter: Path) -> int:
     """One more than ever before, taken before it is used: a box that saw a revision never meets it again."""
-    last = json.loads(counter.read_text(encoding="utf-8")) if counter.exists() else 0
+    former = counter.parent.parent / counter.name  # of a workspace from when there was one bot
+    known = next((file for file in (counter, former) if file.exists()), None)
+    last = 0 if known is None else json.loads(known.read_text(encoding="utf-8"))
     replace_file(counter, lambda draft: draft.write_text(json.dumps(last + 1), encoding="utf-8"))
     return int(last) + 1
 
@@ -156,47 +159,48 @@ def _prepare(workspace: Workspace, version: RegisteredVersion) -> "Pointer":
     """The release of a version on today's state, written unless it is there, and verified; nothing points to it yet."""
     from serving.release import Pointer, verify
 
-    last, root = plan(workspace).last, workspace.releases / MODEL
-    name = _release_name(workspace, version, last)
+    root, name = workspace.releases / version.model, _release_name(workspace, version)
     if not (root / name / SEAL).exists():
-        _write_release(workspace, version, root / name, last)
+        _write_release(workspace, version, root / name)
     verify(root / name, version.artifact_id)
     return Pointer(release=name, artifact_id=version.artifact_id, registry_version=str(version.version))
 
 
-def _point(workspace: Workspace, pointer: "Pointer") -> None:
+def _point(workspace: Workspace, model: str, pointer: "Pointer") -> None:
     from serving.release import write_pointer
 
-    root = workspace.releases / MODEL
+    root = workspace.releases / model
     write_pointer(root / POINTER, pointer)
     _sweep(root, keep=pointer.release)
 
 
-def _catch_up(workspace: Workspace) -> None:
+def _catch_up(workspace: Workspace, model: str) -> None:
     """Publish the champion that a killed run left unpublished, so that people move away from what they see serving.
 
     A champion that cannot be published must not keep anybody from replacing it.
     """
     from serving.release import ReleaseError, read_pointer
 
-    champion = workspace.registry.champion(MODEL)
+    champion = workspace.registry.champion(model)
     if champion is None:
         return
+    pointer = workspace.releases / model / POINTER
     try:
-        if read_pointer(workspace.releases / MODEL / POINTER).registry_version == str(champion.version):
+        if read_pointer(pointer).registry_version == str(champion.version):
             return
     except ReleaseError:  # absent or unreadable: written anew below
-        logging.getLogger(__name__).info("no usable pointer in %s", workspace.releases / MODEL)
+        logging.getLogger(__name__).info("no usable pointer in %s", pointer.parent)
     try:
-        publish_release(workspace)
+        publish_release(workspace, model)
     except ValueError as error:
         logging.getLogger(__name__).warning("champion version %d cannot be published: %s", champion.version, error)
 
 
-def _release_name(workspace: Workspace, version: RegisteredVersion, last: date) -> str:
+def _release_name(workspace: Workspace, version: RegisteredVersion) -> str:
+    released = tenant(version.model)
     made_from = fingerprint(
-        code=("models/forecaster", "features/online.py", "serving/release.py"),
-        inputs={"artifact": version.artifact_id, "state": _state_hash(workspace), "origin": last},
+        code=released.release_code,
+        inputs={"artifact": version.artifact_id, **released.release_inputs(workspace)},
     )
     return f"{version.artifact_id[:12]}-{made_from[:12]}"
 
@@ -205,73 +209,19 @@ def _said(row: "Criterion") -> str:
     return f"{row.name} is {row.value:.4g}, asked {row.bound}" + (f" ({row.note})" if row.note else "")
 
 
-def _write_release(workspace: Workspace, champion: RegisteredVersion, target: Path, last: date) -> None:
-    import numpy as np
-
-    from features.online import StateBatch, write_snapshot
-    from models.forecaster.fallback import LastGoodForecast, state_read, write_last_good
-    from models.forecaster.predict import ForecastInput, load
+def _write_release(workspace: Workspace, version: RegisteredVersion, target: Path) -> None:
     from serving.release import build_release
-
-    batch = _newest_state(workspace, last)
-    predictor = load(champion.folder)
-    spec = predictor.spec
-    reply = predictor.predict(
-        ForecastInput(
-            {name: batch.state[name] for name in spec.state_columns},
-            {name: batch.known_future[name] for name in spec.covariates},
-            batch.origin,
-            steps=spec.horizon,
-        )
-    )
-    values = np.stack([reply.mean, reply.q10, reply.q50, reply.q90], axis=2).astype(np.float32)
-    units = (spec.unit,) * len(batch.series_ids)
-    forecast = LastGoodForecast(batch.series_ids, units, batch.origin, values, spec.frequency)
-
-    # Of hundreds of columns a service or an edge box holds those that its model and its fallback read.
-    names = {*spec.state_columns, *state_read(spec.frequency)}
-    held = StateBatch(
-        batch.series_ids,
-        batch.origin,
-        {name: values for name, values in batch.state.items() if name in names},
-        {name: batch.known_future[name] for name in spec.covariates},
-    )
-
-    def fill(folder: Path) -> None:
-        shutil.copytree(champion.folder, folder / "artifact")
-        write_snapshot(folder / "state", held)
-        write_last_good(folder / "fallback", forecast)
 
     if target.exists():  # it has lost its seal
         shutil.rmtree(target)
-    build_release(target, champion.artifact_id, fill)
+    released = tenant(version.model)
+    build_release(target, version.artifact_id, lambda folder: released.fill(workspace, version, folder))
 
 
-def _newest_state(workspace: Workspace, last: date) -> "StateBatch":
-    """State of every series that reaches the last period, read through Feast's online store."""
-    import pyarrow.compute as pc
-
-    from features.online import FeastState
-
-    keys = workspace.lake.arrow("features", "sales_state", ["series_id", "origin"])
-    series = sorted(keys.filter(pc.equal(keys["origin"], last))["series_id"].to_pylist())
-    if not series:
-        raise ValueError(
-            f"no series has a state at the last period, {last}: nothing could be forecast; see whether the source's "
-            "last day is whole, then run `storeloop run daily`"
-        )
-    batch = FeastState.open(repository(workspace).folder).read(series)
-    if not batch.found.all():
-        raise ValueError(
-            f"{int((~batch.found).sum())} of {len(series)} series are not in the online store: materialise again"
-        )
-    return batch
-
-
-def _released(workspace: Workspace) -> "Pointer":
+def _released(workspace: Workspace, model: str) -> "Pointer":
     from serving.release import read_pointer
 
-    return read_pointer(workspace.releases / MODEL / POINTER)
+    return read_pointer(workspace.releases / model / POINTER)
 
 
 def _sweep(root: Path, *, keep: str) -> None:
@@ -281,13 +231,3 @@ def _sweep(root: Path, *, keep: str) -> None:
     for folder in releases:
         if folder.name != keep and folder not in kept:
             shutil.rmtree(folder)
-
-
-def _state_hash(workspace: Workspace) -> list[str]:
-    versions = [workspace.lake.version("features", name) for name in ("sales_state", "known_future")]
-    return ["never written" if v is None else v.content_hash for v in versions]
-
-
-def _known(model: str) -> None:
-    if model != MODEL:
-        raise ValueError(f"there is no model {model!r} in the registry of this workspace: use {MODEL!r}")

@@ -30,7 +30,8 @@ class Dataset:
 
     `judged` are the customers with at least three items. Of these the last is the test item, the one before it the
     validation item; `train` is what remains, and all items of everybody else. `attributes` (I, A) is 1 where an item has a
-    value; `categories` (I,) are names, "" unknown.
+    value; `categories` (I,) are names, "" unknown. `days` (nnz,) is when each item of `histories` was taken, NaT where the
+    source tells no time.
     """
 
     customers: npt.NDArray[np.str_]
@@ -41,6 +42,7 @@ class Dataset:
     categories: npt.NDArray[np.str_]
     fingerprint: str
     trained_until: np.datetime64
+    days: npt.NDArray[np.datetime64]
 
     @cached_property
     def train(self) -> Histories:
@@ -56,6 +58,11 @@ class Dataset:
     def test_items(self) -> Ints:
         """The held-out item of each judged customer."""
         return self.histories.last(self.judged)
+
+    @cached_property
+    def test_days(self) -> npt.NDArray[np.datetime64]:
+        """When each judged customer took the held-out item (J,), NaT where the source tells no time."""
+        return self.days[self.histories.starts[self.judged + 1] - 1]
 
     @cached_property
     def validation_items(self) -> Ints:
@@ -77,7 +84,7 @@ def prepare(tables: Mapping[str, Any], cfg: Config) -> Dataset:
     import pyarrow.compute as pc
 
     rows, attributes = (_checked(tables, name) for name in COLUMNS)
-    kinds = sorted(set(rows["kind"].to_pylist()))
+    kinds = sorted(pc.unique(rows["kind"]).drop_null().to_pylist())
     rows = rows.filter(pc.is_in(rows["kind"], _strings(cfg.kinds)))
     if not rows.num_rows:
         raise DataError(
@@ -85,9 +92,8 @@ def prepare(tables: Mapping[str, Any], cfg: Config) -> Dataset:
             "kinds that count under recommender.kinds in params.yaml"
         )
     rows = rows.sort_by([("customer_id", "ascending"), ("place", "ascending")])
-    customers, who = np.unique(_texts(rows["customer_id"]), return_inverse=True)
-    items, what = np.unique(_texts(rows["item_id"]), return_inverse=True)
-    _, first = np.unique(who.astype(np.int64) * len(items) + what, return_index=True)
+    (customers, who), (items, what) = _numbered(rows["customer_id"]), _numbered(rows["item_id"])
+    _, first = np.unique(who * len(items) + what, return_index=True)
     first.sort()
     starts = np.concatenate([[0], np.cumsum(np.bincount(who[first], minlength=len(customers)))])
     histories = Histories(starts, what[first].astype(np.int64))
@@ -106,6 +112,7 @@ def prepare(tables: Mapping[str, Any], cfg: Config) -> Dataset:
         categories=_categories(attributes, items, cfg.category_attribute),
         fingerprint=_fingerprint(histories, customers, items),
         trained_until=_newest(rows),
+        days=rows["happened_at"].to_numpy()[first].astype("datetime64[D]"),
     )
 
 
@@ -128,6 +135,16 @@ def _strings(values: tuple[str, ...]) -> Any:
 
 def _texts(column: Any) -> npt.NDArray[np.str_]:
     return np.asarray(column.to_pylist(), dtype=np.str_)
+
+
+def _numbered(column: Any) -> tuple[npt.NDArray[np.str_], Ints]:
+    """The different names of a column, ascending, and which of them stands in each row: Arrow is quicker at it than NumPy."""
+    coded = column.combine_chunks().dictionary_encode()
+    names = _texts(coded.dictionary)
+    order = np.argsort(names, kind="stable")
+    number = np.empty(order.size, dtype=np.int64)
+    number[order] = np.arange(order.size)
+    return names[order], number[coded.indices.to_numpy()]
 
 
 def _attribute_matrix(table: Any, items: npt.NDArray[np.str_]) -> "sparse.csr_matrix":

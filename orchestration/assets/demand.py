@@ -42,13 +42,17 @@ BY_DAY = f"Made with sales, which are by day. {HOW_TO_CHOOSE}"
 )
 def demand(context: dg.AssetExecutionContext, workspace: WorkspaceResource):  # type: ignore[no-untyped-def]
     """Build the three tables together: they come from the same rows."""
+    from orchestration.absence import no_sales, not_provided
     from orchestration.aside import expect
     from orchestration.demand import build_demand
-    from orchestration.ingest import known_days
+    from orchestration.ingest import TableOutcome, known_days
 
-    expect(*FEAST)
     opened = workspace.open()
-    outcomes = build_demand(opened, force=chosen(context))
+    if (remedy := no_sales(opened)) is None:
+        expect(*FEAST)
+        outcomes = build_demand(opened, force=chosen(context))
+    else:
+        outcomes = dict.fromkeys(DESCRIPTIONS, TableOutcome(True, not_provided(remedy)))
     made = outcomes["sales"].made
     if made:
         sync_days(context.instance, known_days(opened))  # where sales are delivered they alone tell the days

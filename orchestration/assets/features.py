@@ -1,9 +1,13 @@
 """Features: the state at every forecast origin, Feast's views of it, the training join and the online store."""
 
+from collections.abc import Callable
+from typing import Any
+
 import dagster as dg
 
 from orchestration.days import DAYS, HOW_TO_CHOOSE, ONE_RUN, chosen, report_days
 from orchestration.resources import WorkspaceResource
+from orchestration.workspace import Workspace
 
 OWNERS = ["team:ml-engineers"]
 # What the steps below import, for seconds; asked for in the steps before them.
@@ -28,11 +32,15 @@ BY_ORIGIN = f"By origin, each of which is a day. {HOW_TO_CHOOSE} A day that is n
 )
 def sales_state(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
     """State features by series and origin."""
+    from orchestration.absence import no_sales, not_provided
     from orchestration.aside import expect
     from orchestration.feature_tables import build_state
 
+    opened = workspace.open()
+    if remedy := no_sales(opened):
+        return dg.MaterializeResult(metadata=not_provided(remedy))
     expect(*FEAST)
-    outcome = build_state(workspace.open(), force=chosen(context))
+    outcome = build_state(opened, force=chosen(context))
     report_days(context, dg.AssetKey(["features", "sales_state"]), outcome.made)
     return dg.MaterializeResult(metadata=outcome.metadata)
 
@@ -47,10 +55,9 @@ def sales_state(context: dg.AssetExecutionContext, workspace: WorkspaceResource)
 )
 def feast_repository(workspace: WorkspaceResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
     """`feast apply`."""
-    from orchestration.aside import call
     from orchestration.feature_tables import apply_feast
 
-    return dg.MaterializeResult(metadata=call(apply_feast, workspace.open()))
+    return dg.MaterializeResult(metadata=_aside(apply_feast, workspace.open()))
 
 
 @dg.asset(
@@ -63,10 +70,9 @@ def feast_repository(workspace: WorkspaceResource) -> dg.MaterializeResult:  # t
 )
 def training_state(workspace: WorkspaceResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
     """The training frame."""
-    from orchestration.aside import call
     from orchestration.feature_tables import build_training_state
 
-    return dg.MaterializeResult(metadata=call(build_training_state, workspace.open()))
+    return dg.MaterializeResult(metadata=_aside(build_training_state, workspace.open()))
 
 
 @dg.asset(
@@ -82,9 +88,13 @@ def training_state(workspace: WorkspaceResource) -> dg.MaterializeResult:  # typ
 )
 def known_future(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
     """Known-ahead covariates by origin and step."""
+    from orchestration.absence import no_sales, not_provided
     from orchestration.feature_tables import build_known_future
 
-    outcome = build_known_future(workspace.open(), force=chosen(context))
+    opened = workspace.open()
+    if remedy := no_sales(opened):
+        return dg.MaterializeResult(metadata=not_provided(remedy))
+    outcome = build_known_future(opened, force=chosen(context))
     report_days(context, dg.AssetKey(["features", "known_future"]), outcome.made)
     return dg.MaterializeResult(metadata=outcome.metadata)
 
@@ -99,10 +109,18 @@ def known_future(context: dg.AssetExecutionContext, workspace: WorkspaceResource
 )
 def online_store(workspace: WorkspaceResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
     """Incremental materialisation."""
-    from orchestration.aside import call
     from orchestration.feature_tables import materialise_online
 
-    return dg.MaterializeResult(metadata=call(materialise_online, workspace.open()))
+    return dg.MaterializeResult(metadata=_aside(materialise_online, workspace.open()))
+
+
+def _aside(step: Callable[[Workspace], dict[str, Any]], workspace: Workspace) -> dict[str, Any]:
+    """A step on the second interpreter; of a source without sales, why there is none."""
+    from orchestration.absence import no_sales, not_provided
+    from orchestration.aside import call
+
+    remedy = no_sales(workspace)
+    return call(step, workspace) if remedy is None else not_provided(remedy)
 
 
 FEATURE_ASSETS = [sales_state, feast_repository, training_state, known_future, online_store]

@@ -1,17 +1,16 @@
-"""The recommender: who took what, in order, and the challenger trained on it."""
+"""The recommender: who took what, in order, the challenger trained on it, promotion gate, release and edge bundle."""
 
 import dagster as dg
 
+from orchestration.assets.lifecycle import ENGINEERS, lifecycle_assets
 from orchestration.resources import WorkspaceResource
-
-OWNERS = ["team:ml-engineers"]
 
 
 @dg.asset(
     key=["features", "interactions"],
     deps=[dg.AssetKey(["clean", "events"]), dg.AssetKey(["clean", "transactions"])],
     group_name="recommender",
-    owners=OWNERS,
+    owners=ENGINEERS,
     kinds={"ibis", "duckdb"},
     description="Who took which item, in the order in which each customer did: events, and lines of known customers.",
 )
@@ -26,7 +25,7 @@ def interactions(workspace: WorkspaceResource) -> dg.MaterializeResult:  # type:
     key=["features", "item_attributes"],
     deps=[dg.AssetKey(["clean", "item_attributes"]), dg.AssetKey(["clean", "products"])],
     group_name="recommender",
-    owners=OWNERS,
+    owners=ENGINEERS,
     kinds={"ibis", "duckdb"},
     description="What is known of every item: attributes as delivered, category and brand of products.",
 )
@@ -41,7 +40,7 @@ def item_attributes(workspace: WorkspaceResource) -> dg.MaterializeResult:  # ty
     key=["recommender", "challenger"],
     deps=[dg.AssetKey(["features", "interactions"]), dg.AssetKey(["features", "item_attributes"])],
     group_name="recommender",
-    owners=OWNERS,
+    owners=ENGINEERS,
     kinds={"pytorch", "onnx"},
     description="Trained on all but the last item of every customer, scored by where it ranks that one among all items, "
     "beside popularity, nearest items, EASE, ALS and BPR.",
@@ -54,4 +53,14 @@ def challenger(context: dg.AssetExecutionContext, workspace: WorkspaceResource) 
     return dg.MaterializeResult(metadata=train_challenger(workspace.open(), on_progress=context.log.info))
 
 
-RECOMMENDER_ASSETS = [interactions, item_attributes, challenger]
+RECOMMENDER_ASSETS = [
+    interactions,
+    item_attributes,
+    challenger,
+    *lifecycle_assets(
+        "recommender",
+        held_out="the last item of every customer that neither saw",
+        released="What services load: champion, popular and new items, what every customer took; running services follow.",
+        state=("features", "interactions"),
+    ),
+]

@@ -31,7 +31,6 @@ def demo(
     """Run the whole loop on the source at hand (the twin, unless told otherwise)."""
     from orchestration.aside import second_interpreter
     from orchestration.challengers import read_report
-    from orchestration.forecasting import MODEL
     from orchestration.runner import run
 
     settings = settings_with(source, twin_size, twin_seed, twin_params)
@@ -50,27 +49,37 @@ def demo(
         return
     from orchestration.commands.tables import demo_tables
 
-    demo_tables(read_report(workspace, MODEL), summary, cost)
+    reports = {model: read_report(workspace, model) for model, said in summary["models"].items() if "verdict" in said}
+    demo_tables(reports, summary, cost)
 
 
 def summarise(workspace: Workspace) -> dict[str, Any]:
-    """The champion's metrics beside baseline, peer and oracle, the verdict, and where each thing lies."""
-    from orchestration.challengers import read_report
-    from orchestration.forecasting import MODEL
-    from orchestration.judging import read_verdict
+    """Of each model its metrics beside baseline, peers and oracle, the verdict and the champion; and where things lie."""
+    from orchestration.tenants import TENANTS
 
-    report, verdict = read_report(workspace, MODEL), read_verdict(workspace)
-    champion = workspace.registry.champion("forecaster")
+    where = {"validation site": workspace.site / "index.html"}
+    models = {}
+    for model in TENANTS:
+        models[model] = _summary(workspace, model)
+        if "verdict" in models[model]:
+            where[f"evidence page of the {model}"] = workspace.root / "evidence" / model / "index.html"
+            where[f"release of the {model}"] = workspace.releases / model
+    return {"models": models, "where": {**where, "everything": "make ui"}}
+
+
+def _summary(workspace: Workspace, model: str) -> dict[str, Any]:
+    from orchestration.absence import not_provided
+    from orchestration.challengers import read_report
+    from orchestration.judging import read_verdict
+    from orchestration.tenants import tenant
+
+    if remedy := tenant(model).absence(workspace):
+        return not_provided(remedy)
+    champion = workspace.registry.champion(model)
     return {
-        "metrics": json.loads(report.to_json())["rows"],
-        "verdict": verdict.to_json(),
+        "metrics": json.loads(read_report(workspace, model).to_json())["rows"],
+        "verdict": read_verdict(workspace, model).to_json(),
         "champion": None if champion is None else champion.to_json(),
-        "where": {
-            "validation site": workspace.site / "index.html",
-            "evidence page": workspace.root / "evidence" / "forecaster" / "index.html",
-            "release": workspace.releases / "forecaster",
-            "everything": "make ui",
-        },
     }
 
 

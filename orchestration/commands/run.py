@@ -48,7 +48,7 @@ def run(
         if metrics is not None:
             write_metrics(outcome, metrics)
         if plots is not None:
-            write_plots(Workspace(settings), plots)
+            write_plots(Workspace(settings), outcome, plots)
     if as_json:
         typer.echo(json.dumps(outcome.to_json(), indent=2, default=str))
     raise typer.Exit(0 if outcome.success else 1)

@@ -17,12 +17,13 @@ SHOWN = (
     *("hr@10", "ndcg@10", "recall@20", "coverage@10"),
     "seconds",
 )
+HELD_OUT = "held out, all segments together"
 
 
-def report_table(report: "Report", *, console: Console | None = None) -> None:
+def report_table(report: "Report", *, title: str = HELD_OUT, console: Console | None = None) -> None:
     """Models down, the judged model first; the metrics that people compare across."""
     shown = console or Console()
-    table = Table(title="held out, all segments together")
+    table = Table(title=title)
     table.add_column("model")
     metrics = [metric for metric in SHOWN if metric in report.metrics()]
     for metric in metrics:
@@ -39,7 +40,8 @@ def report_table(report: "Report", *, console: Console | None = None) -> None:
 
 def verdict_table(verdict: Mapping[str, Any], *, console: Console | None = None) -> None:
     """Every criterion of the promotion gate with its bound."""
-    table = Table(title=f"promotion gate, {verdict['window_start']} to {verdict['window_end']}")
+    start, end = verdict["window_start"], verdict["window_end"]
+    table = Table(title=f"{verdict['model']}: promotion gate" + (f", {start} to {end}" if start else ""))
     for column in ("criterion", "value", "bound", "verdict"):
         table.add_column(column)
     for row in verdict["criteria"]:
@@ -48,15 +50,21 @@ def verdict_table(verdict: Mapping[str, Any], *, console: Console | None = None)
     (console or Console()).print(table)
 
 
-def demo_tables(report: "Report", summary: Mapping[str, Any], cost: Mapping[str, float]) -> None:
-    """The end of `storeloop demo`: metrics, verdict, where to look, what it cost."""
+def demo_tables(reports: "Mapping[str, Report]", summary: Mapping[str, Any], cost: Mapping[str, float]) -> None:
+    """The end of `storeloop demo`: of each model metrics and verdict, then where to look and what it cost."""
     console = Console()
-    report_table(report, console=console)
-    verdict_table(summary["verdict"], console=console)
-    champion = summary["champion"]
-    console.print(
-        f"champion: version {champion['version']}" if champion else "no champion: the gate refused every version"
-    )
+    for model, said in summary["models"].items():
+        if model not in reports:
+            console.print(f"{model}: {said['remedy']}")
+            continue
+        report_table(reports[model], title=f"{model}: {HELD_OUT}", console=console)
+        verdict_table(said["verdict"], console=console)
+        champion = said["champion"]
+        console.print(
+            f"{model}: version {champion['version']} is the champion"
+            if champion
+            else f"{model}: no champion, the gate refused every version"
+        )
     console.print("where to look")
     for what, place in summary["where"].items():
         console.print(f"  {what}: {place}", soft_wrap=True)

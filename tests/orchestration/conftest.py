@@ -10,13 +10,14 @@ from orchestration.workspace import Workspace
 
 QUICK = """\
 forecaster: {trees: 60, quantile_trees: 25, max_pairs: 1500, max_rows: 30000, quantile_rows: 8000}
+recommender: {width: 16, epochs: 2, steps_min: 30, batch: 64, negatives: 10, ranker_epochs: 1, mix_candidates: 10}
 promotion: {}
 """
 
 
 @pytest.fixture(scope="session")
 def make_settings(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Settings]:
-    """Settings of a fresh home with a quick forecaster; keywords override."""
+    """Settings of a fresh home with quick models; keywords override."""
 
     def make(**overrides: object) -> Settings:
         home = Path(str(overrides.pop("home", tmp_path_factory.mktemp("home"))))
@@ -24,7 +25,9 @@ def make_settings(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Set
         if not params.exists():
             home.mkdir(parents=True, exist_ok=True)
             params.write_text(QUICK, encoding="utf-8")
-        return Settings(**{"home": home, "twin_size": "tiny", "params": params, "threads": 1, **overrides})
+        return Settings(
+            **{"home": home, "twin_size": "tiny", "params": params, "threads": 1, "peer_trials": 1, **overrides}
+        )
 
     return make
 

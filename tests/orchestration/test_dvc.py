@@ -10,8 +10,9 @@ import pytest
 import yaml
 
 from models.forecaster.config import Config
+from models.recommender.config import Config as RecommenderConfig
 from orchestration.dvc_outputs import write_metrics
-from orchestration.promotion import Budgets
+from orchestration.promotion import Budgets, RecommenderBudgets
 from orchestration.runner import RunOutcome
 
 ROOT = Path(__file__).parents[2]
@@ -32,6 +33,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
             target.write_bytes((ROOT / name).read_bytes())
     params = yaml.safe_load((folder / "params.yaml").read_text(encoding="utf-8"))
     params["forecaster"] |= {"trees": 20, "quantile_trees": 10, "max_pairs": 600, "max_rows": 8000}
+    params["recommender"] |= {"width": 16, "epochs": 2, "steps_min": 30, "ranker_epochs": 1}
     (folder / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
     git = ["git", "-c", "user.name=test", "-c", "user.email=test@example.com"]
     for arguments in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "clone"]):
@@ -62,9 +64,13 @@ def dvc(clone: Path, *arguments: str) -> str:
 
 
 def rmse(clone: Path) -> float:
+    return headline(clone, "forecaster", "rmse (champion)")
+
+
+def headline(clone: Path, model: str, metric: str) -> float:
     shown = json.loads(dvc(clone, "metrics", "show", "--json"))
-    figures = shown[""]["data"][".storeloop/metrics/forecaster.json"]["data"]["forecaster/challenger"]
-    return float(figures["rmse (champion)"])
+    figures = shown[""]["data"][f".storeloop/metrics/{model}.json"]["data"][f"{model}/challenger"]
+    return float(figures[metric])
 
 
 def test_the_graph_through_dvc(clone: Path) -> None:
@@ -73,13 +79,15 @@ def test_the_graph_through_dvc(clone: Path) -> None:
     assert before > 0
     again = dvc(clone, "repro")
     assert "Running stage 'tables'" in again  # the source is not DVC's to watch
-    for stage in ("features", "forecaster"):
+    for stage in ("features", "forecaster", "recommender"):
         assert f"Stage '{stage}' didn't change, skipping" in again
     other_content_makes_the_later_stages_stale(clone)
 
     shown = dvc(clone, "plots", "show", "-o", str(clone / "plots"))
     assert "index.html" in shown
     assert any((clone / "plots").rglob("*calibration*"))
+    assert any((clone / "plots").rglob("*recommender_plots*depth*"))
+    assert 0 < headline(clone, "recommender", "hr@10 (champion)") <= 1
 
     dvc(clone, "exp", "run", "-q", "-S", "forecaster.depth=2")
     assert rmse(clone) != before
@@ -94,8 +102,8 @@ def other_content_makes_the_later_stages_stale(clone: Path) -> None:
     assert "demand/sales" in json.loads(text)
     contents.unlink()  # what DVC keeps may be a link into its cache
     contents.write_text(json.dumps(json.loads(text) | {"demand/sales": "other"}), encoding="utf-8")
-    stale = json.loads(dvc(clone, "status", "--json", "features", "forecaster"))
-    assert {"features", "forecaster"} <= stale.keys()
+    stale = json.loads(dvc(clone, "status", "--json", "features", "forecaster", "recommender"))
+    assert {"features", "forecaster", "recommender"} <= stale.keys()
     contents.write_text(text, encoding="utf-8")
 
 
@@ -121,3 +129,5 @@ def test_the_knobs_of_params_yaml_are_the_defaults() -> None:
     params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     assert Config(**params["forecaster"]) == Config()
     assert Budgets(**params["promotion"]) == Budgets()
+    assert RecommenderConfig(**params["recommender"]) == RecommenderConfig()
+    assert RecommenderBudgets(**params["promotion"]["recommender"]) == RecommenderBudgets()

@@ -32,7 +32,7 @@ def test_sales_alone_are_enough(make_settings: Callable[..., Settings], tmp_path
     outcome = run(settings, "full")
     assert outcome.success, outcome.failures
     workspace = Workspace(settings)
-    assert read_verdict(workspace).promoted
+    assert read_verdict(workspace, "forecaster").promoted
     root = workspace.releases / "forecaster"
     pointer = read_pointer(root / POINTER)
     verify(root / pointer.release, pointer.artifact_id)

@@ -125,7 +125,7 @@ def test_nothing_moves_before_the_release_is_there(workspace: Workspace, monkeyp
     workspace.registry.promote("forecaster", 2, **MOVE)  # as a run does that is killed before its release
     pointed: list[str] = []
     point = releases._point
-    monkeypatch.setattr(releases, "_point", lambda w, p: (pointed.append(p.registry_version), point(w, p)))
+    monkeypatch.setattr(releases, "_point", lambda w, m, p: (pointed.append(p.registry_version), point(w, m, p)))
     rollback_and_publish(workspace, "forecaster", **MOVE)
     assert pointed == ["2", "1"]
 
@@ -137,17 +137,17 @@ def test_a_champion_keeps_its_verdict_and_its_page_its_own_figures(workspace: Wo
     promote_and_publish(workspace, "forecaster", 2, **MOVE, override=True)
     assert promote_and_publish(workspace, "forecaster", 2, **MOVE).version == 2, "it serves already"
     assert not judge_version(workspace, registry.version("forecaster", 2)).promoted
-    assert "Did not pass" in evidence_page(workspace, 2).read_text(encoding="utf-8")
+    assert "Did not pass" in evidence_page(workspace, "forecaster", 2).read_text(encoding="utf-8")
 
     assert judge_version(workspace, first).champion == second.artifact_id
     figures = [report_of(v).value("champion", "rmse") for v in (first, second)]
-    page = evidence_page(workspace, 1).read_text(encoding="utf-8")
+    page = evidence_page(workspace, "forecaster", 1).read_text(encoding="utf-8")
     assert f'judged">{figures[0]:.4g}<' in page
     assert f'judged">{figures[1]:.4g}<' not in page
 
-    evidence_page(workspace, 2).with_suffix(".json").unlink()
+    evidence_page(workspace, "forecaster", 2).with_suffix(".json").unlink()
     judge_version(workspace, registry.version("forecaster", 2))
-    page = evidence_page(workspace, 2).read_text(encoding="utf-8")
+    page = evidence_page(workspace, "forecaster", 2).read_text(encoding="utf-8")
     assert "no champion stood before it" not in page
     assert "the verdict it was promoted on is lost" in page
 
@@ -164,12 +164,12 @@ def test_a_champion_that_does_not_load_gives_way_to_an_override_alone(
         return load(folder)
 
     monkeypatch.setattr(predict, "load", fails)
-    evidence_page(workspace, 2).with_suffix(".json").unlink()
+    evidence_page(workspace, "forecaster", 2).with_suffix(".json").unlink()
     verdict = judge_version(workspace, second)
     assert [(row.name, row.note) for row in verdict.criteria if row.name == UNSCORED] == [
         (UNSCORED, "written by a later release")
     ]
-    assert "cannot be scored by this code" in evidence_page(workspace, 2).read_text(encoding="utf-8")
+    assert "cannot be scored by this code" in evidence_page(workspace, "forecaster", 2).read_text(encoding="utf-8")
     with pytest.raises(PromotionRefused, match="written by a later release"):
         promote_and_publish(workspace, "forecaster", 2, **MOVE)
     promote_and_publish(workspace, "forecaster", 2, **MOVE, override=True)

@@ -4,8 +4,9 @@ from datetime import date
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
-from orchestration.promotion import Budgets, Verdict, judge_challenger
+from orchestration.promotion import Budgets, RecommenderBudgets, Verdict, judge_challenger
 
 WINDOW = (date(2025, 3, 1), date(2025, 4, 11))
 MEASURED = {"latency_p99_ms": 3.0, "size_mb": 2.0, "coverage_80": 0.8}
@@ -82,6 +83,56 @@ def test_a_window_that_a_model_saw_is_refused() -> None:
             budgets=Budgets(),
             seed=3,
         )
+
+
+@pytest.mark.parametrize(
+    ("own", "popular", "gain", "passed"),
+    [
+        (0.4, 0.25, 1.6, True),
+        (0.275, 0.25, 1.1, True),
+        (0.27, 0.25, 1.08, False),
+        (0.0, 0.0, 0.0, False),
+        (0.01, 0.0, 1e4, True),
+    ],
+)
+def test_a_recommender_must_gain_over_popularity(own: float, popular: float, gain: float, passed: bool) -> None:
+    """Of ten customers; NDCG@10 is what the loss lacks to 1."""
+    loss = {"challenger": np.full(10, 1.0 - own), "baseline": np.full(10, 1.0 - popular)}
+    budgets = RecommenderBudgets(baseline_gain_min=1.0999, size_mb_max=2.0)
+    first, latency, size = budgets.criteria(loss, {"latency_p99_ms": 50.0, "size_mb": 2.1})
+    assert (first.value, first.passed) == (pytest.approx(gain), passed)
+    assert (latency.passed, size.passed) == (True, False)
+
+
+def test_customers_whose_item_the_champion_saw_are_left_out_of_the_comparison() -> None:
+    """Of 40 customers 20 may be compared; the challenger is better on these by 0.1, and worse on the others."""
+    challenger = np.concatenate([np.full(20, 0.5), np.full(20, 0.9)]) + np.linspace(0, 0.01, 40)
+    champion = np.concatenate([challenger[:20] + 0.1, np.full(20, np.nan)])
+    verdict = judge_challenger(
+        model="recommender",
+        challenger="a" * 64,
+        champion="b" * 64,
+        window=None,
+        trained_until={},
+        loss={"challenger": challenger, "champion": champion, "baseline": np.full(40, 0.95)},
+        measured={"latency_p99_ms": 3.0, "size_mb": 2.0},
+        budgets=RecommenderBudgets(),
+        seed=3,
+        unit="customers",
+        judged="Judged on 40 customers",
+    )
+    assert verdict.promoted
+    assert "mean -0.1, interval [-0.1, -0.1], 20 customers" in verdict.criteria[-1].note
+    assert Verdict.from_json(verdict.to_json()) == verdict
+    assert verdict.context["champion"] == pytest.approx(np.nanmean(champion))
+
+
+def test_budgets_of_one_model_decide_nothing_of_another() -> None:
+    stricter = Budgets(recommender={"size_mb_max": 1.0})
+    assert stricter.recommender.size_mb_max == 1.0
+    assert stricter.model_dump() == Budgets().model_dump()
+    with pytest.raises(ValidationError, match="Extra inputs"):
+        Budgets(recommender={"coverage_80_low": 0.5})
 
 
 def judge_few(challenger: np.ndarray, champion: np.ndarray, **options: object) -> Verdict:

@@ -23,7 +23,7 @@ def whole_way(settings: Settings) -> Workspace:
     root = workspace.releases / "forecaster"
     pointer = read_pointer(root / POINTER)
     verify(root / pointer.release, pointer.artifact_id)
-    assert read_verdict(workspace).promoted
+    assert read_verdict(workspace, "forecaster").promoted
     return workspace
 
 

@@ -49,7 +49,7 @@ def test_only_a_champion_without_a_release_is_published(finished: Workspace, mon
     monkeypatch.setattr("orchestration.automation.served_version", lambda releases: "0")
     moved = tick(new_champion, finished, None)
     assert len(moved.run_requests or []) == 1
-    assert moved.cursor == "1"
+    assert json.loads(moved.cursor) == {"forecaster": 1}
     assert not tick(new_champion, finished, moved.cursor).run_requests
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from data_checks.contracts import load_contract
-from orchestration.catalogue import DEMAND_TABLES
+from orchestration.catalogue import TABLES
 from orchestration.judging import evidence_page, read_verdict
 from orchestration.releases import POINTER
 from orchestration.runner import run
@@ -26,7 +26,7 @@ def test_every_raw_row_is_accounted_for(finished: Workspace) -> None:
 
 
 def test_every_clean_table_has_its_contracts_columns(finished: Workspace) -> None:
-    for table in DEMAND_TABLES:
+    for table in (spec.name for spec in TABLES):
         version = finished.lake.version("clean", table)
         assert version is not None
         assert [name for name, _ in version.columns] == list(load_contract(table).column_names), table
@@ -56,7 +56,7 @@ def test_the_training_join_keeps_every_entity_row(finished: Workspace) -> None:
 
 
 def test_the_champion_beats_its_baseline_and_the_oracle_beats_it(finished: Workspace) -> None:
-    verdict = read_verdict(finished)
+    verdict = read_verdict(finished, "forecaster")
     assert verdict.promoted
     from orchestration.challengers import read_report
 
@@ -78,12 +78,12 @@ def test_the_release_is_whole_and_pointed_to(finished: Workspace) -> None:
 
 
 def test_the_evidence_page_stands_alone(finished: Workspace) -> None:
-    page = evidence_page(finished, 1).read_text(encoding="utf-8")
+    page = evidence_page(finished, "forecaster", 1).read_text(encoding="utf-8")
     assert "Passed the promotion gate" in page
     assert "http://" not in page
     assert "https://" not in page
     assert page.count("data:image/png;base64,") >= 3
-    record = json.loads(evidence_page(finished, 1).with_suffix(".json").read_text(encoding="utf-8"))
+    record = json.loads(evidence_page(finished, "forecaster", 1).with_suffix(".json").read_text(encoding="utf-8"))
     assert record["verdict"]["promoted"] is True
 
 

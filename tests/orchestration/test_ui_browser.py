@@ -106,7 +106,7 @@ def test_the_evidence_page_needs_no_network(browser, finished: Workspace, tmp_pa
     page = browser.new_page()
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
-    page.goto(evidence_page(finished, 1).as_uri())
+    page.goto(evidence_page(finished, "forecaster", 1).as_uri())
     assert page.get_by_role("heading", level=1).inner_text() == "forecaster version 1"
     assert all(url.startswith(("file:", "data:")) for url in asked)
     page.screenshot(path=tmp_path / "evidence.png", full_page=True)
