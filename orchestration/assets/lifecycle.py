@@ -10,6 +10,7 @@ from orchestration.workspace import Workspace
 
 ENGINEERS = ["team:ml-engineers"]
 DEPLOYERS = ["team:deployers"]
+PRIORITY_TAG, LATER = "dagster/priority", "-1"  # of steps that wait for all others that are ready
 Step = Callable[[Workspace, str], dict[str, Any]]
 
 

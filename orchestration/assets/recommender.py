@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from orchestration.assets.lifecycle import ENGINEERS, lifecycle_assets
+from orchestration.assets.lifecycle import ENGINEERS, LATER, PRIORITY_TAG, lifecycle_assets
 from orchestration.resources import WorkspaceResource
 
 
@@ -12,6 +12,7 @@ from orchestration.resources import WorkspaceResource
     group_name="recommender",
     owners=ENGINEERS,
     kinds={"ibis", "duckdb"},
+    op_tags={PRIORITY_TAG: LATER},
     description="Who took which item, in the order in which each customer did: events, and lines of known customers.",
 )
 def interactions(workspace: WorkspaceResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
@@ -27,6 +28,7 @@ def interactions(workspace: WorkspaceResource) -> dg.MaterializeResult:  # type:
     group_name="recommender",
     owners=ENGINEERS,
     kinds={"ibis", "duckdb"},
+    op_tags={PRIORITY_TAG: LATER},
     description="What is known of every item: attributes as delivered, category and brand of products.",
 )
 def item_attributes(workspace: WorkspaceResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
@@ -42,6 +44,7 @@ def item_attributes(workspace: WorkspaceResource) -> dg.MaterializeResult:  # ty
     group_name="recommender",
     owners=ENGINEERS,
     kinds={"pytorch", "onnx"},
+    op_tags={PRIORITY_TAG: LATER},
     description="Trained on all but the last item of every customer, scored by where it ranks that one among all items, "
     "beside popularity, nearest items, EASE, ALS and BPR.",
     retry_policy=dg.RetryPolicy(max_retries=1, delay=5),

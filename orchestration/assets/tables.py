@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from orchestration.assets.lifecycle import LATER, PRIORITY_TAG
 from orchestration.catalogue import TABLES, TableSpec
 from orchestration.days import DAYS, HOW_TO_CHOOSE, ONE_RUN, chosen, report_days, sync_days
 from orchestration.resources import WorkspaceResource
@@ -44,6 +45,7 @@ def raw_asset(spec: TableSpec) -> dg.AssetsDefinition:
         owners=[STEWARDS],
         kinds={"duckdb", "parquet"},
         description=f"{spec.title}, as delivered.{_by_day(spec)}",
+        op_tags=_later(spec),
         check_specs=[
             dg.AssetCheckSpec("shape", asset=dg.AssetKey(["raw", spec.name]), blocking=True, description=SHAPE)
         ],
@@ -75,6 +77,7 @@ def clean_asset(spec: TableSpec) -> dg.AssetsDefinition:
         kinds={"duckdb", "greatexpectations"},
         description=f"{spec.title}, cast and de-duplicated; rows that break a rule lie in quarantine with their reasons."
         f"{_by_day(spec)}",
+        op_tags=_later(spec),
         check_specs=[
             dg.AssetCheckSpec("gate", asset=dg.AssetKey(["clean", spec.name]), blocking=True, description=GATE)
         ],
@@ -95,6 +98,11 @@ def clean_asset(spec: TableSpec) -> dg.AssetsDefinition:
 
 def _by_day(spec: TableSpec) -> str:
     return f" By day. {HOW_TO_CHOOSE}" if spec.partition_by else ""
+
+
+def _later(spec: TableSpec) -> dict[str, str]:
+    """Tables of customers wait for all else that is ready: a shop's demand is not to be late because of them."""
+    return {PRIORITY_TAG: LATER} if spec.group == "customers" else {}
 
 
 def _check(name: str, outcome: "TableOutcome") -> dg.AssetCheckResult:

@@ -63,6 +63,7 @@ def summarise(workspace: Workspace) -> dict[str, Any]:
         models[model] = _summary(workspace, model)
         if "verdict" in models[model]:
             where[f"evidence page of the {model}"] = workspace.root / "evidence" / model / "index.html"
+        if models[model].get("champion"):
             where[f"release of the {model}"] = workspace.releases / model
     return {"models": models, "where": {**where, "everything": "make ui"}}
 

@@ -20,10 +20,10 @@ def _demo(context: BenchContext) -> dict[str, float]:
 
 def _row(context: BenchContext) -> BenchResult:
     first, second = _demo(context), _demo(context)
-    met = first["seconds"] <= 360 and first["peak_gb"] <= 6 and second["seconds"] <= 60
+    met = first["seconds"] <= 540 and first["peak_gb"] <= 6 and second["seconds"] <= 60
     note = f"peak {first['peak_gb']:.1f} GB; a second run {second['seconds']:.0f} s"
-    bound = "<= 360 s, <= 6 GB, second run <= 60 s"
+    bound = "<= 540 s, <= 6 GB, second run <= 60 s"
     return BenchResult(first["seconds"], "s", bound=bound, met=met, note=note)
 
 
-ROWS = [BenchRow("demo", "loop", "tables to a gated, registered, packaged champion", _row)]
+ROWS = [BenchRow("demo", "loop", "tables to gated, registered, packaged champions", _row)]

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from models.common.artifact import read_manifest
+from orchestration.challengers import current_challenger
 from orchestration.runner import run
 from orchestration.settings import Settings
 from orchestration.workspace import Workspace
@@ -63,3 +65,8 @@ def test_ten_kills_leave_identical_tables(
     assert champion is not None
     assert expected is not None
     assert champion.artifact_id == expected.artifact_id
+    trained = {
+        read_manifest(current_challenger(w, "recommender").artifact).artifact_id
+        for w in (Workspace(settings), finished)
+    }
+    assert len(trained) == 1

@@ -31,6 +31,9 @@ def test_sales_alone_are_enough(make_settings: Callable[..., Settings], tmp_path
     settings = make_settings(source=f"folder:{shop}", home=tmp_path / "home", horizon=14)
     outcome = run(settings, "full")
     assert outcome.success, outcome.failures
+    assert {outcome.metadata[f"recommender/{step}"]["provided"] for step in ("challenger", "champion", "release")} == {
+        False
+    }
     workspace = Workspace(settings)
     assert read_verdict(workspace, "forecaster").promoted
     root = workspace.releases / "forecaster"

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
+import dagster as dg
 import numpy as np
 import pytest
 
@@ -14,12 +15,14 @@ from features.online_customers import SnapshotCustomers
 from models.recommender.fallback import read_popular
 from models.recommender.predict import RecommendInput, load
 from orchestration import releases
+from orchestration.automation import new_champion
 from orchestration.commands.demo import summarise
 from orchestration.judging import evidence_page, judge_version, read_verdict
 from orchestration.promotion import UNSCORED, Verdict
 from orchestration.recommender_scoring import losses, unseen
 from orchestration.recommending import dataset
 from orchestration.releases import POINTER, PromotionRefused, promote_and_publish, rollback_and_publish
+from orchestration.resources import WorkspaceResource
 from orchestration.runner import RunOutcome, run
 from orchestration.settings import Settings
 from orchestration.workspace import Workspace
@@ -170,6 +173,19 @@ def test_nothing_moves_before_the_release_is_there(workspace: Workspace, monkeyp
         promote_and_publish(workspace, MODEL, 2, **MOVE, override=True)
     assert workspace.registry.champion(MODEL).version == 1
     assert served(workspace) == "1"
+
+
+def test_an_alias_moved_by_hand_is_published(workspace: Workspace) -> None:
+    workspace.registry.promote(MODEL, 2, **MOVE)  # as MLflow's own page does, without a release
+    resources = {"workspace": WorkspaceResource.of(workspace.settings)}
+    with (
+        dg.DagsterInstance.ephemeral() as instance,
+        dg.build_sensor_context(instance, resources=resources) as context,
+    ):
+        (asked,) = new_champion(context).run_requests
+    assert asked.asset_selection == [dg.AssetKey([MODEL, "release"])]
+    done(workspace.settings, f"{MODEL}/release")
+    assert served(workspace) == "2"
 
 
 def test_losses_are_those_of_ranks_by_hand(workspace: Workspace) -> None:

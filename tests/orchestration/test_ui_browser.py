@@ -73,7 +73,7 @@ def browser(chromium: str) -> Iterator[object]:
 def test_dagster_shows_the_groups(browser, sites, tmp_path: Path) -> None:
     page = browser.new_page()
     page.goto(f"{sites['dagster']}/asset-groups", wait_until="domcontentloaded")
-    for group in ("forecaster", "gate", "features"):
+    for group in ("forecaster", "recommender", "customers", "gate", "features"):
         page.get_by_text(group, exact=True).first.wait_for(timeout=90_000)
     page.screenshot(path=tmp_path / "dagster.png")
 
@@ -85,6 +85,9 @@ def test_dagster_shows_a_pictures_and_checks(browser, sites, tmp_path: Path) -> 
     page.goto(f"{sites['dagster']}/assets/forecaster/challenger", wait_until="domcontentloaded")
     page.get_by_text("backtest").first.wait_for(timeout=90_000)
     page.screenshot(path=tmp_path / "challenger.png")
+    page.goto(f"{sites['dagster']}/assets/recommender/challenger", wait_until="domcontentloaded")
+    page.get_by_text("depth").first.wait_for(timeout=90_000)
+    page.screenshot(path=tmp_path / "recommender.png")
 
 
 def test_mlflow_shows_the_champion(browser, sites, tmp_path: Path) -> None:
@@ -102,11 +105,13 @@ def test_the_validation_site_leads_to_the_quarantine(browser, sites, tmp_path: P
     page.screenshot(path=tmp_path / "validation.png", full_page=True)
 
 
-def test_the_evidence_page_needs_no_network(browser, finished: Workspace, tmp_path: Path) -> None:
+@pytest.mark.parametrize("model", ["forecaster", "recommender"])
+def test_the_evidence_page_needs_no_network(browser, finished: Workspace, tmp_path: Path, model: str) -> None:
     page = browser.new_page()
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
-    page.goto(evidence_page(finished, "forecaster", 1).as_uri())
-    assert page.get_by_role("heading", level=1).inner_text() == "forecaster version 1"
+    page.goto(evidence_page(finished, model, 1).as_uri())
+    assert page.get_by_role("heading", level=1).inner_text() == f"{model} version 1"
+    assert page.evaluate("Array.from(document.images).every(image => image.complete && image.naturalWidth > 300)")
     assert all(url.startswith(("file:", "data:")) for url in asked)
     page.screenshot(path=tmp_path / "evidence.png", full_page=True)
