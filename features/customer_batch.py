@@ -25,7 +25,8 @@ class CustomerEvent:
     """One thing that a customer did; `event_time_us` counts microseconds since 1970 in the clock of the tables.
 
     `event_id` is given once, ever: a second event of that id is the first one delivered again. `price` is that of one
-    unit and `amount` the units of a purchase, as in table events; NaN where they are not known.
+    unit and `amount` the units of a purchase, as in table events; NaN where they are not known. `promoted` says that the item
+    was on promotion.
     """
 
     customer_id: str
@@ -35,6 +36,7 @@ class CustomerEvent:
     event_id: str
     price: float = float("nan")
     amount: float = float("nan")
+    promoted: bool = False
 
     def __post_init__(self) -> None:
         for name in ("customer_id", "item_id", "event_id"):

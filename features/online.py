@@ -249,9 +249,9 @@ class FeastState:
         self._layouts = {name: each for name, each in self._layouts.items() if name != marked} | {marked: layout}
 
 
-def entity_keys(series_ids: Sequence[str]) -> list[Any]:
-    """Feast's keys of these series."""
+def entity_keys(names: Sequence[str], key: str = "series_id") -> list[Any]:
+    """Feast's keys of these series, or of what else is found by the column `key`."""
     from feast.protos.feast.types.EntityKey_pb2 import EntityKey
     from feast.protos.feast.types.Value_pb2 import Value
 
-    return [EntityKey(join_keys=["series_id"], entity_values=[Value(string_val=name)]) for name in series_ids]
+    return [EntityKey(join_keys=[key], entity_values=[Value(string_val=name)]) for name in names]

@@ -24,12 +24,15 @@ from features.customer_batch import (
     TextArray,
     unknown,
 )
+from features.feast_customers import FeastCustomers
 from features.snapshot_files import write_folder
 
 __all__ = [
+    "HISTORY",
     "CustomerBatch",
     "CustomerEvent",
     "CustomersError",
+    "FeastCustomers",
     "OnlineCustomers",
     "SnapshotCustomers",
     "erase_from_snapshot",

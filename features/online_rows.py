@@ -54,7 +54,7 @@ def write_packed(state: Path, ahead: Path, layout: Layout, target: Path) -> int:
             f"{rows} rows of state need {horizon} steps ahead each, but there are {steps_given} in all: give the rows "
             "of `known_future` over the whole horizon, and each (series_id, origin) once"
         )
-    both = zip(_blocks(state, BLOCK), _blocks(ahead, BLOCK * horizon), strict=True)
+    both = zip(blocks(state, BLOCK), blocks(ahead, BLOCK * horizon), strict=True)
     with pq.ParquetWriter(target, SCHEMA, compression="zstd") as writer:
         for states, steps in both:
             _check_pairs(states, steps, horizon)
@@ -86,53 +86,53 @@ def carry(store: Any, folder: Path, upto: datetime) -> Materialised:
     a killed run, a lost store and a store filled by someone else all end in the same state. A row is one transaction's
     (SQLite) or one command's (Redis) work, and blocks follow each other, so a reader sees each row old or new.
     """
-    from feast.protos.feast.types.Value_pb2 import Value
-
     file = source_file(folder, ONLINE_VIEW)
     keys = pq.read_table(file, columns=["series_id", "event_timestamp", "origin_day"])
     if (clash := pc.index(keys["series_id"], NEWEST_ORIGIN).as_py()) >= 0:
         raise PublishError(f"row {clash} of {file} has the reserved series id {NEWEST_ORIGIN!r}: rename the series")
     wanted = _newest(keys, upto)
-    view, provider, config = store.get_feature_view(ONLINE_VIEW), store.provider, store.config
+    view = store.get_feature_view(ONLINE_VIEW)
     series = written = start = 0
     newest: dict[str, Any] | None = None
-    for block in _blocks(file, BLOCK):
+    for block in blocks(file, BLOCK):
         rows = block.filter(pa.array(wanted[start : start + block.num_rows])).to_pylist()
         start += block.num_rows
         if not rows:
             continue
-        there = provider.online_read(config, view, entity_keys([row["series_id"] for row in rows]), ["digest"])
-        changed = [
-            row
-            for row, (_, values) in zip(rows, there, strict=True)
-            if values is None or "digest" not in values or values["digest"].bytes_val != row["digest"]
-        ]
-        if changed:
-            provider.online_write_batch(config, view, _as_protos(changed), None)
-        series, written = series + len(rows), written + len(changed)
+        series, written = series + len(rows), written + write_changed(store, view, rows, key="series_id")
         best = max(rows, key=lambda row: row["origin_day"])
         newest = best if newest is None or best["origin_day"] > newest["origin_day"] else newest
     if newest is not None:
-        last = _as_protos([newest | {"series_id": NEWEST_ORIGIN}])
-        last[0][1]["vector"] = Value(bytes_val=b"")
-        provider.online_write_batch(config, view, last, None)
+        store.provider.online_write_batch(
+            store.config, view, as_protos([newest | {"series_id": NEWEST_ORIGIN, "vector": b""}], "series_id"), None
+        )
     return Materialised(series, written)
 
 
-def _as_protos(rows: Sequence[dict[str, Any]]) -> list[Any]:
+def write_changed(store: Any, view: Any, rows: Sequence[dict[str, Any]], *, key: str) -> int:
+    """Write those rows whose `digest` the store has not; how many. A row holds `key`, `event_timestamp` and features."""
+    there = store.provider.online_read(store.config, view, entity_keys([row[key] for row in rows], key), ["digest"])
+    changed = [
+        row
+        for row, (_, values) in zip(rows, there, strict=True)
+        if values is None or "digest" not in values or values["digest"].bytes_val != row["digest"]
+    ]
+    if changed:
+        store.provider.online_write_batch(store.config, view, as_protos(changed, key), None)
+    return len(changed)
+
+
+def as_protos(rows: Sequence[dict[str, Any]], key: str) -> list[Any]:
+    """Rows (`key`, `event_timestamp` and features of any plain type) as a provider writes them."""
     from feast.protos.feast.types.Value_pb2 import Value
 
+    kinds = {int: "int64_val", str: "string_val", bytes: "bytes_val"}
     values = [
-        {
-            "origin_day": Value(int64_val=row["origin_day"]),
-            "fingerprint": Value(string_val=row["fingerprint"]),
-            "digest": Value(bytes_val=row["digest"]),
-            "vector": Value(bytes_val=row["vector"]),
-        }
+        {name: Value(**{kinds[type(v)]: v}) for name, v in row.items() if name not in {key, "event_timestamp"}}
         for row in rows
     ]
     times = [row["event_timestamp"].replace(tzinfo=UTC) for row in rows]
-    return list(zip(entity_keys([row["series_id"] for row in rows]), values, times, [None] * len(rows), strict=True))
+    return list(zip(entity_keys([row[key] for row in rows], key), values, times, [None] * len(rows), strict=True))
 
 
 def _newest(keys: pa.Table, upto: datetime) -> np.ndarray:
@@ -156,7 +156,7 @@ def _check_pairs(states: pa.Table, steps: pa.Table, horizon: int) -> None:
         )
 
 
-def _blocks(file: Path, rows: int) -> Iterator[pa.Table]:
+def blocks(file: Path, rows: int) -> Iterator[pa.Table]:
     """Tables of exactly `rows` rows; the last may be shorter."""
     held: list[pa.RecordBatch] = []
     for batch in pq.ParquetFile(file).iter_batches(batch_size=rows):

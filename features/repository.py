@@ -94,20 +94,24 @@ def apply(repository: Repository, layout: Layout) -> Any:
     """
     from features.store.definitions import definitions
 
+    text = (
+        "from features.layout import Layout\n"
+        "from features.store.definitions import definitions\n\n"
+        f"LAYOUT = Layout.model_validate_json({layout.model_dump_json()!r})\n"
+        "series, state, attributes, online = definitions(Path(__file__).resolve().parent, LAYOUT)\n"
+    )
+    return register(repository, definitions(repository.folder, layout), text)
+
+
+def register(repository: Repository, objects: Sequence[Any], module: str) -> Any:
+    """Register entities and views, and write `feature_store.yaml` and `repo.py`, whose code is `module`."""
     store = repository.open()
     with locked(repository.folder):
         with contextlib.redirect_stdout(io.StringIO()):  # Feast reports its progress by print
-            store.apply(definitions(repository.folder, layout))
+            store.apply(list(objects))
         _replace_text(repository.folder / "feature_store.yaml", json.dumps(repository.feast_config(), indent=2) + "\n")
-        _replace_text(
-            repository.folder / "repo.py",
-            '"""Definitions for the `feast` command; written by features.repository.apply."""\n\n'
-            "from pathlib import Path\n\n"
-            "from features.layout import Layout\n"
-            "from features.store.definitions import definitions\n\n"
-            f"LAYOUT = Layout.model_validate_json({layout.model_dump_json()!r})\n"
-            "series, state, attributes, online = definitions(Path(__file__).resolve().parent, LAYOUT)\n",
-        )
+        heading = '"""Definitions for the `feast` command; written by features.repository."""\n\n'
+        _replace_text(repository.folder / "repo.py", f"{heading}from pathlib import Path\n\n{module}")
     return store
 
 
@@ -161,10 +165,15 @@ def materialise(store: Any, *, upto: datetime | None = None) -> Materialised:
     moment = moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
     folder = Path(store.config.repo_path)
     with locked(folder):
-        if store.config.online_store.type == "sqlite":
-            with contextlib.closing(sqlite3.connect(store.config.online_store.path, timeout=30)) as database:
-                database.execute("PRAGMA journal_mode = WAL")  # kept in the file: readers never wait for the writer
+        let_readers_go_on(store)
         return carry(store, folder, moment)
+
+
+def let_readers_go_on(store: Any) -> None:
+    """SQLite's write-ahead log, which is kept in the file: readers never wait for the writer."""
+    if store.config.online_store.type == "sqlite":
+        with contextlib.closing(sqlite3.connect(store.config.online_store.path, timeout=30)) as database:
+            database.execute("PRAGMA journal_mode = WAL")
 
 
 def _known(rows: ir.Table, names: Sequence[str]) -> dict[str, Any]:
