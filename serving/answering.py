@@ -13,24 +13,12 @@ from models.forecaster import fallback
 from serving.champion import Champion, Overrides, Prediction
 from serving.guarded import Outcome, guarded
 from serving.metrics import ServiceMetrics
+from serving.replies import Refusal, named, page
 from serving.schemas import REASONS_MAX, ForecastRequest, ReasonsRequest, SeriesRequest
 from serving.settings import ServeSettings
 
 FloatArray = npt.NDArray[np.float32]
 QUANTILE_COLUMNS: Mapping[float, tuple[str, int]] = {0.1: ("q10", 1), 0.5: ("q50", 2), 0.9: ("q90", 3)}
-NAMED_AT_MOST = 10
-
-
-class Refusal(Exception):
-    """A request that is understood but cannot be answered: HTTP status and a sentence for the caller."""
-
-    def __init__(self, status: int, error: str, **detail: object) -> None:
-        super().__init__(error)
-        self.status, self.error, self.detail = status, error, detail
-
-    def body(self) -> bytes:
-        """The JSON sent to the caller."""
-        return to_json({"error": self.error, **self.detail})
 
 
 class Answerer:
@@ -103,8 +91,9 @@ class Answerer:
 
     async def series(self, request: SeriesRequest) -> bytes:
         """Reply (JSON of `SeriesPage`)."""
-        page, total, more = self._champion((), 1).page(request.prefix, request.after, request.limit)
-        return to_json({"series_ids": page, "total": total, "next_after": page[-1] if more else None})
+        ids = self._champion((), 1).series_ids
+        shown, rest = page(ids, request.prefix, request.after, request.limit)
+        return to_json({"series_ids": shown, **rest})
 
     async def model(self, *, swaps: int, problem: str | None) -> bytes:
         """Reply (JSON of `ModelReply`)."""
@@ -117,9 +106,7 @@ class Answerer:
             raise Refusal(503, "no champion has been promoted yet: promote one, the service then picks it up by itself")
         unknown = [series_id for series_id in series_ids if series_id not in champion.units]
         if unknown:
-            named = ", ".join(repr(series_id) for series_id in unknown[:NAMED_AT_MOST])
-            rest = f" and {len(unknown) - NAMED_AT_MOST} more" if len(unknown) > NAMED_AT_MOST else ""
-            raise Refusal(404, f"unknown series {named}{rest}: `/series` lists the {len(champion.units)} known ones")
+            raise Refusal(404, f"unknown series {named(unknown)}: `/series` lists the {len(champion.units)} known ones")
         if horizon > champion.horizon:
             raise Refusal(
                 400,

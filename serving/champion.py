@@ -1,7 +1,6 @@
 """A forecaster's champion as the service holds it: model, state, fallback and breaker of one release, never changed."""
 
 import time
-from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -11,9 +10,9 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from models.common.guard import BreakerConfig, CircuitBreaker
+from models.common.guard import CircuitBreaker
 from models.forecaster.fallback import COLUMNS, FallbackError, Frequency, LastGoodForecast, read_last_good
-from serving.guarded import Implausible
+from serving.guarded import Implausible, make_breaker
 from serving.release import Pointer, ReleaseError, verify
 from serving.settings import ServeSettings
 
@@ -130,14 +129,6 @@ class Champion:
         rows = self.snapshot.read(series_ids)
         return np.where(np.isnat(rows.origin), stored, rows.origin), rows.state
 
-    def page(self, prefix: str, after: str, limit: int) -> tuple[list[str], int, bool]:
-        """Up to `limit` ids with this prefix that follow `after`, how many have the prefix, whether more follow."""
-        first = bisect_left(self.series_ids, prefix)
-        last = bisect_left(self.series_ids, prefix + chr(0x10FFFF)) if prefix else len(self.series_ids)
-        start = max(first, bisect_right(self.series_ids, after)) if after else first
-        end = min(start + limit, last)
-        return list(self.series_ids[start:end]), last - first, end < last
-
     def card(self) -> dict[str, Any]:
         """The release's part of `ModelReply`."""
         model = self.model
@@ -187,8 +178,8 @@ def open_champion(
         snapshot,
         snapshot if load_features is None else load_features(folder),
         model,
-        _breaker(settings),
-        _breaker(settings),
+        make_breaker(settings),
+        make_breaker(settings),
         units=dict(zip(last_good.series_ids, last_good.units, strict=True)),
         series_ids=tuple(sorted(last_good.series_ids)),
     )
@@ -221,23 +212,12 @@ def degrade(
         None,
         None,
         None,
-        _breaker(settings),
-        _breaker(settings),
+        make_breaker(settings),
+        make_breaker(settings),
         refused=why,
         units=dict(zip(last_good.series_ids, last_good.units, strict=True)),
         series_ids=tuple(sorted(last_good.series_ids)),
     )
-
-
-def _breaker(settings: ServeSettings) -> CircuitBreaker:
-    """Each request has its own deadline, so the breaker's bound on lateness only has to lie beyond them all."""
-    config = BreakerConfig(
-        failures=settings.breaker_failures,
-        reset_s=settings.breaker_reset_s,
-        slow_s=600.0,
-        min_confidence=settings.breaker_min_confidence,
-    )
-    return CircuitBreaker(config, time.monotonic)
 
 
 def _self_test(champion: Champion, settings: ServeSettings) -> None:

@@ -6,30 +6,25 @@ from models.common.telemetry import switch_off
 
 switch_off(os.environ)  # before BentoML is imported: it reads its switches once
 
-import inspect  # noqa: E402
-import logging  # noqa: E402
-from collections.abc import Awaitable  # noqa: E402
 from typing import Any  # noqa: E402
 
 import bentoml  # noqa: E402
-from pydantic import ValidationError  # noqa: E402
 from starlette.responses import Response  # noqa: E402
 
-from serving.answering import Answerer, Refusal  # noqa: E402
+from serving.answering import Answerer  # noqa: E402
+from serving.bot import KNOBS, quiet_refusals, show_pages, tell  # noqa: E402
 from serving.champion import BOT, Champion, degrade, open_champion  # noqa: E402
-from serving.front_door import FrontDoor, Page  # noqa: E402
 from serving.loader import ChampionLoader, Doors  # noqa: E402
 from serving.metrics import ServiceMetrics  # noqa: E402
-from serving.openapi import describe  # noqa: E402
-from serving.pages import docs_page, index_page  # noqa: E402
 from serving.predictor import feature_reader, load_model, load_snapshot  # noqa: E402
 from serving.release import POINTER_FILE  # noqa: E402
+from serving.replies import reply  # noqa: E402
+from serving.schema_base import ModelRequest  # noqa: E402
 from serving.schemas import (  # noqa: E402
     EXAMPLE_SERIES,
     ForecastReply,
     ForecastRequest,
     ModelReply,
-    ModelRequest,
     ReasonsReply,
     ReasonsRequest,
     SeriesPage,
@@ -39,19 +34,10 @@ from serving.settings import ServeSettings  # noqa: E402
 
 settings = ServeSettings()
 metrics = ServiceMetrics(BOT)
-JSON = "application/json"
 examples: dict[str, str] = {}
 
 
-@bentoml.service(
-    name=BOT,
-    workers=1,  # one process: every answer after a swap comes from the new champion
-    metrics={
-        "enabled": False
-    },  # BentoML labels by raw path, which a caller could grow without bound; ours are at /metrics
-    traffic={"timeout": 60, "max_concurrency": 256},
-    logging={"access": {"enabled": False}},  # one line a request costs more than the forecast; the metrics count them
-)
+@bentoml.service(name=BOT, **KNOBS)
 class Forecaster:
     """Demand of every series for the next days or weeks: mean and quantiles, reasons, what-if.
 
@@ -77,7 +63,7 @@ class Forecaster:
         )
         self._answerer = Answerer(lambda: self._loader.current, settings, metrics)
         self._loader.start()
-        logging.getLogger("bentoml._internal.server.http_app").addFilter(_not_the_callers_fault)
+        quiet_refusals()
 
     @bentoml.api(output_spec=ForecastReply)  # type: ignore[untyped-decorator]
     async def forecast(self, request: ForecastRequest, /) -> Response:
@@ -86,23 +72,23 @@ class Forecaster:
         Answers mean and the quantiles asked for, by period, from the end of the data on. `overrides` asks what would be
         if a covariate that is known ahead were different, such as a planned promotion. `served_by` says who answered.
         """
-        return await _reply(self._answerer.forecast(request))
+        return await reply(self._answerer.forecast(request))
 
     @bentoml.api(output_spec=ReasonsReply)  # type: ignore[untyped-decorator]
     async def reasons(self, request: ReasonsRequest, /) -> Response:
         """Say why: the contribution of each group of features to the mean (exact Shapley values)."""
-        return await _reply(self._answerer.reasons(request))
+        return await reply(self._answerer.reasons(request))
 
     @bentoml.api(output_spec=SeriesPage)  # type: ignore[untyped-decorator]
     async def series(self, request: SeriesRequest, /) -> Response:
         """List the known series, page by page."""
-        return await _reply(self._answerer.series(request))
+        return await reply(self._answerer.series(request))
 
     @bentoml.api(output_spec=ModelReply)  # type: ignore[untyped-decorator]
     async def model(self, request: ModelRequest, /) -> Response:
         """Tell which champion answers, what it may be asked, and whether something is wrong."""
         del request
-        return await _reply(self._answerer.model(swaps=self._loader.swaps, problem=self._loader.problem))
+        return await reply(self._answerer.model(swaps=self._loader.swaps, problem=self._loader.problem))
 
     def __is_ready__(self) -> bool:
         """Ready once anything can answer, be it the fallback."""
@@ -119,41 +105,16 @@ def _measure(loader: ChampionLoader[Champion]) -> None:
     champion = loader.current
     if champion is not None and champion.series_ids:
         examples[EXAMPLE_SERIES] = champion.series_ids[0]
-    metrics.champion(
-        "" if champion is None else champion.artifact_id,
-        "" if champion is None else champion.registry_version,
-        swaps=loader.swaps,
-        refusals=loader.refusals,
-        problem=loader.problem is not None,
-    )
-
-
-def _not_the_callers_fault(record: logging.LogRecord) -> bool:
-    """BentoML logs a traceback for every malformed request; the caller has the reason in the 400 already."""
-    return record.exc_info is None or not isinstance(record.exc_info[1], ValidationError)
-
-
-async def _reply(answer: Awaitable[bytes]) -> Response:
-    """Make the response here: a second pass of the finished JSON through its schema would cost more than the model."""
-    try:
-        return Response(await answer, media_type=JSON)
-    except Refusal as refusal:
-        return Response(refusal.body(), status_code=refusal.status, media_type=JSON)
-
-
-def _metrics_page() -> Page:
-    return metrics.exposition()
+    tell(metrics, loader)
 
 
 service: Any = Forecaster  # the decorator has made a bentoml Service of the class, which its types do not say
-service.add_asgi_middleware(
-    FrontDoor,
-    pages={
-        "/": index_page(BOT),
-        "/docs.json": docs_page(
-            service.openapi_spec.asdict, describe(BOT, inspect.cleandoc(service.inner.__doc__)), examples
-        ),
-        "/metrics": _metrics_page,
-    },
-    max_body_bytes=settings.max_body_bytes,
+show_pages(
+    service,
+    BOT,
+    metrics,
+    settings,
+    examples,
+    bad="horizon 42 is beyond this champion's 28 periods",
+    unknown="unknown series 'S9': `/series` lists the 120 known ones",
 )

@@ -46,7 +46,7 @@ class FrontDoor:
             return
         body = await _read(receive, self._limit)
         if body is None:
-            await _send_error(send, 413, f"the body is larger than {self._limit} bytes: send fewer series a request")
+            await _send_error(send, 413, f"the body is larger than {self._limit} bytes: ask for less a request")
             return
         await self._app(scope, _replay(body, receive), send)
 
@@ -60,7 +60,7 @@ class FrontDoor:
         if content_type.split(b";", 1)[0].strip().lower() != b"application/json":
             return 415, "this service reads application/json only: set the content type and send a JSON object"
         if not length.isdigit() or int(length[:20]) > self._limit:
-            return 413, f"the body is larger than {self._limit} bytes: send fewer series a request"
+            return 413, f"the body is larger than {self._limit} bytes: ask for less a request"
         return None
 
 

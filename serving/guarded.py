@@ -9,7 +9,8 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Generic, Literal, TypeVar
 
-from models.common.guard import CircuitBreaker
+from models.common.guard import BreakerConfig, CircuitBreaker
+from serving.settings import ServeSettings
 
 logger = logging.getLogger("storeloop.serving")
 T = TypeVar("T")
@@ -27,6 +28,17 @@ class Outcome(Generic[T]):
     value: T | None
     failure: Failure | None
     detail: str = ""
+
+
+def make_breaker(settings: ServeSettings) -> CircuitBreaker:
+    """Each request has its own deadline, so the breaker's bound on lateness only has to lie beyond them all."""
+    config = BreakerConfig(
+        failures=settings.breaker_failures,
+        reset_s=settings.breaker_reset_s,
+        slow_s=600.0,
+        min_confidence=settings.breaker_min_confidence,
+    )
+    return CircuitBreaker(config, time.monotonic)
 
 
 async def guarded(

@@ -71,6 +71,18 @@ class ServiceMetrics:
             "champion_problem", "1 while the promoted champion is not the one that answers", ["bot"],
             multiprocess_mode="max", namespace="storeloop", registry=where,
         )  # fmt: skip
+        self._stages = Histogram(
+            "stage_seconds",
+            "Time of each stage of an answer",
+            ["bot", "stage"],
+            buckets=LATENCY_BUCKETS,
+            namespace="storeloop",
+            registry=where,
+        )
+        self._learned = Gauge(
+            "learned_events", "Events that what answers has learned of online", ["bot"],
+            multiprocess_mode="max", namespace="storeloop", registry=where,
+        )  # fmt: skip
         self._last: tuple[str, str, str] | None = None
 
     def answered(self, endpoint: str, served_by: str, seconds: float) -> None:
@@ -81,6 +93,15 @@ class ServiceMetrics:
     def fell_back(self, reason: str) -> None:
         """The model did not answer: `late`, `error`, `implausible`, `breaker_open` or `refused`."""
         self._fallbacks.labels(self._bot, reason).inc()
+
+    def stages(self, seconds: Mapping[str, float]) -> None:
+        """How long each stage of one answer took, by name; a stage is a step of our code, so there are few."""
+        for stage, taken in seconds.items():
+            self._stages.labels(self._bot, stage).observe(taken)
+
+    def learned(self, events: int) -> None:
+        """How many events the weights that answer were learned of."""
+        self._learned.labels(self._bot).set(events)
 
     def breaker(self, state: str) -> None:
         """The breaker is `closed`, `half_open` or `open`."""

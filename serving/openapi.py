@@ -1,15 +1,20 @@
 """Puts BentoML's OpenAPI document right: our errors, one schema a name, examples, no adverts."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 REFUSALS = {
-    "400": ("The request breaks a bound; the answer names it.", "horizon 42 is beyond this champion's 28 periods"),
-    "404": ("A series is unknown; the answer names it.", "unknown series 'S9': `/series` lists the 120 known ones"),
-    "413": ("The body is larger than this service accepts.", "the body is larger than 1048576 bytes"),
-    "415": ("The content type is not application/json.", "this service reads application/json only"),
-    "503": ("No champion has been promoted yet, or reasons cannot be given now.", "no champion has been promoted yet"),
+    "400": "The request breaks a bound; the answer names it.",
+    "404": "What is asked about is unknown; the answer names it.",
+    "413": "The body is larger than this service accepts.",
+    "415": "The content type is not application/json.",
+    "503": "No champion has been promoted yet, or this cannot be answered now.",
+}
+EXAMPLES = {
+    "413": "the body is larger than 1048576 bytes",
+    "415": "this service reads application/json only",
+    "503": "no champion has been promoted yet",
 }
 REFUSAL = {
     "type": "object",
@@ -24,8 +29,9 @@ NOT_OURS = frozenset({"TaskStatusResponse", "InvalidArgument", "NotFound", "Inte
 GENERATED = "IODescriptor"  # what BentoML appends to the name of a schema
 
 
-def describe(title: str, about: str) -> Callable[[dict[str, Any]], None]:
-    """Give the function that changes BentoML's document in place."""
+def describe(title: str, about: str, *, bad: str, unknown: str) -> Callable[[dict[str, Any]], None]:
+    """Give the function that changes BentoML's document in place; `bad` and `unknown` are what a 400 and a 404 may say."""
+    examples = EXAMPLES | {"400": bad, "404": unknown}
 
     def change(document: dict[str, Any]) -> None:
         plain = json.loads(json.dumps(document).replace(GENERATED, ""))
@@ -48,12 +54,12 @@ def describe(title: str, about: str) -> Callable[[dict[str, Any]], None]:
         ]
         for path, item in document["paths"].items():
             if "post" in item:
-                _operation(path, item["post"])
+                _operation(path, item["post"], examples)
 
     return change
 
 
-def _operation(path: str, operation: dict[str, Any]) -> None:
+def _operation(path: str, operation: dict[str, Any], examples: Mapping[str, str]) -> None:
     summary, _, rest = operation.get("description", "").strip().partition("\n")
     operation["summary"], operation["description"] = summary, " ".join(rest.split())
     operation["operationId"] = path.strip("/")
@@ -63,7 +69,7 @@ def _operation(path: str, operation: dict[str, Any]) -> None:
     _by_name(good)
     operation["responses"] = {
         "200": good,
-        **{status: _refusal(text, example) for status, (text, example) in REFUSALS.items()},
+        **{status: _refusal(text, examples[status]) for status, text in REFUSALS.items()},
     }
 
 

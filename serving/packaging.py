@@ -14,7 +14,10 @@ from serving.closure import module_files
 from serving.release import POINTER_FILE, Pointer, read_pointer, verify, write_pointer
 from serving.requirements import pinned
 
-BOTS: Mapping[str, str] = {"forecaster": "serving.forecaster:Forecaster"}
+BOTS: Mapping[str, str] = {
+    "forecaster": "serving.forecaster:Forecaster",
+    "recommender": "serving.recommender:Recommender",
+}
 TEMPLATE = Path(__file__).parent / "deploy" / "Dockerfile.template"
 LOCK = "requirements.lock"
 BASE_IMAGE = "docker.io/library/python:3.11-slim"

@@ -24,5 +24,13 @@ def command(target: str, settings: ServeSettings) -> list[str]:
 
 
 def environment(settings: ServeSettings) -> Mapping[str, str]:
-    """Environment of that process."""
-    return {**os.environ, **TELEMETRY_OFF, "STORELOOP_SERVE_RELEASES": str(settings.releases.resolve())}
+    """Environment of that process; what is learned from feedback lies beside the releases unless the settings say where."""
+    online = settings.online or settings.releases.parent / "online"
+    learner = settings.learner if "learner" in settings.model_fields_set else "process"
+    return {
+        **os.environ,
+        **TELEMETRY_OFF,
+        "STORELOOP_SERVE_RELEASES": str(settings.releases.resolve()),
+        "STORELOOP_SERVE_ONLINE": str(online.resolve()),
+        "STORELOOP_SERVE_LEARNER": learner,
+    }

@@ -3,13 +3,14 @@
 from datetime import date
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints, field_validator
+from pydantic import ConfigDict, Field, StringConstraints, field_validator
+
+from serving.schema_base import Breaker, CardReply, PageReply, PageRequest, Reply, Request
 
 HORIZON_MAX = 42
 SERIES_MAX = 1_000
 REASONS_MAX = 20
 EXAMPLE_SERIES = "S001|P0001"  # the API page shows a series of the champion in its place
-PAGE_MAX = 1_000
 
 SeriesId = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 CovariateName = Annotated[str, StringConstraints(min_length=1, max_length=100)]
@@ -17,11 +18,7 @@ Finite = Annotated[float, Field(ge=-1e9, le=1e9, allow_inf_nan=False)]
 LEVELS = (0.1, 0.5, 0.9)
 
 
-class _Request(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Override(_Request):
+class Override(Request):
     """A what-if: other values of a covariate that is known ahead, such as a planned promotion."""
 
     name: CovariateName = Field(description="Covariate that is known ahead, as `/model` lists them.")
@@ -36,7 +33,7 @@ class Override(_Request):
     )
 
 
-class ForecastRequest(_Request):
+class ForecastRequest(Request):
     """A forecast for one or many series, from the end of the data on."""
 
     model_config = ConfigDict(
@@ -74,7 +71,7 @@ class ForecastRequest(_Request):
         return values
 
 
-class ReasonsRequest(_Request):
+class ReasonsRequest(Request):
     """Why the champion forecasts what it does, for a few series."""
 
     model_config = ConfigDict(
@@ -87,29 +84,11 @@ class ReasonsRequest(_Request):
     )
 
 
-class SeriesRequest(_Request):
+class SeriesRequest(PageRequest):
     """One page of the series that this service knows."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra={"example": {"prefix": "", "limit": 100}})
 
-    prefix: str = Field(default="", max_length=200, description="Only series whose id starts so.")
-    after: str = Field(
-        default="", max_length=200, description="Continue after this id (`next_after` of the last page)."
-    )
-    limit: int = Field(default=100, ge=1, le=PAGE_MAX, strict=True, description="Series a page.")
-
-
-class ModelRequest(_Request):
-    """Nothing to say: send `{}`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra={"example": {}})
-
-
-class _Reply(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class SeriesForecast(_Reply):
+class SeriesForecast(Reply):
     """Forecast of one series; lists have one entry a period."""
 
     series_id: str
@@ -123,7 +102,7 @@ class SeriesForecast(_Reply):
     served_by: str = Field(description="`champion ID`, `fallback:last_good_forecast` or `fallback:seasonal_mean`.")
 
 
-class SeriesReasons(_Reply):
+class SeriesReasons(Reply):
     """Share of each group of features in the mean of one series: base + sum of groups = mean."""
 
     series_id: str
@@ -132,11 +111,11 @@ class SeriesReasons(_Reply):
     groups: dict[str, list[float]] = Field(description="What each group adds to it, in the series' unit, one a step.")
 
 
-class ForecastReply(_Reply):
+class ForecastReply(Reply):
     """Forecasts, and who made them."""
 
     served_by: str = Field(description="Who answered; the most degraded of the series.")
-    breaker: Literal["closed", "open", "half_open"]
+    breaker: Breaker
     artifact_id: str
     registry_version: str
     frequency: Literal["daily", "weekly"]
@@ -145,38 +124,26 @@ class ForecastReply(_Reply):
     notes: list[str] = Field(description="What a reader must know: degraded, stale, shortened, overrides not honoured.")
 
 
-class ReasonsReply(_Reply):
+class ReasonsReply(Reply):
     """Why, for each series asked."""
 
     served_by: str
-    breaker: Literal["closed", "open", "half_open"]
+    breaker: Breaker
     artifact_id: str
     reasons: list[SeriesReasons]
     notes: list[str]
 
 
-class SeriesPage(_Reply):
+class SeriesPage(PageReply):
     """Known series in the order of their ids."""
 
     series_ids: list[str]
-    total: int = Field(description="Series that match the prefix.")
-    next_after: str | None = Field(description="Send as `after` for the next page; null on the last one.")
 
 
-class ModelReply(_Reply):
+class ModelReply(CardReply):
     """Which champion answers, what it may be asked, and whether something is wrong."""
 
-    bot: str
-    artifact_id: str
-    registry_version: str
-    trained_until: date | None
     frequency: Literal["daily", "weekly"]
     horizon: int = Field(description="Most periods it forecasts ahead.")
     series: int
     known_ahead: list[str] = Field(description="Covariates that `overrides` may replace.")
-    metrics: list[dict[str, JsonValue]] = Field(description="Rows of its report, measured when it was trained.")
-    breaker: Literal["closed", "open", "half_open"]
-    swaps: int = Field(description="Champions taken over since the service started, the first not counted.")
-    problem: str | None = Field(
-        description="Why the champion of champion.json is not the one that answers; null if it is."
-    )

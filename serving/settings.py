@@ -46,3 +46,23 @@ class ServeSettings(BaseSettings):
         description="Where feature values come from: the release's snapshot, or Feast's online store.",
     )
     feast_repo: Path | None = Field(default=None, description="Folder of the applied Feast repository, for `feast`.")
+    online: Path | None = Field(
+        default=None,
+        description="Folder of what the recommender learns from feedback, shared by its replicas; none: nothing is learned.",
+    )
+    learner: Literal["process", "elsewhere"] = Field(
+        default="elsewhere",
+        description="Who learns in that folder: a process that this service starts and watches, or somebody else's.",
+    )
+    label_wait_s: float = Field(
+        default=1_800.0, gt=0, le=30 * 86_400, description="Seconds in which a click on what was shown is expected."
+    )
+    publish_s: float = Field(
+        default=1.0, ge=0.05, le=3_600, description="Seconds between two looks at what was learned, or is to be."
+    )
+    candidates: int = Field(
+        default=200, ge=20, le=1_000, description="Items by the offline ranker that the online part puts in order."
+    )
+    explore: float = Field(
+        default=0.1, ge=0, le=1, description="Share of slates in which one place is a trial, to learn of other items."
+    )

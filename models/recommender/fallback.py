@@ -57,6 +57,11 @@ class PopularItems:
     def _rows(self) -> Mapping[str, int]:
         return {name: row for row, name in enumerate(self.segments, start=1)}
 
+    @cached_property
+    def new_names(self) -> frozenset[str]:
+        """Names of the new items."""
+        return frozenset(self.items[place] for place in self.new.tolist())
+
     def knows(self, segment: str) -> bool:
         """Whether the segment has a list of its own."""
         return segment in self._rows

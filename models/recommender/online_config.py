@@ -70,3 +70,8 @@ class FeedbackConfig(BaseModel):
     chunk: int = Field(
         8_192, ge=1, le=10**6, description="events read from the journal at a time: memory, nothing else"
     )
+
+    @classmethod
+    def of_wait(cls, label_wait_s: float) -> "FeedbackConfig":
+        """The defaults with another wait for clicks, remembered for as long at least: alike for who writes and who learns."""
+        return cls(label_wait_s=label_wait_s, remember_s=max(cls().remember_s, label_wait_s))

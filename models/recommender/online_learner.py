@@ -37,11 +37,11 @@ class OnlineLearner:
         self.snapshots = folder / "snapshots"
         self._closing = ExitStack()
         self._closing.callback(os.close, _held(folder / ".lock"))
-        self._identity = hashlib.sha256(f"{cfg.identity()} {features!r}".encode()).hexdigest()
+        self.identity = learner_identity(features, cfg)
         try:
             self.journal = FeedbackLog(folder / "feedback.sqlite", feedback)
             self._closing.callback(self.journal.close)
-            found = newest_snapshot(self.snapshots, self._identity, on_broken=_say_broken)
+            found = newest_snapshot(self.snapshots, self.identity, on_broken=_say_broken)
             if found is None and listed(self.snapshots):
                 self._need_all_of_the_journal()
             self.position = self.saved_position = found.position if found else 0
@@ -63,7 +63,7 @@ class OnlineLearner:
 
     def save(self) -> None:
         """Write a snapshot, drop the oldest and what the journal need not hold any more. OSError leaves the old ones."""
-        write_snapshot(self.snapshots, Snapshot(self.position, self._identity, self.ranker.state))
+        write_snapshot(self.snapshots, Snapshot(self.position, self.identity, self.ranker.state))
         self.saved_position = self.position
         self.journal.compact(prune(self.snapshots, self.feedback.snapshots_kept))
 
@@ -87,6 +87,11 @@ class OnlineLearner:
                 f"{self.snapshots}: none of {len(listed(self.snapshots))} snapshots is whole and the journal's beginning is "
                 "dropped: restore a snapshot from a copy, or begin anew in an empty folder"
             ) from error
+
+
+def learner_identity(features: OnlineFeatures, cfg: FtrlConfig) -> str:
+    """SHA-256 of all that decides what is learned of a journal."""
+    return hashlib.sha256(f"{cfg.identity()} {features!r}".encode()).hexdigest()
 
 
 def _say_broken(path: Path) -> None:

@@ -199,6 +199,18 @@ class Predictor:
             if speaks[place] > 0
         ]
 
+    def similar(self, item: int, count: int) -> tuple[Ints, npt.NDArray[np.float32]]:
+        """The items (C,) that the network's vectors find most like one, itself left out, and their cosines (C,)."""
+        cosines = (self._vectors @ self._vectors[item]) / (self._lengths * self._lengths[item])
+        cosines[item] = -np.inf
+        found = best(cosines[None, :], count)[0]
+        found = found[found >= 0]
+        return found, cosines[found]
+
+    @cached_property
+    def _lengths(self) -> npt.NDArray[np.float32]:
+        return np.asarray(np.maximum(np.linalg.norm(self._vectors, axis=1), np.finfo(np.float32).tiny))
+
     def _wanted(self, histories: Histories) -> npt.NDArray[np.float32]:
         """What the network expects next, as an item vector (N, d); histories of like length are run together."""
         grid, lengths = padded(histories, self.spec.max_length)

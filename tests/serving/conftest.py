@@ -8,6 +8,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))  # the helpers beside this file are no package
 
+from recommender_releases import make_recommender_releases, recommender_settings
 from release_factory import Releases, make_releases
 from running import running
 
@@ -35,4 +36,23 @@ def served(made_releases: Releases, tmp_path_factory: pytest.TempPathFactory) ->
         "STORELOOP_SERVE_DEADLINE_MS": "10000",  # a starved test machine is not a slow model
     }
     with running("serving.forecaster:Forecaster", environment=environment, log=folder / "service.log") as port:
+        yield port, mine
+
+
+@pytest.fixture(scope="session")
+def made_recommenders(tmp_path_factory: pytest.TempPathFactory) -> Releases:
+    """Two small real recommenders, trained once; the first is promoted."""
+    return make_recommender_releases(tmp_path_factory.mktemp("recommenders") / "releases")
+
+
+@pytest.fixture(scope="module")
+def served_recommender(
+    made_recommenders: Releases, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[int, Releases]]:
+    """The recommender and its learner in processes of their own: its port, and the releases folder it follows."""
+    folder = tmp_path_factory.mktemp("served")
+    mine = made_recommenders.copy_to(folder / "releases")
+    with running(
+        "serving.recommender:Recommender", environment=recommender_settings(mine, folder), log=folder / "service.log"
+    ) as port:
         yield port, mine

@@ -2,7 +2,8 @@
 
 import importlib.util
 import shutil
-from dataclasses import dataclass
+import sys
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -24,29 +25,28 @@ FIRST, SECOND = "first", "second"
 
 
 @cache
-def _synthetic() -> ModuleType:
-    path = Path(__file__).parents[1] / "models" / "synthetic_retail.py"
-    spec = importlib.util.spec_from_file_location("synthetic_retail", path)
+def model_helper(name: str) -> ModuleType:
+    """A helper of the tests of the models."""
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).parents[1] / "models" / f"{name}.py")
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    import sys
-
-    sys.modules["synthetic_retail"] = module  # dataclasses look their module up
+    sys.modules[name] = module  # dataclasses look their module up
     spec.loader.exec_module(module)
     return module
 
 
 @dataclass(frozen=True)
 class Releases:
-    """A releases folder with two forecaster releases; `ids` by release name."""
+    """A releases folder with two releases of a bot; `ids` by release name; series or customers that it knows."""
 
     root: Path
     ids: dict[str, str]
     series_ids: tuple[str, ...]
+    name: str = "forecaster"
 
     @property
     def bot(self) -> Path:
-        return self.root / "forecaster"
+        return self.root / self.name
 
     def promote(self, name: str) -> None:
         pointer = Pointer(release=name, artifact_id=self.ids[name], registry_version={FIRST: "1", SECOND: "2"}[name])
@@ -54,13 +54,13 @@ class Releases:
 
     def copy_to(self, root: Path) -> "Releases":
         shutil.copytree(self.root, root)
-        return Releases(root, self.ids, self.series_ids)
+        return replace(self, root=root)
 
 
 def make_releases(
     root: Path, *, n_series: int = 12, config: Config = CONFIG, names: tuple[str, ...] = (FIRST, SECOND)
 ) -> Releases:
-    tables = _synthetic().shop(config, n_series=n_series, n_periods=200).tables
+    tables = model_helper("synthetic_retail").shop(config, n_series=n_series, n_periods=200).tables
     batch = last_state(tables)
     ids = {}
     for seed, name in enumerate(names):

@@ -12,11 +12,12 @@ from release_factory import FIRST, SECOND, Releases
 
 from models.forecaster import fallback
 from models.forecaster.predict import ForecastInput, load
-from serving.answering import Answerer, Refusal
+from serving.answering import Answerer
 from serving.champion import Champion, Prediction, degrade, open_champion
 from serving.metrics import ServiceMetrics
 from serving.predictor import load_model, load_snapshot
 from serving.release import read_pointer
+from serving.replies import Refusal
 from serving.schemas import ForecastReply, ForecastRequest, ModelReply, ReasonsReply, ReasonsRequest, SeriesRequest
 from serving.settings import ServeSettings
 

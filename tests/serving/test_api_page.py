@@ -7,10 +7,27 @@ import pytest
 pytestmark = pytest.mark.browser
 
 
-def test_api_page_is_whole_without_the_internet(served, chromium: str, tmp_path: Path) -> None:
+PAGES = {
+    "served": (
+        ("/forecast", "/reasons", "/series", "/model", "/readyz", "/metrics"),
+        ("forecast", "Forecast one or many series.", '"horizon": 7'),
+    ),
+    "served_recommender": (
+        ("/recommend", "/feedback", "/similar", "/items", "/model", "/readyz", "/metrics"),
+        ("recommend", "Recommend items to customers", '"hour": 18'),
+    ),
+}
+
+
+@pytest.mark.parametrize("bot", PAGES)
+def test_api_page_is_whole_without_the_internet(
+    bot: str, request: pytest.FixtureRequest, chromium: str, tmp_path: Path
+) -> None:
     from playwright.sync_api import sync_playwright
 
-    port, releases = served
+    port, releases = request.getfixturevalue(bot)
+    paths, (endpoint, summary, part) = PAGES[bot]
+    block = f"#operations-Service_APIs-{endpoint}"
     elsewhere: list[str] = []
     problems: list[str] = []
     with sync_playwright() as driver:
@@ -22,19 +39,19 @@ def test_api_page_is_whole_without_the_internet(served, chromium: str, tmp_path:
         page.goto(f"http://127.0.0.1:{port}/")
         page.wait_for_selector(".opblock")
         text = page.inner_text("#swagger-ui")
-        for path in ("/forecast", "/reasons", "/series", "/model", "/readyz", "/metrics"):
+        for path in paths:
             assert path in text
-        assert "Forecast one or many series." in text
+        assert summary in text
         assert "BentoML Team" not in text
-        page.click("#operations-Service_APIs-forecast .opblock-summary-control")
-        page.click("#operations-Service_APIs-forecast .try-out__btn")
-        body = page.locator("#operations-Service_APIs-forecast textarea.body-param__text")
+        page.click(f"{block} .opblock-summary-control")
+        page.click(f"{block} .try-out__btn")
+        body = page.locator(f"{block} textarea.body-param__text")
         example = body.input_value()
-        assert '"horizon": 7' in example
+        assert part in example
         assert releases.series_ids[0] in example, "the example must work as it stands"
-        page.click("#operations-Service_APIs-forecast .execute")
-        page.wait_for_selector("#operations-Service_APIs-forecast .live-responses-table")
-        assert "champion " in page.inner_text("#operations-Service_APIs-forecast .live-responses-table")
+        page.click(f"{block} .execute")
+        page.wait_for_selector(f"{block} .live-responses-table")
+        assert "champion " in page.inner_text(f"{block} .live-responses-table")
         page.screenshot(path=tmp_path / "api_page.png", full_page=True)
         browser.close()
     assert elsewhere == [] or all(url.startswith("data:") for url in elsewhere), elsewhere

@@ -1,6 +1,10 @@
 """What goes into a bento: one champion, the code that serves it, hashed pins, and nothing that trains."""
 
+import ast
+import os
 import re
+import subprocess
+import sys
 from importlib.metadata import version
 from pathlib import Path
 
@@ -45,7 +49,7 @@ def test_bento_carries_no_room_that_trains_or_orchestrates(bento: Bento) -> None
     modules = {path.relative_to(source).as_posix() for path in source.rglob("*.py")}
     assert "models/forecaster/predict.py" in modules
     assert not {name for name in modules if name.startswith("features/")} - {
-        "features/__init__.py", "features/online.py", "features/layout.py", "features/vector.py", "features/store/__init__.py",
+        "features/__init__.py", "features/online.py", "features/layout.py", "features/vector.py", "features/snapshot_files.py",
     }  # fmt: skip
     assert not {"models/forecaster/train.py", "models/forecaster/export.py", "serving/packaging.py"} & modules
 
@@ -58,6 +62,28 @@ def test_bento_pins_are_hashed_and_hold_no_training_stack(bento: Bento) -> None:
     assert f"bentoml=={version('bentoml')}" in lines
     for block in re.split(r"^(?=\S)", lines, flags=re.MULTILINE)[1:]:
         assert "--hash=sha256:" in block, block
+
+
+def test_bento_of_the_recommender_answers_without_what_trains_or_learns(
+    made_recommenders: Releases, tmp_path: Path
+) -> None:
+    bento = build("recommender", made_recommenders.root, tmp_path)
+    source = bento.folder / "src"
+    assert len(list(source.rglob("manifest.json"))) == 1
+    modules = {path.relative_to(source).as_posix() for path in source.rglob("*.py")}
+    assert {"models/recommender/predict.py", "features/online_customers.py"} <= modules
+    assert not {name for name in modules if name.startswith("models/forecaster/")}
+    assert not {"models/recommender/train.py", "serving/recommender_learner.py", "features/engine.py"} & modules
+    lines = (source / "requirements.lock").read_text()
+    names = {match.lower() for match in re.findall(r"^([A-Za-z0-9._-]+)==", lines, re.MULTILINE)}
+    assert not names & (TRAINING | {"river", "scipy"})
+    said = "import sys, serving.recommender; print(sorted({name.split('.')[0] for name in sys.modules}))"
+    environment = {**os.environ, "PYTHONPATH": str(source)}
+    done = subprocess.run([sys.executable, "-c", said], cwd=source, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert not set(ast.literal_eval(done.stdout.splitlines()[-1])) & (
+        TRAINING | {"river", "scipy", "sklearn", "torch_geometric"}
+    )
 
 
 def test_altered_release_is_not_packed(releases: Releases, tmp_path: Path) -> None:

@@ -2,69 +2,28 @@
 
 import http.client
 import json
-import random
 from collections import Counter
 
 import pytest
-import schemathesis
-from hypothesis import HealthCheck, Phase, given, settings
-from schemathesis import GenerationMode
+from fuzzing import NO_REQUESTS, broken, off_schema, post
 
 PATHS = ("/forecast", "/reasons", "/series", "/model")
 EACH = 175  # generated from the schema, for each of the four endpoints
 
 
-def post(port: int, path: str, body: bytes, headers: dict[str, str] | None = None) -> tuple[int, bytes]:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-    try:
-        connection.request("POST", path, body, {"Content-Type": "application/json"} if headers is None else headers)
-        reply = connection.getresponse()
-        return reply.status, reply.read()
-    finally:
-        connection.close()
-
-
 @pytest.mark.parametrize("path", PATHS)
 def test_requests_off_the_schema_never_break_the_service(served, path: str) -> None:
     port, _ = served
-    schema = schemathesis.openapi.from_url(f"http://127.0.0.1:{port}/docs.json")
-    operation = schema[path]["POST"]
-    statuses: Counter[int] = Counter()
-
-    @settings(
-        max_examples=EACH,
-        deadline=None,
-        derandomize=True,
-        database=None,
-        phases=[Phase.generate],
-        suppress_health_check=list(HealthCheck),
-    )
-    @given(case=operation.as_strategy(generation_mode=GenerationMode.NEGATIVE))
-    def ask(case) -> None:
-        reply = case.call()
-        statuses[reply.status_code] += 1
-        assert reply.status_code < 500, (case.body, reply.content)
-
-    ask()
+    statuses = off_schema(port, path, EACH)
     assert sum(statuses.values()) >= 0.9 * EACH, statuses
     assert sum(count for status, count in statuses.items() if status >= 400) >= 0.8 * EACH, statuses
 
 
 def hostile_bodies(seed: int, count: int) -> list[bytes]:
     """Valid requests broken in ways that a schema does not describe, and bytes that are no request at all."""
-    rng = random.Random(seed)
     good = json.dumps({"series_ids": ["s0001"], "horizon": 7, "quantiles": [0.1]}).encode()
     fixed = [
-        b"",
-        b"{",
-        b"null",
-        b"[]",
-        b'"text"',
-        b"0",
-        b"\xff\xfe{\x00}\x00",
-        b"\x00" * 50,
-        b"[" * 100_000,
-        b'{"a":' * 100_000,
+        *NO_REQUESTS,
         b'{"series_ids":' + b"[" * 5_000 + b"]" * 5_000 + b"}",
         b'{"series_ids":["s0001"],"horizon":1e400}',
         b'{"series_ids":["s0001"],"horizon":' + b"9" * 10_000 + b"}",
@@ -87,20 +46,7 @@ def hostile_bodies(seed: int, count: int) -> list[bytes]:
         b'{"series_ids":["s0001"],"__proto__":{}}',
         b'{"series_ids":["s0001"],"horizon":7,"horizon":99}',
     ]
-    broken = []
-    while len(fixed) + len(broken) < count:
-        body = bytearray(good)
-        for _ in range(rng.randint(1, 6)):
-            at = rng.randrange(len(body))
-            match rng.randrange(3):
-                case 0:
-                    body[at] = rng.randrange(256)
-                case 1:
-                    del body[at : at + rng.randint(1, 5)]
-                case _:
-                    body[at:at] = rng.randbytes(rng.randint(1, 5))
-        broken.append(bytes(body))
-    return fixed + broken
+    return fixed + broken(good, seed, count - len(fixed))
 
 
 def test_raw_bytes_never_break_the_service(served) -> None:

@@ -26,6 +26,11 @@ def test_service_binds_to_loopback_unless_told_and_follows_an_absolute_folder(tm
     started = environment(settings)
     assert started["STORELOOP_SERVE_RELEASES"] == str(tmp_path / "releases")
     assert started["BENTOML_DO_NOT_TRACK"] == "True"
+    assert started["STORELOOP_SERVE_ONLINE"] == str(tmp_path / "online"), "what is learned lies beside the releases"
+    assert started["STORELOOP_SERVE_LEARNER"] == "process"
+    elsewhere = environment(ServeSettings(releases=Path("releases"), online=Path("mine"), learner="elsewhere"))
+    assert elsewhere["STORELOOP_SERVE_ONLINE"] == str(tmp_path / "mine")
+    assert elsewhere["STORELOOP_SERVE_LEARNER"] == "elsewhere"
 
 
 def test_no_site_of_the_ui_has_the_port_of_the_service() -> None:
