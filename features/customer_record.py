@@ -184,7 +184,7 @@ def _windows(sums: dict[int, list[int]], day: int) -> dict[str, float]:
 
 
 def _usual_hour(record: Record, events: Sequence[Recent]) -> float:
-    counts = defaultdict[int, int](int, {hour: count for hour, count in record.hours})
+    counts = defaultdict[int, int](int, dict(record.hours))
     for event in events:
         counts[event.at_us % DAY_US // (3_600 * SECOND_US)] += 1
     return float(min(counts, key=lambda hour: (-counts[hour], hour))) if counts else math.nan

@@ -1,5 +1,6 @@
-"""The page that documents every demand feature: what it means, in which unit, and which tables it is made of."""
+"""The page that documents every feature: what it means, in which unit, and which tables it is made of."""
 
+from features.customer_registry import CUSTOMER_FEATURES
 from features.feature_spec import BASIC_TABLES, GROUPS
 from features.known_ahead import KNOWN_AHEAD
 from features.state_registry import STATE_FEATURES
@@ -10,7 +11,7 @@ def feature_page() -> str:
     daily = sum(spec.frequency != "weekly" for spec in STATE_FEATURES)
     weekly = sum(spec.frequency != "daily" for spec in STATE_FEATURES)
     lines = [
-        "# Demand features",
+        "# Features",
         "",
         f"{daily} state features and {len(KNOWN_AHEAD)} covariates known ahead of daily series; {weekly} state features of "
         "weekly ones. A feature exists where its source has the tables that it is made of.",
@@ -54,6 +55,20 @@ def feature_page() -> str:
             _tables(spec.needs),
         )
         for spec in KNOWN_AHEAD
+    ]
+    lines += [
+        "",
+        "## Customers",
+        "",
+        "State of a customer just before a moment, offline and online alike; a feature exists where its source has one of "
+        "the tables.",
+        "",
+        "| feature | meaning | unit | tables |",
+        _RULE * 4 + "|",
+    ]
+    lines += [
+        _row(f"`{feature.name}`", feature.meaning, feature.unit, ", ".join(feature.tables))
+        for feature in CUSTOMER_FEATURES
     ]
     return "\n".join(lines) + "\n"
 

@@ -36,7 +36,10 @@ COMMANDS: dict[str, LazyCommand] = {
         "orchestration.commands.experiments:app", "Plan, assign, check and read A/B experiments."
     ),
     "features": LazyCommand(
-        "orchestration.commands.features:app", "Every demand feature: what it means, its unit, the tables it needs."
+        "orchestration.commands.features:app", "Every feature: what it means, its unit, the tables it needs."
+    ),
+    "customers": LazyCommand(
+        "orchestration.commands.customers:app", "Show all that is known of a customer, or erase one on request."
     ),
     "models": LazyCommand("orchestration.commands.models:models_app", "Versions in the registry and who moved them."),
     "promote": LazyCommand(

@@ -5,6 +5,7 @@ import os
 import dagster as dg
 
 from models.common.telemetry import switch_off
+from orchestration.assets.customers import CUSTOMER_ASSETS
 from orchestration.assets.demand import DEMAND_ASSETS
 from orchestration.assets.features import FEATURE_ASSETS
 from orchestration.assets.forecaster import FORECASTER_ASSETS
@@ -18,7 +19,14 @@ from orchestration.settings import Settings
 def build(settings: Settings) -> dg.Definitions:
     """The definitions for one set of settings."""
     return dg.Definitions(
-        assets=[*TABLE_ASSETS, *DEMAND_ASSETS, *FEATURE_ASSETS, *FORECASTER_ASSETS, *RECOMMENDER_ASSETS],
+        assets=[
+            *TABLE_ASSETS,
+            *DEMAND_ASSETS,
+            *FEATURE_ASSETS,
+            *CUSTOMER_ASSETS,
+            *FORECASTER_ASSETS,
+            *RECOMMENDER_ASSETS,
+        ],
         jobs=JOBS,
         schedules=SCHEDULES,
         sensors=SENSORS,

@@ -35,6 +35,10 @@ def take_snapshot(workspace: Workspace) -> dict[str, Any]:
     source = workspace.source
     first = min(source.tables)
     source.read(first).close()
+    if len(workspace.tombstones):  # a made source knows nothing of who was erased
+        from data_checks.erasure import erase_from_files
+
+        erase_from_files(workspace.spool, workspace.tombstones)
     return {
         "source": workspace.settings.source,
         "frequency": source.frequency,
@@ -133,20 +137,34 @@ def _write(
     parted = _parted(source)
     parts = parted.parts(table) if parted else None
     if SPECS[table].dated_by is None:
-        return lake.write("raw", table, conform(source.read(table), contract), fingerprint=made_from), frozenset()
+        data = conform(_delivered(workspace, table, source.read(table)), contract)
+        return lake.write("raw", table, data, fingerprint=made_from), frozenset()
     with lake.update("raw", table, partition_by=DAY, keep_column=False) as update:
         if parted is None or parts is None:
             # What streams into this process is cut here, whatever engine works on it later.
-            data, days = _dated(conform(source.read(table), contract), table, workspace.connect("duckdb://"))
+            data, days = _dated(
+                conform(_delivered(workspace, table, source.read(table)), contract),
+                table,
+                workspace.connect("duckdb://"),
+            )
             fresh = dict.fromkeys(days, made_from)
         else:
             made = {day: _made_from(table, {"part": digest}) for day, digest in parts.items()}
             known = update.made_from()
             fresh = {day: said for day, said in made.items() if known.get(day) != said or day in forced}
-            data, days = _split(parted.read_parts(table, list(fresh)), contract), list(made)
+            delivered = _delivered(workspace, table, parted.read_parts(table, list(fresh)))
+            data, days = _split(delivered, contract), list(made)
         if fresh or not days:
             update.put(data, made_from=fresh)
         return update.commit(made_from, days=days), frozenset(fresh)
+
+
+def _delivered(workspace: Workspace, table: str, reader: "pa.RecordBatchReader") -> "pa.RecordBatchReader":
+    """What a source delivers, without the customers who were erased."""
+    from data_checks.erasure import KEPT
+    from data_checks.tombstones import forgetting
+
+    return forgetting(reader, workspace.tombstones, keep=table in KEPT)
 
 
 def _parted(source: "Source") -> "PartedSource | None":

@@ -14,6 +14,7 @@ from orchestration.settings import Settings
 if TYPE_CHECKING:
     from data_checks.lake import Lake
     from data_checks.quarantine import Quarantine
+    from data_checks.tombstones import Tombstones
     from data_checks.validation_history import ValidationHistory
     from orchestration.registry import Registry
     from sources.base import Source
@@ -74,6 +75,13 @@ class Workspace:
 
         return Quarantine(self.root)
 
+    @property
+    def tombstones(self) -> "Tombstones":
+        """Customers who were erased, whom no source brings back."""
+        from data_checks.tombstones import Tombstones
+
+        return Tombstones(self.root)
+
     @cached_property
     def history(self) -> "ValidationHistory":
         """What the gate said, run after run."""
@@ -112,6 +120,11 @@ class Workspace:
     def feast(self) -> Path:
         """Feast's registry, its Parquet sources and the embedded online store."""
         return self.root / "feast"
+
+    @property
+    def feast_customers(self) -> Path:
+        """Feast's repository of customers, apart from that of series."""
+        return self.root / "feast_customers"
 
     def exclusive(self) -> AbstractContextManager[None]:
         """Hold this workspace alone: one run, promotion or roll-back at a time; others wait."""

@@ -14,9 +14,10 @@ its example stand or fall together, and a transaction that a kill tore fails its
 """
 
 import json
+import re
 import sqlite3
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -239,3 +240,27 @@ def _check_ids(ids: Sequence[str]) -> None:
     for name in ids:
         if not isinstance(name, str) or not 1 <= len(name) <= MAX_ID:
             raise InputError(f"impression id {name!r:.60}: expected text of 1 to {MAX_ID} characters")
+
+
+def erase_feedback(path: Path, customer_ids: Collection[str], impression_ids: Collection[str]) -> int:
+    """Forget what came of these impressions, and of those whose id names one of the customers; how many rows were theirs.
+
+    Examples keep their positions, which snapshots count by, with an empty id; the file is written anew, log included.
+    """
+    named = re.compile(rf"(?<![A-Za-z0-9])(?:{'|'.join(map(re.escape, sorted(customer_ids)))})(?![A-Za-z0-9])")
+    with closing(sqlite3.connect(path, isolation_level=None, timeout=60.0)) as database:
+        ids = frozenset(impression_ids)
+        database.create_function("theirs", 1, lambda name: name in ids or named.search(name) is not None)
+        database.execute("BEGIN IMMEDIATE")
+        rows = sum(
+            database.execute(statement).rowcount
+            for statement in (
+                "DELETE FROM impressions WHERE theirs(id)",
+                "DELETE FROM clicks WHERE theirs(id)",
+                "UPDATE journal SET id = '' WHERE theirs(id)",
+            )
+        )
+        database.execute("COMMIT")
+        database.execute("VACUUM")
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return rows

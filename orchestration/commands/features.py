@@ -1,4 +1,4 @@
-"""`storeloop features`: every documented demand feature, with its meaning, unit and tables."""
+"""`storeloop features`: every documented feature, with its meaning, unit and tables."""
 
 from pathlib import Path
 from typing import Annotated
@@ -13,7 +13,7 @@ def features(
     out: Annotated[Path | None, typer.Option(help="Write the page here, as Markdown, instead of showing it.")] = None,
     plain: Annotated[bool, typer.Option("--plain", help="Print Markdown as it is.")] = False,
 ) -> None:
-    """Show what the forecaster can know of a series: its state at the origin, and what is known ahead."""
+    """Show what models can know of a series, at the origin and ahead of it, and of a customer."""
     from features.feature_docs import feature_page
 
     page = feature_page()
