@@ -12,7 +12,7 @@ class FtrlConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     alpha: float = Field(
-        0.1, gt=0, le=10, description="rate of a weight, times beta, before it learns; it falls as its gradients add up"
+        0.5, gt=0, le=10, description="rate of a weight, times beta, before it learns; it falls as its gradients add up"
     )
     beta: float = Field(
         1.0, gt=0, le=100, description="squared gradients of a weight below which its rate hardly falls"

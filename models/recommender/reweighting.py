@@ -8,7 +8,7 @@ The position of an impression is a column while it is learned of, for a click at
 When candidates are ordered none has a position yet: all are scored as if they stood first.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Protocol
 
 import numpy as np
@@ -38,6 +38,7 @@ RANKING_FEATURES = OnlineFeatures(
         "segment",
         "discount",
         "customer",
+        "recent",
     ),
     crosses=(
         ("device", "category"),
@@ -96,9 +97,10 @@ class Candidates:
     brands: Names
     scores: Floats
     discount: Floats
+    recent: Floats | None = None
 
     def __post_init__(self) -> None:
-        shapes = {name: getattr(self, name).shape for name in ("items", "categories", "brands", "scores", "discount")}
+        shapes = {name: values.shape for name, values in self._grids().items()}
         if len(set(shapes.values())) > 1 or self.items.ndim != 2:
             raise InputError(f"candidates: shapes {shapes}: expected one shape (R, C) for all")
         if not np.isfinite(self.scores).all():
@@ -109,11 +111,11 @@ class Candidates:
     def take(self, places: Ints) -> "Candidates":
         """Of each request the candidates at `places` (R, K), in that order."""
         return Candidates(
-            *(
-                np.take_along_axis(getattr(self, name), places, axis=1)
-                for name in ("items", "categories", "brands", "scores", "discount")
-            )
+            **{name: np.take_along_axis(values, places, axis=1) for name, values in self._grids().items()}
         )
+
+    def _grids(self) -> dict[str, npt.NDArray[Any]]:
+        return {field.name: values for field in fields(self) if (values := getattr(self, field.name)) is not None}
 
 
 class Scores(Protocol):
@@ -160,6 +162,7 @@ class Reweighting:
             "segment": each(_codes(context.segment)),
             "discount": _bucket(candidates.discount, 0.1).ravel(),
             "customer": each(_codes(context.customer)),
+            "recent": _bucket(candidates.recent if candidates.recent is not None else np.full(shape, np.nan), 0.5).ravel(),
         }
 
     def codes(self, context: Context, candidates: Candidates, offsets: Floats, position: Ints | None = None) -> Ints:
