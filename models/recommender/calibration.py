@@ -12,6 +12,8 @@ from models.recommender.online import Bools, Floats
 from models.recommender.reweighting import ReweightingConfig
 
 MIN_OF_EACH = 20  # clicks, and impressions without one
+MAX_STEPS, TOLERANCE = 50, 1e-8
+RIDGE = 1e-3  # keeps a position that nobody saw or clicked from running away
 
 
 def fit_calibration(centred: Floats, position: Ints, clicked: Bools) -> ReweightingConfig:
@@ -20,16 +22,25 @@ def fit_calibration(centred: Floats, position: Ints, clicked: Bools) -> Reweight
 
     DataError where fewer than MIN_OF_EACH impressions were clicked, or were not.
     """
-    from sklearn.linear_model import LogisticRegression
-
     taken = int(clicked.sum())
     if min(taken, len(clicked) - taken) < MIN_OF_EACH:
         raise DataError(
             f"impressions: {taken} of {len(clicked)} were clicked, at least {MIN_OF_EACH} of either kind are needed; wait for more"
         )
     places = np.arange(1, int(position.max(initial=0)) + 1)
-    known = np.column_stack([centred, position[:, None] == places[None, :]])
-    fitted = LogisticRegression(C=1e4, max_iter=500).fit(known, clicked)
-    return ReweightingConfig(
-        intercept=float(np.clip(fitted.intercept_[0], -20, 20)), slope=float(np.clip(fitted.coef_[0, 0], 0, 100))
-    )
+    known = np.column_stack([np.ones(len(clicked)), centred, position[:, None] == places[None, :]])
+    intercept, slope = _logistic(known, clicked)[:2]
+    return ReweightingConfig(intercept=float(np.clip(intercept, -20, 20)), slope=float(np.clip(slope, 0, 100)))
+
+
+def _logistic(known: Floats, clicked: Bools) -> Floats:
+    """Weights (F,) of a logistic regression of clicks on known (N, F), by Newton's steps with a faint ridge."""
+    weights = np.zeros(known.shape[1])
+    for _ in range(MAX_STEPS):
+        chance = 0.5 + 0.5 * np.tanh(0.5 * (known @ weights))
+        curvature = known.T @ (known * (chance * (1 - chance))[:, None]) + RIDGE * np.eye(len(weights))
+        step = np.linalg.solve(curvature, known.T @ (clicked - chance) - RIDGE * weights)
+        weights = weights + step
+        if np.abs(step).max() < TOLERANCE:
+            break
+    return weights

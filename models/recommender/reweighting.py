@@ -162,7 +162,9 @@ class Reweighting:
             "segment": each(_codes(context.segment)),
             "discount": _bucket(candidates.discount, 0.1).ravel(),
             "customer": each(_codes(context.customer)),
-            "recent": _bucket(candidates.recent if candidates.recent is not None else np.full(shape, np.nan), 0.5).ravel(),
+            "recent": _bucket(
+                candidates.recent if candidates.recent is not None else np.full(shape, np.nan), 0.5
+            ).ravel(),
         }
 
     def codes(self, context: Context, candidates: Candidates, offsets: Floats, position: Ints | None = None) -> Ints:
