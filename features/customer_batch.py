@@ -101,6 +101,6 @@ def unknown(customer_ids: Sequence[str], values: Sequence[str], texts: Sequence[
         customer_ids=tuple(customer_ids),
         found=np.zeros(count, dtype=np.bool_),
         history=((),) * count,
-        values={name: np.full(count, np.nan) for name in values},
+        values=dict(zip(values, np.full((len(values), count), np.nan), strict=True)),
         texts={name: np.full(count, "", dtype=np.str_) for name in texts},
     )

@@ -206,9 +206,9 @@ def _named(rows: ir.Table, tables: CustomerTables) -> ir.Table:
     values |= {
         "promotion_share_90d": rows.promoted / rows.purchases_90d.nullif(0.0),
         "purchase_days": rows.purchase_days.fill_null(0.0),
-        "days_since_purchase": (rows.moment_second - rows.last_bought) / DAY_S,
-        "days_since_seen": (rows.moment_second - rows.last_second) / DAY_S,
-        "tenure_days": (rows.moment_second - rows.first_second) / DAY_S,
+        "days_since_purchase": (rows.moment_second - rows.last_bought).cast("float64") / DAY_S,
+        "days_since_seen": (rows.moment_second - rows.last_second).cast("float64") / DAY_S,
+        "tenure_days": (rows.moment_second - rows.first_second).cast("float64") / DAY_S,
         "usual_hour": rows.usual_hour,
     }
     made: dict[str, Any] = {name: ibis.ifelse(timed, value, ibis.null("float64")) for name, value in values.items()}

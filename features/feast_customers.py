@@ -39,6 +39,9 @@ class FeastCustomers:
         self._lock = threading.Lock()
         self._online, self._recent = (store.get_feature_view(name) for name in (ONLINE_VIEW, RECENT_VIEW))
         self._provided = frozenset(json.loads(self._online.tags["tables"]))
+        if store.config.online_store.type == "sqlite":
+            # With the write-ahead log a kill loses nothing and a loss of power the last pushes, which the batch brings.
+            store.provider.online_store._get_conn(store.config).execute("PRAGMA synchronous = NORMAL")
         self._categories: dict[str, str] = {}
         self._categories_at = 0
 

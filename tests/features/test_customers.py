@@ -1,6 +1,7 @@
 """State of a customer at a moment, by hand-worked values, and on sources that lack tables or times."""
 
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import ibis
@@ -101,3 +102,19 @@ def test_another_future_moves_no_row_and_a_planted_leak_is_caught() -> None:
         leaky[("ann", NOON)] != calm[("ann", NOON)]
         and leaky[("ann", before(days=30))] == calm[("ann", before(days=30))]
     )
+
+
+@pytest.mark.spark
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_duckdb_and_spark_agree(tmp_path: Path) -> None:
+    session = connect("spark://local[2]", memory_limit_gb=1, temp_directory=tmp_path)
+    for option in ("adaptive.enabled", "codegen.wholeStage"):
+        session.raw_sql(f"SET spark.sql.{option}=false")
+    asked = [("ann", NOON), ("ann", before(days=6.5)), ("bob", NOON), ("eve", NOON), ("nobody", NOON)]
+    moments = table(asked, {"customer_id": TEXT, "moment": TIME})
+    found = session.to_pyarrow(customer_state(shop(), moments)).to_pylist()
+    spark = {(row["customer_id"], row["moment"].replace(tzinfo=None)): row for row in found}
+    for key, row in state(shop(), *asked).items():
+        theirs = {name: None if value != value else value for name, value in spark[key].items()}  # NaN is null there
+        assert {**theirs, "moment": key[1]} == row
