@@ -3,12 +3,14 @@
 `python -m serving.recommender_learner FOLDER LABEL_WAIT_S PUBLISH_S`. A process of its own, because River's optimiser is
 Python and would hold the lock that all of the service's threads share; and one that a killed service takes with it, because
 the input that the service held closes then.
+
+Time moves as impressions do: the newest of them, whose times the service gave, says which others have waited for a click
+long enough. So what is learned follows from what was delivered in which order, not from when a process was killed.
 """
 
 import os
 import select
 import sys
-import time
 from pathlib import Path
 
 from models.recommender.online_config import FeedbackConfig, FtrlConfig
@@ -25,7 +27,7 @@ def learn(folder: Path, label_wait_s: float, publish_s: float, closed: int) -> N
     learner = OnlineLearner(folder, RANKING_FEATURES, FTRL, FeedbackConfig.of_wait(label_wait_s))
     try:
         while True:
-            learner.journal.settle(time.time_ns() // 1_000)
+            learner.journal.settle(learner.journal.newest_us)
             learner.catch_up()
             publish(folder, learner)
             ready, _, _ = select.select([closed], [], [], publish_s)

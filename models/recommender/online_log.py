@@ -68,6 +68,12 @@ MARK = (
     "INSERT OR REPLACE INTO marks VALUES ('settled', :until)",
 )
 ORPHANS = "DELETE FROM clicks WHERE clicked_us <= ? AND NOT EXISTS (SELECT 1 FROM impressions i WHERE i.id = clicks.id)"
+# Two halves, because each has an index.
+NEWEST = """
+SELECT max(
+    coalesce((SELECT max(shown_us) FROM impressions WHERE settled = 0), ?),
+    coalesce((SELECT max(shown_us) FROM impressions WHERE settled > 0), ?))
+"""
 READ = "SELECT position, label, codes, offset, weight FROM journal WHERE position > ? ORDER BY position LIMIT ?"
 KNOWN = "SELECT id, shown_us, codes, offset, weight FROM impressions WHERE id IN (SELECT value FROM json_each(?))"
 
@@ -214,6 +220,11 @@ class FeedbackLog:
         """Position of the newest example; 0 before the first."""
         row = self._db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'journal'").fetchone()
         return 0 if row is None else int(row[0])
+
+    @property
+    def newest_us(self) -> int:
+        """When the newest impression was shown: how far event time has come. Long ago where there is none."""
+        return int(self._db.execute(NEWEST, (BEGINNING_US, BEGINNING_US)).fetchone()[0])
 
     def _mark(self, name: str) -> int:
         """Event time up to which labels are decided (`settled`) or ids are no longer remembered (`forgotten`)."""

@@ -27,9 +27,26 @@ def running(
 ) -> Iterator[int]:
     """Serve `service` from `folder` on a free loopback port; yields the port once it is ready."""
     port = free_port()
+    process = start(service, port, folder=folder, environment=environment, log=log)
+    try:
+        wait_ready(port, process, log, patience_s)
+        yield port
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        try:
+            process.wait(15)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def start(
+    service: str, port: int, *, folder: Path = ROOT, environment: Mapping[str, str], log: Path
+) -> subprocess.Popen[bytes]:
+    """The service in a process group of its own, not waited for."""
     command = [sys.executable, "-m", "bentoml", "serve", service, "--host", "127.0.0.1", "--port", str(port)]
     with log.open("ab") as stream:
-        process = subprocess.Popen(
+        return subprocess.Popen(
             [*command, "--working-dir", str(folder)],
             cwd=folder,
             env={**os.environ, "BENTOML_DO_NOT_TRACK": "True", "PYTHONPATH": str(ROOT), **environment},
@@ -37,16 +54,6 @@ def running(
             stderr=stream,
             start_new_session=True,
         )
-        try:
-            wait_ready(port, process, log, patience_s)
-            yield port
-        finally:
-            os.killpg(process.pid, signal.SIGTERM)
-            try:
-                process.wait(15)
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
 
 
 def wait_ready(port: int, process: subprocess.Popen | None, log: Path | None, patience_s: float) -> None:
