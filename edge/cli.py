@@ -183,6 +183,40 @@ def status(home: Home, key: PublicKey, as_json: AsJson = False) -> None:
         _show(report, as_json)
 
 
+@app.command()
+def feedback(
+    home: Home,
+    kind: Annotated[str, typer.Option(help="What the customer did: view, click, cart or purchase.")],
+    item: Annotated[str, typer.Option(help="The item.")],
+    customer: Annotated[str, typer.Option(help="The customer, from the card.")],
+    event_id: Annotated[str, typer.Option(help="Given once, ever, such as the number of the receipt's line.")],
+    as_json: AsJson = False,
+) -> None:
+    """Keep what a customer did, until `forward` brings it to the service."""
+    from edge.outbox import Outbox
+
+    with _errors(as_json):
+        box, now = Outbox(home), datetime.now(UTC).isoformat()
+        stored = box.store(
+            {"kind": kind, "item_id": item, "customer_id": customer, "event_time": now, "event_id": event_id}
+        )
+        _show({"stored": stored, "waiting": box.waiting()}, as_json)
+
+
+@app.command()
+def forward(
+    home: Home,
+    to: Annotated[str, typer.Option(help="Address of the recommender's service, such as http://10.0.0.5:3000.")],
+    as_json: AsJson = False,
+) -> None:
+    """Send what was kept to the service; what it does not take waits for the next time (exit code 1)."""
+    from edge.outbox import Outbox, to_service
+
+    with _errors(as_json):
+        box = Outbox(home)
+        _show({"sent": box.forward(to_service(to)), "waiting": box.waiting()}, as_json)
+
+
 def _release(path: Path) -> tuple[Path, int | None]:
     """The release folder, and the revision where a champion.json names it."""
     if path.is_dir():

@@ -1,0 +1,136 @@
+"""What customers did at a kiosk, kept on its disk until the service has it: store and forward (SQLite).
+
+An event lies on the disk before it counts as stored, and goes only after the service said that it has it. A kill in between
+sends it twice, which its `event_id` makes one.
+"""
+
+import json
+import sqlite3
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from models.common.protocols import InputError
+
+FILE = "outbox.sqlite"
+CAPACITY = 200_000  # events, some 60 MB: weeks of a busy kiosk without network
+BATCH = 500
+TIMEOUT_S = 10.0
+Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+Send = Callable[[Sequence[Mapping[str, Any]]], None]
+
+
+class OutboxError(RuntimeError):
+    """Events that could not be stored or sent; the message says how many wait and what to do."""
+
+
+class KioskEvent(BaseModel):
+    """One thing that a customer did at the kiosk, as the service's feedback takes it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["view", "click", "cart", "purchase"]
+    item_id: Name
+    customer_id: Name
+    event_time: AwareDatetime = Field(description="when it happened, with its time zone")
+    event_id: Name = Field(description="given once, ever: what comes twice counts once")
+
+
+class Outbox:
+    """Events waiting under `home`, oldest first; several processes may use it."""
+
+    def __init__(self, home: Path, *, capacity: int = CAPACITY) -> None:
+        home.mkdir(parents=True, exist_ok=True)
+        self._file, self._capacity = home / FILE, capacity
+        with self._open() as connection:
+            connection.execute(
+                "CREATE TABLE IF NOT EXISTS events (place INTEGER PRIMARY KEY, id TEXT UNIQUE, body TEXT)"
+            )
+
+    def store(self, event: Mapping[str, Any]) -> bool:
+        """Keep an event for good; False when it waits already. InputError for a wrong one, OutboxError when full."""
+        try:
+            checked = KioskEvent.model_validate(dict(event))
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"]) or "event"
+            raise InputError(f"{where}: {first['msg']} (given: {str(first['input'])[:80]})") from error
+        with self._open() as connection:
+            if (waiting := _count(connection)) >= self._capacity:
+                raise OutboxError(
+                    f"{waiting} events wait, no more than {self._capacity} are kept: bring the kiosk online"
+                )
+            row = (checked.event_id, checked.model_dump_json())
+            return connection.execute("INSERT OR IGNORE INTO events (id, body) VALUES (?, ?)", row).rowcount == 1
+
+    def forward(self, send: Send) -> int:
+        """Send what waits, oldest first, `BATCH` at a time; how many are gone. What `send` refuses by OSError stays."""
+        gone = 0
+        while batch := self._oldest():
+            try:
+                send([json.loads(body) for _, body in batch])
+            except OSError as error:
+                raise OutboxError(
+                    f"{gone} events sent, {self.waiting()} wait: {error}; they are sent next time"
+                ) from error
+            with self._open() as connection:
+                connection.executemany("DELETE FROM events WHERE place = ?", [(place,) for place, _ in batch])
+            gone += len(batch)
+        return gone
+
+    def waiting(self) -> int:
+        """Events that the service does not have yet."""
+        with self._open() as connection:
+            return _count(connection)
+
+    def _oldest(self) -> list[tuple[int, str]]:
+        with self._open() as connection:
+            rows: list[tuple[int, str]] = connection.execute(
+                "SELECT place, body FROM events ORDER BY place LIMIT ?", (BATCH,)
+            ).fetchall()
+            return rows
+
+    def _open(self) -> "_Transaction":
+        return _Transaction(self._file)
+
+
+class _Transaction:
+    """One connection for one transaction, on the disk when it ends."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+
+    def __enter__(self) -> sqlite3.Connection:
+        self._connection = sqlite3.connect(self._file, timeout=30.0)
+        self._connection.execute("PRAGMA synchronous = FULL")
+        return self._connection.__enter__()
+
+    def __exit__(self, *raised: Any) -> None:
+        with closing(self._connection):
+            self._connection.__exit__(*raised)
+
+
+def to_service(url: str) -> Send:
+    """Send to the feedback of the service at `url`; whatever is not answered with 200 is an OSError."""
+    if not url.startswith(("http://", "https://")):
+        raise InputError(f"{url[:80]!r} is no address of a service: give http://HOST:PORT or https://HOST")
+
+    def send(events: Sequence[Mapping[str, Any]]) -> None:
+        body = json.dumps({"events": list(events)}).encode()
+        request = urllib.request.Request(  # noqa: S310 - the scheme was checked above
+            f"{url.rstrip('/')}/feedback", body, {"Content-Type": "application/json"}
+        )
+        with urllib.request.urlopen(request, timeout=TIMEOUT_S) as reply:  # noqa: S310
+            if reply.status != 200:
+                raise urllib.error.URLError(f"{url} answered with {reply.status}")
+
+    return send
+
+
+def _count(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("SELECT count(*) FROM events").fetchone()[0])
