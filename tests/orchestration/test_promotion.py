@@ -99,9 +99,22 @@ def test_a_recommender_must_gain_over_popularity(own: float, popular: float, gai
     """Of ten customers; NDCG@10 is what the loss lacks to 1."""
     loss = {"challenger": np.full(10, 1.0 - own), "baseline": np.full(10, 1.0 - popular)}
     budgets = RecommenderBudgets(baseline_gain_min=1.0999, size_mb_max=2.0)
-    first, latency, size = budgets.criteria(loss, {"latency_p99_ms": 50.0, "size_mb": 2.1})
+    first, sure, latency, size = budgets.criteria(loss, {"latency_p99_ms": 50.0, "size_mb": 2.1}, seed=3)
     assert (first.value, first.passed) == (pytest.approx(gain), passed)
+    assert (sure.value, sure.passed) == (pytest.approx(popular - own), own > popular)
     assert (latency.passed, size.passed) == (True, False)
+
+
+def test_a_gain_that_may_be_chance_is_none() -> None:
+    """Better by 0.02 on the mean; of 2,000 customers it is sure, of 20 it is not."""
+    noise = np.random.default_rng(4).normal(0.0, 0.2, 2_000)
+    noise -= noise.mean()
+    for customers, sure in ((2_000, True), (20, False)):
+        few = noise[:customers] - noise[:customers].mean()
+        loss = {"challenger": 0.70 + few, "baseline": np.full(customers, 0.72)}
+        gain, chance, *_ = RecommenderBudgets().criteria(loss, {"latency_p99_ms": 1.0, "size_mb": 1.0}, seed=3)
+        assert gain.passed
+        assert chance.passed is sure
 
 
 def test_customers_whose_item_the_champion_saw_are_left_out_of_the_comparison() -> None:
