@@ -86,8 +86,8 @@ def als(histories: Histories, n_items: int, params: Params, seed: int) -> Scorer
     from threadpoolctl import threadpool_limits
 
     knobs = {name: params[name] for name in ("factors", "regularization", "alpha")}
-    model = AlternatingLeastSquares(**knobs, iterations=15, num_threads=1, random_state=seed)
     with threadpool_limits(1, "blas"):  # its many small solutions are slower where BLAS has threads of its own
+        model = AlternatingLeastSquares(**knobs, iterations=15, num_threads=1, random_state=seed)
         model.fit(histories.matrix(n_items), show_progress=False)
     return _factors(model)
 
