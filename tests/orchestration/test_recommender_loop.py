@@ -26,7 +26,9 @@ from orchestration.resources import WorkspaceResource
 from orchestration.runner import RunOutcome, run
 from orchestration.settings import Settings
 from orchestration.workspace import Workspace
+from serving.recommender_champion import open_champion
 from serving.release import read_pointer, verify
+from serving.settings import ServeSettings
 
 SMALL = "threads: 1, width: 16, epochs: 3, steps_min: 60, batch: 64, negatives: 50, ranker_epochs: 2"
 POOR = f"{SMALL}, linear_l2: 100000.0, linear_neighbours: 1, learning_rate: 1.0e-6, ranker_epochs: 0"
@@ -113,7 +115,7 @@ def test_events_alone_bring_a_recommender_and_leave_the_forecaster_out(
     absent = {asset for asset, facts in outcome.metadata.items() if facts.get("provided") is False}
     forecaster = {f"forecaster/{step}" for step in ("challenger", "registered", "champion", "release", "bento")}
     assert forecaster | {"demand/sales", "features/sales_state", "features/online_store"} <= absent
-    assert not {f"{MODEL}/{step}" for step in ("challenger", "registered", "champion", "release")} & absent
+    assert not {f"{MODEL}/{step}" for step in ("challenger", "registered", "champion", "release", "bento")} & absent
     assert outcome.metadata["forecaster/release"]["remedy"] == "a source with sales or transactions is needed"
     champion = workspace.registry.champion(MODEL)
     assert champion is not None
@@ -141,6 +143,8 @@ def test_a_release_holds_champion_popular_items_and_customers(workspace: Workspa
     items, _ = read_popular(folder / "fallback").best("", 3, lambda item: True)
     most = sorted(holders, key=lambda item: (-len(holders[item]), item))
     assert items == most[:3]
+    champion = open_champion(folder, pointer, ServeSettings(), None)  # as the service does: verified, warm, tested
+    assert (champion.customers_from, champion.registry_version) == ("snapshot", "1")
     reply = load(folder / "artifact").predict(RecommendInput([taken["who0"]], k=3))
     kind, at = taken["who0"][-1][1:].split("i")
     assert f"k{kind}i{(int(at) + 1) % OF_A_KIND}" in reply.items[0].tolist()
@@ -222,7 +226,7 @@ def test_the_champion_is_judged_on_what_it_cannot_have_seen(
     assert "each of 160 customers" in verdict.judged
     assert "those of 40, and on these" in verdict.judged
     assert verdict.window_end == date(2026, 2, 4)
-    compared = next(row for row in verdict.criteria if row.name.startswith("loss difference"))
+    compared = next(row for row in verdict.criteria if row.name.startswith("loss difference to the champion"))
     assert "40 customers" in compared.note
     page = evidence_page(workspace, MODEL, 3).read_text(encoding="utf-8")
     assert "those of 40, and on these" in page
