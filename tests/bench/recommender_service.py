@@ -3,6 +3,7 @@
 `python tests/bench/recommender_service.py FOLDER [sqlite|redis]` prints all figures and keeps the release in the folder.
 """
 
+import heapq
 import http.client
 import json
 import os
@@ -31,7 +32,7 @@ from running import running  # noqa: E402
 
 ASKED_MS, ASKED_RATE, SECONDS = 50.0, 50.0, 60.0
 PROBE_RATES, PROBE_SECONDS = (75.0, 100.0, 150.0, 200.0, 300.0), 15.0
-WARM_UP_S, SENDERS, K = 5.0, 64, 10
+WARM_UP_S, SENDERS, K = 5.0, 32, 10
 CLICKS, PURCHASES = 0.08, 0.02  # of what is shown
 FEEDBACK_AFTER_S = 1.0  # a page is looked at before it is told
 JSON = {"Content-Type": "application/json"}
@@ -106,8 +107,7 @@ def load(port: int, rate: float, seconds: float, seed: int, *, customers: int) -
     rng = np.random.default_rng(seed)
     due = np.cumsum(rng.exponential(1 / rate, int(rate * seconds)))
     who, hours = rng.integers(0, customers, due.size), rng.integers(0, 24, due.size)
-    taken, lock, ended = Taken(), threading.Lock(), threading.Event()
-    pending: queue.PriorityQueue[tuple[float, int, str, bytes]] = queue.PriorityQueue()
+    taken, lock, agenda = Taken(), threading.Lock(), Agenda()
     begin = time.perf_counter() + 0.2
     for number, at in enumerate(due.tolist()):
         body = {
@@ -115,7 +115,7 @@ def load(port: int, rate: float, seconds: float, seed: int, *, customers: int) -
             "k": K,
             "context": {"device": ("phone", "web", "kiosk")[number % 3], "hour": int(hours[number])},
         }
-        pending.put((begin + at, number, "recommend", json.dumps(body).encode()))
+        agenda.put(begin + at, "recommend", json.dumps(body).encode())
     chance = np.random.default_rng(seed + 1)
 
     def answer_to(reply: dict[str, Any]) -> bytes:
@@ -137,38 +137,72 @@ def load(port: int, rate: float, seconds: float, seed: int, *, customers: int) -
 
     def send() -> None:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-        while not ended.is_set():
-            try:
-                at, number, path, body = pending.get(timeout=0.1)
-            except queue.Empty:
-                continue
-            wait = at - time.perf_counter()
-            if wait > 0.3:  # feedback that is due earlier may come in meanwhile
-                pending.put((at, number, path, body))
-                time.sleep(0.05)
-                continue
-            time.sleep(max(wait, 0.0))
-            connection.request("POST", f"/{path}", body, JSON)
-            reply = connection.getresponse()
-            content = reply.read()
+        while (entry := agenda.ready.get()) is not None:
+            at, path, body = entry
+            status, content = _post(connection, path, body)
             late_ms = (time.perf_counter() - at) * 1000
             with lock:
                 getattr(taken, path).append(late_ms)
-                if reply.status != 200 or (path == "recommend" and b'"champion ' not in content):
-                    taken.wrong.append(f"{path} {reply.status}: {content[:300]!r}")
-            if path == "recommend" and reply.status == 200:
-                told = answer_to(json.loads(content))
-                pending.put((time.perf_counter() + FEEDBACK_AFTER_S, number + due.size, "feedback", told))
+                if status != 200 or (path == "recommend" and b'"champion ' not in content):
+                    taken.wrong.append(f"{path} {status}: {content[:300]!r}")
+            if path == "recommend" and status == 200:
+                agenda.put(time.perf_counter() + FEEDBACK_AFTER_S, "feedback", answer_to(json.loads(content)))
         connection.close()
 
-    threads = [threading.Thread(target=send) for _ in range(SENDERS)]
+    threads = [threading.Thread(target=agenda.run), *(threading.Thread(target=send) for _ in range(SENDERS))]
     for thread in threads:
         thread.start()
     time.sleep(max(0.0, begin + due[-1] - time.perf_counter()) + FEEDBACK_AFTER_S + 1.0)
-    ended.set()
+    agenda.end(SENDERS)
     for thread in threads:
         thread.join()
     return taken
+
+
+class Agenda:
+    """What is to be sent when; one thread waits for the next time, so that the senders sleep until there is work."""
+
+    def __init__(self) -> None:
+        self.ready: queue.SimpleQueue[tuple[float, str, bytes] | None] = queue.SimpleQueue()
+        self._heap: list[tuple[float, str, bytes]] = []
+        self._changed = threading.Condition()
+        self._over = False
+
+    def put(self, at: float, path: str, body: bytes) -> None:
+        with self._changed:
+            heapq.heappush(self._heap, (at, path, body))
+            if self._heap[0][0] == at:
+                self._changed.notify()
+
+    def run(self) -> None:
+        with self._changed:
+            while not self._over:
+                left = self._heap[0][0] - time.perf_counter() if self._heap else 1.0
+                if left > 0:
+                    self._changed.wait(left)
+                else:
+                    self.ready.put(heapq.heappop(self._heap))
+
+    def end(self, senders: int) -> None:
+        with self._changed:
+            self._over = True
+            self._changed.notify()
+        for _ in range(senders):
+            self.ready.put(None)
+
+
+def _post(connection: http.client.HTTPConnection, path: str, body: bytes) -> tuple[int, bytes]:
+    """Once more where the server closed a connection that had been idle."""
+    for last in (False, True):
+        try:
+            connection.request("POST", f"/{path}", body, JSON)
+            reply = connection.getresponse()
+            return reply.status, reply.read()
+        except (OSError, http.client.HTTPException):
+            connection.close()
+            if last:
+                raise
+    raise RuntimeError("not reached")
 
 
 def floor(port: int, rate: float, seconds: float) -> float:
