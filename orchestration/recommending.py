@@ -51,6 +51,8 @@ def dataset(workspace: Workspace) -> "Dataset":
         "interactions": lake.arrow("features", "interactions"),
         "item_attributes": lake.arrow("features", "item_attributes"),
     }
+    if "friendships" in workspace.source.tables:
+        tables["friendships"] = lake.arrow("clean", "friendships", ["customer_id", "friend_id"])
     return prepare(tables, recommender_config(workspace))
 
 
@@ -91,6 +93,7 @@ def train_challenger(workspace: Workspace, *, on_progress: Callable[[str], None]
     inputs = {
         "interactions": interactions.content_hash,
         "item_attributes": lake.content_hash("features", "item_attributes"),
+        "friendships": lake.content_hash("clean", "friendships"),
         "config": config.model_dump(mode="json"),
         "seed": settings.seed,
         "peer_trials": settings.peer_trials,

@@ -95,3 +95,34 @@ class Config(BaseModel):
     ranker_dropout: float = Field(0.2, ge=0, lt=1, description="share of them hidden in training")
     ranker_epochs: int = Field(20, ge=0, le=500, description="times that training sees all customers; 0 = no ranker")
     ranker_rate: float = Field(2e-3, gt=0, le=0.1, description="first learning rate, falling to nothing")
+    social_kept: float = Field(
+        2.5, gt=0, le=100, description="items of a list that are not hidden when customers of few items are learned of"
+    )
+    social_customers: int = Field(
+        4_000,
+        ge=20,
+        le=20_000,
+        description="customers in the regression with friends' lists: its matrix is dense, 4 bytes a pair",
+    )
+    social_items: int = Field(
+        5_000, ge=10, le=30_000, description="most taken items of which it tells; of the others too few lists do"
+    )
+    social_l2: float = Field(100.0, gt=0, le=1e5, description="ridge penalty of own items, beside that of hiding")
+    social_friends: float = Field(
+        0.5,
+        ge=0,
+        le=100,
+        description="say of friends' lists in the regression: their part of a customer's likeness to itself",
+    )
+    social_direct: float = Field(
+        1.2, ge=0, le=100, description="what an item counts that friends took, in spreads of the own items' scores"
+    )
+    social_neighbours: int = Field(
+        400, ge=1, le=5_000, description="weights kept of what each item says of others, of own and friends' items each"
+    )
+    social_longest: int = Field(
+        20,
+        ge=0,
+        le=1_000,
+        description="items of a history up to which this regression may answer, where it does better; 0 = it never does",
+    )

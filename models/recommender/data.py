@@ -22,6 +22,7 @@ COLUMNS = {
     "interactions": ("customer_id", "item_id", "place", "happened_at", "kind", "amount"),
     "item_attributes": ("item_id", "attribute", "value"),
 }
+TIES = ("customer_id", "friend_id")  # of the table `friendships`, where there is one
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Dataset:
     `judged` are the customers with at least three items. Of these the last is the test item, the one before it the
     validation item; `train` is what remains, and all items of everybody else. `attributes` (I, A) is 1 where an item has a
     value; `categories` (I,) are names, "" unknown. `days` (nnz,) is when each item of `histories` was taken, NaT where the
-    source tells no time.
+    source tells no time. `ties` are the friends of each customer by number, ascending; None where nobody has any.
     """
 
     customers: npt.NDArray[np.str_]
@@ -43,6 +44,7 @@ class Dataset:
     fingerprint: str
     trained_until: np.datetime64
     days: npt.NDArray[np.datetime64]
+    ties: Histories | None = None
 
     @cached_property
     def train(self) -> Histories:
@@ -76,10 +78,11 @@ class Dataset:
 
 
 def prepare(tables: Mapping[str, Any], cfg: Config) -> Dataset:
-    """The data set of Arrow tables `interactions` and `item_attributes` (which may be empty).
+    """The data set of Arrow tables `interactions`, `item_attributes` (which may be empty) and, if known, `friendships`.
 
     An item that a customer took several times stands where it was taken first. Of the kinds of interaction those in
-    `cfg.kinds` count. Errors: DataError naming the table, the column, the count and the remedy.
+    `cfg.kinds` count. A friendship told in one direction holds in both; those of oneself, told twice, or of somebody who took
+    nothing say nothing. Errors: DataError naming the table, the column, the count and the remedy.
     """
     import pyarrow.compute as pc
 
@@ -103,6 +106,7 @@ def prepare(tables: Mapping[str, Any], cfg: Config) -> Dataset:
             f"interactions: {judged.size} of {len(customers)} customers took 3 different items or more, at least "
             f"{cfg.min_judged} are needed to choose a model and to judge it; bring more history"
         )
+    ties = _ties(tables["friendships"], customers) if "friendships" in tables else None
     return Dataset(
         customers=customers,
         items=items,
@@ -110,10 +114,27 @@ def prepare(tables: Mapping[str, Any], cfg: Config) -> Dataset:
         judged=judged,
         attributes=_attribute_matrix(attributes, items),
         categories=_categories(attributes, items, cfg.category_attribute),
-        fingerprint=_fingerprint(histories, customers, items),
+        fingerprint=_fingerprint(histories, customers, items, ties),
         trained_until=_newest(rows),
         days=rows["happened_at"].to_numpy()[first].astype("datetime64[D]"),
+        ties=ties,
     )
+
+
+def _ties(table: Any, customers: npt.NDArray[np.str_]) -> Histories | None:
+    need_columns("friendships", table, TIES)
+    ends = []
+    for column in TIES:
+        refuse_nulls("friendships", table, column, "drop them")
+        names = _texts(table[column])
+        place = np.minimum(np.searchsorted(customers, names), len(customers) - 1)
+        ends.append(np.where(customers[place] == names, place, -1))
+    one, other = np.concatenate(ends), np.concatenate(ends[::-1])
+    pairs = np.unique((one * len(customers) + other)[(one >= 0) & (other >= 0) & (one != other)])
+    if not pairs.size:
+        return None
+    who, friend = np.divmod(pairs, len(customers))
+    return Histories(np.concatenate([[0], np.cumsum(np.bincount(who, minlength=len(customers)))]), friend)
 
 
 def _checked(tables: Mapping[str, Any], name: str) -> Any:
@@ -172,11 +193,15 @@ def _categories(table: Any, items: npt.NDArray[np.str_], attribute: str) -> npt.
     return np.asarray([named.get(item) or "" for item in items.tolist()], dtype=np.str_)
 
 
-def _fingerprint(histories: Histories, customers: npt.NDArray[np.str_], items: npt.NDArray[np.str_]) -> str:
+def _fingerprint(
+    histories: Histories, customers: npt.NDArray[np.str_], items: npt.NDArray[np.str_], ties: Histories | None
+) -> str:
     digest = hashlib.sha256()
     for names in (customers, items):
         digest.update("\x1f".join(names.tolist()).encode() + b"\0")
     digest.update(histories.starts.astype("<i8").tobytes() + histories.items.astype("<i8").tobytes())
+    if ties is not None:
+        digest.update(b"ties" + ties.starts.astype("<i8").tobytes() + ties.items.astype("<i8").tobytes())
     return digest.hexdigest()
 
 

@@ -15,6 +15,7 @@ from models.recommender.peers import PEERS, tuned_peers
 from models.recommender.plots import depth_plot, models_plot, segments_plot
 from models.recommender.predict import Predictor
 from models.recommender.scoring import Floats, Judged, Scorer, judge
+from models.recommender.social import Company
 from models.recommender.spec import Mix
 
 CHAMPION = "champion"
@@ -48,13 +49,16 @@ def evaluate(
 ) -> Report:
     """HR@10, NDCG@10, Recall@20 and coverage@10 on the test items, seen items removed, by segment too.
 
-    Beside it each of its parts alone, and the peers, whose knobs are chosen in `trials` draws on the validation items. On a
-    source that is no simulation `world` and `truth` are None; what they hold is not judged here.
+    Beside it the same model without friends, each of its parts alone, and the peers, whose knobs are chosen in `trials`
+    draws on the validation items. On a source that is no simulation `world` and `truth` are None; what they hold is not
+    judged here.
     """
     del world, truth
-    rows = [_Row(CHAMPION, _judged(_scorer(model), data))]
+    rows = [_Row(CHAMPION, _judged(_scorer(model, data if model.knows_friends else None), data))]
     on_progress("champion judged", 0.05)
     mix = model.spec.mix
+    if model.knows_friends:
+        rows.append(_Row("without friends", _judged(_scorer(model), data)))
     others = ({"without ranker": mix} if model.spec.candidates else {}) | PARTS
     rows += [_Row(name, _judged(_scorer(model.with_mix(other)), data)) for name, other in others.items()]
     began = time.perf_counter()
@@ -89,10 +93,13 @@ def _judged(scorer: Scorer, data: Dataset) -> Judged:
     return judge(scorer, data.known, data.judged, data.test_items, len(data.items))
 
 
-def _scorer(model: Predictor) -> Scorer:
+def _scorer(model: Predictor, data: Dataset | None = None) -> Scorer:
+    """Where `data` is given, told what friends took, test items left out."""
+
     def score(theirs: Histories, customers: Ints) -> Floats:
-        del customers
-        return model.scores(theirs)
+        ties = None if data is None else data.ties
+        company = None if data is None or ties is None else Company.among(customers, ties, data.known)
+        return model.scores(theirs, company=company)
 
     return score
 

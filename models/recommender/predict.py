@@ -14,15 +14,17 @@ from models.common.protocols import InputError
 from models.common.ranking import best
 from models.recommender.candidates import Parts, describe
 from models.recommender.histories import Histories, Ints, padded
-from models.recommender.requests import Reason, RecommendInput, Reply, check
+from models.recommender.requests import FRIENDS, Friend, Reason, RecommendInput, Reply, check
+from models.recommender.social import Company, Social
 from models.recommender.sparse_rows import SparseRows
 from models.recommender.spec import FORMAT_VERSION, Mix, ModelSpec
 
-__all__ = ["Predictor", "Reason", "RecommendInput", "Reply", "load"]
+__all__ = ["Friend", "Predictor", "Reason", "RecommendInput", "Reply", "load"]
 
 Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.floating[Any]]
 MODEL, ARRAYS, ENCODER, RANKER = "model.json", "arrays.safetensors", "encoder.onnx", "ranker.onnx"
+SOCIAL = "social.safetensors"
 _CHUNK_CELLS = 8_000_000  # scores of customers x items held at once
 
 
@@ -41,7 +43,8 @@ def load(path: Path) -> "Predictor":
         ) from error
     if spec.format_version != FORMAT_VERSION:
         raise ArtifactError(f"{path}: expected format {FORMAT_VERSION}, found {spec.format_version}: retrain")
-    names = (ARRAYS, ENCODER, RANKER) if spec.candidates else (ARRAYS, ENCODER)
+    names: tuple[str, ...] = (ARRAYS, ENCODER, RANKER) if spec.candidates else (ARRAYS, ENCODER)
+    names += (SOCIAL,) if SOCIAL in manifest.files else ()
     return Predictor(spec, {name: read_file(path, manifest, name) for name in names})
 
 
@@ -50,7 +53,7 @@ class Predictor:
 
     def __init__(self, spec: ModelSpec, files: Mapping[str, bytes]) -> None:
         """files: arrays.safetensors (vectors of items, weights of items on items, attributes, counts), encoder.onnx and,
-        where a ranker puts the best in order, ranker.onnx."""
+        where a ranker puts the best in order, ranker.onnx; where friends are known, social.safetensors."""
         from safetensors.numpy import load as read_arrays
 
         self.spec = spec
@@ -64,6 +67,7 @@ class Predictor:
         self._floor = np.float32(spec.linear_floor)
         self._session = _session(files[ENCODER])
         self._ranker = _session(files[RANKER]) if spec.candidates else None
+        self._social = Social.from_arrays(read_arrays(files[SOCIAL]), n_items) if SOCIAL in files else None
 
     @cached_property
     def _names(self) -> npt.NDArray[np.str_]:
@@ -74,14 +78,22 @@ class Predictor:
         return {name: place for place, name in enumerate(self.spec.items)}
 
     def with_mix(self, mix: Mix) -> "Predictor":
-        """The same parts weighed in another way, and no ranker: what a part, or the mix, says alone."""
-        return Predictor(self.spec.model_copy(update={"mix": mix, "candidates": 0}), self._files)
+        """The same parts weighed in another way, no ranker, no friends: what a part, or the mix, says alone."""
+        files = {name: each for name, each in self._files.items() if name != SOCIAL}
+        return Predictor(self.spec.model_copy(update={"mix": mix, "candidates": 0}), files)
+
+    @property
+    def knows_friends(self) -> bool:
+        """Whether friends' lists can move an answer."""
+        return self._social is not None
 
     def predict(self, request: RecommendInput) -> Reply:
         """The `k` best items of each customer. InputError says what is wrong."""
         check(request)
         histories = self.histories(request.histories)
-        found, values = self.shortlist(histories, request.k, with_taken=request.with_taken)
+        found, values = self.shortlist(
+            histories, request.k, with_taken=request.with_taken, company=self.company(request.friends)
+        )
         items = np.full((len(histories), request.k), "", dtype=self._names.dtype)
         items[:, : found.shape[1]] = np.where(found >= 0, self._names[found], "")
         scores = np.full(items.shape, np.nan, np.float32)
@@ -94,8 +106,32 @@ class Predictor:
         known = ([places[item] for item in history if item in places] for history in named)
         return Histories.of([np.asarray(_each_once(items), dtype=np.int64) for items in known])
 
+    def company(self, friends: Sequence[Sequence[Friend]] | None) -> Company | None:
+        """What friends took by item number; None where they are not told, or the model was not trained with any."""
+        if friends is None or self._social is None:
+            return None
+        places = self._places
+        return Company.of(
+            [
+                [
+                    (
+                        np.asarray(_each_once([places[item] for item in one.items if item in places]), np.int64),
+                        one.friends,
+                    )
+                    for one in each
+                ]
+                for each in friends
+            ]
+        )
+
     def shortlist(
-        self, histories: Histories, count: int, *, with_taken: bool = False, allowed: Bools | None = None
+        self,
+        histories: Histories,
+        count: int,
+        *,
+        with_taken: bool = False,
+        allowed: Bools | None = None,
+        company: Company | None = None,
     ) -> tuple[Ints, npt.NDArray[np.float32]]:
         """The best items (N, C) and their `scores` (N, C), C = min(count, I); -1 and NaN where no item is left.
 
@@ -108,29 +144,44 @@ class Predictor:
         values = np.full(items.shape, np.nan, np.float32)
         for first in range(0, n, step):
             part = np.arange(first, min(first + step, n))
-            scores = self.scores(histories.take(part), with_taken=with_taken, allowed=allowed)
+            theirs = None if company is None else company.take(part)
+            scores = self.scores(histories.take(part), with_taken=with_taken, allowed=allowed, company=theirs)
             items[part] = best(scores, count)
             values[part] = np.take_along_axis(scores, items[part], axis=1)
         values[items < 0] = np.nan
         return items, values
 
     def scores(
-        self, histories: Histories, *, with_taken: bool = False, allowed: Bools | None = None
+        self,
+        histories: Histories,
+        *,
+        with_taken: bool = False,
+        allowed: Bools | None = None,
+        company: Company | None = None,
     ) -> npt.NDArray[np.float32]:
         """Scores (N, I) of all items for histories of item numbers, each item once, oldest first.
 
         What a customer has is barred (-inf) unless `with_taken`, and so is what is not `allowed` (I,). A history without
         items is scored by popularity alone: nothing is known of what its customer wants. Of the first items in the ranker's
-        order the scores tell but the order.
+        order the scores tell but the order. Where a model learned of friends, customers of few items are scored by its social
+        part, from what friends took (`company`) if that is known.
         """
         total = np.tile(self.popularity, (len(histories), 1))
         if allowed is not None:
             total[:, ~allowed] = -np.inf
-        told = np.flatnonzero(histories.lengths > 0)
+        answered = np.zeros(len(histories), bool) if self._social is None else self._social.answered(histories, company)
+        told = np.flatnonzero((histories.lengths > 0) & ~answered)
         if told.size:
             theirs = histories if told.size == len(histories) else histories.take(told)
             parts = self.parts(theirs, with_taken=with_taken, allowed=allowed)
             total[told] = self._ordered(parts, theirs)
+        rows = np.flatnonzero(answered)
+        if self._social is not None and rows.size:
+            theirs = histories.take(rows)
+            scores = self._social.scores(theirs, None if company is None else company.take(rows))
+            if not with_taken:
+                scores[theirs.rows, theirs.items] = -np.inf
+            total[rows] = scores if allowed is None else np.where(allowed, scores, -np.inf)
         return total
 
     def parts(self, histories: Histories, *, with_taken: bool = False, allowed: Bools | None = None) -> Parts:
@@ -178,26 +229,28 @@ class Predictor:
         """Logits (N, I) of the sequence network; each history holds one item at least."""
         return np.asarray(self._wanted(histories) @ self._vectors.T)
 
-    def reasons(self, history: "list[str]", item: str) -> list[Reason]:
-        """Which items of a history speak for `item`, most first: exact for the linear part, which adds up over them.
+    def reasons(self, history: "list[str]", item: str, *, friends: Sequence[Friend] | None = None) -> list[Reason]:
+        """What speaks for `item`, most first: items of a history and, where friends do, FRIENDS; exact for the linear part,
+        which adds up over them.
 
         InputError for an item that the model does not know.
         """
         places = self._places
         if item not in places:
             raise InputError(f"item {item[:60]!r} is not known to this model: explain one that it recommended")
-        taken = np.asarray(_each_once([places[name] for name in history if name in places]), dtype=np.int64)
-        weight = np.power(self.spec.query_decay, np.arange(len(taken))[::-1])
-        said = weight * self._weights.column(taken, places[item])
+        theirs, company = self.histories([history]), self.company(None if friends is None else [friends])
+        names = [self.spec.items[number] for number in theirs.items]
+        if self._social is not None and company is not None and self._social.answered(theirs, company)[0]:
+            own, told = self._social.shares(theirs.items, company, places[item])
+            said, names = np.append(own, told), [*names, FRIENDS]
+        else:
+            weight = np.power(self.spec.query_decay, theirs.ages)
+            said = weight * self._weights.column(theirs.items, places[item])
         speaks = np.maximum(said, 0.0)
         if not speaks.sum() > 0:
             return []
         order = np.argsort(-speaks, kind="stable")
-        return [
-            Reason(self.spec.items[taken[place]], float(speaks[place] / speaks.sum()))
-            for place in order
-            if speaks[place] > 0
-        ]
+        return [Reason(names[place], float(speaks[place] / speaks.sum())) for place in order if speaks[place] > 0]
 
     def similar(self, item: int, count: int) -> tuple[Ints, npt.NDArray[np.float32]]:
         """The items (C,) that the network's vectors find most like one, itself left out, and their cosines (C,)."""

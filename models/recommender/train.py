@@ -14,10 +14,11 @@ from models.recommender.data import Dataset
 from models.recommender.histories import Histories
 from models.recommender.linear import attribute_rows, fit_item_weights
 from models.recommender.mixing import CHUNK_CUSTOMERS, FIRST, choose_mix
-from models.recommender.predict import ARRAYS, ENCODER, MODEL, RANKER, Predictor
+from models.recommender.predict import ARRAYS, ENCODER, MODEL, RANKER, SOCIAL, Predictor
 from models.recommender.ranker import Ranker, fit_ranker
 from models.recommender.requests import MAX_ITEMS
 from models.recommender.sequence import fit_sequences
+from models.recommender.social_choice import choose_social
 from models.recommender.spec import FORMAT_VERSION, Mix, ModelSpec
 
 LIBRARIES = ("numpy", "onnx", "scipy", "torch")
@@ -68,15 +69,20 @@ def train(data: Dataset, cfg: Config, *, seed: int, on_progress: ProgressCallbac
 
     What ranks the parts' answers must not have been told by them: weights and ranker learn on the validation items from
     parts that were fitted without these, and are kept when the parts are fitted again with them.
+    Where friends are known, what they took is learned of in `social_choice`.
     """
+    from safetensors.numpy import save
+
     first = _parts(data, data.train, cfg, seed, _part(on_progress, "to choose weights: ", 0.0, 0.42))
     on_progress("choosing weights", 0.42)
     mix, reached = choose_mix(Predictor(_spec(data, cfg, FIRST), first), data, cfg, seed=seed)
     ranker = _ranker(Predictor(_spec(data, cfg, mix), first), data, cfg, seed, _part(on_progress, "", 0.45, 0.55))
-    files = _parts(data, data.known, cfg, seed, _part(on_progress, "", 0.55, 1.0))
-    if ranker is not None:
-        files[RANKER] = ranker.graph
     spec = _spec(data, cfg, mix, candidates=cfg.ranker_candidates if ranker else 0)
+    told = {} if ranker is None else {RANKER: ranker.graph}
+    social = choose_social(Predictor(spec, first | told), data, cfg, seed=seed)
+    files = _parts(data, data.known, cfg, seed, _part(on_progress, "", 0.55, 1.0)) | told
+    if social is not None:
+        files[SOCIAL] = save(social.arrays())
     on_progress("trained", 1.0)
     return Trained(cfg, spec, files, data.fingerprint, data.trained_until, seed, reached)
 

@@ -40,7 +40,11 @@ def item_attributes(workspace: WorkspaceResource) -> dg.MaterializeResult:  # ty
 
 @dg.asset(
     key=["recommender", "challenger"],
-    deps=[dg.AssetKey(["features", "interactions"]), dg.AssetKey(["features", "item_attributes"])],
+    deps=[
+        dg.AssetKey(["features", "interactions"]),
+        dg.AssetKey(["features", "item_attributes"]),
+        dg.AssetKey(["clean", "friendships"]),
+    ],
     group_name="recommender",
     owners=ENGINEERS,
     kinds={"pytorch", "onnx"},
