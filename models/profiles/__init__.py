@@ -1,0 +1,1 @@
+"""Who the customers are: segments that a marketer can read, and whose purchases their friends follow."""
