@@ -9,6 +9,7 @@ from orchestration.assets.customers import CUSTOMER_ASSETS
 from orchestration.assets.demand import DEMAND_ASSETS
 from orchestration.assets.features import FEATURE_ASSETS
 from orchestration.assets.forecaster import FORECASTER_ASSETS
+from orchestration.assets.profiles import PROFILE_ASSETS
 from orchestration.assets.recommender import RECOMMENDER_ASSETS
 from orchestration.assets.tables import TABLE_ASSETS
 from orchestration.automation import JOBS, SCHEDULES, SENSORS
@@ -26,6 +27,7 @@ def build(settings: Settings) -> dg.Definitions:
             *CUSTOMER_ASSETS,
             *FORECASTER_ASSETS,
             *RECOMMENDER_ASSETS,
+            *PROFILE_ASSETS,
         ],
         jobs=JOBS,
         schedules=SCHEDULES,

@@ -67,18 +67,17 @@ def features(sums: Mapping[str, Floats], told: Usual, names: tuple[str, ...]) ->
     Rates are shrunken to the usual ones: as if everybody had been seen once more, clicked `told.clicks` times and bought
     `told.orders` times at usual rates.
     """
+    lines, clicks, orders = sums["lines"], sums["clicks"], sums["orders"]
     columns = {
-        "silence": lambda: np.log1p(sums["silent_days"]),
-        "pace": lambda: np.log((sums["visits"] + 1.0) / (sums["observed_days"] + 1.0 / told.visits_a_day)),
-        "conversion": lambda: np.log(
-            (sums["lines"] + told.clicks * told.lines_a_click) / (sums["clicks"] + told.clicks)
-        ),
-        "basket": lambda: np.log((sums["spend"] + told.orders * told.order_spend) / (sums["orders"] + told.orders)),
-        "reduced": lambda: (
-            (sums["reduced_lines"] + told.orders * told.reduced_share) / (sums["priced_lines"] + told.orders)
-        ),
+        "silence": np.log1p(sums["silent_days"]),
+        "pace": np.log((sums["visits"] + 1.0) / (sums["observed_days"] + 1.0 / told.visits_a_day)),
+        "reduced": (sums["reduced_lines"] + told.orders * told.reduced_share) / (sums["priced_lines"] + told.orders),
     }
-    return np.column_stack([columns[name]() for name in names])
+    if "conversion" in names:
+        columns["conversion"] = np.log((lines + told.clicks * told.lines_a_click) / (clicks + told.clicks))
+    if "basket" in names:
+        columns["basket"] = np.log((sums["spend"] + told.orders * told.order_spend) / (orders + told.orders))
+    return np.column_stack([columns[name] for name in names])
 
 
 def _ratio(part: float, whole: float) -> float:

@@ -89,7 +89,9 @@ def run_campaigns(
     return [*campaigns, Campaign(RANDOM, np.array(chance, dtype=np.float64))]
 
 
-def lift(campaign: Floats, other: Floats, rng: np.random.Generator, *, resamples: int = 2_000) -> tuple[float, float, float]:
+def lift(
+    campaign: Floats, other: Floats, rng: np.random.Generator, *, resamples: int = 2_000
+) -> tuple[float, float, float]:
     """By how much a campaign's mean surpasses another's, as a share of it, and its 95 % interval over draws (paired)."""
     rows = rng.integers(0, len(campaign), (resamples, len(campaign)))
     found = campaign[rows].mean(axis=1) / other[rows].mean(axis=1) - 1.0

@@ -1,5 +1,6 @@
 """K-Means on robustly scaled features, and how many clusters there are: silhouette, stability, gap (scikit-learn)."""
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -67,7 +68,7 @@ def decide(tried: tuple[Tried, ...], stability_min: float) -> Choice:
 
 def gap_choice(tried: tuple[Tried, ...]) -> int:
     """The least number whose gap the next one does not surpass by more than its error; the last one, if there is none."""
-    for each, after in zip(tried, tried[1:], strict=False):
+    for each, after in itertools.pairwise(tried):
         if each.gap >= after.gap - after.gap_error:
             return each.clusters
     return tried[-1].clusters

@@ -14,7 +14,10 @@ class Config(BaseModel):
         50, ge=20, le=1_000_000, description="customers below which no segment says more than its few members do"
     )
     clusters_min: int = Field(
-        3, ge=2, le=20, description="fewest segments tried: two would tell a marketer no more than who buys and who does not"
+        3,
+        ge=2,
+        le=20,
+        description="fewest segments tried: two would tell a marketer no more than who buys and who does not",
     )
     clusters_max: int = Field(8, ge=2, le=20, description="most segments tried: nobody plans campaigns for more")
     stability_min: float = Field(
@@ -24,9 +27,15 @@ class Config(BaseModel):
         description="adjusted Rand index of segments found in resampled customers below which a number of segments is not "
         "taken: members would change with the next customer",
     )
-    resamples: int = Field(15, ge=2, le=500, description="bootstrap samples of customers by which stability is measured")
-    references: int = Field(8, ge=2, le=100, description="customers without structure drawn for the gap statistic, times")
-    restarts: int = Field(10, ge=1, le=100, description="first centres from which K-Means starts anew; the best is kept")
+    resamples: int = Field(
+        15, ge=2, le=500, description="bootstrap samples of customers by which stability is measured"
+    )
+    references: int = Field(
+        8, ge=2, le=100, description="customers without structure drawn for the gap statistic, times"
+    )
+    restarts: int = Field(
+        10, ge=1, le=100, description="first centres from which K-Means starts anew; the best is kept"
+    )
     sample: int = Field(
         4_000, ge=100, le=100_000, description="customers, drawn by chance, on whom a number of segments is chosen"
     )
@@ -48,7 +57,10 @@ class Config(BaseModel):
         5, ge=1, le=60, description="days within which a friend who buys the same item is said to follow"
     )
     ties_min: int = Field(
-        100, ge=1, le=10_000_000, description="friendships below which no network of influence is trained: it would guess"
+        100,
+        ge=1,
+        le=10_000_000,
+        description="friendships below which no network of influence is trained: it would guess",
     )
     judged_share: float = Field(
         0.25, gt=0, lt=0.9, description="newest share of the days whose follows are held out to judge influence by"

@@ -85,7 +85,7 @@ def prepare(tables: Mapping[str, Any], cfg: Config) -> Dataset:
         )
     if (twice := customers[1:] == customers[:-1]).any():
         raise DataError(
-            f"customer_behaviour: customer {customers[1:][twice][0]!r} has several rows; bring one row a customer"
+            f"customer_behaviour: customer {str(customers[1:][twice][0])!r} has several rows; bring one row a customer"
         )
     sums = {name: numbers("customer_behaviour", rows, name) for name in SUMS}
     _check_sums(sums)

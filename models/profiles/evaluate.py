@@ -89,9 +89,7 @@ def observed_follows(data: Dataset, later: Follows) -> tuple[Floats, Floats]:
     return own.chances / np.maximum(data.ties.degree, 1), own.excess
 
 
-def _segment_rows(
-    model: Predictor, data: Dataset, own: Ints, some: Ints, truth: Any, seed: int
-) -> list[MetricRow]:
+def _segment_rows(model: Predictor, data: Dataset, own: Ints, some: Ints, truth: Any, seed: int) -> list[MetricRow]:
     from sklearn.cluster import AgglomerativeClustering
     from sklearn.metrics import adjusted_rand_score, silhouette_score
     from sklearn.mixture import GaussianMixture
@@ -138,7 +136,8 @@ def _of_top(scores: Floats, observed: Floats, seen: Floats) -> float:
 
 def _mean_strength(data: Dataset, told: Told) -> Floats:
     """Friends (N,) whom one purchase moves directly, as predicted."""
-    return np.bincount(data.ties.source, weights=told.strength, minlength=len(data.customers))
+    moved = np.bincount(data.ties.source, weights=told.strength, minlength=len(data.customers))
+    return np.asarray(moved, dtype=np.float64)
 
 
 def _campaign_rows(campaigns: list[Campaign], rng: np.random.Generator) -> list[MetricRow]:
@@ -149,7 +148,9 @@ def _campaign_rows(campaigns: list[Campaign], rng: np.random.Generator) -> list[
         for other, words in ((RANDOM, "random"), (DEGREE, "degree")):
             if name != other:
                 for metric, value in zip(
-                    ("lift over", "least lift over", "most lift over"), lift(conversions, by_name[other], rng), strict=True
+                    ("lift over", "least lift over", "most lift over"),
+                    lift(conversions, by_name[other], rng),
+                    strict=True,
                 ):
                     rows.append(MetricRow(name, f"{metric} {words}", value, "share"))
     return rows

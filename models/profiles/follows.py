@@ -28,7 +28,7 @@ class Follows:
         """The same sums of each customer (N,) as source; with the ties' targets, as target."""
         return Follows(
             *(
-                np.bincount(source, weights=each, minlength=customers)
+                np.asarray(np.bincount(source, weights=each, minlength=customers), dtype=np.float64)
                 for each in (self.chances, self.after, self.beside)
             )
         )

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from models.profiles.model import InfluenceNetwork
 
 _CREDIT = 2.0  # follows at the usual rate that every record is credited with
+_OWN_CREDIT = 1.0  # follows as foretold that every record is credited with, when it has the last word
 _LEAST = 0.05  # of the usual rate: less than that no record says
 _LARGEST = 0.9  # chance that a purchase moves a friend
 _KEPT = (0.4, 0.9)  # share of the evidence that training shows; the rest it must foretell
@@ -99,8 +100,20 @@ def tell_influence(weights: bytes, data: Dataset, scaled: Floats, follows: Follo
         graph, records = _evident(_graph(data), data, scaled, follows, usual)
         _, log_more = network(graph, *records)
         embedding = network.embed(graph).numpy().astype(np.float64)
-    strength = np.minimum(usual.more * np.exp(log_more.numpy().astype(np.float64)), _LARGEST)
-    return Told(embedding, strength)
+    foretold = usual.more * np.exp(log_more.numpy().astype(np.float64))
+    return Told(embedding, np.minimum(foretold * _own_record(data, follows, foretold), _LARGEST))
+
+
+def _own_record(data: Dataset, follows: Follows, foretold: Floats) -> Floats:
+    """How many times more than foretold the friends of each tie's source followed it, (E,), shrunken to once.
+
+    Persuasiveness is a customer's own and follows from nothing else: the network foretells what is known of such customers,
+    their own record has the last word (the mean of a Gamma prior about the network's rate, given Poisson counts).
+    """
+    expected = np.bincount(data.ties.source, weights=follows.chances * foretold, minlength=len(data.customers))
+    found = follows.by_source(data.ties.source, len(data.customers)).excess
+    factor = np.maximum((found + _OWN_CREDIT) / (expected + _OWN_CREDIT), _LEAST)
+    return np.asarray(factor[data.ties.source], dtype=np.float64)
 
 
 def _loss(
@@ -173,9 +186,7 @@ def _evident(
     # Chances grow with the days observed: their logarithm is told relative to the credit.
     known = np.log1p(usual.more * out.chances / _CREDIT) / 3.0
     graph["customer"].x = _floats(np.column_stack([scaled, *anyway, *more, known, np.log1p(ties.degree) / 3.0]))
-    ends = [
-        _floats(np.column_stack([source[ties.source], target[ties.target]])) for source, target in (anyway, more)
-    ]
+    ends = [_floats(np.column_stack([source[ties.source], target[ties.target]])) for source, target in (anyway, more)]
     return graph, (ends[0], ends[1])
 
 

@@ -33,7 +33,9 @@ def segments_plot(spec: ModelSpec) -> bytes:
             column, row, f"{value:+.2f}", ha="center", va="center", fontsize=8,
             color="white" if abs(value) > 0.7 * bound else INK,
         )  # fmt: skip
-    axis.set_title("How a segment differs from the median customer (1 = range from 10th to 90th percentile)", fontsize=9)
+    axis.set_title(
+        "How a segment differs from the median customer (1 = range from 10th to 90th percentile)", fontsize=9
+    )
     drawn.colorbar(picture, ax=axis, shrink=0.8).ax.tick_params(labelsize=7)
     return png(drawn)
 

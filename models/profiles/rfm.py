@@ -29,4 +29,4 @@ def quintile_segments(scores: Ints, count: int) -> Ints:
     """`count` segments (N,) of about equal size along the sum of the three scores: the usual short cut."""
     total = scores.sum(axis=1)
     cuts = np.quantile(total, np.arange(1, count) / count)
-    return np.searchsorted(np.unique(cuts), total, side="left").astype(np.int64)
+    return np.asarray(np.searchsorted(np.unique(cuts), total, side="left"), dtype=np.int64)

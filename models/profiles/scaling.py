@@ -17,7 +17,7 @@ class Scaling:
 
     def apply(self, raw: Floats) -> Floats:
         """Features (N, F) in usual ranges from the median, at most `clip` of them."""
-        return np.clip((raw - self.center) / self.spread, -self.clip, self.clip)
+        return np.asarray(np.clip((raw - self.center) / self.spread, -self.clip, self.clip))
 
 
 def distances(scaled: Floats, centers: Floats) -> Floats:

@@ -11,7 +11,8 @@ _LONGEST = 30  # steps of a cascade
 def influence(ties: Ties, strength: Floats, customers: int) -> Floats:
     """Friends (N,) whom a customer is expected to move, over two steps: strength (E,) times (1 + the friend's own)."""
     own = np.bincount(ties.source, weights=strength, minlength=customers)
-    return np.bincount(ties.source, weights=strength * (1.0 + own[ties.target]), minlength=customers)
+    reach = np.bincount(ties.source, weights=strength * (1.0 + own[ties.target]), minlength=customers)
+    return np.asarray(reach, dtype=np.float64)
 
 
 def choose_seeds(ties: Ties, strength: Floats, customers: int, count: int, *, seed: int, samples: int) -> Ints:

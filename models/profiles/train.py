@@ -74,9 +74,7 @@ def train(data: Dataset, cfg: Config, *, seed: int, on_progress: ProgressCallbac
     raw = features(data.sums, told, features_told)
     scaling = fit_scaling(raw, cfg.clip)
     scaled = scaling.apply(raw)
-    choice = choose(
-        scaled, cfg, seed=seed, on_progress=lambda stage, done: on_progress(stage, 0.02 + 0.48 * done)
-    )
+    choice = choose(scaled, cfg, seed=seed, on_progress=lambda stage, done: on_progress(stage, 0.02 + 0.48 * done))
     centers, own = k_means(scaled, choice.clusters, restarts=cfg.restarts, seed=seed)
     network = None
     if len(data.ties) >= cfg.ties_min:
@@ -127,7 +125,7 @@ def train(data: Dataset, cfg: Config, *, seed: int, on_progress: ProgressCallbac
 def judged_from(data: Dataset, cfg: Config) -> int:
     """First day, since 1970, whose follows training does not see."""
     first, last = int(data.purchases.day.min()), int(data.purchases.day.max())
-    return last + 1 - int(round(cfg.judged_share * (last + 1 - first)))
+    return last + 1 - round(cfg.judged_share * (last + 1 - first))
 
 
 def _median(values: np.ndarray) -> float:

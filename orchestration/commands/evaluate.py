@@ -67,6 +67,20 @@ def recommender(
     _evaluate("recommender", settings, json_file)
 
 
+@app.command()
+def profiles(
+    source: EvaluatedSource,
+    json_file: JsonOption = None,
+    seed: SeedOption = None,
+    twin_size: TwinSizeOption = None,
+    twin_seed: TwinSeedOption = None,
+    twin_params: TwinParamsOption = None,
+) -> None:
+    """Segments of customers and their influence; on the twin beside the truth, and by campaigns."""
+    home = _home(["profiles", source, seed])
+    _evaluate("profiles", settings_with(source, twin_size, twin_seed, twin_params, home=home, seed=seed), json_file)
+
+
 def _home(question: list[Any]) -> Path:
     """A workspace of its own a question, so that an evaluation never touches what serves."""
     return Settings().home / "evaluations" / sha256(json.dumps(question).encode()).hexdigest()[:12]

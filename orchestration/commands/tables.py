@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 SHOWN = (
     *("rmse", "wape", "rmsse", "rmspe", "rmse_expected", "coverage80"),
     *("hr@10", "ndcg@10", "recall@20", "coverage@10"),
+    *("ari", "silhouette", "bootstrap ari", "conversions", "lift over random"),
     "seconds",
 )
 HELD_OUT = "held out, all segments together"

@@ -14,7 +14,11 @@ BASELINE = "RFM quintiles"
 PEERS = ("Gaussian mixture", "agglomerative", "follow rates")
 CUSTOMERS, DAYS, ITEMS = 120, 100, 30
 #: Visits, clicks, lines, orders, units, spend, reduced share, days silent of three kinds: loyal, bargain hunters, gone.
-KINDS = ((60, 120, 60, 40, 60, 400.0, 0.1, 1.0), (40, 90, 30, 25, 40, 150.0, 0.9, 2.0), (15, 30, 10, 8, 10, 60.0, 0.2, 60.0))
+KINDS = (
+    (60, 120, 60, 40, 60, 400.0, 0.1, 1.0),
+    (40, 90, 30, 25, 40, 150.0, 0.9, 2.0),
+    (15, 30, 10, 8, 10, 60.0, 0.2, 60.0),
+)
 
 
 def tables(synthetic: ModuleType, cfg: Any) -> dict[str, Any]:
