@@ -17,13 +17,13 @@ class Scaling:
 
     def apply(self, raw: Floats) -> Floats:
         """Features (N, F) in usual ranges from the median, at most `clip` of them."""
-        return np.asarray(np.clip((raw - self.center) / self.spread, -self.clip, self.clip))
+        return np.asarray(np.clip((raw - self.center) / self.spread, -self.clip, self.clip), dtype=np.float64)
 
 
 def distances(scaled: Floats, centers: Floats) -> Floats:
     """Distances (N, K) to all centres, in usual ranges."""
     squared = (scaled**2).sum(axis=1)[:, None] - 2.0 * scaled @ centers.T + (centers**2).sum(axis=1)
-    return np.sqrt(np.maximum(squared, 0.0))
+    return np.asarray(np.sqrt(np.maximum(squared, 0.0)), dtype=np.float64)
 
 
 def nearest(scaled: Floats, centers: Floats) -> Ints:
