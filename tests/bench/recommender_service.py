@@ -3,11 +3,9 @@
 `python tests/bench/recommender_service.py FOLDER [sqlite|redis]` prints all figures and keeps the release in the folder.
 """
 
-import heapq
 import http.client
 import json
 import os
-import queue
 import re
 import shutil
 import sys
@@ -27,6 +25,7 @@ ROOT = HERE.parents[1]
 sys.path[:0] = [str(HERE), str(HERE.parent / "serving"), str(HERE.parent / "features"), str(ROOT)]
 
 from bench_row import BenchContext, BenchResult, BenchRow  # noqa: E402 (the folder of rows is no package)
+from open_load import JSON, Agenda, post  # noqa: E402
 from recommender_release import FIRST_DAY, SEGMENTS, Shop, customer_name, item_name, make_artifact, make_shop  # noqa: E402
 from running import running  # noqa: E402
 
@@ -35,7 +34,6 @@ PROBE_RATES, PROBE_SECONDS = (75.0, 100.0, 150.0, 200.0, 300.0), 15.0
 WARM_UP_S, SENDERS, K = 5.0, 32, 10
 CLICKS, PURCHASES = 0.08, 0.02  # of what is shown
 FEEDBACK_AFTER_S = 1.0  # a page is looked at before it is told
-JSON = {"Content-Type": "application/json"}
 STAGES = ("read", "rank", "reweigh", "write")
 
 
@@ -139,7 +137,7 @@ def load(port: int, rate: float, seconds: float, seed: int, *, customers: int) -
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
         while (entry := agenda.ready.get()) is not None:
             at, path, body = entry
-            status, content = _post(connection, path, body)
+            status, content = post(connection, path, body)
             late_ms = (time.perf_counter() - at) * 1000
             with lock:
                 getattr(taken, path).append(late_ms)
@@ -157,52 +155,6 @@ def load(port: int, rate: float, seconds: float, seed: int, *, customers: int) -
     for thread in threads:
         thread.join()
     return taken
-
-
-class Agenda:
-    """What is to be sent when; one thread waits for the next time, so that the senders sleep until there is work."""
-
-    def __init__(self) -> None:
-        self.ready: queue.SimpleQueue[tuple[float, str, bytes] | None] = queue.SimpleQueue()
-        self._heap: list[tuple[float, str, bytes]] = []
-        self._changed = threading.Condition()
-        self._over = False
-
-    def put(self, at: float, path: str, body: bytes) -> None:
-        with self._changed:
-            heapq.heappush(self._heap, (at, path, body))
-            if self._heap[0][0] == at:
-                self._changed.notify()
-
-    def run(self) -> None:
-        with self._changed:
-            while not self._over:
-                left = self._heap[0][0] - time.perf_counter() if self._heap else 1.0
-                if left > 0:
-                    self._changed.wait(left)
-                else:
-                    self.ready.put(heapq.heappop(self._heap))
-
-    def end(self, senders: int) -> None:
-        with self._changed:
-            self._over = True
-            self._changed.notify()
-        for _ in range(senders):
-            self.ready.put(None)
-
-
-def _post(connection: http.client.HTTPConnection, path: str, body: bytes) -> tuple[int, bytes]:
-    """Once more where the server closed a connection that had been idle."""
-    for last in (False, True):
-        try:
-            connection.request("POST", f"/{path}", body, JSON)
-            reply = connection.getresponse()
-            return reply.status, reply.read()
-        except (OSError, http.client.HTTPException):
-            connection.close()
-            if last:
-                raise
-    raise RuntimeError("not reached")
 
 
 def floor(port: int, rate: float, seconds: float) -> float:
