@@ -15,8 +15,8 @@ def build_interactions(*, events: ir.Table | None = None, transactions: ir.Table
 
     `place` counts from 0 within a customer, oldest first. What happened at one moment (the lines of one receipt; all
     plays of a source without times) stands in an order that says nothing: by a hash of customer and item, for by item
-    number the goods that were listed last would always come last. A line of which all units were cancelled counts as
-    never taken. Errors: ValueError if both tables are absent.
+    number the goods that were listed last would always come last; two lines of one item on one receipt by their amount.
+    A line of which all units were cancelled counts as never taken. Errors: ValueError if both tables are absent.
     """
     parts = []
     if events is not None:
@@ -31,6 +31,7 @@ def build_interactions(*, events: ir.Table | None = None, transactions: ir.Table
         both.ordinal.asc(nulls_first=True),
         (both.customer_id + "\x1f" + both.item_id).hexdigest("md5"),
         both.kind,
+        both.amount,
     ]
     place = ibis.row_number().over(group_by="customer_id", order_by=order)
     return both.mutate(place=place.cast("int64")).select(*COLUMNS)
