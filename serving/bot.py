@@ -15,10 +15,11 @@ from serving.pages import docs_page, index_page
 from serving.settings import ServeSettings
 
 KNOBS: Mapping[str, Any] = {
-    "workers": 1,  # one process: every answer after a swap comes from the new champion
+    "workers": ServeSettings().workers,
     # BentoML labels by raw path, which a caller could grow without bound; ours are at /metrics
     "metrics": {"enabled": False},
     "traffic": {"timeout": 60, "max_concurrency": 256},
+    "tracing": {"excluded_urls": ".*"},  # a span that nobody exports costs more than reading a customer
     "logging": {"access": {"enabled": False}},  # one line a request costs more than the answer; the metrics count them
 }
 

@@ -33,7 +33,7 @@ from serving.schemas import (  # noqa: E402
 from serving.settings import ServeSettings  # noqa: E402
 
 settings = ServeSettings()
-metrics = ServiceMetrics(BOT)
+metrics = ServiceMetrics(BOT, settings.workers)
 examples: dict[str, str] = {}
 
 

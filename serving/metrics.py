@@ -1,20 +1,29 @@
 """Prometheus metrics of a bot; every label has a bounded set of values."""
 
+import os
+import tempfile
 from collections.abc import Mapping
+from pathlib import Path
 
 BREAKER_STATES: Mapping[str, int] = {"closed": 0, "half_open": 1, "open": 2}
+FOLDER_OF_WORKERS = "PROMETHEUS_MULTIPROC_DIR"
 LATENCY_BUCKETS = (0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
 class ServiceMetrics:
     """Counters, gauges and histograms of one bot.
 
-    Made inside a running service: prometheus_client reads its multi-process folder when it is imported.
+    Made inside a running service: prometheus_client decides when it is imported whether its values lie in files. Where one
+    of several `workers` is asked, it tells the sums of all.
     """
 
-    def __init__(self, bot: str) -> None:
+    def __init__(self, bot: str, workers: int = 1) -> None:
         from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+        # BentoML gives all services of a user one folder, which the next one that starts clears.
+        self._shared = _shared_folder(bot) if workers > 1 else None
+        if self._shared is not None:
+            os.environ[FOLDER_OF_WORKERS] = str(self._shared)
         self.registry = CollectorRegistry()
         self._bot, where = bot, self.registry
         self._requests = Counter(
@@ -43,19 +52,19 @@ class ServiceMetrics:
             "breaker_state",
             "0 closed, 1 half open, 2 open",
             ["bot"],
-            multiprocess_mode="max",
+            multiprocess_mode="mostrecent",
             namespace="storeloop",
             registry=where,
         )
         self._champion = Gauge(
             "champion_info", "1 for the champion that answers", ["bot", "artifact_id", "registry_version"],
-            multiprocess_mode="max", namespace="storeloop", registry=where,
+            multiprocess_mode="mostrecent", namespace="storeloop", registry=where,
         )  # fmt: skip
         self._swaps = Gauge(
             "champion_swaps",
             "Champions taken over since start",
             ["bot"],
-            multiprocess_mode="max",
+            multiprocess_mode="mostrecent",
             namespace="storeloop",
             registry=where,
         )
@@ -63,13 +72,13 @@ class ServiceMetrics:
             "champion_refusals",
             "Releases refused since start",
             ["bot"],
-            multiprocess_mode="max",
+            multiprocess_mode="mostrecent",
             namespace="storeloop",
             registry=where,
         )
         self._problem = Gauge(
             "champion_problem", "1 while the promoted champion is not the one that answers", ["bot"],
-            multiprocess_mode="max", namespace="storeloop", registry=where,
+            multiprocess_mode="mostrecent", namespace="storeloop", registry=where,
         )  # fmt: skip
         self._stages = Histogram(
             "stage_seconds",
@@ -81,7 +90,7 @@ class ServiceMetrics:
         )
         self._learned = Gauge(
             "learned_events", "Events that what answers has learned of online", ["bot"],
-            multiprocess_mode="max", namespace="storeloop", registry=where,
+            multiprocess_mode="mostrecent", namespace="storeloop", registry=where,
         )  # fmt: skip
         self._last: tuple[str, str, str] | None = None
 
@@ -121,6 +130,23 @@ class ServiceMetrics:
 
     def exposition(self) -> tuple[str, bytes]:
         """Content type and text of `/metrics`."""
-        from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+        from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+        from prometheus_client.multiprocess import MultiProcessCollector
 
-        return CONTENT_TYPE_LATEST, generate_latest(self.registry)
+        registry = self.registry
+        if self._shared is not None:
+            registry = CollectorRegistry()
+            MultiProcessCollector(registry, path=str(self._shared))  # type: ignore[no-untyped-call]
+        return CONTENT_TYPE_LATEST, generate_latest(registry)
+
+
+def _shared_folder(bot: str) -> Path:
+    """Where the workers of one service keep their numbers: named by their parent and its start, so that none is stale."""
+    import psutil
+
+    parent = psutil.Process(os.getppid())
+    folder = Path(tempfile.gettempdir()) / f"storeloop-{bot}-{parent.pid}-{parent.create_time():.0f}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    if folder.stat().st_uid != os.getuid():
+        raise PermissionError(f"{folder} is somebody else's: remove it, or set TMPDIR to a folder of your own")
+    return folder

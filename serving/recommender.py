@@ -43,7 +43,7 @@ from serving.schema_base import ModelRequest  # noqa: E402
 from serving.settings import ServeSettings  # noqa: E402
 
 settings = ServeSettings()
-metrics = ServiceMetrics(BOT)
+metrics = ServiceMetrics(BOT, settings.workers)
 examples: dict[str, str] = {}
 
 

@@ -1,6 +1,8 @@
 """The service's side of online learning: owns the learner's process and follows the weights that it publishes."""
 
+import fcntl
 import logging
+import os
 import subprocess
 import sys
 import threading
@@ -18,6 +20,7 @@ from serving.settings import ServeSettings
 
 logger = logging.getLogger("storeloop.serving")
 ROOT = Path(__file__).resolve().parents[1]
+OWNER_FILE = ".owner.lock"  # held by the one of several workers whose the learner is
 RESTART_S = 5.0
 PATIENCE_S = 10.0  # for the learner's last snapshot
 NOTHING: State = {"place": np.zeros(0, dtype=np.int64), "weight": np.zeros(0), "events": np.zeros(1, dtype=np.int64)}
@@ -31,6 +34,7 @@ class OnlinePart:
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._process: subprocess.Popen[bytes] | None = None
+        self._owner: int | None = None
         self._begin_at = 0.0
         self.current = Published(-1, 0, OnlineScorer(RANKING_FEATURES, cfg, NOTHING))
         self.problem: str | None = None
@@ -60,6 +64,9 @@ class OnlinePart:
             except subprocess.TimeoutExpired:
                 self._process.kill()  # nothing is lost: the journal has it
                 self._process.wait()
+        if self._owner is not None:
+            os.close(self._owner)
+            self._owner = None
 
     def _follow(self, folder: Path) -> None:
         while True:
@@ -71,7 +78,7 @@ class OnlinePart:
                 return
 
     def _look(self, folder: Path) -> None:
-        if self._settings.learner == "process":
+        if self._settings.learner == "process" and self._owns(folder):
             self._keep_running(folder)
         try:
             found = newest_published(folder, RANKING_FEATURES, self._cfg, after=self.current.position)
@@ -80,6 +87,19 @@ class OnlinePart:
             return
         if found is not None:
             self.current = found
+
+    def _owns(self, folder: Path) -> bool:
+        """Whether the learner is this worker's; the system frees the lock of one who dies, and another takes over."""
+        if self._owner is None:
+            folder.mkdir(parents=True, exist_ok=True)
+            handle = os.open(folder / OWNER_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                os.close(handle)
+                return False
+            self._owner = handle
+        return True
 
     def _keep_running(self, folder: Path) -> None:
         if self._process is not None:

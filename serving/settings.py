@@ -39,7 +39,14 @@ class ServeSettings(BaseSettings):
     breaker_min_confidence: float = Field(
         default=0.5, ge=0, le=1, description="Least share of feature values that must lie inside the range of training."
     )
-    model_threads: int = Field(default=2, ge=1, le=64, description="Worker threads that run the model.")
+    workers: int = Field(
+        default=1,
+        ge=1,
+        le=64,
+        description="Processes that answer, each with the model in its memory and a breaker of its own: as many as cores, where "
+        "many ask at once. Each takes over a new champion by itself, within `poll_s` of the others.",
+    )
+    model_threads: int = Field(default=2, ge=1, le=64, description="Threads of a process that run the model.")
     max_body_bytes: int = Field(default=1 << 20, ge=1_024, le=1 << 28, description="Largest request body accepted.")
     online_state: Literal["snapshot", "feast"] = Field(
         default="snapshot",

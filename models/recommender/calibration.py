@@ -1,7 +1,8 @@
 """From offline scores to log-odds of a click: Platt's logistic regression (1999) with the position of each impression beside.
 
-Fit it on impressions that the offline ranker's training did not see, such as its first day in service: of clicks that it
-was trained on any ranker seems surer than it is.
+Fit it on impressions that the offline ranker's training did not see, for of clicks that it was trained on any ranker seems
+surer than it is; and on such as another policy chose, with chance among it: among a ranker's own first choices scores
+hardly differ, and a slope that was found there means nothing for all others.
 """
 
 import numpy as np

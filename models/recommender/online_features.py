@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,8 @@ from models.recommender.histories import Ints
 Hashes = npt.NDArray[np.uint64]
 GOLDEN = 0x9E3779B97F4A7C15  # 2 ** 64 over the golden ratio: multiples of it are spread evenly
 WORD = 2**64 - 1
+FNV_START, FNV_PRIME = 0xCBF29CE484222325, 0x100000001B3
+FEW = 4  # texts
 
 
 @dataclass(frozen=True)
@@ -48,15 +51,24 @@ class OnlineFeatures:
         """Places (N, F) in [0, 2 ** bits) of the features of codes (N, C): one that is always there, columns, crosses."""
         if codes.ndim != 2 or codes.shape[1] != len(self.columns):
             raise InputError(f"codes {codes.shape}: expected (N, {len(self.columns)}), a number for each column")
+        own_salts, left, right, cross_salts = self._layout(seed)
+        own = _mix(codes.astype(np.uint64) ^ own_salts)
         found = np.empty((len(codes), len(self)), dtype=np.uint64)
-        found[:, 0] = _mix(_salts(seed, 0))[0]
-        own = found[:, 1 : 1 + len(self.columns)]
-        for number in range(len(self.columns)):
-            own[:, number] = _mix(codes[:, number].astype(np.uint64) ^ _mix(_salts(seed, 1 + number)))
-        at = {name: number for number, name in enumerate(self.columns)}
-        for number, (left, right) in enumerate(self.crosses, start=1 + len(self.columns)):
-            found[:, number] = _mix(own[:, at[left]] ^ _mix(own[:, at[right]] + _salts(seed, number)))
+        found[:, 0] = _mix(_salts(seed, 0, 1))[0]
+        found[:, 1 : 1 + len(self.columns)] = own
+        found[:, 1 + len(self.columns) :] = _mix(own[:, left] ^ _mix(own[:, right] + cross_salts))
         return (found >> np.uint64(64 - bits)).astype(np.int64)
+
+    def _layout(self, seed: int) -> tuple[Hashes, list[int], list[int], Hashes]:
+        """Salts (C,) of the columns, the columns of each cross, salts (X,) of the crosses."""
+        at = {name: number for number, name in enumerate(self.columns)}
+        first = 1 + len(self.columns)
+        return (
+            _mix(_salts(seed, 1, first)),
+            [at[left] for left, _ in self.crosses],
+            [at[right] for _, right in self.crosses],
+            _salts(seed, first, len(self)),
+        )
 
 
 # Of the twin's online shop and of any other whose impressions say as much; `score_bucket` is the offline score, rounded.
@@ -75,14 +87,25 @@ SHOP_FEATURES = OnlineFeatures(
 
 def text_codes(texts: npt.NDArray[np.str_]) -> Ints:
     """A code for each text (N,): FNV-1a over its characters, 64 bits; how wide the array is does not matter."""
+    if len(texts) <= FEW:
+        return np.array([_code(text) for text in texts.tolist()], dtype=np.uint64).view(np.int64)
     wide = np.ascontiguousarray(texts)
     width = wide.dtype.itemsize // 4
     letters = wide.view(np.uint32).reshape(len(wide), width).astype(np.uint64)
-    found = np.full(len(wide), 0xCBF29CE484222325, dtype=np.uint64)
+    found = np.full(len(wide), FNV_START, dtype=np.uint64)
     for place in range(width):
         letter = letters[:, place]
-        found = np.where(letter > 0, (found ^ letter) * np.uint64(0x100000001B3), found)
+        found = np.where(letter > 0, (found ^ letter) * np.uint64(FNV_PRIME), found)
     return found.view(np.int64)
+
+
+def _code(text: str) -> int:
+    """The same of one text: of a few texts it is done before NumPy has begun."""
+    found = FNV_START
+    for letter in text:
+        if letter != "\0":
+            found = ((found ^ ord(letter)) * FNV_PRIME) & WORD
+    return found
 
 
 def _coded(name: str, column: npt.NDArray[Any]) -> Ints:
@@ -95,9 +118,10 @@ def _coded(name: str, column: npt.NDArray[Any]) -> Ints:
     raise InputError(f"column {name!r} of {column.dtype}: expected whole numbers or text; round or name what it holds")
 
 
-def _salts(seed: int, number: int) -> Hashes:
-    """The salt of a feature (1,), an array because NumPy warns when single numbers overflow."""
-    return np.array([(seed + (number + 1) * GOLDEN) & WORD], dtype=np.uint64)
+@cache
+def _salts(seed: int, first: int, end: int) -> Hashes:
+    """The salts of the features from `first` up to `end`."""
+    return np.array([(seed + (number + 1) * GOLDEN) & WORD for number in range(first, end)], dtype=np.uint64)
 
 
 def _mix(values: Hashes) -> Hashes:

@@ -113,9 +113,6 @@ class Social:
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, Any], n_items: int) -> "Social":
         """From what `arrays` gave."""
-        alone, own, friends = (
-            SparseRows(arrays[f"{name}_starts"], arrays[f"{name}_targets"], arrays[f"{name}_values"], n_items)
-            for name in ("alone", "own", "friends")
-        )
+        alone, own, friends = (SparseRows.named(arrays, name, n_items) for name in ("alone", "own", "friends"))
         own_weight, direct, longest = arrays["settings"].tolist()
         return cls(alone, own, friends, own_weight, direct, int(longest))

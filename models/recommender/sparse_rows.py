@@ -1,5 +1,6 @@
 """A sparse matrix by rows in NumPy alone: what serving multiplies a history with."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +30,11 @@ class SparseRows:
             matrix.data.astype(np.float32),
             int(matrix.shape[1]),
         )
+
+    @classmethod
+    def named(cls, arrays: Mapping[str, Any], name: str, width: int) -> "SparseRows":
+        """From the arrays of an artifact."""
+        return cls(arrays[f"{name}_starts"], arrays[f"{name}_targets"], arrays[f"{name}_values"], width)
 
     def gathered(self, histories: Histories, weights: Floats) -> npt.NDArray[np.float32]:
         """Sum (N, width) of the rows of the items of N histories, whose entries weigh `weights` (nnz of the histories)."""

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from bench_row import BenchContext, BenchResult, BenchRow
 
-SEEDS = (51, 52, 53)  # no knob was chosen on them
+SEEDS = (61, 62, 63)  # no knob was chosen on them
 LIFT, OF_ORACLE, POPULARITY_BAND = 0.19, 0.85, (0.2, 0.6)
 AA_RUNS, NOMINAL = 1_000, 0.05
 
@@ -27,7 +27,8 @@ def _twin(context: BenchContext) -> BenchResult:
         met &= loop.lift >= LIFT and of_oracle >= OF_ORACLE and experiment.found
         met &= POPULARITY_BAND[0] <= popular <= POPULARITY_BAND[1]
         said.append(
-            f"seed {seed}: lift {loop.lift:+.1%}, {of_oracle:.1%} of the oracle, popularity {popular:.1%}, experiment "
+            f"seed {seed}: lift {loop.lift:+.1%} ({of_oracle / popular - 1:+.1%} over adaptive popularity), {of_oracle:.1%} "
+            f"of the oracle, popularity {popular:.1%}, frozen {loop.of_oracle(FROZEN):.1%}, experiment "
             f"{lift:+.1%} [{low:+.1%}, {high:+.1%}] always valid, true {experiment.true_lift:+.1%}"
         )
     bound = (

@@ -209,6 +209,8 @@ def serving(scratch: Path, store: Path) -> Iterator[int]:
         "STORELOOP_SERVE_ONLINE": str(scratch / f"online-{time.time_ns()}"),
         "STORELOOP_SERVE_LEARNER": "process",
         "STORELOOP_SERVE_LABEL_WAIT_S": "5",
+        "STORELOOP_SERVE_WORKERS": "2",
+        "STORELOOP_SERVE_MODEL_THREADS": "1",
         "OMP_NUM_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",
     }

@@ -56,8 +56,9 @@ def test_the_loop_gives_equal_figures_again(world: OnlineWorld, result: LoopResu
     assert [day.expected_clicks_per_impression for day in again] == result.daily[REWEIGHTED].tolist()
     propensity = np.concatenate([day.impressions.propensity for day in again])
     tried = propensity < 0.5
-    assert tried.mean() == pytest.approx(0.1 / 8, abs=0.004)  # a place of eight in a tenth of the requests
-    assert propensity[~tried] == pytest.approx(1 - 0.1 / 8)
+    share = world.cfg.exploration.share
+    assert tried.mean() == pytest.approx(share / 8, abs=0.006)  # a place of eight in that share of the requests
+    assert propensity[~tried] == pytest.approx(1 - share / 8)
 
 
 def test_the_experiment_reads_what_the_truth_says(world: OnlineWorld, tmp_path: Path) -> None:
