@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.floating[Any]]
 Ints = npt.NDArray[np.int64]
-BLOCK = 64  # scores of which the best is looked for first
+BLOCK = 64  # scores, at most, of which the best is looked for first
 
 
 @dataclass(frozen=True)
@@ -54,22 +54,19 @@ def summary(rank: Ints, top: Ints, n_items: int) -> RankingScores:
 def best(scores: Floats, k: int) -> Ints:
     """Indices (N, k) of the k highest scores of each row, highest first, ties by index; -1 where fewer are allowed.
 
-    A row with NaN has no order: what stands in its places is of no meaning, but no place is left empty for it.
+    NaN stands behind all numbers, but takes a place: whoever gave it must hear of it.
     """
-    k = min(k, scores.shape[1])
-    blocks = scores.shape[1] // BLOCK
-    if blocks > k:
+    n_items = scores.shape[1]
+    k = min(k, n_items)
+    size = min(BLOCK, n_items // (4 * k)) if k else 0
+    if size > 1:
         # The k-th best of the blocks' bests is no better than the k-th best of all: only what reaches it is sorted.
-        tops = scores[:, : blocks * BLOCK].reshape(len(scores), blocks, BLOCK).max(axis=2)
-        floor = np.partition(tops, blocks - k, axis=1)[:, blocks - k, None]
+        blocks = n_items // size
+        tops = scores[:, : blocks * size].reshape(len(scores), blocks, size).max(axis=2)
         if not np.isnan(tops).any():
+            floor = np.partition(tops, blocks - k, axis=1)[:, blocks - k, None]
             return _first(scores, (scores >= floor) & (scores > -np.inf), k)
-    some = np.argpartition(-scores, k - 1, axis=1)[:, :k]
-    found = np.take_along_axis(scores, some, axis=1)
-    order = np.lexsort((some, -found), axis=1)
-    sorted_items = np.take_along_axis(some, order, axis=1)
-    barred = np.isneginf(np.take_along_axis(found, order, axis=1))
-    return np.asarray(np.where(barred, -1, sorted_items), dtype=np.int64)
+    return _first(scores, ~np.isneginf(scores), k)
 
 
 def _first(scores: Floats, may: npt.NDArray[np.bool_], k: int) -> Ints:
