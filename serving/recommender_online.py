@@ -1,6 +1,5 @@
 """The service's side of online learning: owns the learner's process and follows the weights that it publishes."""
 
-import fcntl
 import logging
 import os
 import subprocess
@@ -14,6 +13,7 @@ import numpy as np
 from models.common.protocols import DataError
 from models.recommender.online import OnlineScorer, State
 from models.recommender.online_config import FtrlConfig
+from models.recommender.online_learner import hold
 from models.recommender.online_published import Published, newest_published
 from models.recommender.reweighting import RANKING_FEATURES
 from serving.settings import ServeSettings
@@ -91,14 +91,10 @@ class OnlinePart:
     def _owns(self, folder: Path) -> bool:
         """Whether the learner is this worker's; the system frees the lock of one who dies, and another takes over."""
         if self._owner is None:
-            folder.mkdir(parents=True, exist_ok=True)
-            handle = os.open(folder / OWNER_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
             try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                os.close(handle)
+                self._owner = hold(folder / OWNER_FILE)
+            except DataError:
                 return False
-            self._owner = handle
         return True
 
     def _keep_running(self, folder: Path) -> None:

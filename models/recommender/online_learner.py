@@ -36,7 +36,7 @@ class OnlineLearner:
         self.features, self.cfg, self.feedback = features, cfg, feedback
         self.snapshots = folder / "snapshots"
         self._closing = ExitStack()
-        self._closing.callback(os.close, _held(folder / ".lock"))
+        self._closing.callback(os.close, hold(folder / ".lock"))
         self.identity = learner_identity(features, cfg)
         try:
             self.journal = FeedbackLog(folder / "feedback.sqlite", feedback)
@@ -98,7 +98,7 @@ def _say_broken(path: Path) -> None:
     log.warning("%s: its bytes are not those its name tells; going back to the snapshot before it", path)
 
 
-def _held(path: Path) -> int:
+def hold(path: Path) -> int:
     """Hold the lock file alone among all processes of this machine; the system frees it when the holder dies."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)

@@ -138,8 +138,8 @@ class Predictor:
         """The best items (N, C) and their `scores` (N, C), C = min(count, I); -1 and NaN where no item is left.
 
         Only items that are `allowed` (I,), of which there must be one, take part, also where the ranker puts the best in
-        order. Some customers at a time, each with all items: the one product with the item vectors, which no index spares
-        whose answer is to be exact, is most of the work, and scores of all items cost little beside it.
+        order. Some customers at a time, each with all items: no index spares the product with the item vectors whose answer
+        is to be exact; what follows it is done for the best alone.
         """
         n, step = len(histories), max(1, _CHUNK_CELLS // len(self.spec.items))
         items = np.full((n, min(count, len(self.spec.items))), -1, dtype=np.int64)
