@@ -115,7 +115,7 @@ class Config(BaseModel):
         description="say of friends' lists in the regression: their part of a customer's likeness to itself",
     )
     social_direct: float = Field(
-        1.2, ge=0, le=100, description="what an item counts that friends took, in spreads of the own items' scores"
+        0.5, ge=0, le=100, description="what an item counts that friends took, in spreads of the own items' scores"
     )
     social_neighbours: int = Field(
         400, ge=1, le=5_000, description="weights kept of what each item says of others, of own and friends' items each"

@@ -19,6 +19,7 @@ from models.recommender.sparse_rows import SparseRows
 
 Floats = npt.NDArray[np.floating[Any]]
 FRIENDS_POWER = 0.5  # of the number of friends: who has many says less of each
+TOGETHER_POWER = 0.5  # of the weights of all friends of a customer: many say more than few, but not as much more
 
 
 @dataclass(frozen=True)
@@ -34,8 +35,10 @@ class Company:
         joined = Histories.of(
             [np.concatenate([np.zeros(0, np.int64), *(items for items, _ in each)]) for each in friends]
         )
-        weights = [np.full(len(items), says(np.asarray(count))) for each in friends for items, count in each]
-        return cls(joined, np.concatenate([np.zeros(0), *weights]))
+        counts = np.asarray([count for each in friends for _, count in each], np.int64)
+        owners = np.repeat(np.arange(len(friends)), [len(each) for each in friends])
+        lengths = np.asarray([len(items) for each in friends for items, _ in each], np.int64)
+        return cls(joined, np.repeat(_says(counts, owners, len(friends)), lengths))
 
     @classmethod
     def among(cls, customers: Ints, ties: Histories, histories: Histories) -> "Company":
@@ -43,7 +46,7 @@ class Company:
         theirs = ties.take(customers)
         lists = histories.take(theirs.items)
         per_customer = np.bincount(theirs.rows, weights=lists.lengths, minlength=len(customers)).astype(np.int64)
-        weights = np.repeat(says(ties.lengths[theirs.items]), lists.lengths)
+        weights = np.repeat(_says(ties.lengths[theirs.items], theirs.rows, len(customers)), lists.lengths)
         return cls(Histories(np.concatenate([[0], np.cumsum(per_customer)]), lists.items), weights)
 
     def take(self, customers: Ints) -> "Company":
@@ -60,9 +63,11 @@ class Company:
         return total.reshape(len(self.lists), n_items).astype(np.float32)
 
 
-def says(friends: Ints) -> Floats:
-    """Weight of a customer's list among those of a friend, by how many friends the customer has."""
-    return np.power(np.maximum(friends, 1), -FRIENDS_POWER)
+def _says(counts: Ints, owners: Ints, customers: int) -> Floats:
+    """Weight (F,) of each friend's list, of how many friends that friend has (F,) and whose friend it is (F,)."""
+    alone = np.power(np.maximum(counts, 1), -FRIENDS_POWER)
+    together = np.bincount(owners, weights=alone, minlength=customers)
+    return np.asarray(alone * np.power(together[owners], -TOGETHER_POWER))
 
 
 @dataclass(frozen=True)

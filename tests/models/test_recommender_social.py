@@ -108,11 +108,13 @@ def test_friendships_are_checked(tables: dict[str, Any], cfg: Config) -> None:
 
 
 def test_lists_of_friends_are_weighed_by_how_many_friends_they_have() -> None:
-    """0 is a friend of 1 and 2, 1 of 0 alone, 2 of 0, 3, 4 and 5: half as much is said by 2."""
+    """0 is a friend of 1 and 2, 1 of 0 alone, 2 of 0, 3, 4 and 5: half as much is said by 2, and by both together 1.5 ** 0.5."""
     ties = histories([1, 2], [0], [0, 3, 4, 5], [2], [2], [2])
     lists = histories([0], [1, 2], [2, 3], [], [], [])
     company = Company.among(np.array([0, 1]), ties, lists)
-    np.testing.assert_allclose(company.sums(4), [[0, 1, 1.5, 0.5], [2**-0.5, 0, 0, 0]], rtol=1e-6)
+    both, one = 1.5**-0.5, 2**0.25
+    expected = [[0, both, 1.5 * both, 0.5 * both], [2**-0.5 * one, 0, 0, 0]]
+    np.testing.assert_allclose(company.sums(4), expected, rtol=1e-6)
     asked = Company.of([[(np.array([1, 2]), 1), (np.array([2, 3]), 4)], [(np.array([0]), 2)]])
     np.testing.assert_allclose(asked.sums(4), company.sums(4), rtol=1e-6)
     np.testing.assert_allclose(company.take(np.array([1, 0])).sums(4), company.sums(4)[::-1], rtol=1e-6)
@@ -158,10 +160,11 @@ def test_scores_add_up_over_own_items_and_friends() -> None:
         own_weight=10.0, direct=7.0, longest=1,
     )  # fmt: skip
     company = Company.of([[(np.array([1]), 4)], []])
+    weight = 0.5**0.5  # of one friend who has four
     found = social.scores(histories([0], [1]), company)
-    np.testing.assert_allclose(found, [[0.0, 10 * 2 + 0.5 * (4 + 7)], [90, 0]], rtol=1e-6)
+    np.testing.assert_allclose(found, [[0.0, 10 * 2 + weight * (4 + 7)], [90, 0]], rtol=1e-6)
     own, told = social.shares(np.array([0]), company.take(np.array([0])), 1)
-    assert own.tolist() == [20.0] and told == pytest.approx(5.5)
+    assert own.tolist() == [20.0] and told == pytest.approx(11 * weight)
     assert social.answered(histories([0], [], [0, 1]), Company.of([[], [], []])).tolist() == [True, False, False]
     assert social.answered(histories([]), Company.of([[(np.array([1]), 1)]])).tolist() == [True]
 
