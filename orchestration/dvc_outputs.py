@@ -10,6 +10,8 @@ from data_checks.durable import replace_file
 from orchestration.runner import RunOutcome
 from orchestration.workspace import Workspace
 
+CHALLENGER = "/challenger"  # the asset of a model whose report has the pictures
+
 
 def write_metrics(outcome: RunOutcome, path: Path) -> None:
     """The numbers that each asset said of itself, by asset: `{"clean/transactions": {"good": 1200, ...}, ...}`."""
@@ -29,13 +31,12 @@ def write_contents(outcome: RunOutcome, path: Path) -> None:
 def write_plots(workspace: Workspace, outcome: RunOutcome, folder: Path) -> None:
     """The pictures of every challenger of the run, of several models one folder each; what was there before is removed."""
     from orchestration.challengers import read_report
-    from orchestration.tenants import TENANTS
 
     if folder.exists():
         shutil.rmtree(folder)
     folder.mkdir(parents=True)
-    said = {model: outcome.metadata.get(f"{model}/challenger") for model in TENANTS}
-    trained = [model for model, facts in said.items() if facts and facts.get("provided") is not False]
+    said = {key.removesuffix(CHALLENGER): facts for key, facts in outcome.metadata.items() if key.endswith(CHALLENGER)}
+    trained = [model for model, facts in sorted(said.items()) if facts.get("provided") is not False]
     for model in trained:
         place = folder if len(trained) == 1 else folder / model
         place.mkdir(exist_ok=True)

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from models.forecaster.config import Config
+from models.profiles.config import Config as ProfilesConfig
 from models.recommender.config import Config as RecommenderConfig
 from orchestration.dvc_outputs import write_metrics
 from orchestration.promotion import Budgets, RecommenderBudgets
@@ -34,6 +35,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     params = yaml.safe_load((folder / "params.yaml").read_text(encoding="utf-8"))
     params["forecaster"] |= {"trees": 20, "quantile_trees": 10, "max_pairs": 600, "max_rows": 8000}
     params["recommender"] |= {"width": 16, "epochs": 2, "steps_min": 30, "ranker_epochs": 1}
+    params["profiles"] |= {"clusters_max": 4, "epochs": 5, "resamples": 2, "restarts": 2}
     (folder / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
     git = ["git", "-c", "user.name=test", "-c", "user.email=test@example.com"]
     for arguments in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "clone"]):
@@ -79,7 +81,7 @@ def test_the_graph_through_dvc(clone: Path) -> None:
     assert before > 0
     again = dvc(clone, "repro")
     assert "Running stage 'tables'" in again  # the source is not DVC's to watch
-    for stage in ("features", "forecaster", "recommender"):
+    for stage in ("features", "forecaster", "recommender", "profiles"):
         assert f"Stage '{stage}' didn't change, skipping" in again
     other_content_makes_the_later_stages_stale(clone)
 
@@ -88,6 +90,8 @@ def test_the_graph_through_dvc(clone: Path) -> None:
     assert any((clone / "plots").rglob("*calibration*"))
     assert any((clone / "plots").rglob("*recommender_plots*depth*"))
     assert 0 < headline(clone, "recommender", "hr@10 (champion)") <= 1
+    assert any((clone / "plots").rglob("*profiles_plots*"))
+    assert 3 <= headline(clone, "profiles", "number of segments (champion)") <= 4
 
     dvc(clone, "exp", "run", "-q", "-S", "forecaster.depth=2")
     assert rmse(clone) != before
@@ -102,8 +106,8 @@ def other_content_makes_the_later_stages_stale(clone: Path) -> None:
     assert "demand/sales" in json.loads(text)
     contents.unlink()  # what DVC keeps may be a link into its cache
     contents.write_text(json.dumps(json.loads(text) | {"demand/sales": "other"}), encoding="utf-8")
-    stale = json.loads(dvc(clone, "status", "--json", "features", "forecaster", "recommender"))
-    assert {"features", "forecaster", "recommender"} <= stale.keys()
+    stale = json.loads(dvc(clone, "status", "--json"))
+    assert {"features", "forecaster", "recommender", "profiles"} <= stale.keys()
     contents.write_text(text, encoding="utf-8")
 
 
@@ -130,4 +134,5 @@ def test_the_knobs_of_params_yaml_are_the_defaults() -> None:
     assert Config(**params["forecaster"]) == Config()
     assert Budgets(**params["promotion"]) == Budgets()
     assert RecommenderConfig(**params["recommender"]) == RecommenderConfig()
+    assert ProfilesConfig(**params["profiles"]) == ProfilesConfig()
     assert RecommenderBudgets(**params["promotion"]["recommender"]) == RecommenderBudgets()
