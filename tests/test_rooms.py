@@ -44,6 +44,7 @@ OWN = {"serving": {"bentoml"}, "orchestration": {"dagster"}}
 # A network is a class of torch's; only functions that fit one import it.
 NETWORKS = (
     *(f"models.forecaster.networks.{name}" for name in ("adversary", "architecture", "losses")),
+    *(f"models.pricing.{name}" for name in ("dqn", "model", "peers", "vec_env")),
     "models.profiles.model",
     "models.recommender.model",
     "models.recommender.ranker_model",

@@ -4,13 +4,16 @@ import json
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from orchestration.commands.options import TwinParamsOption, TwinSeedOption, TwinSizeOption, settings_with
 from orchestration.commands.progress import StepPrinter
 from orchestration.settings import HORIZON_MAX, SOURCE_FORMS, Settings
+
+if TYPE_CHECKING:
+    from models.common.report import Report
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 
@@ -81,6 +84,36 @@ def profiles(
     _evaluate("profiles", settings_with(source, twin_size, twin_seed, twin_params, home=home, seed=seed), json_file)
 
 
+@app.command()
+def pricing(
+    instances: Annotated[
+        Path | None,
+        typer.Option(
+            help="JSON or YAML file of pricing problems (format: models/pricing/instances.py); none: those that ship."
+        ),
+    ] = None,
+    json_file: JsonOption = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of training and of the days judged on.")] = 0,
+    params: Annotated[
+        Path | None, typer.Option(help="File with a section `pricing` of overrides, as params.yaml.")
+    ] = None,
+    only: Annotated[
+        list[str] | None, typer.Option(help="Judge only the problem of this name; may be given again.")
+    ] = None,
+) -> None:
+    """Learned prices beside simple rules, plain DQN and the exact dynamic program, problem by problem."""
+    from orchestration.pricing import evaluate_problems
+
+    settings = Settings() if params is None else Settings(params=params)
+    with StepPrinter("evaluate pricing", quiet=_to_stdout(json_file)) as printer:
+        try:
+            report = evaluate_problems(settings, instances, only=only or (), seed=seed, on_progress=printer.message)
+        except ValueError as error:
+            typer.secho(str(error), fg="red", err=True)
+            raise typer.Exit(1) from error
+    _show(report, json_file, title="problems that can be solved exactly")
+
+
 def _home(question: list[Any]) -> Path:
     """A workspace of its own a question, so that an evaluation never touches what serves."""
     return Settings().home / "evaluations" / sha256(json.dumps(question).encode()).hexdigest()[:12]
@@ -92,8 +125,7 @@ def _evaluate(model: str, settings: Settings, json_file: Path | None) -> None:
     from orchestration.runner import run
     from orchestration.workspace import Workspace
 
-    to_stdout = json_file is not None and str(json_file) == "-"
-    with StepPrinter(f"evaluate {model} on {settings.source}", quiet=to_stdout) as printer:
+    with StepPrinter(f"evaluate {model} on {settings.source}", quiet=_to_stdout(json_file)) as printer:
         outcome = run(settings, f"+{model}/challenger", on_step=printer, on_message=printer.message)
     if not outcome.success:
         for step, message in outcome.failures.items():
@@ -103,13 +135,21 @@ def _evaluate(model: str, settings: Settings, json_file: Path | None) -> None:
     if said.get("provided") is False:
         typer.secho(f"{settings.source} has nothing to evaluate a {model} on: {said['remedy']}", fg="red", err=True)
         raise typer.Exit(1)
-    report = read_report(Workspace(settings), model)
-    if to_stdout:
+    _show(read_report(Workspace(settings), model), json_file)
+
+
+def _to_stdout(json_file: Path | None) -> bool:
+    return json_file is not None and str(json_file) == "-"
+
+
+def _show(report: "Report", json_file: Path | None, *, title: str | None = None) -> None:
+    """Print the report as JSON where that is asked, else write it and show a table."""
+    from orchestration.commands.tables import HELD_OUT, report_table
+
+    if _to_stdout(json_file):
         typer.echo(report.to_json())
         return
     if json_file is not None:
         json_file.parent.mkdir(parents=True, exist_ok=True)
         json_file.write_text(report.to_json(), encoding="utf-8")
-    from orchestration.commands.tables import report_table
-
-    report_table(report)
+    report_table(report, title=title or HELD_OUT)

@@ -1,0 +1,54 @@
+"""Every knob of pricing."""
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Config(BaseModel):
+    """Knobs with unit, bounds, default and why."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    shelves: int = Field(128, ge=1, le=10_000, description="shelves simulated in step: more cost less time a step")
+    steps: int = Field(
+        20_000, ge=1, le=10_000_000, description="gradient steps a market; 20,000 take about a minute on one core"
+    )
+    steps_a_round: int = Field(4, ge=1, le=1_000, description="gradient steps after each period of all shelves")
+    batch: int = Field(
+        64, ge=1, le=100_000, description="situations a gradient step, each with the outcomes of all prices"
+    )
+    buffer: int = Field(60_000, ge=100, le=10_000_000, description="situations kept to draw from")
+    learning_rate: float = Field(1e-3, gt=0, le=1, description="of Adam at the start; it falls in a straight line")
+    hidden: int = Field(128, ge=4, le=4_096, description="width of the network's two layers")
+    target_rate: float = Field(
+        0.02, gt=0, le=1, description="share of the way to the network that its target goes each step: at 0.005 worth of the last "
+        "periods had not reached the first of 60 by the end"
+    )  # fmt: skip
+    explore_from: float = Field(1.0, ge=0, le=1, description="share of shelves that try any price, at the start")
+    explore_to: float = Field(0.1, ge=0, le=1, description="share of shelves that try any price, from explore_share on")
+    explore_share: float = Field(0.4, gt=0, le=1, description="share of training over which exploration falls")
+    start_anywhere: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="share of episodes that start in any period with any stock, so that rare ones are known",
+    )
+    ensemble: int = Field(
+        1, ge=1, le=1_000, description="plausible demand models that episodes are drawn from; 1: the one told"
+    )
+    elasticity_error: float = Field(
+        0.0, ge=0, le=2, description="standard error of the log of elasticity, which the ensemble spans"
+    )
+    peer_steps: int = Field(
+        20_000, ge=0, le=10_000_000, description="gradient steps of the peer a market, as many as ours; 0: no peer"
+    )
+    peer_batch: int | None = Field(
+        None,
+        ge=1,
+        le=100_000,
+        description="outcomes a gradient step of the peer; none: as many as ours, all prices counted",
+    )
+    tuning_episodes: int = Field(2_000, ge=10, le=1_000_000, description="episodes by which simple rules are tuned")
+    judged_episodes: int = Field(
+        20_000, ge=10, le=10_000_000, description="episodes a policy is judged by where the exact program does not fit"
+    )
+    threads: int = Field(1, ge=1, le=256, description="threads of training; another number moves results by rounding")

@@ -1,0 +1,107 @@
+"""Rules around the network, which it cannot break: limits -> model -> limits.
+
+Order of precedence, the first wins where two cannot both hold: 1. essential goods never above list price; 2. ceiling;
+3. floor; 4. margin floor; 5. largest change a day. A rule that yields is kept as nearly as those before it let it, and named.
+Discounts may be shown only against the lowest price of the past 30 days (Directive (EU) 2019/2161, Article 6a of 98/6/EC).
+"""
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from models.pricing.market import Bools, Floats, Ints
+
+CENT = 0.01
+LEAST = CENT  # nothing is given away
+_EPS = 1e-6  # of a cent: 0.30 / 0.01 is a little below 30
+RULES = ("essential", "ceiling", "floor", "margin_floor", "largest_change")
+NO_RULE = -1
+
+
+class Rules(BaseModel):
+    """Limits of a product's price; None: no such limit. Money in the currency of the price."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    essential: bool = Field(False, description="never above list price")
+    ceiling: float | None = Field(None, ge=LEAST, le=1e9)
+    floor: float | None = Field(None, ge=LEAST, le=1e9)
+    margin_floor: float | None = Field(
+        None,
+        ge=-100,
+        lt=1,
+        description="least (price - unit cost) / price; below 0 a loss is allowed, as for goods that expire",
+    )
+    largest_change: float | None = Field(
+        None, gt=0, le=10, description="largest move from the price before, as a fraction of list price"
+    )
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.floor is not None and self.ceiling is not None and self.floor > self.ceiling:
+            raise ValueError(f"floor {self.floor} lies above ceiling {self.ceiling}: lower it or raise the other")
+        return self
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What the rules leave: prices from `low` to `high` (N,), whole cents; `yielded` (N, len(RULES)) rules that gave way.
+
+    `lows` and `highs` (len(RULES), N) are the rules' own bounds.
+    """
+
+    low: Floats
+    high: Floats
+    yielded: Bools
+    lows: Floats
+    highs: Floats
+
+    def clip(self, wanted: Floats) -> tuple[Floats, Ints]:
+        """Prices (N,) within the limits, in whole cents, and the number in RULES of the first that moved each; NO_RULE."""
+        price = np.clip(_cents(wanted), self.low, self.high)
+        breaks = (wanted[None, :] < self.lows - CENT / 2) | (wanted[None, :] > self.highs + CENT / 2)
+        moved = breaks.any(axis=0) & (np.abs(price - wanted) > CENT / 2)
+        return price, np.where(moved, breaks.argmax(axis=0), NO_RULE)
+
+
+def limits(rules: Rules, *, list_price: Floats, unit_cost: Floats, before: Floats) -> Limits:
+    """Combine the rules for N products, (N,) each."""
+    count = len(list_price)
+    lows, highs = np.full((len(RULES), count), LEAST), np.full((len(RULES), count), np.inf)
+    if rules.essential:
+        highs[0] = list_price
+    if rules.ceiling is not None:
+        highs[1] = rules.ceiling
+    if rules.floor is not None:
+        lows[2] = rules.floor
+    if rules.margin_floor is not None:
+        lows[3] = unit_cost / (1.0 - rules.margin_floor)
+    if rules.largest_change is not None:
+        lows[4] = before - rules.largest_change * list_price
+        highs[4] = before + rules.largest_change * list_price
+    lows = np.maximum(np.ceil(lows / CENT - _EPS) * CENT, LEAST)
+    highs = np.maximum(np.floor(highs / CENT + _EPS) * CENT, LEAST)
+    low, high = np.full(count, LEAST), np.full(count, np.inf)
+    yielded = np.zeros((count, len(RULES)), dtype=np.bool_)
+    for number, (least, most) in enumerate(zip(lows, highs, strict=True)):
+        # A step of less than a cent may leave no whole cent at all: then the nearest one above.
+        yielded[:, number] = (least > high) | (most < low) | (least > most)
+        low, high = np.clip(least, low, high), np.clip(np.maximum(least, most), low, high)
+    return Limits(low, high, yielded, lows, highs)
+
+
+def shown_reference(price: Floats, lowest: Floats) -> Floats:
+    """Price (N,) that a discount may be shown against, NaN where none may: `lowest` (N,) is the lowest of the past 30 days."""
+    return np.where(price < lowest - CENT / 2, lowest, np.nan)
+
+
+def rule_names(numbers: Ints) -> npt.NDArray[np.str_]:
+    """Names of RULES by number, "" for NO_RULE."""
+    return np.array([*RULES, ""])[numbers]
+
+
+def _cents(prices: Floats) -> Floats:
+    return np.asarray(np.round(prices / CENT) * CENT)

@@ -1,0 +1,64 @@
+"""The peer: Stable-Baselines3's own DQN on the same shelves, with the same knobs and as many outcomes a gradient step."""
+
+import numpy as np
+import torch
+
+from models.common.torch_control import torch_controlled
+from models.pricing.config import Config
+from models.pricing.market import Ints, Market
+from models.pricing.state import Assembler, Reading
+
+PEER = "DQN (Stable-Baselines3)"
+
+
+class PeerPolicy:
+    """The greedy policy of a plain Q-network."""
+
+    def __init__(self, market: Market, q_net: torch.nn.Module) -> None:
+        self.name = PEER
+        self._market = market
+        self._q_net = q_net
+        self._assembler = Assembler(market)
+
+    def choose(self, at: Reading) -> Ints:
+        """Number of the price (N,)."""
+        with torch.no_grad():
+            values = self._q_net(torch.from_numpy(self._assembler.assemble(at))).numpy()
+        return np.asarray(np.where(self._market.allowed[at.b], values, -np.inf).argmax(axis=1))
+
+
+def fit_peer(market: Market, cfg: Config, *, seed: int) -> PeerPolicy:
+    """Train it for `cfg.peer_steps` gradient steps: one price a situation, Huber's loss, no double Q-learning, no duelling."""
+    from stable_baselines3 import DQN
+
+    from models.pricing.dqn import falling
+    from models.pricing.env import Shelves
+    from models.pricing.vec_env import ShelvesVecEnv
+
+    outcomes = cfg.peer_batch or cfg.batch * len(market.prices)
+    with torch_controlled(cfg.threads, seed):
+        model = DQN(
+            "MlpPolicy",
+            ShelvesVecEnv(Shelves(market, cfg.shelves, seed=seed, explore=cfg.start_anywhere)),
+            learning_rate=falling(cfg.learning_rate),
+            buffer_size=cfg.buffer * len(market.prices),
+            learning_starts=outcomes,
+            batch_size=outcomes,
+            tau=min(1.0, cfg.target_rate * cfg.steps_a_round),
+            gamma=1.0,
+            train_freq=1,
+            gradient_steps=cfg.steps_a_round,
+            target_update_interval=cfg.shelves,
+            exploration_fraction=cfg.explore_share,
+            exploration_final_eps=cfg.explore_to,
+            policy_kwargs={"net_arch": [cfg.hidden, cfg.hidden]},
+            device="cpu",
+        )
+        model.action_space.seed(seed)
+        state = np.random.get_state()  # noqa: NPY002 (the peer explores by the global stream: as it was before, afterwards)
+        try:
+            np.random.seed(seed)  # noqa: NPY002
+            model.learn(-(-cfg.peer_steps // cfg.steps_a_round) * cfg.shelves, log_interval=None)  # type: ignore[arg-type]
+        finally:
+            np.random.set_state(state)  # noqa: NPY002
+    return PeerPolicy(market, model.q_net)

@@ -1,0 +1,117 @@
+"""Prices: limits -> network -> limits, with numpy, pydantic and safetensors alone: what a service runs."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from pydantic import ValidationError
+
+from models.common.artifact import ArtifactError, read_artifact, read_file
+from models.common.protocols import InputError
+from models.pricing.guardrails import limits, rule_names, shown_reference
+from models.pricing.market import Floats, Ints, Market, build_market
+from models.pricing.network import Network
+from models.pricing.requests import PriceInput, Reply, read
+from models.pricing.spec import FORMAT_VERSION, ModelSpec
+from models.pricing.state import NAMES, Assembler, Reading, width
+
+__all__ = ["Predictor", "PriceInput", "Reply", "load"]
+
+MODEL, WEIGHTS = "model.json", "{}.safetensors"
+HALF_CENT = 0.005
+
+
+def load(path: Path) -> "Predictor":
+    """Verify the artifact in `path` and return its predictor; ArtifactError if anything is not as the manifest says."""
+    manifest = read_artifact(path)
+    if manifest.name != "pricing":
+        raise ArtifactError(
+            f"{path}: expected an artifact of 'pricing', found {manifest.name!r}: load it with its own package"
+        )
+    try:
+        spec = ModelSpec.model_validate_json(read_file(path, manifest, MODEL))
+    except ValidationError as error:
+        raise ArtifactError(
+            f"{path}/{MODEL}: expected fields of this code, found {error.error_count()} misfits: retrain"
+        ) from error
+    if spec.format_version != FORMAT_VERSION or spec.variables != NAMES:
+        raise ArtifactError(f"{path}: made for format {spec.format_version} or another state than this code's: retrain")
+    names = [each.instance.name for each in spec.markets]
+    return Predictor(
+        spec, {name: Network.from_bytes(read_file(path, manifest, WEIGHTS.format(name))) for name in names}
+    )
+
+
+class NetworkPolicy:
+    """The greedy policy of a network on a market, within its largest change: what the exact program is compared with."""
+
+    def __init__(self, market: Market, network: Network, name: str = "DQN") -> None:
+        if (network.width, network.prices) != (width(market), len(market.prices)):
+            raise ArtifactError(
+                f"{market.name}: its network reads {network.width} numbers, a state has {width(market)}"
+            )
+        self.name = name
+        self._market = market
+        self._network = network
+        self._assembler = Assembler(market)
+
+    def values(self, at: Reading) -> Floats:
+        """Money (N, A) expected until the end from asking each price now."""
+        return np.asarray(self._network.values(self._assembler.assemble(at)) * self._market.scale, dtype=np.float64)
+
+    def choose(self, at: Reading) -> Ints:
+        """Number of the price (N,)."""
+        return np.asarray(np.where(self._market.allowed[at.b], self.values(at), -np.inf).argmax(axis=1))
+
+
+class Predictor:
+    """Prices shelves of the markets it was trained for; thread-safe, holds no state."""
+
+    def __init__(self, spec: ModelSpec, networks: Mapping[str, Network]) -> None:
+        self.spec = spec
+        self._markets = {each.instance.name: build_market(each.instance) for each in spec.markets}
+        self._rules = {each.instance.name: each.rules for each in spec.markets}
+        self._policies = {name: NetworkPolicy(market, networks[name]) for name, market in self._markets.items()}
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The markets."""
+        return tuple(self._markets)
+
+    def policy(self, name: str) -> NetworkPolicy:
+        """The network's own policy on a market, without rules."""
+        return self._policies[name]
+
+    def predict(self, request: PriceInput) -> Reply:
+        """The price of each shelf. InputError says what is wrong."""
+        if request.market not in self._markets:
+            raise InputError(f"market: {str(request.market)[:60]!r} is unknown; name one of {', '.join(self.names)}")
+        market = self._markets[request.market]
+        at, before, lowest = read(request, market)
+        count = len(before)
+        bounds = limits(
+            self._rules[request.market],
+            list_price=np.full(count, market.list_price),
+            unit_cost=np.full(count, market.unit_cost),
+            before=before,
+        )
+        values = self._policies[request.market].values(at)
+        free = market.prices[np.where(market.allowed[at.b], values, -np.inf).argmax(axis=1)]
+        within = (market.prices >= bounds.low[:, None] - HALF_CENT) & (
+            market.prices <= bounds.high[:, None] + HALF_CENT
+        )
+        open_ = np.where(within, values, -np.inf)
+        chosen = np.where(within.any(axis=1), market.prices[open_.argmax(axis=1)], free)
+        price, _ = bounds.clip(chosen)
+        _, rule = bounds.clip(free)
+        best = np.where(within.any(axis=1), open_.max(axis=1), values.max(axis=1))
+        return Reply(
+            price=price,
+            wanted=free,
+            rule=rule_names(rule),
+            yielded=bounds.yielded,
+            worth=best,
+            gain=best - values[:, market.list_index],
+            values=values,
+            reference=np.full(count, np.nan) if lowest is None else shown_reference(price, lowest),
+        )

@@ -1,0 +1,123 @@
+"""Training: a network a market, each from its own simulated shelves."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from models.common.artifact import Manifest, write_artifact
+from models.common.protocols import ProgressCallback, silent
+from models.common.report import Report
+from models.common.torch_control import torch_controlled
+from models.pricing.config import Config
+from models.pricing.data import Dataset
+from models.pricing.market import Market
+from models.pricing.network import HEADS, Network
+from models.pricing.predict import MODEL, WEIGHTS, Predictor
+from models.pricing.spec import FORMAT_VERSION, MarketSpec, ModelSpec
+from models.pricing.state import NAMES, VARIABLES
+
+LIBRARIES = ("numpy", "stable-baselines3", "torch")
+TOLD = 20  # times progress is told a market
+
+
+@dataclass(frozen=True)
+class Trained:
+    """Trained prices in memory: what `save` writes."""
+
+    config: Config
+    spec: ModelSpec
+    networks: dict[str, Network]
+    data_fingerprint: str
+    trained_until: np.datetime64
+    seed: int
+
+    def predictor(self) -> Predictor:
+        """The predictor that `load` would return after `save`: what is evaluated is what is served."""
+        return Predictor(self.spec, self.networks)
+
+    def save(self, folder: Path, *, report: Report | None = None, code_revision: str = "unknown") -> Manifest:
+        """Write the artifact to `folder` (see `models.common.artifact`); a `report` adds its metrics."""
+        files: dict[str, bytes | Path] = {MODEL: self.spec.model_dump_json(indent=1).encode()}
+        files |= {WEIGHTS.format(name): network.to_bytes() for name, network in self.networks.items()}
+        return write_artifact(
+            folder,
+            name="pricing",
+            config=self.config,
+            files=files,
+            metrics=report.metric_dicts() if report else (),
+            input_schema={each.name: {"shape": ["N"], "unit": each.unit, "source": each.source} for each in VARIABLES},
+            output_schema={"price": {"shape": ["N"], "type": "money"}, "rule": {"shape": ["N"], "type": "text"}},
+            data_fingerprint=self.data_fingerprint,
+            code_revision=code_revision,
+            trained_until=self.trained_until.astype("datetime64[D]").item(),
+            seed=self.seed,
+            libraries=LIBRARIES,
+        )
+
+
+def train(data: Dataset, cfg: Config, *, seed: int, on_progress: ProgressCallback = silent) -> Trained:
+    """A network for each market; the same data, config and seed give the same bytes."""
+    networks = {}
+    share = 1.0 / len(data.markets)
+    for number, market in enumerate(data.markets):
+
+        def tell(stage: str, fraction: float, start: float = number * share) -> None:
+            on_progress(stage, start + fraction * share * 0.999)
+
+        networks[market.name] = fit_network(market, cfg, seed=seed, on_progress=tell)
+    spec = ModelSpec(
+        format_version=FORMAT_VERSION,
+        variables=NAMES,
+        markets=tuple(MarketSpec(instance=each, rules=data.rules[each.name]) for each in data.instances),
+    )
+    on_progress("trained", 1.0)
+    return Trained(cfg, spec, networks, data.fingerprint, data.trained_until, seed)
+
+
+def fit_network(market: Market, cfg: Config, *, seed: int, on_progress: ProgressCallback = silent) -> Network:
+    """The network of one market."""
+    from stable_baselines3.common.callbacks import BaseCallback
+
+    from models.pricing.dqn import CounterfactualDQN, falling
+    from models.pricing.env import Shelves
+    from models.pricing.model import DuellingPolicy
+    from models.pricing.vec_env import ShelvesVecEnv
+
+    rounds = -(-cfg.steps // cfg.steps_a_round)
+
+    class Teller(BaseCallback):
+        def _on_step(self) -> bool:
+            if self.n_calls % max(rounds // TOLD, 1) == 0:
+                done = self.n_calls / rounds
+                on_progress(
+                    f"{market.name}: {self.n_calls * cfg.steps_a_round:,} of {cfg.steps:,} steps", min(done, 1.0)
+                )
+            return True
+
+    on_progress(f"{market.name}: {len(market.prices)} prices, {market.periods} periods", 0.0)
+    with torch_controlled(cfg.threads, seed):
+        shelves = Shelves(market, cfg.shelves, seed=seed, explore=cfg.start_anywhere)
+        model = CounterfactualDQN(
+            DuellingPolicy,
+            ShelvesVecEnv(shelves, counterfactual=True),
+            draws=seed,
+            learning_rate=falling(cfg.learning_rate),
+            buffer_size=cfg.buffer,
+            batch_size=cfg.batch,
+            tau=cfg.target_rate,
+            train_freq=1,
+            gradient_steps=cfg.steps_a_round,
+            exploration_initial_eps=cfg.explore_from,
+            exploration_final_eps=cfg.explore_to,
+            exploration_fraction=cfg.explore_share,
+            policy_kwargs={"net_arch": [cfg.hidden, cfg.hidden], "optimizer_kwargs": {"fused": True}},
+            target_update_interval=cfg.shelves,
+            device="cpu",
+        )
+        model.learn(rounds * cfg.shelves, callback=Teller(), log_interval=None)  # type: ignore[arg-type]
+        named = {name: part.detach().numpy().copy() for name, part in model.q_net.named_parameters()}
+    layers = {"first": "q_net.0", "second": "q_net.2", **{head: head for head in HEADS}}
+    return Network(
+        {f"{ours}.{kind}": named[f"{theirs}.{kind}"] for ours, theirs in layers.items() for kind in ("weight", "bias")}
+    )

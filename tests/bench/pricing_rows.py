@@ -1,0 +1,179 @@
+"""Rows of pricing: learned prices beside the exact dynamic program, and what training costs beside plain DQN."""
+
+import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from typing import Any
+
+import numpy as np
+from bench_row import BenchContext, BenchResult, BenchRow
+
+SEEDS, CORES = (1, 2, 3, 4, 5), 2
+SHARE, HARD, MOST_HARD, SECONDS = 0.98, 0.95, 4, 180.0
+ROUNDS, STEPS_AGAIN = 400, 300
+RATIO, STEPS_A_SECOND = 0.9, 100_000
+
+
+def _problem(name: str) -> Any:
+    from models.pricing.instances import SHIPPED, read_instances
+
+    return next(each for each in read_instances(SHIPPED) if each.name == name)
+
+
+def learned(name: str, seed: int, peer: bool) -> tuple[float, float]:
+    """Share of the optimum of our network, or the peer's, on one problem, and the seconds it trained."""
+    from models.pricing.config import Config
+    from models.pricing.exact import solve, worth
+    from models.pricing.judging import action_table
+    from models.pricing.market import build_market
+    from models.pricing.peers import fit_peer
+    from models.pricing.predict import NetworkPolicy
+    from models.pricing.train import fit_network
+
+    market, cfg = build_market(_problem(name)), Config()
+    began = time.perf_counter()
+    policy = fit_peer(market, cfg, seed=seed) if peer else NetworkPolicy(market, fit_network(market, cfg, seed=seed))
+    seconds = time.perf_counter() - began
+    best = solve(market)
+    if best is None:
+        raise ValueError(f"{name} is too large to solve")
+    return worth(market, action_table(market, policy, best.stocks), best.stocks) / best.value, seconds
+
+
+def simple(name: str) -> dict[str, float]:
+    """Share of the optimum of each simple rule, tuned."""
+    from models.pricing.config import Config
+    from models.pricing.evaluate import simple_rules
+    from models.pricing.exact import solve, worth
+    from models.pricing.judging import action_table
+    from models.pricing.market import build_market
+
+    market = build_market(_problem(name))
+    best = solve(market)
+    if best is None:
+        raise ValueError(f"{name} is too large to solve")
+    rules = simple_rules(market, Config())
+    return {
+        rule: worth(market, action_table(market, policy, best.stocks), best.stocks) / best.value
+        for rule, policy in rules.items()
+    }
+
+
+def half_width(values: list[float]) -> float:
+    """Half of the 95 % interval of a mean, Student's t."""
+    from scipy import stats
+
+    return float(stats.t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values)))
+
+
+def _instances(context: BenchContext) -> BenchResult:
+    del context
+    from models.pricing.instances import SHIPPED, read_instances
+
+    names = [each.name for each in read_instances(SHIPPED)]
+    with ProcessPoolExecutor(CORES, mp_context=get_context("spawn")) as pool:
+        ours = {name: [pool.submit(learned, name, seed, False) for seed in SEEDS] for name in names}
+        theirs = {name: pool.submit(learned, name, SEEDS[0], True) for name in names}
+        rules = {name: pool.submit(simple, name) for name in names}
+        shares = {name: [each.result()[0] for each in found] for name, found in ours.items()}
+        slowest = max(each.result()[1] for found in ours.values() for each in found)
+        peers = {name: each.result()[0] for name, each in theirs.items()}
+        tuned = {name: each.result() for name, each in rules.items()}
+    return instances_verdict(shares, peers, tuned, slowest)
+
+
+def instances_verdict(
+    shares: dict[str, list[float]], peers: dict[str, float], tuned: dict[str, dict[str, float]], slowest: float
+) -> BenchResult:
+    """The problem with the least mean share of the optimum decides."""
+    mean = {name: float(np.mean(each)) for name, each in shares.items()}
+    worst = min(mean, key=lambda name: mean[name])
+    hard = [name for name, found in tuned.items() if max(found.values()) <= HARD]
+    parts = []
+    for name, each in shares.items():
+        best = max(tuned[name], key=lambda rule: tuned[name][rule])
+        others = [f"{best} {tuned[name][best]:.3f}"]
+        if "EMSR-b" in tuned[name] and best != "EMSR-b":
+            others.append(f"EMSR-b {tuned[name]['EMSR-b']:.3f}")
+        parts.append(
+            f"{name} {mean[name]:.4f} ± {half_width(each):.4f} ({', '.join(others)}, list price "
+            f"{tuned[name]['list price']:.3f}, plain DQN {peers[name]:.3f})"
+        )
+    note = (
+        f"{len(SEEDS)} seeds, 95 % intervals; {'; '.join(parts)}; best simple rule at most {HARD:.0%} on {len(hard)}; slowest "
+        f"training {slowest:.0f} s, two side by side"
+    )
+    met = mean[worst] >= SHARE and len(hard) >= MOST_HARD and slowest <= SECONDS
+    bound = f">= {SHARE} on each, {MOST_HARD} of them hard for simple rules (<= {HARD}), <= {SECONDS:.0f} s of training"
+    return BenchResult(
+        mean[worst], f"of the optimum, {worst}", "plain DQN (Stable-Baselines3)", peers[worst], bound, met, note
+    )
+
+
+def _throughput(context: BenchContext) -> BenchResult:
+    """Training of ours and of plain DQN in turn, so that a busy machine slows both."""
+    del context
+    from models.pricing.config import Config
+    from models.pricing.market import build_market
+    from models.pricing.peers import fit_peer
+    from models.pricing.train import fit_network
+
+    cfg = Config()
+    steps = ROUNDS * cfg.steps_a_round
+    quick = cfg.model_copy(update={"steps": steps, "peer_steps": steps})
+    alike = quick.model_copy(update={"peer_batch": cfg.batch})
+    kinds = {
+        "ours": lambda market: fit_network(market, quick, seed=1),
+        "as many outcomes": lambda market: fit_peer(market, quick, seed=1),
+        "as many situations": lambda market: fit_peer(market, alike, seed=1),
+    }
+    rates: dict[str, list[float]] = {kind: [] for kind in kinds}
+    for name in ("salad", "flight", "salad", "flight"):
+        market = build_market(_problem(name))
+        for kind, fit in kinds.items():
+            began = time.perf_counter()
+            fit(market)
+            rates[kind].append(ROUNDS * cfg.shelves / (time.perf_counter() - began))
+    ours, many, few = (float(np.mean(rates[kind])) for kind in kinds)
+    note = (
+        f"{cfg.shelves} shelves, {cfg.steps_a_round} gradient steps a round, one thread; each of ours learns from {cfg.batch} "
+        f"situations at all their prices, of the peer's from as many outcomes; with {cfg.batch} outcomes alone the peer makes "
+        f"{few:,.0f} ({ours / few:.2f}x)"
+    )
+    bound = f">= {RATIO}x plain DQN, same shelves and gradient ratio"
+    return BenchResult(ours, "steps/s", "plain DQN (Stable-Baselines3)", many, bound, ours >= RATIO * many, note)
+
+
+def _steps(context: BenchContext) -> BenchResult:
+    del context
+    from models.pricing.env import Shelves
+    from models.pricing.instances import SHIPPED, read_instances
+    from models.pricing.market import build_market
+    from models.pricing.vec_env import ShelvesVecEnv
+
+    rates = {}
+    for instance in read_instances(SHIPPED):
+        env = ShelvesVecEnv(Shelves(build_market(instance), 256, seed=0))
+        env.reset()
+        actions = np.random.default_rng(0).integers(0, len(env.shelves.market.prices), (STEPS_AGAIN, 256))
+        began = time.perf_counter()
+        for row in actions:
+            env.step(row)
+        rates[instance.name] = STEPS_AGAIN * 256 / (time.perf_counter() - began)
+    slowest = min(rates, key=lambda name: rates[name])
+    note = ", ".join(f"{name} {rate:,.0f}" for name, rate in rates.items())
+    met = rates[slowest] >= STEPS_A_SECOND
+    return BenchResult(
+        rates[slowest], f"steps/s, {slowest}", bound=f">= {STEPS_A_SECOND:,} on each", met=met,
+        note=f"256 shelves in step, states and restarts included: {note}",
+    )  # fmt: skip
+
+
+ROOMS = ("models",)
+ROWS = [
+    BenchRow(
+        "pricing-instances", "pricing", "problems that can be solved, worth of learned prices", _instances, rooms=ROOMS
+    ),
+    BenchRow("pricing-throughput", "pricing", "training, periods of a shelf a second", _throughput, rooms=ROOMS),
+    BenchRow("pricing-steps", "pricing", "environment alone, periods of a shelf a second", _steps, rooms=ROOMS),
+]

@@ -1,0 +1,164 @@
+"""Learning prices: near the optimum on a small problem, the same network in NumPy and torch, the knobs that matter."""
+
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from models.common.artifact import ArtifactError
+from models.common.torch_control import torch_controlled
+from models.pricing.baselines import list_price
+from models.pricing.config import Config
+from models.pricing.data import Dataset, prepare, problem_table
+from models.pricing.dqn import CounterfactualDQN, OutcomeBuffer, falling
+from models.pricing.env import Shelves
+from models.pricing.evaluate import evaluate
+from models.pricing.exact import solve, worth
+from models.pricing.instances import check_instances
+from models.pricing.judging import action_table, live
+from models.pricing.market import build_market
+from models.pricing.model import DuellingPolicy
+from models.pricing.network import Network
+from models.pricing.predict import NetworkPolicy, PriceInput
+from models.pricing.train import Trained, fit_network, train
+from models.pricing.vec_env import ShelvesVecEnv
+
+QUICK: dict[str, Any] = {
+    "steps": 6_000, "shelves": 32, "hidden": 48, "buffer": 8_000, "peer_steps": 0, "tuning_episodes": 400,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def data(model_cases: dict[str, ModuleType]) -> Dataset:
+    case = model_cases["pricing"]
+    told = check_instances({"instances": [case.SALAD, case.SEATS]})
+    return prepare({"instances": problem_table(told)}, Config(**QUICK))
+
+
+@pytest.fixture(scope="module")
+def trained(data: Dataset) -> Trained:
+    return train(data, data.config, seed=0)
+
+
+def test_prices_come_near_the_optimum_on_problems_small_enough_to_solve(data: Dataset, trained: Trained) -> None:
+    report = evaluate(trained.predictor(), data)
+    for name in ("salad", "seats"):
+        assert report.value("DQN", "share of the optimum", name) > 0.97
+        assert report.value("dynamic program", "share of the optimum", name) == 1.0
+        # Optimal policies are beaten by nobody, the exact values say so too.
+        assert max(row.value for row in report.rows if row.metric == "share of the optimum") <= 1.0 + 1e-9
+    assert report.value("DQN", "value", "seats") > report.value("list price", "value", "seats")
+    assert {"shares", "map_salad", "paths_seats"} <= set(report.plots)
+
+
+def test_numpy_says_what_torch_says(data: Dataset) -> None:
+    market = data.markets[0]
+    with torch_controlled(1, 0):
+        env = ShelvesVecEnv(Shelves(market, 16, seed=1, explore=1.0), counterfactual=True)
+        model = CounterfactualDQN(
+            DuellingPolicy, env, draws=0, buffer_size=64, policy_kwargs={"net_arch": [8, 8]}, device="cpu"
+        )
+        with torch.no_grad():
+            for part in model.q_net.parameters():
+                part.normal_()
+            states = env.shelves.observe()
+            expected = model.q_net(torch.from_numpy(states)).numpy()
+        named = {name: part.detach().numpy() for name, part in model.q_net.named_parameters()}
+    layers = {"first": "q_net.0", "second": "q_net.2", "value": "value", "advantage": "advantage", "weight": "weight"}
+    network = Network({f"{a}.{kind}": named[f"{b}.{kind}"] for a, b in layers.items() for kind in ("weight", "bias")})
+    np.testing.assert_allclose(network.values(states), expected, rtol=1e-4, atol=1e-4)
+    again = Network.from_bytes(network.to_bytes())
+    np.testing.assert_array_equal(again.values(states), network.values(states))
+
+
+def test_a_fresh_network_prefers_what_gains_most_over_the_charge(data: Dataset) -> None:
+    """Heads start at 0 and the weight of gains at 1, so that V plus what a price gains now is all there is."""
+    market = data.markets[1]
+    env = ShelvesVecEnv(Shelves(market, 50, seed=1, explore=1.0), counterfactual=True)
+    with torch_controlled(1, 0):
+        model = CounterfactualDQN(
+            DuellingPolicy, env, draws=0, buffer_size=64, policy_kwargs={"net_arch": [8, 8]}, device="cpu"
+        )
+    states = env.shelves.observe()
+    chosen, _ = model.predict(states, deterministic=True)
+    np.testing.assert_array_equal(chosen, states[:, -3:].argmax(axis=1))
+
+
+def test_the_buffer_keeps_the_newest(data: Dataset) -> None:
+    shelves = Shelves(data.markets[0], 4, seed=0)
+    env = ShelvesVecEnv(shelves)
+    buffer = OutcomeBuffer(6, env.observation_space, env.action_space)
+    for value in (1.0, 2.0, 3.0):
+        found = replace(shelves.outcomes(), reward=np.full((4, 3), value))
+        buffer.keep(shelves.observe(), found)
+    assert buffer.full and sorted(buffer.reward[:, 0].tolist()) == [2, 2, 3, 3, 3, 3]
+    states, reward, following, goes_on = buffer.draw(5, np.random.default_rng(0))
+    assert states.shape[0] == 5 and reward.shape == (5, 3) and following.shape[0] == 15 and goes_on.shape == (5, 1)
+    with pytest.raises(NotImplementedError, match="draw"):
+        buffer.sample(3)
+
+
+def test_an_environment_without_outcomes_is_refused(data: Dataset) -> None:
+    env = ShelvesVecEnv(Shelves(data.markets[0], 4, seed=0))
+    model = CounterfactualDQN(DuellingPolicy, env, draws=0, buffer_size=64, train_freq=1, device="cpu")
+    with pytest.raises(ValueError, match="counterfactual=True"):
+        model.learn(8)
+
+
+def test_rates_fall_in_a_straight_line() -> None:
+    rate = falling(0.1)
+    assert [rate(1.0), rate(0.5), rate(0.0)] == pytest.approx([0.1, 0.05, 0.001])
+
+
+def test_elasticity_wrong_by_half_still_beats_list_price(model_cases: dict[str, ModuleType]) -> None:
+    """Believed half or one and a half times as elastic as it is, learned on a spread from half to twice the belief."""
+    told = check_instances({"instances": [{**model_cases["pricing"].SALAD, "elasticity": 2.0}]})[0]
+    truth = build_market(told)
+    best = solve(truth)
+    assert best is not None
+    listed = worth(truth, action_table(truth, list_price(truth), best.stocks), best.stocks)
+    for wrong in (0.5, 1.5):
+        spread = [wrong * factor for factor in (0.5, 0.7, 1.0, 1.4, 2.0)]
+        believed = build_market(told, believed_factor=wrong, elasticity_factors=spread)
+        policy = NetworkPolicy(believed, fit_network(believed, Config(**{**QUICK, "steps": 2_000}), seed=0))
+        assert worth(truth, action_table(truth, policy, best.stocks), best.stocks) > listed
+
+
+def test_a_quote_is_the_networks_price_with_its_reason(data: Dataset, trained: Trained) -> None:
+    predictor = trained.predictor()
+    told = PriceInput("seats", [0, 7], [[4], [4]], [10.0, 10.0], {}, lowest=[9.0, 30.0])
+    reply = predictor.predict(told)
+    assert set(reply.price.tolist()) <= {6.0, 10.0, 14.0} and (reply.rule == "").all()
+    np.testing.assert_allclose(reply.worth, reply.values.max(axis=1))
+    assert (reply.gain >= 0).all()
+    shown = np.isfinite(reply.reference)
+    np.testing.assert_array_equal(shown, reply.price < np.array([9.0, 30.0]))
+
+
+def test_an_artifact_for_another_state_is_refused(data: Dataset, trained: Trained, tmp_path: Path) -> None:
+    narrow = Network(
+        {
+            name: part[:, 1:] if name == "first.weight" else part
+            for name, part in trained.networks["salad"].parts.items()
+        }
+    )
+    with pytest.raises(ArtifactError, match="reads"):
+        NetworkPolicy(data.markets[0], narrow)
+    with pytest.raises(ArtifactError, match="network"):
+        Network({})
+    with pytest.raises(ArtifactError, match="do not fit or are not finite"):
+        parts = dict(trained.networks["salad"].parts)
+        Network({**parts, "value.bias": np.array([np.nan], dtype=np.float32)})
+
+
+def test_lived_figures_add_up(data: Dataset) -> None:
+    lived = live(data.truths[0], list_price(data.truths[0]), episodes=300, seed=1)
+    assert len(lived.money) == 300 and lived.price == pytest.approx(3.0)
+    assert lived.load + lived.waste == pytest.approx(1.0, abs=0.35)  # what is left at the end is neither
+    assert lived.sold + lived.wasted <= lived.offered
+    again = live(data.truths[0], list_price(data.truths[0]), episodes=300, seed=1)
+    np.testing.assert_array_equal(lived.money, again.money)
