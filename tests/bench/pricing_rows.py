@@ -71,7 +71,8 @@ def _instances(context: BenchContext) -> BenchResult:
     from models.pricing.instances import SHIPPED, read_instances
 
     names = [each.name for each in read_instances(SHIPPED)]
-    with ProcessPoolExecutor(CORES, mp_context=get_context("spawn")) as pool:
+    # Forked, for a bench module has no name that a new interpreter could import; nothing heavy is loaded yet.
+    with ProcessPoolExecutor(CORES, mp_context=get_context("fork")) as pool:
         ours = {name: [pool.submit(learned, name, seed, False) for seed in SEEDS] for name in names}
         theirs = {name: pool.submit(learned, name, SEEDS[0], True) for name in names}
         rules = {name: pool.submit(simple, name) for name in names}
