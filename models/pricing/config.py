@@ -10,7 +10,7 @@ class Config(BaseModel):
 
     shelves: int = Field(128, ge=1, le=10_000, description="shelves simulated in step: more cost less time a step")
     steps: int = Field(
-        20_000, ge=1, le=10_000_000, description="gradient steps a market; 20,000 take about a minute on one core"
+        16_000, ge=1, le=10_000_000, description="gradient steps a market; 16,000 take about a minute on one core"
     )
     steps_a_round: int = Field(4, ge=1, le=1_000, description="gradient steps after each period of all shelves")
     batch: int = Field(
@@ -39,7 +39,7 @@ class Config(BaseModel):
         0.0, ge=0, le=2, description="standard error of the log of elasticity, which the ensemble spans"
     )
     peer_steps: int = Field(
-        20_000, ge=0, le=10_000_000, description="gradient steps of the peer a market, as many as ours; 0: no peer"
+        16_000, ge=0, le=10_000_000, description="gradient steps of the peer a market, as many as ours; 0: no peer"
     )
     peer_batch: int | None = Field(
         None,

@@ -39,6 +39,10 @@ def problem_table(instances: Sequence[Instance], rules: Mapping[str, Rules] | No
     """The table `instances`: `problem` and `rules` as JSON texts, a row an instance."""
     import pyarrow as pa
 
+    if unknown := sorted(set(rules or {}) - {each.name for each in instances}):
+        raise DataError(
+            f"rules of {unknown[0]!r}: no such problem: name one of {', '.join(each.name for each in instances)}"
+        )
     limits = [(rules or {}).get(each.name, Rules()).model_dump_json() for each in instances]
     return pa.table({"problem": [each.model_dump_json() for each in instances], "rules": limits})
 
@@ -77,5 +81,5 @@ def prepare(tables: Mapping[str, Any], cfg: Config) -> Dataset:
 def _parsed(text: Any, column: str) -> Any:
     try:
         return json.loads(text)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         raise DataError(f"instances.{column}: {str(text)[:60]!r} is no JSON: write one object a row") from error

@@ -17,7 +17,6 @@ from stable_baselines3.common.buffers import BaseBuffer, ReplayBuffer
 from stable_baselines3.common.type_aliases import ReplayBufferSamples
 from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.dqn.policies import DQNPolicy
-from torch.nn import functional as F
 
 from models.pricing.env import Outcomes
 from models.pricing.vec_env import ShelvesVecEnv
@@ -37,21 +36,23 @@ class OutcomeBuffer(ReplayBuffer):
         self.reward = np.zeros((buffer_size, prices), dtype=np.float32)
         self.following = np.zeros((buffer_size, prices, width), dtype=np.float32)
         self.goes_on = np.zeros((buffer_size, 1), dtype=np.float32)
+        self.open = np.zeros((buffer_size, prices), dtype=np.float32)
         self.optimize_memory_usage = False
 
     def keep(self, states: npt.NDArray[np.float32], found: Outcomes) -> None:
         """Add N situations (N, WIDTH + A) and their outcomes."""
         at = (self.pos + np.arange(len(states))) % self.buffer_size
         self.states[at], self.reward[at], self.following[at] = states, found.reward, found.states
-        self.goes_on[at, 0] = ~found.ended
+        self.goes_on[at, 0], self.open[at] = ~found.ended, found.open
         self.full = self.full or self.pos + len(states) >= self.buffer_size
         self.pos = (self.pos + len(states)) % self.buffer_size
 
     def draw(self, count: int, rng: np.random.Generator) -> tuple[torch.Tensor, ...]:
-        """States (B, W), rewards (B, A), next states (B * A, W), 1 where the episode goes on (B, 1)."""
+        """States (B, W), rewards (B, A), next states (B * A, W), 1 where the episode goes on (B, 1) or a price is open (B, A)."""
         rows = rng.integers(0, self.buffer_size if self.full else self.pos, count)
         width = self.states.shape[1]
-        parts = (self.states[rows], self.reward[rows], self.following[rows].reshape(-1, width), self.goes_on[rows])
+        following = self.following[rows].reshape(-1, width)
+        parts = (self.states[rows], self.reward[rows], following, self.goes_on[rows], self.open[rows])
         return tuple(torch.from_numpy(part) for part in parts)
 
     def sample(self, batch_size: int, env: Any = None) -> ReplayBufferSamples:
@@ -64,6 +65,7 @@ class CounterfactualDQN(DQN):
 
     def __init__(self, policy: type[DQNPolicy], env: ShelvesVecEnv, *, draws: int, **options: Any) -> None:
         self._draws = np.random.default_rng(draws)
+        self._market = env.shelves.market
         super().__init__(policy, env, replay_buffer_class=OutcomeBuffer, learning_starts=0, gamma=1.0, **options)
 
     def predict(
@@ -99,15 +101,17 @@ class CounterfactualDQN(DQN):
         self._update_learning_rate(self.policy.optimizer)
         online: list[torch.Tensor] = list(self.q_net.parameters())
         target: list[torch.Tensor] = list(self.q_net_target.parameters())
+        # What follows price number a is the a-th of A rows: the next price is one that the largest change leaves from there.
+        closed = torch.from_numpy(np.where(self._market.allowed, 0.0, -np.inf).astype(np.float32))
         for _ in range(gradient_steps):
-            states, reward, following, goes_on = buffer.draw(batch_size, self._draws)
+            states, reward, following, goes_on, open_ = buffer.draw(batch_size, self._draws)
             with torch.no_grad():
-                best = self.q_net(following).argmax(dim=1, keepdim=True)
+                best = (self.q_net(following) + closed.repeat(batch_size, 1)).argmax(dim=1, keepdim=True)
                 later = self.q_net_target(following).gather(1, best).view_as(reward)
                 aim = reward + goes_on * later
-            loss = F.mse_loss(self.q_net(states), aim)
+            loss = (open_ * (self.q_net(states) - aim).square()).sum() / open_.sum()
             self.policy.optimizer.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             torch.nn.utils.clip_grad_norm_(online, self.max_grad_norm)
             self.policy.optimizer.step()
             with torch.no_grad():

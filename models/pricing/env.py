@@ -22,10 +22,12 @@ BOUND = 1e6  # of a state variable; none comes near
 class Outcomes:
     """What the N shelves would have brought at each of A prices, the customers and the next period's factors being the same.
 
-    `reward` (N, A) in `market.scale`; `stock` (N, A, L) next; `states` (N, A, WIDTH + A) next; `chain` (N,) next; `ended` (N,).
+    `reward` (N, A) in `market.scale`; `open` (N, A) prices that the largest change leaves; next `stock` (N, A, L), `states`
+    (N, A, WIDTH + A) and `chain` (N,); `ended` (N,).
     """
 
     reward: Floats
+    open: Bools
     stock: Ints
     states: npt.NDArray[np.float32]
     chain: Ints
@@ -98,7 +100,9 @@ class Shelves:
         now = np.minimum(self.t + 1, market.periods - 1)
         t, e = (np.repeat(each, prices) for each in (now, chain))
         states = self._assembler.assemble(Reading(t, e, asked.ravel(), stock.reshape(len(t), market.ages)))
-        return Outcomes(lived.reward, stock, states.reshape(self.count, prices, -1), chain, lived.ended)
+        return Outcomes(
+            lived.reward, market.allowed[self.b], stock, states.reshape(self.count, prices, -1), chain, lived.ended
+        )
 
     def follow(self, actions: Ints, found: Outcomes) -> tuple[Floats, Bools]:
         """Go where `actions` (N,) lead: rewards (N,), which episodes ended."""

@@ -66,7 +66,7 @@ def evaluate(
         plots[f"paths_{market.name}"] = paths_plot(market, paths)
         plots[f"map_{market.name}"] = map_plot(market, policies[CHAMPION], solution)
         if solution is not None:
-            shares[market.name] = {each.name: each.value / solution.value for each in judged}
+            shares |= _shares(market, judged, solution)
     if shares:
         plots["shares"] = shares_plot(shares, CHAMPION)
         for name in dict.fromkeys(name for found in shares.values() for name in found):
@@ -102,12 +102,21 @@ def best_simple(judged: dict[str, float]) -> str:
     return max((name for name in judged if name in SIMPLE), key=lambda name: judged[name])
 
 
+def _shares(market: Market, judged: list[Judged], solution: Solution) -> dict[str, dict[str, float]]:
+    """Shares of the optimum under the market's name; none where even the best policy loses money."""
+    if solution.value <= 0:
+        return {}
+    return {market.name: {each.name: each.value / solution.value for each in judged}}
+
+
 def _rows(market: Market, judged: list[Judged], solution: Solution | None) -> list[MetricRow]:
     rows = []
     for each in judged:
         facts: dict[str, tuple[float, str]] = {"value": (each.value, "money")}
         if solution is not None:
-            facts["share of the optimum"] = (each.value / solution.value, "fraction")
+            facts["short of the optimum"] = (solution.value - each.value, "money")
+            share = _shares(market, judged, solution).get(market.name, {})
+            facts |= {"share of the optimum": (share[each.name], "fraction")} if share else {}
         else:
             facts |= {"value, low": (each.low, "money"), "value, high": (each.high, "money")}
         if each.name != ORACLE:
@@ -123,8 +132,8 @@ def _notes(data: Dataset, shares: dict[str, dict[str, float]]) -> tuple[str, ...
         "Value is money until the end: sales, less what deliveries cost, less disposal, plus what is left.",
         "Simple rules are tuned on the problem itself, by simulated days that nothing is judged on.",
     ]
-    if unsolved := [market.name for market in data.truths if market.name not in shares]:
-        notes.append(f"Too large for the exact program, judged by simulation: {', '.join(unsolved)}.")
+    if without := [market.name for market in data.truths if market.name not in shares]:
+        notes.append(f"Too large for the exact program, or a loss at best, so without a share: {', '.join(without)}.")
     hard = [name for name, found in shares.items() if found[best_simple(found)] <= 0.95]
     if shares:
         notes.append(f"The best simple rule stays at 95 % of the optimum or below on: {', '.join(hard) or 'none'}.")

@@ -15,6 +15,7 @@ from models.pricing.market import Floats, Ints, Market
 from models.pricing.shelf import age, deliver, demand_probabilities, take
 
 MOST_CELLS = 40_000_000  # values of all tables of actions together; beyond, minutes and gigabytes
+MOST_PAIRS = 10_000_000  # stock vectors times units asked for, all periods together: 320 MB
 UNKNOWN = -1
 
 
@@ -56,12 +57,14 @@ def reachable(market: Market) -> Stocks | None:
     """The stock vectors of every period; None where the program does not fit."""
     a_vector = len(market.chain.demand) * len(market.prices) * (1 if market.allowed.all() else len(market.prices))
     opening, _ = deliver(market.stock, market.delivered[0], market.up_to[0], market.room)
-    vectors, layers, cells = opening[None, :], [], 0
+    vectors, layers, cells, pairs = opening[None, :], [], 0, 0
     for t in range(market.periods):
         cells += len(vectors) * a_vector
-        if cells > MOST_CELLS or len(vectors) * (market.room + 1) > MOST_CELLS:
-            return None
         total = vectors.sum(axis=1)
+        moves = len(vectors) * (int(total.max()) + 1)
+        pairs += moves
+        if cells > MOST_CELLS or pairs > MOST_PAIRS or moves * market.ages > MOST_CELLS:
+            return None
         sold = np.minimum(np.arange(total.max() + 1)[None, :], total[:, None])
         older, wasted = age(take(vectors[:, None, :], sold, newest_first=market.newest_first), keeps=market.keeps)
         came = np.zeros_like(sold)

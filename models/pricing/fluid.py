@@ -46,3 +46,11 @@ class Fluid:
         """Number of the least charge (N,) at which no more than `units` (N,) are sold until the deadline."""
         enough = self.sales[t, e] <= units[:, None]
         return np.where(enough.any(axis=1), enough.argmax(axis=1), BIDS - 1)
+
+
+def to_the_end(market: Market, now: Floats) -> Floats:
+    """Sums (T, E, ...) of what each period brings from now to the end, expected given the chain state now."""
+    total = now.copy()
+    for t in range(market.periods - 2, -1, -1):
+        total[t] += np.tensordot(market.chain.transition, total[t + 1], axes=1)
+    return total

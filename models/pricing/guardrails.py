@@ -1,7 +1,7 @@
 """Rules around the network, which it cannot break: limits -> model -> limits.
 
 Order of precedence, the first wins where two cannot both hold: 1. essential goods never above list price; 2. ceiling;
-3. floor; 4. margin floor; 5. largest change a day. A rule that yields is kept as nearly as those before it let it, and named.
+3. floor; 4. margin floor; 5. largest change of one quote. A rule that yields is kept as nearly as those before it let it, and named.
 Discounts may be shown only against the lowest price of the past 30 days (Directive (EU) 2019/2161, Article 6a of 98/6/EC).
 """
 
@@ -14,7 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from models.pricing.market import Bools, Floats, Ints
 
-CENT = 0.01
+CENTS = 100  # a unit of money; dividing by it gives the nearest number to a price, multiplying by 0.01 does not
+CENT = 1 / CENTS
 LEAST = CENT  # nothing is given away
 _EPS = 1e-6  # of a cent: 0.30 / 0.01 is a little below 30
 RULES = ("essential", "ceiling", "floor", "margin_floor", "largest_change")
@@ -70,7 +71,7 @@ class Limits:
 def limits(rules: Rules, *, list_price: Floats, unit_cost: Floats, before: Floats) -> Limits:
     """Combine the rules for N products, (N,) each."""
     count = len(list_price)
-    lows, highs = np.full((len(RULES), count), LEAST), np.full((len(RULES), count), np.inf)
+    lows, highs = np.full((len(RULES), count), -np.inf), np.full((len(RULES), count), np.inf)
     if rules.essential:
         highs[0] = list_price
     if rules.ceiling is not None:
@@ -82,8 +83,8 @@ def limits(rules: Rules, *, list_price: Floats, unit_cost: Floats, before: Float
     if rules.largest_change is not None:
         lows[4] = before - rules.largest_change * list_price
         highs[4] = before + rules.largest_change * list_price
-    lows = np.maximum(np.ceil(lows / CENT - _EPS) * CENT, LEAST)
-    highs = np.maximum(np.floor(highs / CENT + _EPS) * CENT, LEAST)
+    lows = np.ceil(lows * CENTS - _EPS) / CENTS
+    highs = np.maximum(np.floor(highs * CENTS + _EPS) / CENTS, LEAST)
     low, high = np.full(count, LEAST), np.full(count, np.inf)
     yielded = np.zeros((count, len(RULES)), dtype=np.bool_)
     for number, (least, most) in enumerate(zip(lows, highs, strict=True)):
@@ -104,4 +105,4 @@ def rule_names(numbers: Ints) -> npt.NDArray[np.str_]:
 
 
 def _cents(prices: Floats) -> Floats:
-    return np.asarray(np.round(prices / CENT) * CENT)
+    return np.asarray(np.round(prices * CENTS) / CENTS)

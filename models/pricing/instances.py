@@ -7,6 +7,7 @@ What else moves demand are factors: Markov chains of a few levels that everybody
 
 import json
 from collections.abc import Sequence
+from math import prod
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -17,13 +18,21 @@ from models.common.protocols import DataError
 FactorName = Literal["competitor_price", "substitute_price", "weather", "attention", "willingness"]
 MOST_BYTES = 16 * 1024**2
 SUMS_TO_ONE = 1e-6
+MOST_LEVELS = 500  # of all factors together
+MOST_VALUES = 20_000_000  # of a table of periods, levels and prices
+STEEPEST = 1e-4
+CHEAPEST, DEAREST = 0.01, 100.0  # times list price
+Price = Annotated[float, Field(ge=0.01, le=1e8)]
+Chance = Annotated[float, Field(ge=0, le=1)]
+Weight = Annotated[float, Field(ge=0, le=1_000)]
+Arrivals = Annotated[float, Field(ge=0, le=1e5)]
 SHIPPED = Path(__file__).with_name("instances.yaml")
 
 
 class Strict(BaseModel):
     """Frozen, and closed to keys that nobody reads."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Level(Strict):
@@ -45,7 +54,7 @@ class Factor(Strict):
 
     name: FactorName
     levels: tuple[Level, ...] = Field(min_length=1, max_length=12)
-    transition: tuple[tuple[float, ...], ...] | None = Field(
+    transition: tuple[tuple[Chance, ...], ...] | None = Field(
         None, description="chances of the next level, a row a level; none: `stay`, else any other level alike"
     )
     stay: float = Field(0.8, ge=0, le=1, description="chance that a level stays for another period")
@@ -54,13 +63,17 @@ class Factor(Strict):
     @model_validator(mode="after")
     def _fits(self) -> Self:
         count = len(self.levels)
+        if len({level.value for level in self.levels}) < count:
+            raise ValueError(
+                f"factor {self.name}: two levels show the same value, so nobody can tell them apart: join them"
+            )
         if self.start >= count:
             raise ValueError(f"factor {self.name}: start {self.start} is no level: give 0 to {count - 1}")
         if self.transition is not None:
             if len(self.transition) != count or any(len(row) != count for row in self.transition):
                 raise ValueError(f"factor {self.name}: transition must be {count} rows of {count} chances")
             for row in self.transition:
-                if min(row) < 0 or abs(sum(row) - 1) > SUMS_TO_ONE:
+                if abs(sum(row) - 1) > SUMS_TO_ONE:
                     raise ValueError(f"factor {self.name}: a row of transition is {row}: chances that sum to 1")
         return self
 
@@ -86,8 +99,8 @@ class Problem(Strict):
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")
     periods: int = Field(ge=1, le=2_000)
     periods_per_day: int = Field(1, ge=1, le=96, description="price changes a day; the state shows the hour by them")
-    list_price: float = Field(gt=0, le=1e6)
-    prices: tuple[float, ...] = Field(min_length=2, max_length=64, description="those that may be asked, any order")
+    list_price: Price
+    prices: tuple[Price, ...] = Field(min_length=2, max_length=64, description="those that may be asked, any order")
     unit_cost: float = Field(0.0, ge=0, le=1e6)
     largest_change: float | None = Field(
         None, gt=0, le=10, description="largest move from one period's price to the next, as a fraction of list price"
@@ -100,8 +113,6 @@ class Problem(Strict):
 
     @model_validator(mode="after")
     def _sound(self) -> Self:
-        if min(self.prices) <= 0:
-            raise ValueError(f"{self.name}: price {min(self.prices)} is not above 0: nothing is given away")
         if len(set(self.prices)) != len(self.prices):
             raise ValueError(f"{self.name}: prices hold one twice: give each once")
         if self.list_price not in self.prices:
@@ -109,6 +120,18 @@ class Problem(Strict):
         names = [factor.name for factor in self.factors]
         if len(set(names)) != len(names):
             raise ValueError(f"{self.name}: factors {names} hold one twice: join their levels")
+        low, high = min(self.prices) / self.list_price, max(self.prices) / self.list_price
+        if low < CHEAPEST or high > DEAREST:
+            raise ValueError(
+                f"{self.name}: prices lie {low:g} to {high:g} times list price: {CHEAPEST} to {DEAREST} can be told"
+            )
+        levels = prod(len(factor.levels) for factor in self.factors)
+        values = self.periods * levels * max(len(self.prices), 64)
+        if levels > MOST_LEVELS or values > MOST_VALUES:
+            raise ValueError(
+                f"{self.name}: {levels:,} joint levels (at most {MOST_LEVELS}) make {values:,} values (at most {MOST_VALUES:,}): "
+                "fewer levels or periods"
+            )
         return self
 
 
@@ -123,7 +146,7 @@ class PerishableInstance(Problem):
     disposal_cost: float = Field(0.0, ge=0, le=1e6, description="of a unit thrown away, beside what it cost")
     picking: Literal["oldest", "newest"] = "oldest"
     mean: float = Field(gt=0, le=1e5, description="units a period at list price, all factors at 1")
-    profile: tuple[float, ...] = Field((1.0,), min_length=1, description="times the mean, by period, over and over")
+    profile: tuple[Weight, ...] = Field((1.0,), min_length=1, description="times the mean, by period, over and over")
     elasticity: float = Field(gt=0, le=20, description="of demand to price, at list price, as a positive number")
     response: Literal["power", "logit"] = Field(
         "power", description="power: (p / list)^-elasticity; logit: a share of visitors with that elasticity at list"
@@ -133,8 +156,11 @@ class PerishableInstance(Problem):
     def _fits(self) -> Self:
         if len(self.stock) > self.shelf_life or sum(self.stock) > self.room or min(self.stock, default=0) < 0:
             raise ValueError(f"{self.name}: stock {self.stock} must be at most {self.shelf_life} ages in {self.room}")
-        if min(self.profile) < 0 or max(self.profile) <= 0:
-            raise ValueError(f"{self.name}: profile {self.profile} must be 0 or more, one above 0")
+        if max(self.profile[: self.periods]) <= 0:
+            raise ValueError(f"{self.name}: profile {self.profile} lets nobody come: one must be above 0")
+        comes = self.delivery.first < self.periods and (self.delivery.units or self.delivery.up_to)
+        if not comes and not sum(self.stock):
+            raise ValueError(f"{self.name}: no stock and no delivery before the end: there is nothing to sell")
         return self
 
 
@@ -142,14 +168,16 @@ class Segment(Strict):
     """Customers who want one unit each. Their willingness to pay is logistic: half of them pay `willingness`."""
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")
-    arrivals: tuple[float, ...] = Field(min_length=1, description="mean number a period, the last one goes on")
-    willingness: float = Field(gt=0, le=1e6)
+    arrivals: tuple[Arrivals, ...] = Field(min_length=1, description="mean number a period, the last one goes on")
+    willingness: Price
     spread: float = Field(gt=0, le=1e6, description="scale of the logistic distribution, in the price's unit")
 
     @model_validator(mode="after")
     def _sound(self) -> Self:
-        if min(self.arrivals) < 0:
-            raise ValueError(f"segment {self.name}: arrivals {min(self.arrivals)} below 0")
+        if self.spread < STEEPEST * self.willingness:
+            raise ValueError(
+                f"segment {self.name}: spread {self.spread:g} is under {STEEPEST} of the willingness: widen it"
+            )
         return self
 
 
@@ -159,6 +187,12 @@ class CapacityInstance(Problem):
     kind: Literal["capacity"]
     capacity: int = Field(ge=1, le=100_000)
     segments: tuple[Segment, ...] = Field(min_length=1, max_length=8)
+
+    @model_validator(mode="after")
+    def _somebody(self) -> Self:
+        if not any(sum(segment.arrivals[: self.periods]) for segment in self.segments):
+            raise ValueError(f"{self.name}: nobody comes before the end: give arrivals")
+        return self
 
 
 Instance = Annotated[PerishableInstance | CapacityInstance, Field(discriminator="kind")]
@@ -183,20 +217,13 @@ def read_instances(path: Path) -> tuple[Instance, ...]:
         raise DataError(f"{path} is no file: give a JSON or YAML file of instances")
     if path.stat().st_size > MOST_BYTES:
         raise DataError(f"{path} has {path.stat().st_size} bytes, at most {MOST_BYTES}: split it")
-    text = path.read_text(encoding="utf-8")
-    try:
-        if path.suffix in (".yaml", ".yml"):
-            import yaml
+    import yaml
 
-            loaded = yaml.safe_load(text)
-        else:
-            loaded = json.loads(text)
-    except ValueError as error:
-        raise DataError(f"{path} cannot be read: {error}: write JSON or YAML") from error
-    except Exception as error:
-        if type(error).__module__.startswith("yaml"):
-            raise DataError(f"{path} cannot be read: {error}: mend the YAML") from error
-        raise
+    try:
+        text = path.read_text(encoding="utf-8")
+        loaded = yaml.safe_load(text) if path.suffix in (".yaml", ".yml") else json.loads(text)
+    except (ValueError, RecursionError, yaml.YAMLError) as error:
+        raise DataError(f"{path} cannot be read: {str(error)[:200]}: write JSON or YAML in UTF-8") from error
     return check_instances(loaded, str(path))
 
 

@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
+from models.common.protocols import DataError
 from models.pricing.instances import CapacityInstance, Factor, FactorName, Instance, PerishableInstance
 
 Floats = npt.NDArray[np.float64]
@@ -15,8 +16,10 @@ Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 FACTORS: tuple[FactorName, ...] = get_args(FactorName)
 NO_TARGET = -1
+LEAST_MARGIN = 20.0  # parts of list price
 RETURN = 10.0  # of an episode, as the network sees it
 SMALLEST = 1e-9
+LEAST_MEAN, MOST_MEAN = 1e-4, 1e6
 ALLOWANCE = 1e-9  # of a price step, so that a move of exactly the largest change is allowed
 
 
@@ -106,6 +109,10 @@ class Market:
         away = np.abs(self.prices[None, None, :] - self.prices[None, :, None])
         return np.asarray(np.where(self.allowed[:, None, :], away, np.inf).argmin(axis=2))
 
+    def best(self, before: Ints, values: Floats) -> Ints:
+        """Number (N,) of the price of the highest value (N, A) that the largest change leaves open."""
+        return np.asarray(np.where(self.allowed[before], values, -np.inf).argmax(axis=1))
+
     @property
     def ages(self) -> int:
         """L."""
@@ -118,14 +125,17 @@ class Market:
 
     @cached_property
     def scale(self) -> float:
-        """Money that rewards are divided by, so that an episode brings about RETURN: the sales of the best price without a
+        """Money that rewards are divided by, so that an episode brings about RETURN: the margin of the best price without a
         thought of stock, as far as units go round."""
-        money = self.prices * self.nominal
+        money = (self.prices - self.unit_cost) * self.nominal
         best = money.argmax(axis=2)[..., None]
         sold = float(np.take_along_axis(self.nominal, best, axis=2).mean(axis=1).sum())
-        taken = float(np.take_along_axis(money, best, axis=2).mean(axis=1).sum())
+        gained = float(np.take_along_axis(money, best, axis=2).mean(axis=1).sum())
         units = np.inf if (self.up_to != NO_TARGET).any() else float(self.stock.sum() + self.delivered.sum())
-        return max(taken * min(1.0, units / max(sold, SMALLEST)), SMALLEST) / RETURN
+        shown = (
+            self.list_price * min(sold, units) / LEAST_MARGIN
+        )  # where every price loses, rewards are small but not endless
+        return max(gained * min(1.0, units / max(sold, SMALLEST)), shown) / RETURN
 
     def under(self, mean: Floats) -> "Market":
         """The same beliefs, where customers follow other demand models (M, T, E, A)."""
@@ -145,6 +155,13 @@ def build_market(
     else:
         facts, keen = _capacity(instance), _keen(instance, periods)
     nominal, steep = _demand(instance, chain, prices, periods, believed_factor)
+    mean = np.stack([_demand(instance, chain, prices, periods, factor)[0] for factor in elasticity_factors])
+    most = max(float(nominal.max()), float(mean.max()))
+    if not LEAST_MEAN <= most <= MOST_MEAN:
+        raise DataError(
+            f"{instance.name}: {most:g} units are expected in its busiest period at its best price, {LEAST_MEAN} to {MOST_MEAN:g} "
+            "can be told: mend mean, elasticity or arrivals"
+        )
     steps = np.abs(prices[None, :] - prices[:, None])
     largest = np.inf if instance.largest_change is None else instance.largest_change * instance.list_price
     return Market(
@@ -155,7 +172,7 @@ def build_market(
         unit_cost=instance.unit_cost,
         leftover=instance.leftover,
         nominal=nominal,
-        mean=np.stack([_demand(instance, chain, prices, periods, factor)[0] for factor in elasticity_factors]),
+        mean=mean,
         steep=steep,
         keen=keen,
         dispersion=instance.dispersion,

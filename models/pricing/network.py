@@ -27,15 +27,18 @@ class Network:
         if sorted(self.parts) != sorted(wanted):
             raise ArtifactError(f"network: expected {wanted}, found {sorted(self.parts)}: retrain")
         shapes = {name: part.shape for name, part in self.parts.items()}
-        width, hidden = shapes["first.weight"][1], shapes["second.weight"][0]
-        prices = shapes["advantage.bias"][0]
-        fits = (
-            shapes["second.weight"] == (hidden, shapes["first.weight"][0])
-            and shapes["value.weight"] == shapes["weight.weight"] == (1, hidden)
-            and shapes["advantage.weight"] == (prices, hidden)
-            and width > prices
+        try:
+            (first, width), (second, _), (prices, _) = (
+                shapes[f"{name}.weight"] for name in ("first", "second", "advantage")
+            )
+        except ValueError as error:
+            raise ArtifactError(f"network: weights of shapes {shapes} are no matrices: retrain") from error
+        sizes = {"first": (first, width), "second": (second, first), "advantage": (prices, second)}
+        sizes |= {"value": (1, second), "weight": (1, second)}
+        fits = all(
+            shapes[f"{layer}.weight"] == size and shapes[f"{layer}.bias"] == size[:1] for layer, size in sizes.items()
         )
-        if not fits or not all(np.isfinite(part).all() for part in self.parts.values()):
+        if not fits or width <= prices or not all(np.isfinite(part).all() for part in self.parts.values()):
             raise ArtifactError(f"network: layers of shapes {shapes} do not fit or are not finite: retrain")
 
     @property

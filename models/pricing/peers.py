@@ -24,11 +24,12 @@ class PeerPolicy:
         """Number of the price (N,)."""
         with torch.no_grad():
             values = self._q_net(torch.from_numpy(self._assembler.assemble(at))).numpy()
-        return np.asarray(np.where(self._market.allowed[at.b], values, -np.inf).argmax(axis=1))
+        return self._market.best(at.b, values)
 
 
 def fit_peer(market: Market, cfg: Config, *, seed: int) -> PeerPolicy:
-    """Train it for `cfg.peer_steps` gradient steps: one price a situation, Huber's loss, no double Q-learning, no duelling."""
+    """Train it for `cfg.peer_steps` gradient steps: one price a situation, those beyond the largest change as the
+    nearest one that is open, Huber's loss, no double Q-learning, no duelling."""
     from stable_baselines3 import DQN
 
     from models.pricing.dqn import falling
@@ -50,8 +51,9 @@ def fit_peer(market: Market, cfg: Config, *, seed: int) -> PeerPolicy:
             gradient_steps=cfg.steps_a_round,
             target_update_interval=cfg.shelves,
             exploration_fraction=cfg.explore_share,
+            exploration_initial_eps=cfg.explore_from,
             exploration_final_eps=cfg.explore_to,
-            policy_kwargs={"net_arch": [cfg.hidden, cfg.hidden]},
+            policy_kwargs={"net_arch": [cfg.hidden, cfg.hidden], "optimizer_kwargs": {"fused": True}},
             device="cpu",
         )
         model.action_space.seed(seed)

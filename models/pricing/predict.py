@@ -61,7 +61,7 @@ class NetworkPolicy:
 
     def choose(self, at: Reading) -> Ints:
         """Number of the price (N,)."""
-        return np.asarray(np.where(self._market.allowed[at.b], self.values(at), -np.inf).argmax(axis=1))
+        return self._market.best(at.b, self.values(at))
 
 
 class Predictor:
@@ -70,7 +70,7 @@ class Predictor:
     def __init__(self, spec: ModelSpec, networks: Mapping[str, Network]) -> None:
         self.spec = spec
         self._markets = {each.instance.name: build_market(each.instance) for each in spec.markets}
-        self._rules = {each.instance.name: each.rules for each in spec.markets}
+        self._rules = {each.instance.name: each.limits() for each in spec.markets}
         self._policies = {name: NetworkPolicy(market, networks[name]) for name, market in self._markets.items()}
 
     @property
@@ -84,8 +84,8 @@ class Predictor:
 
     def predict(self, request: PriceInput) -> Reply:
         """The price of each shelf. InputError says what is wrong."""
-        if request.market not in self._markets:
-            raise InputError(f"market: {str(request.market)[:60]!r} is unknown; name one of {', '.join(self.names)}")
+        if not isinstance(request.market, str) or request.market not in self._markets:
+            raise InputError(f"market: {str(request.market)[:60]} is unknown; name one of {', '.join(self.names)}")
         market = self._markets[request.market]
         at, before, lowest = read(request, market)
         count = len(before)
@@ -96,22 +96,24 @@ class Predictor:
             before=before,
         )
         values = self._policies[request.market].values(at)
-        free = market.prices[np.where(market.allowed[at.b], values, -np.inf).argmax(axis=1)]
+        wanted = market.prices[market.best(at.b, values)]
         within = (market.prices >= bounds.low[:, None] - HALF_CENT) & (
             market.prices <= bounds.high[:, None] + HALF_CENT
         )
-        open_ = np.where(within, values, -np.inf)
-        chosen = np.where(within.any(axis=1), market.prices[open_.argmax(axis=1)], free)
+        open_ = np.where(within & market.allowed[at.b], values, -np.inf)
+        chosen = np.where(np.isfinite(open_).any(axis=1), market.prices[open_.argmax(axis=1)], wanted)
         price, _ = bounds.clip(chosen)
-        _, rule = bounds.clip(free)
-        best = np.where(within.any(axis=1), open_.max(axis=1), values.max(axis=1))
+        _, rule = bounds.clip(wanted)
+        # Between two prices of the ladder nothing was learnt: the nearest one tells what to expect.
+        nearest = np.abs(market.prices - price[:, None]).argmin(axis=1)
+        worth = np.take_along_axis(values, nearest[:, None], axis=1)[:, 0]
         return Reply(
             price=price,
-            wanted=free,
+            wanted=wanted,
             rule=rule_names(rule),
             yielded=bounds.yielded,
-            worth=best,
-            gain=best - values[:, market.list_index],
+            worth=worth,
+            gain=worth - values[:, market.list_index],
             values=values,
             reference=np.full(count, np.nan) if lowest is None else shown_reference(price, lowest),
         )

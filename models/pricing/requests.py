@@ -11,7 +11,7 @@ from models.common.protocols import InputError
 from models.pricing.market import FACTORS, Bools, Floats, Ints, Market
 from models.pricing.state import Reading
 
-MAX_PRODUCTS = 1_000_000
+MAX_PRODUCTS = 100_000
 
 
 @dataclass(frozen=True)
@@ -48,10 +48,7 @@ def read(request: PriceInput, market: Market) -> tuple[Reading, Floats, Floats |
     """Situations, prices before and lowest prices; InputError names the field, the value, the bound and the remedy."""
     period = _column("period", request.period, 0, market.periods - 1, None, whole=True)
     count = len(period)
-    try:
-        stock = np.asarray(request.stock, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise InputError("stock: expected numbers") from error
+    stock = _numbers("stock", request.stock)
     if stock.shape != (count, market.ages):
         raise InputError(f"stock: shape {stock.shape}: expected {(count, market.ages)}, units by periods left")
     _within("stock", stock.ravel(), 0, market.room, whole=True)
@@ -82,16 +79,24 @@ def _chain(factors: Mapping[str, Any], market: Market, count: int) -> Ints:
 
 
 def _column(name: str, given: Any, low: float, high: float, count: int | None, *, whole: bool = False) -> Floats:
-    try:
-        values = np.asarray(given, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{name}: expected numbers") from error
+    values = _numbers(name, given)
     if values.ndim != 1 or not 1 <= len(values) <= MAX_PRODUCTS:
         raise InputError(f"{name}: shape {values.shape}: expected 1 to {MAX_PRODUCTS} numbers in a row")
     if count is not None and len(values) != count:
         raise InputError(f"{name}: {len(values)} numbers, period has {count}; give one a shelf")
     _within(name, values, low, high, whole=whole)
     return values
+
+
+def _numbers(name: str, given: Any) -> Floats:
+    """Real numbers; no texts, dates or masks, which NumPy would turn into some."""
+    try:
+        found = np.asarray(given)
+    except ValueError as error:
+        raise InputError(f"{name}: expected numbers in rows of one length") from error
+    if found.dtype.kind not in "iuf" or isinstance(given, np.ma.MaskedArray):
+        raise InputError(f"{name}: expected numbers")
+    return found.astype(np.float64)
 
 
 def _within(name: str, values: Floats, low: float, high: float, *, whole: bool = False) -> None:

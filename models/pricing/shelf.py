@@ -7,6 +7,8 @@ import numpy as np
 
 from models.pricing.market import NO_TARGET, Floats, Ints
 
+LEAST_LOG = -600.0  # of a chance: below, numbers run out, and a mean so high is rare enough for slower ways
+
 
 def take(stock: Ints, units: Ints, *, newest_first: bool) -> Ints:
     """What is left of stock (..., L) when `units` (...) of it are sold."""
@@ -51,9 +53,14 @@ def units_asked(chance: Floats, mean: Floats, most: int, dispersion: float | Non
 
     One chance for several means gives the same customers under several prices: nobody buys more because it got dearer.
     """
+    none = (
+        -mean if dispersion is None else dispersion * np.log(dispersion / (dispersion + mean))
+    )  # log chance of nobody
+    many = none < LEAST_LOG
+    small = np.where(many, 0.0, mean)
     asked = np.zeros(mean.shape, dtype=np.int64)
-    mass = np.exp(-mean) if dispersion is None else (dispersion / (dispersion + mean)) ** dispersion
-    ratio = mean if dispersion is None else mean / (dispersion + mean)
+    mass = np.exp(np.where(many, 0.0, none))
+    ratio = small if dispersion is None else small / (dispersion + small)
     total = mass.copy()
     for k in range(most):
         more = chance > total
@@ -62,4 +69,10 @@ def units_asked(chance: Floats, mean: Floats, most: int, dispersion: float | Non
         asked += more
         mass = mass * ratio * ((1.0 if dispersion is None else k + dispersion) / (k + 1.0))
         total += mass
+    if many.any():
+        from scipy import stats
+
+        wide = mean[many]
+        law = stats.poisson(wide) if dispersion is None else stats.nbinom(dispersion, dispersion / (dispersion + wide))
+        asked[many] = np.minimum(law.ppf(np.broadcast_to(chance, mean.shape)[many]), most)
     return asked

@@ -16,6 +16,11 @@ class MarketSpec(BaseModel):
     instance: Instance
     rules: Rules = Rules()
 
+    def limits(self) -> Rules:
+        """The rules, with the largest change that the problem itself allows, whichever is smaller."""
+        told = [each for each in (self.rules.largest_change, self.instance.largest_change) if each is not None]
+        return self.rules.model_copy(update={"largest_change": min(told) if told else None})
+
 
 class ModelSpec(BaseModel):
     """Everything a predictor must know."""

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from models.pricing.fluid import Fluid
+from models.pricing.fluid import Fluid, to_the_end
 from models.pricing.market import FACTORS, NO_TARGET, SMALLEST, Floats, Ints, Market
 
 AGE_CLASSES = 6  # stock by periods left: 1, 2, ... 5, and 6 or more
+MOST_GAIN = 1e3  # in the market's scale, where a whole episode brings about 10
 MOST_COVER = 50.0  # times the demand: beyond, more stock says nothing new
 
 
@@ -112,7 +113,8 @@ class Assembler:
         charge[:] = fluid.bids[bid] / market.list_price
         charged[:] = market.prices[fluid.best[(*where, bid)]] / market.list_price
         before[:] = market.prices[at.b] / market.list_price
-        states[:, WIDTH:] = (market.prices - fluid.bids[bid][:, None]) * market.nominal[where] / market.scale
+        gains = (market.prices - fluid.bids[bid][:, None]) * market.nominal[where] / market.scale
+        states[:, WIDTH:] = np.clip(gains, -MOST_GAIN, MOST_GAIN)
         return states
 
     def _settings(self, listed: Floats) -> npt.NDArray[np.float32]:
@@ -129,7 +131,7 @@ class Assembler:
             *(soon[:, None], coming[:, None]),
             *np.nan_to_num(market.chain.shown).T,
             listed / max(float(listed.mean()), SMALLEST),
-            _to_the_end(market, listed) / market.room,
+            to_the_end(market, listed) / market.room,
             market.steep,
             market.keen[:, None],
             market.prices[alone] / market.list_price,
@@ -138,18 +140,10 @@ class Assembler:
         return np.stack([np.broadcast_to(each, listed.shape) for each in columns], axis=2).astype(np.float32)
 
 
-def _to_the_end(market: Market, listed: Floats) -> Floats:
-    """Expected demand (T, E) at list price from now to the end, given the chain state now."""
-    total = listed.copy()
-    for t in range(market.periods - 2, -1, -1):
-        total[t] += market.chain.transition @ total[t + 1]
-    return total
-
-
 def _demand_ahead(market: Market, listed: Floats) -> Floats:
     """Expected demand (T, E, L) at list price while units of each age can be sold, given the chain state now."""
     if market.keeps:
-        return _to_the_end(market, listed)[..., None]
+        return to_the_end(market, listed)[..., None]
     found = [listed]
     for _ in range(market.ages - 1):
         later = np.concatenate([found[-1][1:], np.zeros_like(listed[:1])])

@@ -33,7 +33,8 @@ class Trained:
     seed: int
 
     def predictor(self) -> Predictor:
-        """The predictor that `load` would return after `save`: what is evaluated is what is served."""
+        """The predictor that `load` would return after `save`. Its networks are what is evaluated; what it serves keeps to the
+        rules beside."""
         return Predictor(self.spec, self.networks)
 
     def save(self, folder: Path, *, report: Report | None = None, code_revision: str = "unknown") -> Manifest:
@@ -97,11 +98,12 @@ def fit_network(market: Market, cfg: Config, *, seed: int, on_progress: Progress
 
     on_progress(f"{market.name}: {len(market.prices)} prices, {market.periods} periods", 0.0)
     with torch_controlled(cfg.threads, seed):
-        shelves = Shelves(market, cfg.shelves, seed=seed, explore=cfg.start_anywhere)
+        days, draws = (int(each) for each in np.random.SeedSequence(seed).generate_state(2))
+        shelves = Shelves(market, cfg.shelves, seed=days, explore=cfg.start_anywhere)
         model = CounterfactualDQN(
             DuellingPolicy,
             ShelvesVecEnv(shelves, counterfactual=True),
-            draws=seed,
+            draws=draws,
             learning_rate=falling(cfg.learning_rate),
             buffer_size=cfg.buffer,
             batch_size=cfg.batch,

@@ -30,7 +30,6 @@ class ShelvesVecEnv(VecEnv):
 
     def reset(self) -> VecEnvObs:
         """All episodes anew."""
-        self.shelves.t[:] = 0
         self.shelves.restart(np.arange(self.num_envs))
         return self.shelves.observe()
 

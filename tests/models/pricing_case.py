@@ -54,7 +54,7 @@ def outputs(reply: Any) -> dict[str, np.ndarray]:
 
 
 def hostile(sound: Any) -> Iterator[tuple[str, Any]]:
-    yield r"market: 'milk' is unknown; name one of salad, seats", replace(sound, market="milk")
+    yield r"market: milk is unknown; name one of salad, seats", replace(sound, market="milk")
     yield r"period: 6: expected whole numbers from 0 to 5", replace(sound, period=[0, 3, 6])
     yield r"period: 0.5: expected whole", replace(sound, period=[0, 0.5, 1])
     yield r"period: expected numbers", replace(sound, period=["soon"] * 3)
@@ -67,4 +67,8 @@ def hostile(sound: Any) -> Iterator[tuple[str, Any]]:
     yield r"factors: \['weather'\] are missing", replace(sound, factors={})
     yield r"factors: \['income'\] are unknown to salad", replace(sound, factors={**sound.factors, "income": [1] * 3})
     yield r"weather: nan: expected", replace(sound, factors={"weather": [np.nan] * 3})
+    yield r"period: expected numbers", replace(sound, period=[10**400, 0, 0])
+    yield r"stock: expected numbers", replace(sound, stock=np.ma.masked_array(sound.stock, sound.stock > 3))
+    yield r"before: expected numbers", replace(sound, before=[3.0 + 1.0j] * 3)
+    yield r"market: \['salad'\] is unknown", replace(sound, market=["salad"])
     yield r"lowest: -1: expected", replace(sound, lowest=[-1.0] * 3)

@@ -32,10 +32,14 @@ QUICK: dict[str, Any] = {
 }  # fmt: skip
 
 
+UNTRAINED = Config(**{**QUICK, "steps": 1, "learning_rate": 1e-9})
+DISPOSAL: dict[str, Any] = {"disposal_cost": 2.0, "dispersion": 1.0, "mean": 2.5, "periods": 8}  # bid prices are poor
+
+
 @pytest.fixture(scope="module")
 def data(model_cases: dict[str, ModuleType]) -> Dataset:
     case = model_cases["pricing"]
-    told = check_instances({"instances": [case.SALAD, case.SEATS]})
+    told = check_instances({"instances": [{**case.SALAD, **DISPOSAL}, {**case.SEATS, "dispersion": 0.5}]})
     return prepare({"instances": problem_table(told)}, Config(**QUICK))
 
 
@@ -45,13 +49,19 @@ def trained(data: Dataset) -> Trained:
 
 
 def test_prices_come_near_the_optimum_on_problems_small_enough_to_solve(data: Dataset, trained: Trained) -> None:
+    """A fresh network is a bid price already, so what counts is how much of its gap to the optimum learning closes."""
     report = evaluate(trained.predictor(), data)
-    for name in ("salad", "seats"):
-        assert report.value("DQN", "share of the optimum", name) > 0.97
-        assert report.value("dynamic program", "share of the optimum", name) == 1.0
-        # Optimal policies are beaten by nobody, the exact values say so too.
-        assert max(row.value for row in report.rows if row.metric == "share of the optimum") <= 1.0 + 1e-9
-    assert report.value("DQN", "value", "seats") > report.value("list price", "value", "seats")
+    for name, market in zip(("salad", "seats"), data.truths, strict=True):
+        best = solve(market)
+        assert best is not None
+        fresh = NetworkPolicy(market, fit_network(data.markets[0 if name == "salad" else 1], UNTRAINED, seed=0))
+        before = worth(market, action_table(market, fresh, best.stocks), best.stocks)
+        after = report.value("DQN", "value", name)
+        assert best.value >= after > before
+        assert (after - before) / (best.value - before) > 0.5
+        assert report.value("DQN", "share of the optimum", name) == pytest.approx(after / best.value)
+        assert report.value("DQN", "short of the optimum", name) == pytest.approx(best.value - after)
+    assert max(row.value for row in report.rows if row.metric == "share of the optimum") <= 1.0 + 1e-9
     assert {"shares", "map_salad", "paths_seats"} <= set(report.plots)
 
 
@@ -96,8 +106,9 @@ def test_the_buffer_keeps_the_newest(data: Dataset) -> None:
         found = replace(shelves.outcomes(), reward=np.full((4, 3), value))
         buffer.keep(shelves.observe(), found)
     assert buffer.full and sorted(buffer.reward[:, 0].tolist()) == [2, 2, 3, 3, 3, 3]
-    states, reward, following, goes_on = buffer.draw(5, np.random.default_rng(0))
+    states, reward, following, goes_on, open_ = buffer.draw(5, np.random.default_rng(0))
     assert states.shape[0] == 5 and reward.shape == (5, 3) and following.shape[0] == 15 and goes_on.shape == (5, 1)
+    assert open_.shape == (5, 3) and open_.all()
     with pytest.raises(NotImplementedError, match="draw"):
         buffer.sample(3)
 
@@ -116,7 +127,7 @@ def test_rates_fall_in_a_straight_line() -> None:
 
 def test_elasticity_wrong_by_half_still_beats_list_price(model_cases: dict[str, ModuleType]) -> None:
     """Believed half or one and a half times as elastic as it is, learned on a spread from half to twice the belief."""
-    told = check_instances({"instances": [{**model_cases["pricing"].SALAD, "elasticity": 2.0}]})[0]
+    told = check_instances({"instances": [{**model_cases["pricing"].SALAD, **DISPOSAL, "elasticity": 2.0}]})[0]
     truth = build_market(told)
     best = solve(truth)
     assert best is not None
@@ -124,8 +135,12 @@ def test_elasticity_wrong_by_half_still_beats_list_price(model_cases: dict[str, 
     for wrong in (0.5, 1.5):
         spread = [wrong * factor for factor in (0.5, 0.7, 1.0, 1.4, 2.0)]
         believed = build_market(told, believed_factor=wrong, elasticity_factors=spread)
-        policy = NetworkPolicy(believed, fit_network(believed, Config(**{**QUICK, "steps": 2_000}), seed=0))
-        assert worth(truth, action_table(truth, policy, best.stocks), best.stocks) > listed
+        values = []
+        for cfg in (UNTRAINED, Config(**{**QUICK, "steps": 2_000})):
+            policy = NetworkPolicy(believed, fit_network(believed, cfg, seed=0))
+            values.append(worth(truth, action_table(truth, policy, best.stocks), best.stocks))
+        assert values[1] > listed
+        assert values[1] > values[0], "learning on the spread must beat the bid price of a wrong belief"
 
 
 def test_a_quote_is_the_networks_price_with_its_reason(data: Dataset, trained: Trained) -> None:
@@ -150,15 +165,20 @@ def test_an_artifact_for_another_state_is_refused(data: Dataset, trained: Traine
         NetworkPolicy(data.markets[0], narrow)
     with pytest.raises(ArtifactError, match="network"):
         Network({})
+    parts = dict(trained.networks["salad"].parts)
+    for name, wrong in (("first.bias", np.zeros(1)), ("first.weight", np.zeros(3)), ("advantage.bias", np.zeros(()))):
+        with pytest.raises(ArtifactError, match="shapes"):
+            Network({**parts, name: wrong.astype(np.float32)})
     with pytest.raises(ArtifactError, match="do not fit or are not finite"):
-        parts = dict(trained.networks["salad"].parts)
         Network({**parts, "value.bias": np.array([np.nan], dtype=np.float32)})
 
 
 def test_lived_figures_add_up(data: Dataset) -> None:
     lived = live(data.truths[0], list_price(data.truths[0]), episodes=300, seed=1)
     assert len(lived.money) == 300 and lived.price == pytest.approx(3.0)
-    assert lived.load + lived.waste == pytest.approx(1.0, abs=0.35)  # what is left at the end is neither
-    assert lived.sold + lived.wasted <= lived.offered
+    # Sales at 3, deliveries beyond the first cost 1 each, units thrown away 2, what is left at the end nothing.
+    deliveries = lived.offered
+    assert lived.money.mean() == pytest.approx(3 * lived.sold - deliveries - 2 * lived.wasted)
+    assert lived.sold + lived.wasted <= lived.offered <= lived.sold + lived.wasted + 6
     again = live(data.truths[0], list_price(data.truths[0]), episodes=300, seed=1)
     np.testing.assert_array_equal(lived.money, again.money)

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 from models.common.protocols import DataError
+from models.pricing.data import problem_table
+from models.pricing.guardrails import Rules
 from models.pricing.instances import SHIPPED, check_instances, read_instances
 from models.pricing.market import build_market
 
@@ -23,7 +25,23 @@ def case(model_cases: dict[str, ModuleType]) -> ModuleType:
     [
         ({"colour": "green"}, "colour"),
         ({"prices": [1.0, 2.0]}, "list_price 3.0 is not among the prices"),
-        ({"prices": [0.0, 3.0]}, "price 0.0 is not above 0"),
+        ({"prices": [0.0, 3.0]}, "prices.0"),
+        ({"prices": [float("nan"), 3.0]}, "prices.0"),
+        ({"prices": [3.0, 1e308]}, "prices.1"),
+        ({"prices": [0.01, 3.0]}, "times list price"),
+        ({"profile": [0.0, 1e300]}, "profile.1"),
+        ({"profile": [0.0]}, "lets nobody come"),
+        ({"delivery": {"every": 2, "first": 6, "units": 4}}, "nothing to sell"),
+        (
+            {
+                "factors": [
+                    {"name": name, "levels": [{"value": value} for value in range(9)]}
+                    for name in ("weather", "attention", "willingness")
+                ]
+            },
+            "729 joint levels",
+        ),
+        ({"factors": [{"name": "weather", "levels": [{"value": 1}, {"value": 1}]}]}, "nobody can tell them apart"),
         ({"prices": [3.0, 3.0]}, "hold one twice"),
         ({"mean": float("nan")}, "mean"),
         ({"stock": [1, 2, 3]}, "must be at most 2 ages in 6"),
@@ -45,12 +63,26 @@ def test_a_wrong_problem_is_refused(change: dict[str, Any], said: str, tmp_path:
 def test_files_that_are_none(tmp_path: Path, case: ModuleType) -> None:
     with pytest.raises(DataError, match="is no file"):
         read_instances(tmp_path / "none.json")
-    for name, text in (("a.json", "{"), ("a.yaml", "a: [")):
-        (tmp_path / name).write_text(text)
+    for name, text in (
+        ("a.json", b"{"), ("a.yaml", b"a: ["), ("latin.json", "{\"a\": \"\u00e9\"}".encode("latin-1")),
+        ("deep.json", b"[" * 100_000),
+    ):  # fmt: skip
+        (tmp_path / name).write_bytes(text)
         with pytest.raises(DataError, match="cannot be read"):
             read_instances(tmp_path / name)
     with pytest.raises(DataError, match="there twice"):
         check_instances({"instances": [case.SALAD, case.SALAD]})
+
+
+def test_demand_beyond_what_can_be_told_is_refused(case: ModuleType) -> None:
+    wild = {**case.SALAD, "mean": 1e5, "elasticity": 20}
+    with pytest.raises(DataError, match="are expected in its busiest period"):
+        build_market(check_instances({"instances": [wild]})[0])
+
+
+def test_rules_need_a_problem(case: ModuleType) -> None:
+    with pytest.raises(DataError, match="rules of 'salat': no such problem: name one of salad"):
+        problem_table(check_instances({"instances": [case.SALAD]}), {"salat": Rules(essential=True)})
 
 
 def test_both_kinds_ship() -> None:

@@ -52,3 +52,14 @@ def test_drawn_demand_is_the_quantile_and_falls_with_the_mean(dispersion: float 
     assert (asked[:, 3] == 0).all()
     assert (np.diff(asked, axis=1) <= 0).all(), "one customer buys more because it got dearer"
     assert units_asked(np.array([[0.999]]), np.array([[50.0]]), 5, None).tolist() == [[5]]
+
+
+@pytest.mark.parametrize(("mean", "dispersion"), [(760.0, None), (1e5, None), (1_000.0, 1e4), (3_000.0, 2.0)])
+def test_many_customers_are_drawn_as_well(mean: float, dispersion: float | None) -> None:
+    """exp(-760) is no number any more: drawn by SciPy's quantiles there."""
+    chance = np.random.default_rng(1).random((4_000, 1))
+    asked = units_asked(chance, np.full((4_000, 2), [mean, 2.0]), 10**6, dispersion)
+    variance = mean if dispersion is None else mean + mean**2 / dispersion
+    assert asked[:, 0].mean() == pytest.approx(mean, abs=5 * np.sqrt(variance / 4_000))
+    assert asked[:, 0].std() == pytest.approx(np.sqrt(variance), rel=0.1)
+    assert asked[:, 1].mean() == pytest.approx(2.0, abs=0.3)
