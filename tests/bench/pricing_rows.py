@@ -114,8 +114,8 @@ def instances_verdict(
             f"{tuned[name]['list price']:.3f}, plain DQN {peers[name]:.3f}, untrained {before[name]:.3f})"
         )
     note = (
-        f"{len(SEEDS)} seeds, 95 % intervals (plain DQN and untrained: one); {'; '.join(parts)}; best simple rule at most {HARD:.0%} on {len(hard)}; slowest "
-        f"training {slowest:.0f} s, two side by side"
+        f"{len(SEEDS)} seeds, 95 % intervals (plain DQN and untrained: one); {'; '.join(parts)}; the best simple rule reaches "
+        f"{HARD:.0%} at most on {len(hard)}; slowest training {slowest:.0f} s, two side by side"
     )
     met = mean[worst] >= SHARE and len(hard) >= MOST_HARD and slowest <= SECONDS
     bound = f">= {SHARE} on each, {MOST_HARD} of them hard for simple rules (<= {HARD}), <= {SECONDS:.0f} s of training"
