@@ -13,6 +13,8 @@ from orchestration.commands.progress import StepPrinter
 from orchestration.settings import HORIZON_MAX, SOURCE_FORMS, Settings
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from models.common.report import Report
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
@@ -105,13 +107,58 @@ def pricing(
     from orchestration.pricing import evaluate_problems
 
     settings = Settings() if params is None else Settings(params=params)
-    with StepPrinter("evaluate pricing", quiet=_to_stdout(json_file)) as printer:
+    report = _told(
+        "evaluate pricing",
+        json_file,
+        lambda tell: evaluate_problems(settings, instances, only=only or (), seed=seed, on_progress=tell),
+    )
+    _show(report, json_file, title="problems that can be solved exactly")
+
+
+@app.command()
+def elasticity(
+    panel: Annotated[
+        Path | None,
+        typer.Option(
+            help="CSV or Parquet: series_id, group_id, period_start, price, units and, if known, promoted (0 to 1)."
+        ),
+    ] = None,
+    choices: Annotated[
+        Path | None,
+        typer.Option(
+            help="CSV or Parquet, a row an occasion and item: customer_id, occasion, item_id, price, chosen (0 or 1)."
+        ),
+    ] = None,
+    fact: Annotated[list[str] | None, typer.Option(help="With --choices: a further column, such as displayed.")] = None,
+    json_file: JsonOption = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of intervals.")] = 0,
+    params: Annotated[Path | None, typer.Option(help="File with a section `elasticity` of overrides.")] = None,
+) -> None:
+    """How demand answers to price, with intervals, beside log-log regressions or a conditional logit, on what came after."""
+    from orchestration.elasticity import evaluate_choices, evaluate_panel
+
+    if (panel is None) == (choices is None):
+        typer.secho("give either --panel or --choices", fg="red", err=True)
+        raise typer.Exit(1)
+    settings = Settings() if params is None else Settings(params=params)
+
+    def make(tell: "Callable[[str], None]") -> "Report":
+        if panel is not None:
+            return evaluate_panel(settings, panel, seed=seed, on_progress=tell)
+        assert choices is not None
+        return evaluate_choices(choices, facts=tuple(fact or ()), seed=seed)
+
+    _show(_told("evaluate elasticity", json_file, make), json_file, title="held out: the newest periods or choices")
+
+
+def _told(title: str, json_file: Path | None, make: "Callable[[Callable[[str], None]], Report]") -> "Report":
+    """What `make` reports, its progress shown; what is wrong with the input in one line."""
+    with StepPrinter(title, quiet=_to_stdout(json_file)) as printer:
         try:
-            report = evaluate_problems(settings, instances, only=only or (), seed=seed, on_progress=printer.message)
+            return make(printer.message)
         except ValueError as error:
             typer.secho(str(error), fg="red", err=True)
             raise typer.Exit(1) from error
-    _show(report, json_file, title="problems that can be solved exactly")
 
 
 def _home(question: list[Any]) -> Path:

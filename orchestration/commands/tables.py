@@ -16,6 +16,7 @@ SHOWN = (
     *("rmse", "wape", "rmsse", "rmspe", "rmse_expected", "coverage80"),
     *("hr@10", "ndcg@10", "recall@20", "coverage@10"),
     *("ari", "silhouette", "bootstrap ari", "conversions", "lift over random"),
+    *("log error", "log chance", "mean elasticity", "median standard error", "price coefficient", "its standard error"),
     *("share of the optimum", "least share of the optimum", "seconds of training a problem"),
     "seconds",
 )
