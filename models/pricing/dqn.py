@@ -7,6 +7,7 @@ here, (4) exploration drawn for each shelf.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
@@ -22,6 +23,19 @@ from models.pricing.env import Outcomes
 from models.pricing.vec_env import ShelvesVecEnv
 
 LAST_RATE = 0.01  # of the learning rate, at the end
+
+
+@dataclass(frozen=True)
+class Batch:
+    """B situations with the outcomes of K prices each: `states` (B, W), numbers `asked`, `reward` and `open` (B, K), `following`
+    states (B, K, W), `goes_on` (B, 1), 1 where the episode does."""
+
+    states: torch.Tensor
+    asked: torch.Tensor
+    reward: torch.Tensor
+    following: torch.Tensor
+    goes_on: torch.Tensor
+    open: torch.Tensor
 
 
 class OutcomeBuffer(ReplayBuffer):
@@ -47,13 +61,16 @@ class OutcomeBuffer(ReplayBuffer):
         self.full = self.full or self.pos + len(states) >= self.buffer_size
         self.pos = (self.pos + len(states)) % self.buffer_size
 
-    def draw(self, count: int, rng: np.random.Generator) -> tuple[torch.Tensor, ...]:
-        """States (B, W), rewards (B, A), next states (B * A, W), 1 where the episode goes on (B, 1) or a price is open (B, A)."""
+    def draw(self, count: int, prices: int, rng: np.random.Generator) -> Batch:
+        """`count` situations, each with the outcomes of `prices` of its A prices, drawn by chance."""
         rows = rng.integers(0, self.buffer_size if self.full else self.pos, count)
-        width = self.states.shape[1]
-        following = self.following[rows].reshape(-1, width)
-        parts = (self.states[rows], self.reward[rows], following, self.goes_on[rows], self.open[rows])
-        return tuple(torch.from_numpy(part) for part in parts)
+        every = self.reward.shape[1]
+        asked = np.broadcast_to(np.arange(every), (count, every)).copy()
+        if prices < every:
+            asked = rng.permuted(asked, axis=1)[:, :prices]
+        at = (rows[:, None], asked)
+        parts = (self.states[rows], asked, self.reward[at], self.following[at], self.goes_on[rows], self.open[at])
+        return Batch(*(torch.from_numpy(part) for part in parts))
 
     def sample(self, batch_size: int, env: Any = None) -> ReplayBufferSamples:
         """Refused: transitions here have many actions."""
@@ -61,11 +78,13 @@ class OutcomeBuffer(ReplayBuffer):
 
 
 class CounterfactualDQN(DQN):
-    """See the module. `draws` seeds exploration and batches; the environment must work out outcomes."""
+    """See the module. `draws` seeds exploration and batches, `prices` of a situation are learned from at a time; the environment
+    must work out outcomes."""
 
-    def __init__(self, policy: type[DQNPolicy], env: ShelvesVecEnv, *, draws: int, **options: Any) -> None:
+    def __init__(self, policy: type[DQNPolicy], env: ShelvesVecEnv, *, draws: int, prices: int, **options: Any) -> None:
         self._draws = np.random.default_rng(draws)
         self._market = env.shelves.market
+        self._prices = prices
         super().__init__(policy, env, replay_buffer_class=OutcomeBuffer, learning_starts=0, gamma=1.0, **options)
 
     def predict(
@@ -101,15 +120,17 @@ class CounterfactualDQN(DQN):
         self._update_learning_rate(self.policy.optimizer)
         online: list[torch.Tensor] = list(self.q_net.parameters())
         target: list[torch.Tensor] = list(self.q_net_target.parameters())
-        # What follows price number a is the a-th of A rows: the next price is one that the largest change leaves from there.
+        # What follows a price: the next one is among those that the largest change leaves from there.
         closed = torch.from_numpy(np.where(self._market.allowed, 0.0, -np.inf).astype(np.float32))
         for _ in range(gradient_steps):
-            states, reward, following, goes_on, open_ = buffer.draw(batch_size, self._draws)
+            drawn = buffer.draw(batch_size, self._prices, self._draws)
+            following = drawn.following.flatten(0, 1)
             with torch.no_grad():
-                best = (self.q_net(following) + closed.repeat(batch_size, 1)).argmax(dim=1, keepdim=True)
-                later = self.q_net_target(following).gather(1, best).view_as(reward)
-                aim = reward + goes_on * later
-            loss = (open_ * (self.q_net(states) - aim).square()).sum() / open_.sum()
+                best = (self.q_net(following) + closed[drawn.asked.flatten()]).argmax(dim=1, keepdim=True)
+                later = self.q_net_target(following).gather(1, best).view_as(drawn.reward)
+                aim = drawn.reward + drawn.goes_on * later
+            away = self.q_net(drawn.states).gather(1, drawn.asked) - aim
+            loss = (drawn.open * away.square()).sum() / drawn.open.sum()
             self.policy.optimizer.zero_grad(set_to_none=True)
             loss.backward()
             torch.nn.utils.clip_grad_norm_(online, self.max_grad_norm)

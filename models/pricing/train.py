@@ -104,6 +104,7 @@ def fit_network(market: Market, cfg: Config, *, seed: int, on_progress: Progress
             DuellingPolicy,
             ShelvesVecEnv(shelves, counterfactual=True),
             draws=draws,
+            prices=cfg.prices,
             learning_rate=falling(cfg.learning_rate),
             buffer_size=cfg.buffer,
             batch_size=cfg.batch,

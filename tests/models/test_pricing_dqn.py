@@ -70,7 +70,7 @@ def test_numpy_says_what_torch_says(data: Dataset) -> None:
     with torch_controlled(1, 0):
         env = ShelvesVecEnv(Shelves(market, 16, seed=1, explore=1.0), counterfactual=True)
         model = CounterfactualDQN(
-            DuellingPolicy, env, draws=0, buffer_size=64, policy_kwargs={"net_arch": [8, 8]}, device="cpu"
+            DuellingPolicy, env, draws=0, prices=3, buffer_size=64, policy_kwargs={"net_arch": [8, 8]}, device="cpu"
         )
         with torch.no_grad():
             for part in model.q_net.parameters():
@@ -91,7 +91,7 @@ def test_a_fresh_network_prefers_what_gains_most_over_the_charge(data: Dataset) 
     env = ShelvesVecEnv(Shelves(market, 50, seed=1, explore=1.0), counterfactual=True)
     with torch_controlled(1, 0):
         model = CounterfactualDQN(
-            DuellingPolicy, env, draws=0, buffer_size=64, policy_kwargs={"net_arch": [8, 8]}, device="cpu"
+            DuellingPolicy, env, draws=0, prices=3, buffer_size=64, policy_kwargs={"net_arch": [8, 8]}, device="cpu"
         )
     states = env.shelves.observe()
     chosen, _ = model.predict(states, deterministic=True)
@@ -106,16 +106,19 @@ def test_the_buffer_keeps_the_newest(data: Dataset) -> None:
         found = replace(shelves.outcomes(), reward=np.full((4, 3), value))
         buffer.keep(shelves.observe(), found)
     assert buffer.full and sorted(buffer.reward[:, 0].tolist()) == [2, 2, 3, 3, 3, 3]
-    states, reward, following, goes_on, open_ = buffer.draw(5, np.random.default_rng(0))
-    assert states.shape[0] == 5 and reward.shape == (5, 3) and following.shape[0] == 15 and goes_on.shape == (5, 1)
-    assert open_.shape == (5, 3) and open_.all()
+    drawn = buffer.draw(5, 2, np.random.default_rng(0))
+    assert drawn.states.shape[0] == 5 and drawn.reward.shape == drawn.asked.shape == drawn.open.shape == (5, 2)
+    assert drawn.following.shape[:2] == (5, 2) and drawn.goes_on.shape == (5, 1)
+    assert all(len(set(row)) == 2 for row in drawn.asked.tolist()), "a price is drawn once"
+    everything = buffer.draw(50, 9, np.random.default_rng(0))
+    assert sorted(everything.asked[0].tolist()) == [0, 1, 2]
     with pytest.raises(NotImplementedError, match="draw"):
         buffer.sample(3)
 
 
 def test_an_environment_without_outcomes_is_refused(data: Dataset) -> None:
     env = ShelvesVecEnv(Shelves(data.markets[0], 4, seed=0))
-    model = CounterfactualDQN(DuellingPolicy, env, draws=0, buffer_size=64, train_freq=1, device="cpu")
+    model = CounterfactualDQN(DuellingPolicy, env, draws=0, prices=3, buffer_size=64, train_freq=1, device="cpu")
     with pytest.raises(ValueError, match="counterfactual=True"):
         model.learn(8)
 
