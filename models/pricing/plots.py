@@ -1,18 +1,21 @@
 """Pictures of prices as PNG bytes: paths a person can follow, the map from stock and time to price, shares of the optimum."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from models.common.figures import BAND, CHAMPION, INK, OTHER, figure, png
+from models.common.figures import CHAMPION, INK, OTHER, figure, png
 from models.pricing.baselines import Policy
-from models.pricing.exact import UNKNOWN, Solution
+from models.pricing.exact import Solution
 from models.pricing.judging import Lived
 from models.pricing.market import Floats, Ints, Market
 from models.pricing.state import Reading
 
 _COLOURS = (CHAMPION, OTHER, "#3d6fb4", "#d9a441", "#7a5195", "#4fb0ae", "#8a6d3b", "#b05a8c")
+
+_MARKS = ("s", "^", "D", "v", "P", "X", "*", "<")
+MOST_UNITS, LEAST_SHOWN = 60, 0.5
 
 
 def paths_plot(market: Market, lived: Mapping[str, Lived]) -> bytes:
@@ -34,57 +37,70 @@ def paths_plot(market: Market, lived: Mapping[str, Lived]) -> bytes:
 
 
 def map_plot(market: Market, policy: Policy, solution: Solution | None) -> bytes:
-    """The price asked by stock and period, factors as they start, all units as fresh as the last delivery; beside the optimum."""
+    """The price asked by stock and period, factors as they start; beside the optimum, means over the ages that can be reached.
+    Where nothing was solved, all units are as fresh as the last delivery."""
     drawn = figure(10, 3.8)
     axes = drawn.subplots(1, 1 if solution is None else 2, squeeze=False)[0]
-    most = min(market.room, 60)
-    units = np.arange(most + 1)
-    t, s = (each.ravel() for each in np.meshgrid(np.arange(market.periods), units, indexing="ij"))
-    stock = np.zeros((len(t), market.ages), dtype=np.int64)
-    stock[:, -1] = s
-    start = np.full_like(t, market.chain.start)
-    at = Reading(t, start, np.full_like(t, market.list_index), stock)
-    grids: list[tuple[str, Floats]] = [(policy.name, market.prices[policy.choose(at)])]
+    if solution is None:
+        units = np.arange(min(market.room, MOST_UNITS) + 1)
+        stock = np.zeros((len(units), market.ages), dtype=np.int64)
+        stock[:, -1] = units
+        vectors = [stock] * market.periods
+    else:
+        vectors = [layer.vectors for layer in solution.stocks.layers]
+    asked = [policy.choose(_at(market, t, each)) for t, each in enumerate(vectors)]
+    grids = [(policy.name, _mean_prices(market, vectors, asked))]
     if solution is not None:
-        grids.append(("dynamic program (white: never reached)", _best(market, solution, t, stock)))
+        before = 0 if market.allowed.all() else market.list_index
+        best = [each[:, market.chain.start, before] for each in solution.actions]
+        grids.append(("dynamic program", _mean_prices(market, vectors, best)))
     for axis, (name, grid) in zip(axes, grids, strict=True):
         picture = axis.imshow(
-            grid.reshape(market.periods, -1).T,
-            origin="lower", aspect="auto", cmap="viridis", vmin=market.prices[0], vmax=market.prices[-1],
-        )  # fmt: skip
+            grid, origin="lower", aspect="auto", cmap="viridis", vmin=market.prices[0], vmax=market.prices[-1]
+        )
         axis.set_title(name, fontsize=9)
         axis.set_xlabel("period")
         axis.set_ylabel("units in stock")
     drawn.colorbar(picture, ax=list(axes), label="price")
-    drawn.suptitle(f"{market.name}: price by stock and time", fontsize=10)
+    drawn.suptitle(f"{market.name}: mean price by stock and time (white: never reached)", fontsize=10)
     return png(drawn)
 
 
-def _best(market: Market, solution: Solution, t: Ints, stock: Ints) -> Floats:
-    """The best price (N,) in periods (N,) with stock (N, L); NaN where that cannot be."""
-    found = np.full(len(t), np.nan)
-    for period, layer in enumerate(solution.stocks.layers):
-        rows = np.flatnonzero(t == period)
-        numbers = layer.number(stock[rows])
-        actions = solution.actions[period]
-        before = 0 if actions.shape[2] == 1 else market.list_index
-        best = market.prices[actions[numbers, market.chain.start, before]]
-        found[rows] = np.where(numbers == UNKNOWN, np.nan, best)
-    return found
+def _at(market: Market, t: int, stock: Ints) -> Reading:
+    same = np.zeros(len(stock), dtype=np.int64)
+    return Reading(same + t, same + market.chain.start, same + market.list_index, stock)
+
+
+def _mean_prices(market: Market, vectors: Sequence[Ints], actions: Sequence[Ints]) -> Floats:
+    """Mean price (units + 1, T) over the stock vectors of each total; NaN where there is none."""
+    most = max(int(each.sum(axis=1).max()) for each in vectors)
+    grid = np.full((most + 1, len(vectors)), np.nan)
+    for t, (stock, action) in enumerate(zip(vectors, actions, strict=True)):
+        total = stock.sum(axis=1)
+        count = np.bincount(total, minlength=most + 1)
+        summed = np.bincount(total, weights=market.prices[action], minlength=most + 1)
+        grid[count > 0, t] = summed[count > 0] / count[count > 0]
+    return grid
 
 
 def shares_plot(shares: Mapping[str, Mapping[str, float]], champion: str) -> bytes:
-    """Share of the optimum of every policy on every market; the line is at 98 %."""
-    drawn = figure(10, 1.6 + 0.5 * len(shares))
+    """Share of the optimum of every policy on every market, a mark a policy; the line is at 98 %, what lies below half is left."""
+    drawn = figure(10, 2.0 + 0.4 * len(shares))
     axis = drawn.subplots()
-    for row, found in enumerate(shares.values()):
-        for name, share in found.items():
-            best = name == champion
-            axis.scatter(share, row, s=60 if best else 28, color=CHAMPION if best else BAND, zorder=3 if best else 2)
-            if not best:
-                axis.annotate(name, (share, row), fontsize=6, rotation=25, xytext=(0, 4), textcoords="offset points")
+    names = list(dict.fromkeys(name for found in shares.values() for name in found))
+    for number, name in enumerate(names):
+        rows = [(row, found[name]) for row, found in enumerate(shares.values()) if name in found]
+        best = name == champion
+        axis.scatter(
+            [max(share, LEAST_SHOWN) for _, share in rows], [row for row, _ in rows], label=name, zorder=3 if best else 2,
+            s=70 if best else 34, color=CHAMPION if best else _COLOURS[1:][number % (len(_COLOURS) - 1)],
+            marker="o" if best else _MARKS[number % len(_MARKS)],
+        )  # fmt: skip
     axis.axvline(0.98, color=OTHER, linewidth=0.8)
     axis.set_yticks(range(len(shares)), list(shares), fontsize=8)
-    axis.set_ylim(-0.6, len(shares) - 0.2)
-    axis.set_xlabel(f"expected value over that of the exact dynamic program (large dot: {champion}; line: 98 %)")
+    axis.set_xlim(LEAST_SHOWN - 0.01, 1.01)
+    axis.set_xlabel(
+        "expected value over that of the exact dynamic program (line: 98 %; at the left edge: half or less)"
+    )
+    axis.legend(fontsize=7, ncols=5, loc="lower center", bbox_to_anchor=(0.5, 1.0))
     return png(drawn)
