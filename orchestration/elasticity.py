@@ -2,15 +2,17 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from orchestration.settings import Settings
+from orchestration.table_files import read_table
 
 if TYPE_CHECKING:
     from models.common.report import Report
     from models.elasticity.config import Config
 
 MODEL = "elasticity"
+TEXTS = ("series_id", "group_id", "customer_id", "item_id")
 
 
 def elasticity_config(settings: Settings) -> "Config":
@@ -30,7 +32,7 @@ def evaluate_panel(settings: Settings, path: Path, *, seed: int, on_progress: Ca
         on_progress(f"{fraction:4.0%} {stage}")
 
     config = elasticity_config(settings)
-    data = prepare({"price_panel": _read(path)}, config)
+    data = prepare({"price_panel": read_table(path, TEXTS)}, config)
     trained = train(data, config, seed=seed, on_progress=tell)
     return evaluate(trained.predictor(), data, on_progress=tell)
 
@@ -40,21 +42,4 @@ def evaluate_choices(path: Path, *, facts: tuple[str, ...], seed: int) -> "Repor
     from models.elasticity.choice import prepare_choices
     from models.elasticity.choice_report import judge_choices
 
-    return judge_choices(prepare_choices(_read(path), facts=facts), seed=seed)
-
-
-def _read(path: Path) -> Any:
-    import pyarrow as pa
-    from pyarrow import csv, parquet
-
-    from models.common.protocols import DataError
-
-    if not path.is_file():
-        raise DataError(f"{path} is no file: give a table as CSV or Parquet")
-    texts = dict.fromkeys(("series_id", "group_id", "customer_id", "item_id"), pa.string())
-    try:
-        if path.suffix == ".parquet":
-            return parquet.read_table(path)
-        return csv.read_csv(path, convert_options=csv.ConvertOptions(column_types=texts))
-    except (pa.ArrowInvalid, UnicodeDecodeError) as error:
-        raise DataError(f"{path} cannot be read: {error}: mend the file") from error
+    return judge_choices(prepare_choices(read_table(path, TEXTS), facts=facts), seed=seed)

@@ -14,10 +14,11 @@ from collections.abc import Mapping
 from datetime import date
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path, PurePosixPath
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
+Spec = TypeVar("Spec", bound=BaseModel)
 MANIFEST = "manifest.json"
 SAFE_SUFFIXES = frozenset({".onnx", ".ubj", ".json", ".safetensors", ".parquet", ".png", ".md"})
 MAX_FILE_BYTES = 2 * 1024**3
@@ -132,6 +133,28 @@ def read_artifact(folder: Path) -> Manifest:
     for path in manifest.files:
         read_file(folder, manifest, path)
     return manifest
+
+
+def read_spec(folder: Path, package: str, spec: type[Spec], file: str, version: int | None) -> tuple[Manifest, Spec]:
+    """Verify the artifact in `folder` and read what it says of itself: `file`, of the shape `spec`, whose `format_version`
+    must be `version` (None: the shape has another way to tell).
+
+    ArtifactError for another package's artifact, another shape or another version, beside what `read_artifact` refuses.
+    """
+    manifest = read_artifact(folder)
+    if manifest.name != package:
+        raise ArtifactError(
+            f"{folder}: expected an artifact of {package!r}, found {manifest.name!r}: load it with its own package"
+        )
+    try:
+        found = spec.model_validate_json(read_file(folder, manifest, file))
+    except ValidationError as error:
+        raise ArtifactError(
+            f"{folder}/{file}: expected fields of this code, found {error.error_count()} misfits: retrain"
+        ) from error
+    if version is not None and (told := getattr(found, "format_version", None)) != version:
+        raise ArtifactError(f"{folder}: expected format {version}, found {told}: retrain")
+    return manifest, found
 
 
 def read_manifest(folder: Path) -> Manifest:

@@ -9,7 +9,7 @@ from models.common.protocols import ProgressCallback, silent
 from models.common.report import MetricRow, Report
 from models.elasticity.data import Dataset, Floats
 from models.elasticity.levels import fit_levels, log_error, years_since
-from models.elasticity.peers import EACH, POOLED, LogLog, fit_each, fit_pooled
+from models.elasticity.peers import EACH, POOLED, fit_each, fit_pooled
 from models.elasticity.plots import forest_plot, groups_plot
 from models.elasticity.predict import ElasticityInput, Predictor
 
@@ -115,6 +115,3 @@ def _notes(model: Predictor, data: Dataset) -> tuple[str, ...]:
         "log-log regressions have a trend and months instead.",
         "Log error is the root mean squared error of log units where something was sold.",
     )
-
-
-__all__ = ["CHAMPION", "LogLog", "evaluate"]

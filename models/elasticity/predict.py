@@ -6,9 +6,8 @@ from statistics import NormalDist
 from typing import Any
 
 import numpy as np
-from pydantic import ValidationError
 
-from models.common.artifact import ArtifactError, read_artifact, read_file
+from models.common.artifact import ArtifactError, read_file, read_spec
 from models.common.protocols import InputError
 from models.elasticity.levels import Levels
 from models.elasticity.requests import ElasticityInput, Reply, checked
@@ -25,19 +24,7 @@ def load(path: Path) -> "Predictor":
     """Verify the artifact in `path` and return its predictor; ArtifactError if anything is not as the manifest says."""
     from safetensors.numpy import load as read_arrays
 
-    manifest = read_artifact(path)
-    if manifest.name != "elasticity":
-        raise ArtifactError(
-            f"{path}: expected an artifact of 'elasticity', found {manifest.name!r}: load it with its own package"
-        )
-    try:
-        spec = ModelSpec.model_validate_json(read_file(path, manifest, MODEL))
-    except ValidationError as error:
-        raise ArtifactError(
-            f"{path}/{MODEL}: expected fields of this code, found {error.error_count()} misfits: retrain"
-        ) from error
-    if spec.format_version != FORMAT_VERSION:
-        raise ArtifactError(f"{path}: expected format {FORMAT_VERSION}, found {spec.format_version}: retrain")
+    manifest, spec = read_spec(path, "elasticity", ModelSpec, MODEL, FORMAT_VERSION)
     return Predictor(spec, read_arrays(read_file(path, manifest, NUMBERS)))
 
 

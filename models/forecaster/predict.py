@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import ValidationError
 
-from models.common.artifact import ArtifactError, read_artifact, read_file
+from models.common.artifact import ArtifactError, read_file, read_spec
 from models.common.protocols import InputError
 from models.forecaster.blend import LEVEL, Member, segment_of
 from models.forecaster.explaining import explain_effects, explain_rows, explain_sequences
@@ -29,17 +28,7 @@ _CHUNK_ROWS = 200_000  # rows assembled at once: 10,000 series x 42 steps would 
 
 def load(path: Path) -> "Predictor":
     """Verify the artifact in `path` and return its predictor; ArtifactError if anything is not as the manifest says."""
-    manifest = read_artifact(path)
-    if manifest.name != "forecaster":
-        raise ArtifactError(
-            f"{path}: expected an artifact of 'forecaster', found {manifest.name!r}: load it with its own package"
-        )
-    try:
-        spec = ModelSpec.model_validate_json(read_file(path, manifest, "model.json"))
-    except ValidationError as error:
-        raise ArtifactError(
-            f"{path}/model.json: expected fields of this code, found {error.error_count()} misfits: retrain"
-        ) from error
+    manifest, spec = read_spec(path, "forecaster", ModelSpec, "model.json", None)
     if spec.inputs_version != INPUTS_VERSION:
         raise ArtifactError(
             f"{path}: expected inputs version {INPUTS_VERSION}, found {spec.inputs_version}: its features are not made "

@@ -133,18 +133,14 @@ def _falling(taken: Floats, each: Floats) -> Floats:
 class BidPrice:
     """The price with the highest gain over a bid: the least charge a unit at which what is left, times `multiple`, is enough."""
 
-    market: Market
+    fluid: Fluid
     multiple: float
     name: str = "bid price"
 
-    @cached_property
-    def _fluid(self) -> Fluid:
-        return Fluid(self.market)
-
     def choose(self, at: Reading) -> Ints:
         """The price."""
-        bid = self._fluid.bid(at.t, at.e, at.stock.sum(axis=1) * self.multiple)
-        return self._fluid.best[at.t, at.e, bid]
+        bid = self.fluid.bid(at.t, at.e, at.stock.sum(axis=1) * self.multiple)
+        return self.fluid.best[at.t, at.e, bid]
 
 
 def list_price(market: Market) -> FixedPrice:
@@ -157,7 +153,8 @@ def candidates(market: Market) -> Iterator[Policy]:
     fixed = "fixed fare" if market.kind == "capacity" else "cost-plus"
     yield from (FixedPrice(fixed, number) for number in range(len(market.prices)))
     yield from (Myopic(market, share) for share in (COST_SHARES if market.unit_cost else (0.0,)))
-    yield from (BidPrice(market, multiple) for multiple in MULTIPLES)
+    fluid = Fluid(market)
+    yield from (BidPrice(fluid, multiple) for multiple in MULTIPLES)
     if market.kind == "capacity":
         yield from (Emsr(market, multiple, transformed) for multiple in MULTIPLES for transformed in (False, True))
     else:

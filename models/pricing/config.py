@@ -16,7 +16,7 @@ class Config(BaseModel):
     batch: int = Field(
         64, ge=1, le=100_000, description="situations a gradient step, each with the outcomes of several prices"
     )
-    prices: int = Field(
+    prices_a_step: int = Field(
         64,
         ge=1,
         le=64,

@@ -78,13 +78,17 @@ class OutcomeBuffer(ReplayBuffer):
 
 
 class CounterfactualDQN(DQN):
-    """See the module. `draws` seeds exploration and batches, `prices` of a situation are learned from at a time; the environment
-    must work out outcomes."""
+    """See the module. `draws` seeds exploration and batches; a gradient step learns from `prices_a_step` prices of a situation.
 
-    def __init__(self, policy: type[DQNPolicy], env: ShelvesVecEnv, *, draws: int, prices: int, **options: Any) -> None:
+    The environment must work out outcomes.
+    """
+
+    def __init__(
+        self, policy: type[DQNPolicy], env: ShelvesVecEnv, *, draws: int, prices_a_step: int, **options: Any
+    ) -> None:
         self._draws = np.random.default_rng(draws)
         self._market = env.shelves.market
-        self._prices = prices
+        self._prices_a_step = prices_a_step
         super().__init__(policy, env, replay_buffer_class=OutcomeBuffer, learning_starts=0, gamma=1.0, **options)
 
     def predict(
@@ -123,7 +127,7 @@ class CounterfactualDQN(DQN):
         # What follows a price: the next one is among those that the largest change leaves from there.
         closed = torch.from_numpy(np.where(self._market.allowed, 0.0, -np.inf).astype(np.float32))
         for _ in range(gradient_steps):
-            drawn = buffer.draw(batch_size, self._prices, self._draws)
+            drawn = buffer.draw(batch_size, self._prices_a_step, self._draws)
             following = drawn.following.flatten(0, 1)
             with torch.no_grad():
                 best = (self.q_net(following) + closed[drawn.asked.flatten()]).argmax(dim=1, keepdim=True)

@@ -61,12 +61,13 @@ def evaluate(
         judged = [judge(market, policy, solution, cfg, name=name, seed=seed) for name, policy in policies.items()]
         if solution is not None:
             judged.append(Judged(ORACLE, solution.value, solution.value, solution.value, judged[0].lived))
-        rows += _rows(market, judged, solution)
+        share = _shares(judged, solution)
+        if share:
+            shares[market.name] = share
+        rows += _rows(market, judged, solution, share)
         paths = {each.name: each.lived for each in judged if each.name != ORACLE}
         plots[f"paths_{market.name}"] = paths_plot(market, paths)
         plots[f"map_{market.name}"] = map_plot(market, policies[CHAMPION], solution)
-        if solution is not None:
-            shares |= _shares(market, judged, solution)
     if shares:
         plots["shares"] = shares_plot(shares, CHAMPION)
         for name in dict.fromkeys(name for found in shares.values() for name in found):
@@ -102,20 +103,19 @@ def best_simple(judged: dict[str, float]) -> str:
     return max((name for name in judged if name in SIMPLE), key=lambda name: judged[name])
 
 
-def _shares(market: Market, judged: list[Judged], solution: Solution) -> dict[str, dict[str, float]]:
-    """Shares of the optimum under the market's name; none where even the best policy loses money."""
-    if solution.value <= 0:
+def _shares(judged: list[Judged], solution: Solution | None) -> dict[str, float]:
+    """Share of the optimum of each policy; none where it is not known, or loses money even at best."""
+    if solution is None or solution.value <= 0:
         return {}
-    return {market.name: {each.name: each.value / solution.value for each in judged}}
+    return {each.name: each.value / solution.value for each in judged}
 
 
-def _rows(market: Market, judged: list[Judged], solution: Solution | None) -> list[MetricRow]:
+def _rows(market: Market, judged: list[Judged], solution: Solution | None, share: dict[str, float]) -> list[MetricRow]:
     rows = []
     for each in judged:
         facts: dict[str, tuple[float, str]] = {"value": (each.value, "money")}
         if solution is not None:
             facts["short of the optimum"] = (solution.value - each.value, "money")
-            share = _shares(market, judged, solution).get(market.name, {})
             facts |= {"share of the optimum": (share[each.name], "fraction")} if share else {}
         else:
             facts |= {"value, low": (each.low, "money"), "value, high": (each.high, "money")}

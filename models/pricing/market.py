@@ -16,7 +16,7 @@ Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 FACTORS: tuple[FactorName, ...] = get_args(FactorName)
 NO_TARGET = -1
-LEAST_MARGIN = 20.0  # parts of list price
+LEAST_MARGIN = 0.05  # of list price
 RETURN = 10.0  # of an episode, as the network sees it
 SMALLEST = 1e-9
 LEAST_MEAN, MOST_MEAN = 1e-4, 1e6
@@ -70,9 +70,9 @@ class Market:
     ascending, L ages.
 
     `nominal` (T, E, A) expected units as believed, all that a state shows or a rule knows; `mean` (M, T, E, A) expected units
-    that customers follow; `steep` (T, E) believed elasticity at list price; `keen` (T,) share of arrivals of the
-    dearest segment. `delivered` (T,) units or `up_to` (T,), NO_TARGET where there is none. Stock is by periods left, the
-    column of those that expire first; where `keeps` nothing expires before the end. `allowed` (A, A): from which price to
+    that customers follow; `elasticity` (T, E) as believed, at list price; `premium` (T,) share of arrivals that belong to the
+    segment which pays most. `delivered` (T,) units or `up_to` (T,), NO_TARGET where there is none. Stock is by periods left,
+    the column of those that expire first; where `keeps` nothing expires before the end. `allowed` (A, A): from which price to
     which. Money in the instance's currency a unit.
     """
 
@@ -91,8 +91,8 @@ class Market:
     up_to: Ints
     nominal: Floats
     mean: Floats
-    steep: Floats
-    keen: Floats
+    elasticity: Floats
+    premium: Floats
     dispersion: float | None
     periods_per_day: int
     chain: Chain
@@ -132,12 +132,11 @@ class Market:
         sold = float(np.take_along_axis(self.nominal, best, axis=2).mean(axis=1).sum())
         gained = float(np.take_along_axis(money, best, axis=2).mean(axis=1).sum())
         units = np.inf if (self.up_to != NO_TARGET).any() else float(self.stock.sum() + self.delivered.sum())
-        shown = (
-            self.list_price * min(sold, units) / LEAST_MARGIN
-        )  # where every price loses, rewards are small but not endless
-        return max(gained * min(1.0, units / max(sold, SMALLEST)), shown) / RETURN
+        # Where every price loses, rewards are small, but not without end.
+        least = LEAST_MARGIN * self.list_price * min(sold, units)
+        return max(gained * min(1.0, units / max(sold, SMALLEST)), least) / RETURN
 
-    def under(self, mean: Floats) -> "Market":
+    def followed_by(self, mean: Floats) -> "Market":
         """The same beliefs, where customers follow other demand models (M, T, E, A)."""
         return replace(self, mean=mean)
 
@@ -151,10 +150,10 @@ def build_market(
     prices = np.sort(np.array(instance.prices, dtype=np.float64))
     periods = np.arange(instance.periods)
     if isinstance(instance, PerishableInstance):
-        facts, keen = _perishable(instance, periods), np.zeros(instance.periods)
+        facts, premium = _perishable(instance, periods), np.zeros(instance.periods)
     else:
-        facts, keen = _capacity(instance), _keen(instance, periods)
-    nominal, steep = _demand(instance, chain, prices, periods, believed_factor)
+        facts, premium = _capacity(instance), _premium(instance, periods)
+    nominal, elasticity = _demand(instance, chain, prices, periods, believed_factor)
     mean = np.stack([_demand(instance, chain, prices, periods, factor)[0] for factor in elasticity_factors])
     most = max(float(nominal.max()), float(mean.max()))
     if not LEAST_MEAN <= most <= MOST_MEAN:
@@ -173,8 +172,8 @@ def build_market(
         leftover=instance.leftover,
         nominal=nominal,
         mean=mean,
-        steep=steep,
-        keen=keen,
+        elasticity=elasticity,
+        premium=premium,
         dispersion=instance.dispersion,
         periods_per_day=instance.periods_per_day,
         chain=chain,
@@ -262,7 +261,7 @@ def _capacity_demand(
     return mean, steep
 
 
-def _keen(instance: CapacityInstance, periods: Ints) -> Floats:
+def _premium(instance: CapacityInstance, periods: Ints) -> Floats:
     """Share (T,) of arrivals that belong to the segment of the highest willingness to pay."""
     arrivals = _arrivals(instance, periods)
     dearest = int(np.argmax([segment.willingness for segment in instance.segments]))

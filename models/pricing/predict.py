@@ -4,9 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-from pydantic import ValidationError
 
-from models.common.artifact import ArtifactError, read_artifact, read_file
+from models.common.artifact import ArtifactError, read_file, read_spec
 from models.common.protocols import InputError
 from models.pricing.guardrails import limits, rule_names, shown_reference
 from models.pricing.market import Floats, Ints, Market, build_market
@@ -23,19 +22,9 @@ HALF_CENT = 0.005
 
 def load(path: Path) -> "Predictor":
     """Verify the artifact in `path` and return its predictor; ArtifactError if anything is not as the manifest says."""
-    manifest = read_artifact(path)
-    if manifest.name != "pricing":
-        raise ArtifactError(
-            f"{path}: expected an artifact of 'pricing', found {manifest.name!r}: load it with its own package"
-        )
-    try:
-        spec = ModelSpec.model_validate_json(read_file(path, manifest, MODEL))
-    except ValidationError as error:
-        raise ArtifactError(
-            f"{path}/{MODEL}: expected fields of this code, found {error.error_count()} misfits: retrain"
-        ) from error
-    if spec.format_version != FORMAT_VERSION or spec.variables != NAMES:
-        raise ArtifactError(f"{path}: made for format {spec.format_version} or another state than this code's: retrain")
+    manifest, spec = read_spec(path, "pricing", ModelSpec, MODEL, FORMAT_VERSION)
+    if spec.variables != NAMES:
+        raise ArtifactError(f"{path}: made for another state than this code's: retrain")
     names = [each.instance.name for each in spec.markets]
     return Predictor(
         spec, {name: Network.from_bytes(read_file(path, manifest, WEIGHTS.format(name))) for name in names}

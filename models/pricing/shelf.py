@@ -3,6 +3,8 @@
 Stock (..., L) is by periods left, the units that expire first in the first column.
 """
 
+from typing import Any
+
 import numpy as np
 
 from models.pricing.market import NO_TARGET, Floats, Ints
@@ -38,12 +40,7 @@ def deliver(stock: Ints, units: Ints, up_to: Ints, room: int) -> tuple[Ints, Int
 
 def demand_probabilities(mean: Floats, most: int, dispersion: float | None) -> Floats:
     """Chances (..., most + 1) of 0..most units asked for, the last one of `most` or more, under `mean` (...)."""
-    from scipy import stats
-
-    k = np.arange(most)
-    wide = np.maximum(mean, 1e-12)[..., None]
-    law = stats.poisson(wide) if dispersion is None else stats.nbinom(dispersion, dispersion / (dispersion + wide))
-    mass = law.pmf(k)
+    mass = _law(np.maximum(mean, 1e-12)[..., None], dispersion).pmf(np.arange(most))
     last = np.maximum(1.0 - mass.sum(axis=-1, keepdims=True), 0.0)
     return np.concatenate([mass, last], axis=-1)
 
@@ -53,9 +50,8 @@ def units_asked(chance: Floats, mean: Floats, most: int, dispersion: float | Non
 
     One chance for several means gives the same customers under several prices: nobody buys more because it got dearer.
     """
-    none = (
-        -mean if dispersion is None else dispersion * np.log(dispersion / (dispersion + mean))
-    )  # log chance of nobody
+    # The log chance that nobody comes.
+    none = -mean if dispersion is None else dispersion * np.log(dispersion / (dispersion + mean))
     many = none < LEAST_LOG
     small = np.where(many, 0.0, mean)
     asked = np.zeros(mean.shape, dtype=np.int64)
@@ -70,9 +66,15 @@ def units_asked(chance: Floats, mean: Floats, most: int, dispersion: float | Non
         mass = mass * ratio * ((1.0 if dispersion is None else k + dispersion) / (k + 1.0))
         total += mass
     if many.any():
-        from scipy import stats
-
-        wide = mean[many]
-        law = stats.poisson(wide) if dispersion is None else stats.nbinom(dispersion, dispersion / (dispersion + wide))
+        law = _law(mean[many], dispersion)
         asked[many] = np.minimum(law.ppf(np.broadcast_to(chance, mean.shape)[many]), most)
     return asked
+
+
+def _law(mean: Floats, dispersion: float | None) -> Any:
+    """The distribution of demand around `mean`, of SciPy."""
+    from scipy import stats
+
+    if dispersion is None:
+        return stats.poisson(mean)
+    return stats.nbinom(dispersion, dispersion / (dispersion + mean))

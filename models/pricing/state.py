@@ -46,7 +46,7 @@ SETTING: tuple[Variable, ...] = (
     Variable("demand_now", "expected demand at list price over its mean", _DEMAND),
     Variable("demand_to_go", "expected demand at list price to the end over the room", _DEMAND),
     Variable("elasticity", "at list price, now", _DEMAND),
-    Variable("keen", "share of arrivals of the segment that pays most", "bookings by segment"),
+    Variable("premium", "share of arrivals of the segment that pays most", "bookings by segment"),
     Variable("best_alone", "price of the highest margin if stock were free, over list price", _DEMAND),
     Variable("cost", "unit cost over list price", "purchasing"),
 )
@@ -132,8 +132,8 @@ class Assembler:
             *np.nan_to_num(market.chain.shown).T,
             listed / max(float(listed.mean()), SMALLEST),
             to_the_end(market, listed) / market.room,
-            market.steep,
-            market.keen[:, None],
+            market.elasticity,
+            market.premium[:, None],
             market.prices[alone] / market.list_price,
             np.array(market.unit_cost / market.list_price),
         ]

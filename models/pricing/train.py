@@ -104,7 +104,7 @@ def fit_network(market: Market, cfg: Config, *, seed: int, on_progress: Progress
             DuellingPolicy,
             ShelvesVecEnv(shelves, counterfactual=True),
             draws=draws,
-            prices=cfg.prices,
+            prices_a_step=cfg.prices_a_step,
             learning_rate=falling(cfg.learning_rate),
             buffer_size=cfg.buffer,
             batch_size=cfg.batch,

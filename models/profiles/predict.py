@@ -4,9 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-from pydantic import ValidationError
 
-from models.common.artifact import ArtifactError, read_artifact, read_file
+from models.common.artifact import read_file, read_spec
 from models.profiles.behaviour import Floats, features
 from models.profiles.requests import ProfileInput, Reply, checked
 from models.profiles.scaling import Scaling, distances
@@ -19,19 +18,7 @@ MODEL, NETWORK = "model.json", "influence.safetensors"
 
 def load(path: Path) -> "Predictor":
     """Verify the artifact in `path` and return its predictor; ArtifactError if anything is not as the manifest says."""
-    manifest = read_artifact(path)
-    if manifest.name != "profiles":
-        raise ArtifactError(
-            f"{path}: expected an artifact of 'profiles', found {manifest.name!r}: load it with its own package"
-        )
-    try:
-        spec = ModelSpec.model_validate_json(read_file(path, manifest, MODEL))
-    except ValidationError as error:
-        raise ArtifactError(
-            f"{path}/{MODEL}: expected fields of this code, found {error.error_count()} misfits: retrain"
-        ) from error
-    if spec.format_version != FORMAT_VERSION:
-        raise ArtifactError(f"{path}: expected format {FORMAT_VERSION}, found {spec.format_version}: retrain")
+    manifest, spec = read_spec(path, "profiles", ModelSpec, MODEL, FORMAT_VERSION)
     return Predictor(spec, read_file(path, manifest, NETWORK) if spec.network else None)
 
 

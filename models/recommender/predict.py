@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import ValidationError
 
-from models.common.artifact import ArtifactError, read_artifact, read_file
+from models.common.artifact import read_file, read_spec
 from models.common.protocols import InputError
 from models.common.ranking import best
 from models.recommender.candidates import Parts, describe
@@ -30,19 +29,7 @@ _CHUNK_CELLS = 8_000_000  # scores of customers x items held at once
 
 def load(path: Path) -> "Predictor":
     """Verify the artifact in `path` and return its predictor; ArtifactError if anything is not as the manifest says."""
-    manifest = read_artifact(path)
-    if manifest.name != "recommender":
-        raise ArtifactError(
-            f"{path}: expected an artifact of 'recommender', found {manifest.name!r}: load it with its own package"
-        )
-    try:
-        spec = ModelSpec.model_validate_json(read_file(path, manifest, MODEL))
-    except ValidationError as error:
-        raise ArtifactError(
-            f"{path}/{MODEL}: expected fields of this code, found {error.error_count()} misfits: retrain"
-        ) from error
-    if spec.format_version != FORMAT_VERSION:
-        raise ArtifactError(f"{path}: expected format {FORMAT_VERSION}, found {spec.format_version}: retrain")
+    manifest, spec = read_spec(path, "recommender", ModelSpec, MODEL, FORMAT_VERSION)
     names: tuple[str, ...] = (ARRAYS, ENCODER, RANKER) if spec.candidates else (ARRAYS, ENCODER)
     names += (SOCIAL,) if SOCIAL in manifest.files else ()
     return Predictor(spec, {name: read_file(path, manifest, name) for name in names})

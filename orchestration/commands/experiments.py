@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 
 TABLES = ("assignments", "outcomes", "covariates")
-SUFFIXES = (".parquet", ".csv")
 ANALYSIS_SEED = 20_250_301  # fixed, so that the same tables always give the same report; it deals the placebo's arms
 AlphaOption = Annotated[float, typer.Option(help="How often equal arms may be called different.")]
 
@@ -246,6 +245,8 @@ def _named_numbers(pairs: list[str], what: str) -> dict[str, float]:
 
 
 def _file_of(folder: Path, table: str) -> Path | None:
+    from orchestration.table_files import SUFFIXES
+
     found = [path for suffix in SUFFIXES if (path := folder / f"{table}{suffix}").is_file()]
     if len(found) > 1:
         raise ValueError(f"{folder}: {[path.name for path in found]}: keep one file of the table {table}")
@@ -253,16 +254,9 @@ def _file_of(folder: Path, table: str) -> Path | None:
 
 
 def _read(path: Path) -> Any:
-    import pyarrow as pa
-    from pyarrow import csv, parquet
+    from orchestration.table_files import read_table
 
-    if path.suffix == ".parquet":
-        return parquet.read_table(path)
-    texts = {name: pa.string() for name in ("experiment", "unit_id", "arm")}  # "007" is a name, not seven
-    try:
-        return csv.read_csv(path, convert_options=csv.ConvertOptions(column_types=texts))
-    except pa.ArrowInvalid as error:
-        raise ValueError(f"{path}: {error}: mend the file") from error
+    return read_table(path, ("experiment", "unit_id", "arm"))
 
 
 def _column(table: Any, name: str, path: Path) -> list[Any]:

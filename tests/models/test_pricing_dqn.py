@@ -70,7 +70,13 @@ def test_numpy_says_what_torch_says(data: Dataset) -> None:
     with torch_controlled(1, 0):
         env = ShelvesVecEnv(Shelves(market, 16, seed=1, explore=1.0), counterfactual=True)
         model = CounterfactualDQN(
-            DuellingPolicy, env, draws=0, prices=3, buffer_size=64, policy_kwargs={"net_arch": [8, 8]}, device="cpu"
+            DuellingPolicy,
+            env,
+            draws=0,
+            prices_a_step=3,
+            buffer_size=64,
+            policy_kwargs={"net_arch": [8, 8]},
+            device="cpu",
         )
         with torch.no_grad():
             for part in model.q_net.parameters():
@@ -91,7 +97,13 @@ def test_a_fresh_network_prefers_what_gains_most_over_the_charge(data: Dataset) 
     env = ShelvesVecEnv(Shelves(market, 50, seed=1, explore=1.0), counterfactual=True)
     with torch_controlled(1, 0):
         model = CounterfactualDQN(
-            DuellingPolicy, env, draws=0, prices=3, buffer_size=64, policy_kwargs={"net_arch": [8, 8]}, device="cpu"
+            DuellingPolicy,
+            env,
+            draws=0,
+            prices_a_step=3,
+            buffer_size=64,
+            policy_kwargs={"net_arch": [8, 8]},
+            device="cpu",
         )
     states = env.shelves.observe()
     chosen, _ = model.predict(states, deterministic=True)
@@ -118,7 +130,7 @@ def test_the_buffer_keeps_the_newest(data: Dataset) -> None:
 
 def test_an_environment_without_outcomes_is_refused(data: Dataset) -> None:
     env = ShelvesVecEnv(Shelves(data.markets[0], 4, seed=0))
-    model = CounterfactualDQN(DuellingPolicy, env, draws=0, prices=3, buffer_size=64, train_freq=1, device="cpu")
+    model = CounterfactualDQN(DuellingPolicy, env, draws=0, prices_a_step=3, buffer_size=64, train_freq=1, device="cpu")
     with pytest.raises(ValueError, match="counterfactual=True"):
         model.learn(8)
 

@@ -9,6 +9,7 @@ from gymnasium.utils.env_checker import check_env
 from models.pricing.baselines import BidPrice, Emsr, MarkdownLadder, Myopic
 from models.pricing.env import PricingEnv, Shelves
 from models.pricing.exact import solve
+from models.pricing.fluid import Fluid
 from models.pricing.instances import SHIPPED, check_instances, read_instances
 from models.pricing.market import RETURN, Market, build_market
 from models.pricing.state import NAMES, VARIABLES, Assembler, Reading, width
@@ -38,7 +39,7 @@ def test_a_state_has_a_dozen_variables_with_unit_and_source() -> None:
 
 def test_an_episode_by_hand(salad: Market) -> None:
     """Nobody comes: four units, then four more as far as there is room, and what has stood two periods is thrown away."""
-    env = PricingEnv(salad.under(np.full_like(salad.mean, 1e-12)))
+    env = PricingEnv(salad.followed_by(np.full_like(salad.mean, 1e-12)))
     env.reset(seed=0)
     told = [env.step(np.int64(2)) for _ in range(6)]
     money = [step[1] for step in told]
@@ -127,8 +128,8 @@ def test_simple_rules_by_hand(salad: Market, seats: Market) -> None:
     # One seat and a night to go: with plenty of arrivals the dearest fare, with the last period and four seats the cheapest.
     assert Emsr(seats, 3.0, False).choose(at(seats, 0, [1])).tolist() == [2]
     assert Emsr(seats, 1.0, False).choose(at(seats, 7, [4])).tolist() == [0]
-    assert BidPrice(seats, 1.0).choose(at(seats, 0, [1])).tolist() == [2]
-    assert BidPrice(seats, 1.0).choose(at(seats, 7, [4])).tolist() == [
+    assert BidPrice(Fluid(seats), 1.0).choose(at(seats, 0, [1])).tolist() == [2]
+    assert BidPrice(Fluid(seats), 1.0).choose(at(seats, 7, [4])).tolist() == [
         int((seats.prices * seats.mean[0, 7, 0]).argmax())
     ]
 

@@ -98,7 +98,7 @@ def test_mean_demand_by_hand(case: ModuleType) -> None:
     seats = build_market(check_instances({"instances": [case.SEATS]})[0])
     np.testing.assert_allclose(seats.mean[0, 0, 0], 1 / (1 + np.exp((np.array([6, 10, 14]) - 9) / 2)))
     # Elasticity at list price: p f(p) / (1 - F(p)) of a logistic willingness.
-    np.testing.assert_allclose(seats.steep[0, 0], 10 / 2 * (1 - seats.mean[0, 0, 0, 1]))
+    np.testing.assert_allclose(seats.elasticity[0, 0], 10 / 2 * (1 - seats.mean[0, 0, 0, 1]))
 
 
 def test_a_logit_answer_has_the_elasticity_told(case: ModuleType) -> None:
@@ -108,7 +108,7 @@ def test_a_logit_answer_has_the_elasticity_told(case: ModuleType) -> None:
     low, middle, high = logit.mean[0, 0, 0]
     assert np.log(high / low) / np.log(3.03 / 2.97) == pytest.approx(-1.5, rel=1e-3)
     assert middle == pytest.approx(1.0)  # half the mean, in that weather
-    np.testing.assert_allclose(logit.steep[0], 1.5)
+    np.testing.assert_allclose(logit.elasticity[0], 1.5)
 
 
 def test_an_ensemble_has_a_model_a_factor(case: ModuleType) -> None:
@@ -120,4 +120,4 @@ def test_an_ensemble_has_a_model_a_factor(case: ModuleType) -> None:
     wrong = build_market(told, believed_factor=2.0)
     np.testing.assert_array_equal(wrong.nominal, both.mean[1])
     np.testing.assert_array_equal(wrong.mean[0], build_market(told).mean[0])
-    assert wrong.steep[0, 0] == pytest.approx(3.0)
+    assert wrong.elasticity[0, 0] == pytest.approx(3.0)
