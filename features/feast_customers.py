@@ -21,7 +21,8 @@ from features.online_erasure import erase_online
 
 RECENTS = 1_000  # newest events of a customer since the batch; beyond them the oldest are left to the next batch
 SHOWN_TEXTS = ("segment", *TEXTS)
-_LOCK_S = 10
+_LEASE_S = 10  # after which Redis takes the lock from who died holding it
+_PATIENCE_S = 3 * _LEASE_S  # the lease of one who died may begin while others wait already
 _KEYS_A_READ = 5_000
 
 
@@ -161,8 +162,13 @@ class FeastCustomers:
         if self._store.config.online_store.type == "redis":
             client = self._store.provider.online_store._get_client(self._store.config.online_store)
             name = f"{self._store.config.project}:push"
-            with client.lock(name, timeout=_LOCK_S, sleep=0.001, blocking_timeout=_LOCK_S):
+            lock = client.lock(name, timeout=_LEASE_S, sleep=0.001, blocking_timeout=_PATIENCE_S)
+            if not lock.acquire():
+                raise CustomersError(f"{name} was held by others for {_PATIENCE_S:g} s: push again, with fewer pushers")
+            try:
                 yield
+            finally:
+                lock.release()
             return
         handle = os.open(self._folder / ".push.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
