@@ -1,12 +1,24 @@
 """Every knob of pricing."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from models.pricing.instances import CHEAPEST, DEAREST
 
 
 class Config(BaseModel):
     """Knobs with unit, bounds, default and why."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @field_validator("fresh_prices")
+    @classmethod
+    def _ladder(cls, prices: tuple[float, ...]) -> tuple[float, ...]:
+        ordered = tuple(sorted(set(prices)))
+        if len(ordered) != len(prices) or 1.0 not in ordered or ordered[0] < CHEAPEST or ordered[-1] > DEAREST:
+            raise ValueError(
+                f"{prices}: give each price once, {CHEAPEST} to {DEAREST} times list price, 1.0 among them"
+            )
+        return ordered
 
     shelves: int = Field(128, ge=1, le=10_000, description="shelves simulated in step: more cost less time a step")
     steps: int = Field(
@@ -45,6 +57,27 @@ class Config(BaseModel):
     elasticity_error: float = Field(
         0.0, ge=0, le=2, description="standard error of the log of elasticity, which the ensemble spans"
     )
+    fresh_prices: tuple[float, ...] = Field(
+        (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1),
+        min_length=2,
+        max_length=64,
+        description="of fresh goods, over list price, which is among them",
+    )
+    fresh_discount: float = Field(
+        0.95,
+        ge=0,
+        lt=1,
+        description="weight of a day beside the day before it: an order's goods last for days, not for months",
+    )
+    waste_weight: float = Field(
+        0.3,
+        ge=0,
+        le=10,
+        description="what a fresh unit thrown away counts for beside its cost and disposal, in unit costs: at 0.5 a third less "
+        "is thrown away than at 0, for about 1 % of margin",
+    )
+    fresh_shelves: int = Field(4_000, ge=10, le=100_000, description="shelves that rules for fresh goods are judged on")
+    fresh_days: int = Field(56, ge=1, le=3_650, description="days that rules for fresh goods are judged over")
     peer_steps: int = Field(
         16_000, ge=0, le=10_000_000, description="gradient steps of the peer a market, as many as ours; 0: no peer"
     )

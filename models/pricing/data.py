@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from hashlib import sha256
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,8 @@ from pydantic import ValidationError
 
 from models.common.protocols import DataError
 from models.pricing.config import Config
+from models.pricing.fresh import Goods
+from models.pricing.fresh_data import TABLE, read_goods
 from models.pricing.guardrails import Rules
 from models.pricing.instances import Instance, check_instances
 from models.pricing.market import Market, build_market
@@ -23,13 +25,24 @@ MADE_UP = np.datetime64("1970-01-01")  # problems told in full have no day
 
 
 @dataclass(frozen=True)
+class FreshGoods:
+    """Fresh goods by name, which of them are essential, and the rules of all."""
+
+    names: tuple[str, ...]
+    goods: Goods
+    essential: tuple[bool, ...]
+    rules: Rules
+
+
+@dataclass(frozen=True)
 class Dataset:
-    """Problems, each as told (`truths`), and with an ensemble of plausible demand models to learn on (`markets`)."""
+    """Problems, each as told (`truths`), and with an ensemble of plausible demand models to learn on (`markets`); fresh goods."""
 
     instances: tuple[Instance, ...]
     markets: tuple[Market, ...]
     truths: tuple[Market, ...]
     rules: Mapping[str, Rules]
+    fresh: FreshGoods | None
     config: Config
     fingerprint: str
     trained_until: np.datetime64 = MADE_UP
@@ -48,11 +61,49 @@ def problem_table(instances: Sequence[Instance], rules: Mapping[str, Rules] | No
 
 
 def prepare(tables: Mapping[str, Any], cfg: Config) -> Dataset:
-    """From the Arrow table `instances` (see `problem_table`); `rules` may be missing. The ensemble spans the error of
-    elasticity by its quantiles. DataError names the table, the field and the bound."""
-    if "instances" not in tables:
-        raise DataError("instances: missing: give the table of `problem_table`")
-    table = tables["instances"]
+    """From the Arrow tables `instances` (see `problem_table`; `rules` may be missing) and `fresh_goods` (see `goods_table`), one
+    of them or both. The ensemble spans the error of elasticity by its quantiles. DataError names the table, the field and the
+    bound."""
+    if "instances" not in tables and TABLE not in tables:
+        raise DataError(f"instances: missing: give the table of `problem_table`, or {TABLE} of `goods_table`")
+    instances, limits = _problems(tables["instances"]) if "instances" in tables else ((), [])
+    spread = [
+        float(np.exp(cfg.elasticity_error * NormalDist().inv_cdf((number + 0.5) / cfg.ensemble)))
+        for number in range(cfg.ensemble)
+    ]
+    content = [each.model_dump(mode="json") for each in (*instances, *limits)]
+    mark = sha256(json.dumps(content, sort_keys=True).encode())
+    fresh, until = None, MADE_UP
+    if TABLE in tables:
+        fresh, until = _fresh(tables[TABLE])
+        mark.update(json.dumps([fresh.names, fresh.essential, fresh.rules.model_dump()]).encode())
+        for each in fields(Goods):
+            mark.update(np.ascontiguousarray(getattr(fresh.goods, each.name)).tobytes())
+    return Dataset(
+        instances=instances,
+        markets=tuple(build_market(each, elasticity_factors=spread) for each in instances),
+        truths=tuple(build_market(each) for each in instances),
+        rules={each.name: limit for each, limit in zip(instances, limits, strict=True)},
+        fresh=fresh,
+        config=cfg,
+        fingerprint=mark.hexdigest(),
+        trained_until=until,
+    )
+
+
+def _fresh(table: Any) -> tuple[FreshGoods, np.datetime64]:
+    """Goods, and the day their demand was fitted on: `rules` (JSON) and `until` (ISO date) of the table's metadata, if there."""
+    names, goods, essential = read_goods(table)
+    told = table.schema.metadata or {}
+    try:
+        rules = Rules.model_validate(_parsed(told.get(b"rules", b"{}"), "rules"))
+        until = np.datetime64(told.get(b"until", str(MADE_UP).encode()).decode(), "D")
+    except ValueError as error:
+        raise DataError(f"{TABLE}: rules or until of its metadata: {str(error)[:200]}: mend them") from error
+    return FreshGoods(names, goods, essential, rules), until
+
+
+def _problems(table: Any) -> tuple[tuple[Instance, ...], list[Rules]]:
     if "problem" not in table.column_names:
         raise DataError(f"instances has columns {table.column_names}: add problem, a JSON text a row")
     told = [_parsed(text, "problem") for text in table["problem"].to_pylist()]
@@ -63,19 +114,7 @@ def prepare(tables: Mapping[str, Any], cfg: Config) -> Dataset:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         raise DataError(f"instances.rules: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
-    spread = [
-        float(np.exp(cfg.elasticity_error * NormalDist().inv_cdf((number + 0.5) / cfg.ensemble)))
-        for number in range(cfg.ensemble)
-    ]
-    content = [each.model_dump(mode="json") for each in (*instances, *limits)]
-    return Dataset(
-        instances=instances,
-        markets=tuple(build_market(each, elasticity_factors=spread) for each in instances),
-        truths=tuple(build_market(each) for each in instances),
-        rules={each.name: limit for each, limit in zip(instances, limits, strict=True)},
-        config=cfg,
-        fingerprint=sha256(json.dumps(content, sort_keys=True).encode()).hexdigest(),
-    )
+    return instances, limits
 
 
 def _parsed(text: Any, column: str) -> Any:

@@ -84,12 +84,19 @@ class CounterfactualDQN(DQN):
     """
 
     def __init__(
-        self, policy: type[DQNPolicy], env: ShelvesVecEnv, *, draws: int, prices_a_step: int, **options: Any
+        self,
+        policy: type[DQNPolicy],
+        env: ShelvesVecEnv,
+        *,
+        draws: int,
+        prices_a_step: int,
+        discount: float = 1.0,
+        **options: Any,
     ) -> None:
         self._draws = np.random.default_rng(draws)
-        self._market = env.shelves.market
+        self._allowed = env.shelves.allowed
         self._prices_a_step = prices_a_step
-        super().__init__(policy, env, replay_buffer_class=OutcomeBuffer, learning_starts=0, gamma=1.0, **options)
+        super().__init__(policy, env, replay_buffer_class=OutcomeBuffer, learning_starts=0, gamma=discount, **options)
 
     def predict(
         self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = False
@@ -125,14 +132,14 @@ class CounterfactualDQN(DQN):
         online: list[torch.Tensor] = list(self.q_net.parameters())
         target: list[torch.Tensor] = list(self.q_net_target.parameters())
         # What follows a price: the next one is among those that the largest change leaves from there.
-        closed = torch.from_numpy(np.where(self._market.allowed, 0.0, -np.inf).astype(np.float32))
+        closed = torch.from_numpy(np.where(self._allowed, 0.0, -np.inf).astype(np.float32))
         for _ in range(gradient_steps):
             drawn = buffer.draw(batch_size, self._prices_a_step, self._draws)
             following = drawn.following.flatten(0, 1)
             with torch.no_grad():
                 best = (self.q_net(following) + closed[drawn.asked.flatten()]).argmax(dim=1, keepdim=True)
                 later = self.q_net_target(following).gather(1, best).view_as(drawn.reward)
-                aim = drawn.reward + drawn.goes_on * later
+                aim = drawn.reward + self.gamma * drawn.goes_on * later
             away = self.q_net(drawn.states).gather(1, drawn.asked) - aim
             loss = (drawn.open * away.square()).sum() / drawn.open.sum()
             self.policy.optimizer.zero_grad(set_to_none=True)

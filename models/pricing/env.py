@@ -74,6 +74,21 @@ class Shelves:
         opening, _ = deliver(market.stock, market.delivered[0], market.up_to[0], market.room)
         self.stock[rows] = np.where(anywhere[:, None], units, opening)
 
+    @property
+    def prices(self) -> Floats:
+        """(A,) ascending."""
+        return self.market.prices
+
+    @property
+    def allowed(self) -> Bools:
+        """From which price to which (A, A)."""
+        return self.market.allowed
+
+    @property
+    def width(self) -> int:
+        """Numbers in a state."""
+        return width(self.market)
+
     def reading(self) -> Reading:
         """Where the shelves stand; of an episode that has ended, in its last period."""
         return Reading(np.minimum(self.t, self.market.periods - 1), self.e, self.b, self.stock)

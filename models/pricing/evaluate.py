@@ -10,6 +10,7 @@ from models.pricing.baselines import Policy, tuned
 from models.pricing.config import Config
 from models.pricing.data import Dataset
 from models.pricing.exact import Solution, solve, worth
+from models.pricing.fresh_evaluate import judge_fresh
 from models.pricing.judging import Lived, action_table, live
 from models.pricing.market import Market
 from models.pricing.plots import map_plot, paths_plot, shares_plot
@@ -51,7 +52,7 @@ def evaluate(
     plots: dict[str, bytes] = {}
     shares: dict[str, dict[str, float]] = {}
     for number, market in enumerate(data.truths):
-        on_progress(f"judging {market.name}", number / len(data.truths))
+        on_progress(f"judging {market.name}", 0.9 * number / len(data.truths))
         solution = solve(market)
         policies: dict[str, Policy] = {CHAMPION: model.policy(market.name)} | simple_rules(market, cfg)
         if cfg.peer_steps:
@@ -68,6 +69,11 @@ def evaluate(
         paths = {each.name: each.lived for each in judged if each.name != ORACLE}
         plots[f"paths_{market.name}"] = paths_plot(market, paths)
         plots[f"map_{market.name}"] = map_plot(market, policies[CHAMPION], solution)
+    if data.fresh is not None:
+        on_progress("judging fresh goods", 0.9)
+        found, pictures, _ = judge_fresh(model.fresh.policy, data.fresh.goods, cfg, seed=seed)
+        rows += found
+        plots |= pictures
     if shares:
         plots["shares"] = shares_plot(shares, CHAMPION)
         for name in dict.fromkeys(name for found in shares.values() for name in found):
@@ -134,6 +140,11 @@ def _notes(data: Dataset, shares: dict[str, dict[str, float]]) -> tuple[str, ...
     ]
     if without := [market.name for market in data.truths if market.name not in shares]:
         notes.append(f"Too large for the exact program, or a loss at best, so without a share: {', '.join(without)}.")
+    if data.fresh is not None:
+        notes.append(
+            "Fresh goods: gross margin is takings less what goods sold or thrown away had cost; demand differs from what is told "
+            "within its errors; rules are tuned for gross margin on other days."
+        )
     hard = [name for name, found in shares.items() if found[best_simple(found)] <= 0.95]
     if shares:
         notes.append(f"The best simple rule stays at 95 % of the optimum or below on: {', '.join(hard) or 'none'}.")

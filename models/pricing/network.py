@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,17 @@ from models.common.artifact import ArtifactError
 LEAST_LOG, MOST_LOG = -5.0, 3.0  # of the weight of gains, as in `model.py`
 HEADS = ("value", "advantage", "weight")
 Array = npt.NDArray[np.float32]
+
+
+class ValueFunction(Protocol):
+    """A Q-network, whatever runs it: NumPy in the cloud, ONNX Runtime on an edge box."""
+
+    @property
+    def width(self) -> int: ...
+    @property
+    def prices(self) -> int: ...
+    def values(self, states: Any, /) -> Any:
+        """Q-values (N, A) of states (N, width), float32, in the market's scale."""
 
 
 @dataclass(frozen=True)

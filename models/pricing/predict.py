@@ -7,17 +7,20 @@ import numpy as np
 
 from models.common.artifact import ArtifactError, read_file, read_spec
 from models.common.protocols import InputError
+from models.pricing import fresh_state
+from models.pricing.fresh import Goods
+from models.pricing.fresh_data import goods_of_bytes
+from models.pricing.fresh_predict import HALF_CENT, FreshInput, FreshPredictor
 from models.pricing.guardrails import limits, rule_names, shown_reference
 from models.pricing.market import Floats, Ints, Market, build_market
-from models.pricing.network import Network
+from models.pricing.network import Network, ValueFunction
 from models.pricing.requests import PriceInput, Reply, read
-from models.pricing.spec import FORMAT_VERSION, ModelSpec
+from models.pricing.spec import FORMAT_VERSION, FRESH, ModelSpec
 from models.pricing.state import NAMES, Assembler, Reading, width
 
-__all__ = ["Predictor", "PriceInput", "Reply", "load"]
+__all__ = ["FreshInput", "Predictor", "PriceInput", "Reply", "load"]
 
-MODEL, WEIGHTS = "model.json", "{}.safetensors"
-HALF_CENT = 0.005
+MODEL, WEIGHTS, GOODS = "model.json", "{}.safetensors", "fresh_goods.safetensors"
 
 
 def load(path: Path) -> "Predictor":
@@ -25,16 +28,17 @@ def load(path: Path) -> "Predictor":
     manifest, spec = read_spec(path, "pricing", ModelSpec, MODEL, FORMAT_VERSION)
     if spec.variables != NAMES:
         raise ArtifactError(f"{path}: made for another state than this code's: retrain")
-    names = [each.instance.name for each in spec.markets]
-    return Predictor(
-        spec, {name: Network.from_bytes(read_file(path, manifest, WEIGHTS.format(name))) for name in names}
-    )
+    if spec.fresh is not None and spec.fresh.variables != fresh_state.NAMES:
+        raise ArtifactError(f"{path}: made for another state of fresh goods than this code's: retrain")
+    networks = {name: Network.from_bytes(read_file(path, manifest, WEIGHTS.format(name))) for name in spec.networks}
+    goods = None if spec.fresh is None else goods_of_bytes(read_file(path, manifest, GOODS))
+    return Predictor(spec, networks, goods)
 
 
 class NetworkPolicy:
     """The greedy policy of a network on a market, within its largest change: what the exact program is compared with."""
 
-    def __init__(self, market: Market, network: Network, name: str = "DQN") -> None:
+    def __init__(self, market: Market, network: ValueFunction, name: str = "DQN") -> None:
         if (network.width, network.prices) != (width(market), len(market.prices)):
             raise ArtifactError(
                 f"{market.name}: its network reads {network.width} numbers, a state has {width(market)}"
@@ -56,8 +60,11 @@ class NetworkPolicy:
 class Predictor:
     """Prices shelves of the markets it was trained for; thread-safe, holds no state."""
 
-    def __init__(self, spec: ModelSpec, networks: Mapping[str, Network]) -> None:
+    def __init__(self, spec: ModelSpec, networks: Mapping[str, ValueFunction], goods: Goods | None = None) -> None:
         self.spec = spec
+        if (spec.fresh is None) != (goods is None):
+            raise ArtifactError("fresh goods are told of and not there, or the other way round: retrain")
+        self._fresh = FreshPredictor(spec.fresh, goods, networks[FRESH]) if spec.fresh and goods else None
         self._markets = {each.instance.name: build_market(each.instance) for each in spec.markets}
         self._rules = {each.instance.name: each.limits() for each in spec.markets}
         self._policies = {name: NetworkPolicy(market, networks[name]) for name, market in self._markets.items()}
@@ -67,12 +74,21 @@ class Predictor:
         """The markets."""
         return tuple(self._markets)
 
+    @property
+    def fresh(self) -> FreshPredictor:
+        """Fresh goods. InputError where the artifact has none."""
+        if self._fresh is None:
+            raise InputError(f"this artifact prices no fresh goods; ask for one of its markets {', '.join(self.names)}")
+        return self._fresh
+
     def policy(self, name: str) -> NetworkPolicy:
         """The network's own policy on a market, without rules."""
         return self._policies[name]
 
-    def predict(self, request: PriceInput) -> Reply:
+    def predict(self, request: PriceInput | FreshInput) -> Reply:
         """The price of each shelf. InputError says what is wrong."""
+        if isinstance(request, FreshInput):
+            return self.fresh.predict(request)
         if not isinstance(request.market, str) or request.market not in self._markets:
             raise InputError(f"market: {str(request.market)[:60]} is unknown; name one of {', '.join(self.names)}")
         market = self._markets[request.market]

@@ -46,15 +46,15 @@ class Reply:
 
 def read(request: PriceInput, market: Market) -> tuple[Reading, Floats, Floats | None]:
     """Situations, prices before and lowest prices; InputError names the field, the value, the bound and the remedy."""
-    period = _column("period", request.period, 0, market.periods - 1, None, whole=True)
+    period = column("period", request.period, 0, market.periods - 1, None, whole=True)
     count = len(period)
-    stock = _numbers("stock", request.stock)
+    stock = numbers("stock", request.stock)
     if stock.shape != (count, market.ages):
         raise InputError(f"stock: shape {stock.shape}: expected {(count, market.ages)}, units by periods left")
-    _within("stock", stock.ravel(), 0, market.room, whole=True)
-    _within("stock in all", stock.sum(axis=1), 0, market.room, whole=True)
-    before = _column("before", request.before, 0.01, 100 * market.list_price, count)
-    lowest = None if request.lowest is None else _column("lowest", request.lowest, 0.01, 100 * market.list_price, count)
+    within("stock", stock.ravel(), 0, market.room, whole=True)
+    within("stock in all", stock.sum(axis=1), 0, market.room, whole=True)
+    before = column("before", request.before, 0.01, 100 * market.list_price, count)
+    lowest = None if request.lowest is None else column("lowest", request.lowest, 0.01, 100 * market.list_price, count)
     chain = _chain(request.factors, market, count)
     nearest = np.abs(market.prices[None, :] - before[:, None]).argmin(axis=1)
     return Reading(period.astype(np.int64), chain, nearest, stock.astype(np.int64)), before, lowest
@@ -72,23 +72,24 @@ def _chain(factors: Mapping[str, Any], market: Market, count: int) -> Ints:
     away = np.zeros((count, len(market.chain.demand)))
     for name in known:
         levels = market.chain.shown[:, FACTORS.index(name)]
-        seen = _column(name, factors[name], -100, 100, count)
+        seen = column(name, factors[name], -100, 100, count)
         spread = max(float(np.ptp(levels)), 1e-9)
         away += np.abs(seen[:, None] - levels[None, :]) / spread
     return np.asarray(away.argmin(axis=1), dtype=np.int64)
 
 
-def _column(name: str, given: Any, low: float, high: float, count: int | None, *, whole: bool = False) -> Floats:
-    values = _numbers(name, given)
+def column(name: str, given: Any, low: float, high: float, count: int | None, *, whole: bool = False) -> Floats:
+    """Numbers (N,) from `low` to `high`; `count` of them where it is given."""
+    values = numbers(name, given)
     if values.ndim != 1 or not 1 <= len(values) <= MAX_PRODUCTS:
         raise InputError(f"{name}: shape {values.shape}: expected 1 to {MAX_PRODUCTS} numbers in a row")
     if count is not None and len(values) != count:
-        raise InputError(f"{name}: {len(values)} numbers, period has {count}; give one a shelf")
-    _within(name, values, low, high, whole=whole)
+        raise InputError(f"{name}: {len(values)} numbers, {count} shelves; give one a shelf")
+    within(name, values, low, high, whole=whole)
     return values
 
 
-def _numbers(name: str, given: Any) -> Floats:
+def numbers(name: str, given: Any) -> Floats:
     """Real numbers; no texts, dates or masks, which NumPy would turn into some."""
     try:
         found = np.asarray(given)
@@ -99,7 +100,8 @@ def _numbers(name: str, given: Any) -> Floats:
     return found.astype(np.float64)
 
 
-def _within(name: str, values: Floats, low: float, high: float, *, whole: bool = False) -> None:
+def within(name: str, values: Floats, low: float, high: float, *, whole: bool = False) -> None:
+    """InputError for the first value outside."""
     wrong = ~((values >= low) & (values <= high))
     if whole:
         wrong |= values != np.floor(values)

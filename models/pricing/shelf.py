@@ -45,8 +45,10 @@ def demand_probabilities(mean: Floats, most: int, dispersion: float | None) -> F
     return np.concatenate([mass, last], axis=-1)
 
 
-def units_asked(chance: Floats, mean: Floats, most: int, dispersion: float | None) -> Ints:
+def units_asked(chance: Floats, mean: Floats, most: int, dispersion: float | Floats | None) -> Ints:
     """Units asked for, at most `most`, by inverting the distribution around `mean` (N, A) at `chance` (N, 1) in [0, 1).
+
+    `dispersion` is of all or (N, 1).
 
     One chance for several means gives the same customers under several prices: nobody buys more because it got dearer.
     """
@@ -66,12 +68,13 @@ def units_asked(chance: Floats, mean: Floats, most: int, dispersion: float | Non
         mass = mass * ratio * ((1.0 if dispersion is None else k + dispersion) / (k + 1.0))
         total += mass
     if many.any():
-        law = _law(mean[many], dispersion)
+        shape = np.broadcast_to(dispersion, mean.shape)[many] if isinstance(dispersion, np.ndarray) else dispersion
+        law = _law(mean[many], shape)
         asked[many] = np.minimum(law.ppf(np.broadcast_to(chance, mean.shape)[many]), most)
     return asked
 
 
-def _law(mean: Floats, dispersion: float | None) -> Any:
+def _law(mean: Floats, dispersion: float | Floats | None) -> Any:
     """The distribution of demand around `mean`, of SciPy."""
     from scipy import stats
 

@@ -9,8 +9,8 @@ from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvObs, VecEnvStepReturn
 
 from models.pricing.env import BOUND, Outcomes, Shelves
+from models.pricing.fresh_env import FreshShelves
 from models.pricing.market import Ints
-from models.pricing.state import width
 
 
 class ShelvesVecEnv(VecEnv):
@@ -19,12 +19,12 @@ class ShelvesVecEnv(VecEnv):
 
     render_mode = None  # Stable-Baselines3 asks
 
-    def __init__(self, shelves: Shelves, *, counterfactual: bool = False) -> None:
+    def __init__(self, shelves: Shelves | FreshShelves, *, counterfactual: bool = False) -> None:
         self.shelves = shelves
         self.outcomes: Outcomes | None = None
         self._counterfactual = counterfactual
-        space = gym.spaces.Box(-BOUND, BOUND, (width(shelves.market),), np.float32)
-        super().__init__(shelves.count, space, gym.spaces.Discrete(len(shelves.market.prices)))
+        space = gym.spaces.Box(-BOUND, BOUND, (shelves.width,), np.float32)
+        super().__init__(shelves.count, space, gym.spaces.Discrete(len(shelves.prices)))
         self._actions: Ints = np.zeros(shelves.count, dtype=np.int64)
         self._infos: list[dict[str, Any]] = [{} for _ in range(shelves.count)]
 

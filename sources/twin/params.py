@@ -96,6 +96,11 @@ class StockParams(Knobs):
     review_days: int = Field(3, ge=1, le=14, description="days between orders of goods that keep longer than a week")
     short_delivery_share: float = Field(0.03, ge=0, le=0.5, description="share of deliveries that arrive short")
     smoothing: float = Field(0.06, gt=0, le=0.5, description="weight of the newest day in the shop's sales average")
+    expects_spoilage: bool = Field(
+        False,
+        description="orders leave out stock that will spoil before they arrive; without it, goods that keep no longer than "
+        "their lead time come every other day",
+    )
 
 
 class TransactionParams(Knobs):

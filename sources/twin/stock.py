@@ -101,6 +101,8 @@ class StockKeeper:
     def order(self, state: StockState, day: int, active: Bools, depth: Floats, decided: Floats | None) -> Ints:
         """Place tonight's orders (S, P) and return them; `depth` is the deepest discount the delivery may meet."""
         position = state.by_age.sum(axis=2) + state.on_the_way.sum(axis=0)
+        if self._params.expects_spoilage:
+            position = position - self._spoils_first(state, day)
         due = (day + self._review_phase) % self._review[None, :] == 0
         plain = np.where(due, np.maximum(self._target(state.usual_sales, depth) - position, 0), 0)
         if decided is not None:
@@ -110,6 +112,27 @@ class StockKeeper:
         s, p = np.nonzero(orders)
         state.on_the_way[arrival[p], s, p] += orders[s, p]
         return np.asarray(orders)
+
+    def _spoils_first(self, state: StockState, day: int) -> Ints:
+        """Units (S, P) that will spoil before tonight's orders arrive, the shop's usual sales taken off day by day."""
+        shelf, usual = state.by_age.copy(), np.floor(state.usual_sales).astype(np.int64)
+        lost = np.zeros(usual.shape, dtype=np.int64)
+        slots = state.on_the_way.shape[0]
+        for ahead in range(1, int(self._lead[self._perishes].max(initial=1))):
+            before = (self._lead > ahead)[None, :]
+            shelf[:, :, 0] += np.where(before, state.on_the_way[(day + ahead) % slots], 0)
+            self._take_oldest(shelf, np.minimum(usual, shelf.sum(axis=2)))
+            lost += np.where(before, self._age(shelf), 0)
+        return lost
+
+    def this_morning(self, state: StockState, day: int) -> tuple[Ints, Ints, Ints, Ints]:
+        """What the shop knows before it opens: stock by age (S, P, A) with today's delivery as ordered, units ordered for
+        tomorrow, order levels outside promotions and nights until the next order, (S, P) each."""
+        slots = state.on_the_way.shape[0]
+        stock = state.by_age.copy()
+        stock[:, :, 0] += state.on_the_way[day % slots]
+        levels = self._target(state.usual_sales, np.zeros(state.usual_sales.shape))
+        return stock, state.on_the_way[(day + 1) % slots].copy(), levels, -(day + self._review_phase) % self._review
 
     def _target(self, usual: Floats, depth: Floats) -> Ints:
         """Order-up-to level (S, P): cover of lead and review, more before promotions, less for what spoils soon."""

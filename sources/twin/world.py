@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from sources.twin.arrays import Bools, Floats, Ints
+from sources.twin.books import Books
 from sources.twin.catalogue import build_catalogue, day_number
 from sources.twin.customers.protocol import RecommendationPolicy
 from sources.twin.customers.records import OnlineDay
@@ -149,6 +150,7 @@ class World:
         active = self.catalogue.active(now)
         base = base_prices(self.params, self._random, stores.price_factor, products, now)
         price = shelf_prices(base, running.depth(*shape))
+        planned = price
         if decided.prices is not None:
             price = np.where(np.isnan(decided.prices), price, np.maximum(np.round(decided.prices, 2), 0.01))
             base = np.maximum(base, price)
@@ -159,7 +161,8 @@ class World:
         expected = self._demand.expected(now, conditions)
         demanded = self._demand.drawn(now, expected, active)
         traded = self._keeper.trade(state.stock, now, demanded, active, active & (products.ended == now)[None, :])
-        self._keeper.learn(state.stock, traded, active, pull > 0)
+        # Days marked down tell as little of usual sales as promoted ones.
+        self._keeper.learn(state.stock, traded, active, (pull > 0) | (price < planned))
         soon = (
             (promotions.starts <= now + self._keeper.reach_days[promotions.product])
             & (promotions.ends > now + 1)
@@ -179,6 +182,18 @@ class World:
             self._dirty.append(dirt_rows)
         state.next_day = now + 1
         return made
+
+    def books(self, ahead: int = 14) -> Books:
+        """What the shop's records hold on the morning of the next day, promotions for `ahead` days."""
+        now, products, stores = self.state.next_day, self.catalogue.products, self.catalogue.stores
+        shape = (len(stores.ids), len(products.ids))
+        known = self._plan.where(self._plan.announced <= now).joined(self.state.decided)
+        return Books(
+            self.catalogue.active(now),
+            *self._keeper.this_morning(self.state.stock, now),
+            base_prices(self.params, self._random, stores.price_factor, products, now),
+            np.stack([known.on(day).depth(*shape) for day in range(now, now + ahead)]),
+        )
 
     def truth(self) -> Truth:
         """Truth about the days advanced so far; needs `keep_truth`."""

@@ -63,7 +63,7 @@ def hostile(sound: Any) -> Iterator[tuple[str, Any]]:
     yield r"stock: shape \(3, 3\): expected \(3, 2\)", replace(sound, stock=[[1, 1, 1]] * 3)
     yield r"before: nan: expected", replace(sound, before=[np.nan] * 3)
     yield r"before: inf: expected", replace(sound, before=[np.inf] * 3)
-    yield r"before: 2 numbers, period has 3", replace(sound, before=[1.0, 2.0])
+    yield r"before: 2 numbers, 3 shelves", replace(sound, before=[1.0, 2.0])
     yield r"factors: \['weather'\] are missing", replace(sound, factors={})
     yield r"factors: \['income'\] are unknown to salad", replace(sound, factors={**sound.factors, "income": [1] * 3})
     yield r"weather: nan: expected", replace(sound, factors={"weather": [np.nan] * 3})

@@ -1,0 +1,84 @@
+"""Fresh goods from a table and back: the only place that knows its columns."""
+
+from collections.abc import Sequence
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from models.common.arrow_columns import need_columns, refuse_nulls
+from models.common.artifact import ArtifactError
+from models.common.protocols import DataError
+from models.pricing.fresh import WEEK, Goods
+from models.pricing.guardrails import Rules
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+TABLE = "fresh_goods"
+NAME, ESSENTIAL = "good", "essential"
+WHOLE = ("life", "lead", "every", "up_to")
+COLUMNS = tuple(each.name for each in fields(Goods))
+
+
+def goods_table(
+    names: Sequence[str],
+    goods: Goods,
+    essential: Sequence[bool],
+    *,
+    rules: Rules | None = None,
+    until: str | None = None,
+) -> "pa.Table":
+    """The table `fresh_goods`, a row a good: its name, whether it is essential and what Goods tells, `week` a list of seven;
+    in its metadata the `rules` of all and the last day (ISO) that demand was fitted on."""
+    import pyarrow as pa
+
+    columns: dict[str, Any] = {NAME: list(names), ESSENTIAL: [bool(each) for each in essential]}
+    columns |= {name: getattr(goods, name).tolist() for name in COLUMNS}
+    told = {"rules": (rules or Rules()).model_dump_json()} | ({"until": until} if until else {})
+    return pa.table(columns).replace_schema_metadata(told)
+
+
+def read_goods(table: "pa.Table") -> tuple[tuple[str, ...], Goods, tuple[bool, ...]]:
+    """What `goods_table` wrote. DataError names the column, the value and the bound."""
+    need_columns(TABLE, table, (NAME, ESSENTIAL, *COLUMNS))
+    for column in (NAME, ESSENTIAL, *COLUMNS):
+        refuse_nulls(TABLE, table, column, "drop those rows")
+    names = tuple(str(name) for name in table[NAME].to_pylist())
+    if twice := sorted({name for name in names if names.count(name) > 1} if len(set(names)) < len(names) else ()):
+        raise DataError(f"{TABLE}.{NAME}: {twice[0]!r} is there twice: give each good one row")
+    values: dict[str, npt.NDArray[Any]] = {}
+    for column in COLUMNS:
+        kind = np.int64 if column in WHOLE else np.float64
+        try:
+            values[column] = np.array(table[column].to_pylist(), dtype=kind).reshape(len(names), -1)
+        except (TypeError, ValueError) as error:
+            raise DataError(
+                f"{TABLE}.{column}: {error}: give {'lists of 7' if column == 'week' else 'numbers'}"
+            ) from error
+    if values["week"].shape != (len(names), WEEK):
+        raise DataError(f"{TABLE}.week: {values['week'].shape[1]} numbers a row: give 7, Monday first")
+    flat = {name: each if name == "week" else each[:, 0] for name, each in values.items()}
+    return names, Goods(**flat), tuple(bool(each) for each in table[ESSENTIAL].to_pylist())
+
+
+def goods_bytes(goods: Goods) -> bytes:
+    """As safetensors."""
+    from safetensors.numpy import save
+
+    return bytes(save({name: np.ascontiguousarray(getattr(goods, name)) for name in COLUMNS}))
+
+
+def goods_of_bytes(data: bytes) -> Goods:
+    """From what `goods_bytes` wrote; ArtifactError for anything else."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
+    try:
+        parts = load(data)
+        if sorted(parts) != sorted(COLUMNS):
+            raise ArtifactError(f"fresh goods: expected {COLUMNS}, found {sorted(parts)}: retrain")
+        return Goods(**parts)
+    except (SafetensorError, DataError) as error:
+        raise ArtifactError(f"fresh goods: {error}: fetch the artifact again") from error

@@ -1,0 +1,65 @@
+"""What a policy for fresh goods brings on simulated shelves, within the errors of what is told of demand."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from models.pricing.fresh import Goods
+from models.pricing.fresh_env import FreshShelves
+from models.pricing.fresh_rules import FreshPolicy
+from models.pricing.market import Floats
+
+SETTLING_DAYS = 14
+
+
+@dataclass(frozen=True)
+class FreshLived:
+    """Means a shelf and day, money over list price: `takings`, `margin` of what was sold, `shrink` what was thrown away had
+    cost, `sold`, `wasted` and `ordered` units. `gross` (N,) gross margin of each shelf: takings less what goods sold or thrown
+    away had cost. `path` (A,) share of days that each price was asked."""
+
+    takings: float
+    margin: float
+    shrink: float
+    sold: float
+    wasted: float
+    ordered: float
+    gross: Floats
+    path: Floats
+
+    @property
+    def gross_margin(self) -> float:
+        """A shelf and day, over list price."""
+        return self.margin - self.shrink
+
+    @property
+    def waste(self) -> float:
+        """Share of what was sold or thrown away that was thrown away."""
+        return self.wasted / max(self.sold + self.wasted, 1e-9)
+
+    @property
+    def price(self) -> float:
+        """Mean price a unit, over list price."""
+        return self.takings / max(self.sold, 1e-9)
+
+
+def live_fresh(
+    goods: Goods, prices: Floats, policy: FreshPolicy, *, shelves: int, days: int, seed: int, certain: bool = False
+) -> FreshLived:
+    """Simulate `shelves` shelves, every good as often, over `days` days after SETTLING_DAYS; one seed gives every policy the
+    same goods, demand and customers. `certain`: demand is as told."""
+    world = FreshShelves(goods, prices, shelves, seed=seed, waste_weight=0.0, certain=certain)
+    world.fill(np.arange(shelves) % len(goods))
+    sums = np.zeros(6)
+    gross, path = np.zeros(shelves), np.zeros(len(prices))
+    for day in range(SETTLING_DAYS + days):
+        asked = np.abs(prices[None, :] - policy.choose(world.situation())[:, None]).argmin(axis=1)
+        cost = world.cost
+        lived = world.step(asked)
+        if day >= SETTLING_DAYS:
+            took, bought, lost = prices[asked] * lived.sold, cost * lived.sold, cost * lived.wasted
+            sums += [each.sum() for each in (took, took - bought, lost, lived.sold, lived.wasted, lived.came)]
+            gross += took - bought - lost
+            path += np.bincount(asked, minlength=len(prices))
+    takings, margin, shrink, sold, wasted, ordered = (float(each) for each in sums / (shelves * days))
+    return FreshLived(takings, margin, shrink, sold, wasted, ordered, gross / days, path / path.sum())

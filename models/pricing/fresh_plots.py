@@ -1,0 +1,64 @@
+"""Pictures of fresh goods' prices as PNG bytes: what is thrown away against what is gained, and which prices are asked."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from models.common.figures import BAND, CHAMPION, INK, OTHER, figure, png
+from models.pricing.fresh_judging import FreshLived
+from models.pricing.market import Floats
+
+
+def trade_plot(lived: Mapping[str, FreshLived]) -> bytes:
+    """Gross margin against waste, a mark a policy: up and to the left is better."""
+    drawn = figure(7, 4.2)
+    axis = drawn.subplots()
+    for number, (name, each) in enumerate(lived.items()):
+        axis.scatter(
+            100 * each.waste,
+            each.gross_margin,
+            s=90 if not number else 40,
+            color=CHAMPION if not number else OTHER,
+            zorder=3,
+        )
+        axis.annotate(
+            name, (100 * each.waste, each.gross_margin), xytext=(6, 4), textcoords="offset points", fontsize=8
+        )
+    axis.set_xlabel("waste, % of what was sold or thrown away")
+    axis.set_ylabel("gross margin a shelf and day, list prices")
+    drawn.suptitle("Fresh goods: margin against waste (up and to the left is better)", fontsize=10)
+    return png(drawn)
+
+
+def asked_plot(prices: Floats, lived: Mapping[str, FreshLived]) -> bytes:
+    """Share of shelves and days that each price was asked on, the first policy's bars beside the others' lines."""
+    drawn = figure(7, 3.6)
+    axis = drawn.subplots()
+    for number, (name, each) in enumerate(lived.items()):
+        if not number:
+            axis.bar(prices, 100 * each.path, width=0.06, color=BAND, label=name)
+        else:
+            axis.plot(prices, 100 * each.path, linewidth=1.0, marker="o", markersize=3, label=name)
+    axis.axvline(1.0, color=INK, linewidth=0.6, linestyle=":")
+    axis.set_xlabel("price over list price")
+    axis.set_ylabel("% of shelves and days")
+    axis.legend(fontsize=7)
+    drawn.suptitle("Fresh goods: which prices are asked", fontsize=10)
+    return png(drawn)
+
+
+def days_plot(title: str, price: Floats, stock: Floats, wasted: Floats) -> bytes:
+    """One shelf over days (D,): price over list price above, units by morning and units thrown away below."""
+    drawn = figure(8, 4.2)
+    above, below = drawn.subplots(2, 1, sharex=True)
+    days = np.arange(len(price))
+    above.step(days, price, where="mid", color=CHAMPION)
+    above.axhline(1.0, color=INK, linewidth=0.6, linestyle=":")
+    above.set_ylabel("price over list price")
+    below.bar(days, stock, color=BAND, label="in stock in the morning")
+    below.bar(days, wasted, color=OTHER, label="thrown away at night")
+    below.set_ylabel("units")
+    below.set_xlabel("day")
+    below.legend(fontsize=7)
+    drawn.suptitle(title, fontsize=10)
+    return png(drawn)
