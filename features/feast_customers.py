@@ -22,7 +22,7 @@ from features.online_erasure import erase_online
 RECENTS = 1_000  # newest events of a customer since the batch; beyond them the oldest are left to the next batch
 SHOWN_TEXTS = ("segment", *TEXTS)
 _LEASE_S = 10  # after which Redis takes the lock from who died holding it
-_PATIENCE_S = 3 * _LEASE_S  # the lease of one who died may begin while others wait already
+_PATIENCE = 3  # leases that one waits: that of one who died may begin while others wait already
 _KEYS_A_READ = 5_000
 
 
@@ -162,9 +162,10 @@ class FeastCustomers:
         if self._store.config.online_store.type == "redis":
             client = self._store.provider.online_store._get_client(self._store.config.online_store)
             name = f"{self._store.config.project}:push"
-            lock = client.lock(name, timeout=_LEASE_S, sleep=0.001, blocking_timeout=_PATIENCE_S)
+            patience = _PATIENCE * _LEASE_S
+            lock = client.lock(name, timeout=_LEASE_S, sleep=0.001, blocking_timeout=patience)
             if not lock.acquire():
-                raise CustomersError(f"{name} was held by others for {_PATIENCE_S:g} s: push again, with fewer pushers")
+                raise CustomersError(f"{name} was held by others for {patience:g} s: push again, with fewer pushers")
             try:
                 yield
             finally:
