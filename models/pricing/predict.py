@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -31,10 +32,21 @@ def load(path: Path) -> "Predictor":
     )
 
 
+class ValueFunction(Protocol):
+    """A Q-network, whatever runs it: NumPy in the cloud, ONNX Runtime on an edge box."""
+
+    @property
+    def width(self) -> int: ...
+    @property
+    def prices(self) -> int: ...
+    def values(self, states: Any, /) -> Any:
+        """Q-values (N, A) of states (N, width), float32, in the market's scale."""
+
+
 class NetworkPolicy:
     """The greedy policy of a network on a market, within its largest change: what the exact program is compared with."""
 
-    def __init__(self, market: Market, network: Network, name: str = "DQN") -> None:
+    def __init__(self, market: Market, network: ValueFunction, name: str = "DQN") -> None:
         if (network.width, network.prices) != (width(market), len(market.prices)):
             raise ArtifactError(
                 f"{market.name}: its network reads {network.width} numbers, a state has {width(market)}"
@@ -56,7 +68,7 @@ class NetworkPolicy:
 class Predictor:
     """Prices shelves of the markets it was trained for; thread-safe, holds no state."""
 
-    def __init__(self, spec: ModelSpec, networks: Mapping[str, Network]) -> None:
+    def __init__(self, spec: ModelSpec, networks: Mapping[str, ValueFunction]) -> None:
         self.spec = spec
         self._markets = {each.instance.name: build_market(each.instance) for each in spec.markets}
         self._rules = {each.instance.name: each.limits() for each in spec.markets}
