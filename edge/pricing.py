@@ -120,9 +120,14 @@ class PricingBot:
     """`edge.bots.EdgeBot` of pricing. Without networks it keeps to the rules and falls back."""
 
     def __init__(
-        self, spec: ModelSpec, networks: Mapping[str, GraphNetwork] | None, *, knows_until: str | None = None
+        self,
+        spec: ModelSpec,
+        networks: Mapping[str, GraphNetwork] | None,
+        *,
+        knows_until: str | None = None,
+        problem: str = "no network was given",
     ) -> None:
-        self.spec, self._knows_until = spec, knows_until
+        self.spec, self._knows_until, self._problem = spec, knows_until, problem
         self._predictor = None if networks is None else Predictor(spec, networks)
         self._told = {each.instance.name: each for each in spec.markets}
         self._markets = {name: build_market(each.instance) for name, each in self._told.items()}
@@ -197,7 +202,7 @@ class PricingBot:
     def quote(self, asked: PriceInput) -> Reply:
         """The network's prices, within the rules, with their values; InputError as `Predictor.predict`."""
         if self._predictor is None:
-            raise RuntimeError("no network could be opened, the rules alone are known")
+            raise RuntimeError(f"the rules alone are known: {self._problem}")
         return self._predictor.predict(asked)
 
     def expected(self) -> bytes:

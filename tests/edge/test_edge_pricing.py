@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -91,19 +92,11 @@ def test_adversarial_situations_get_the_clouds_price(
         assert here.price[0] <= rules.ceiling
 
 
-def shelves_of(asked: PriceInput) -> list[dict[str, Any]]:
-    return [
-        {
-            "period": int(asked.period[row]), "stock": asked.stock[row].tolist(), "before": float(asked.before[row]),
-            "factors": {name: float(levels[row]) for name, levels in asked.factors.items()},
-        }
-        for row in range(len(asked.period))
-    ]  # fmt: skip
-
-
-def test_a_reply_says_what_the_cloud_says(cloud: Predictor, bot: PricingBot, box: EdgeRuntime) -> None:
+def test_a_reply_says_what_the_cloud_says(
+    pricing: ModuleType, cloud: Predictor, bot: PricingBot, box: EdgeRuntime
+) -> None:
     asked = situations(market_of(bot, "salad"), 200, seed=3)
-    shelves = shelves_of(asked)
+    shelves = pricing.shelves_of(asked)
     for shelf in shelves[::2]:
         shelf["lowest"] = 2.5
     reply = box.answer({"market": "salad", "shelves": shelves})
@@ -136,7 +129,7 @@ def test_without_a_model_the_last_price_then_list_price_within_the_rules(bot: Pr
         }
     )
     resting.close()
-    assert reply["served_by"] == "fallback" and "rules alone" in reply["problem"]
+    assert reply["served_by"] == "fallback" and "the rules alone are known" in reply["problem"]
     assert [(row["price"], row["rule"], row["source"]) for row in reply["shelves"]] == [
         (2.4, "", "last_price"),
         (2.25, "largest_change", "list_price"),

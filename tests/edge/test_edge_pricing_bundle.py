@@ -1,6 +1,8 @@
 """A bundle of prices: graphs in place of weights, nothing else, and no export that answers otherwise."""
 
 import json
+import os
+import subprocess
 import tarfile
 from pathlib import Path
 from types import ModuleType
@@ -22,6 +24,7 @@ from models.pricing.market import build_market
 from models.pricing.network import Network
 from models.pricing.predict import PriceInput, load
 
+ROOT = Path(__file__).parents[2]
 SHELF = {"period": 0, "stock": [0, 0, 0, 6], "before": 3.0, "factors": {"weather": 0.5, "competitor_price": 1.0}}
 
 
@@ -120,3 +123,31 @@ def test_the_command_from_release_to_a_box(shop: Any, tmp_path: Path) -> None:
     there = load(shop.folder / "artifact").predict(PriceInput("salad", [0], [SHELF["stock"]], [3.0], levels))
     assert (first["revision"], first["shelves"][0]["price"]) == (3, there.price[0])
     assert "error" in second
+
+
+def test_labels_are_the_clouds_in_an_environment_of_its_own(pricing: ModuleType, shop: Any, tmp_path: Path) -> None:
+    """Installed there: the extra `edge` alone."""
+    python = pricing.edge_venv().make_edge_venv(tmp_path)
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}
+    rows = [row for name in ("oysters", "flight") for row in pricing.situations_of(name, 100, seed=21)]
+    (tmp_path / "now.json").write_text(json.dumps(rows))
+
+    def on_the_box(*arguments: Any) -> Any:
+        done = subprocess.run(
+            [python, *map(str, arguments)], env=environment, cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr[-2000:] + done.stdout[-2000:]
+        return json.loads(done.stdout)
+
+    absent = ("torch", "scipy", "gymnasium", "stable_baselines3", "pandas", "pyarrow", "yaml", "onnx")
+    code = f"import json, importlib.util as u; print(json.dumps([n for n in {absent} if u.find_spec(n)]))"
+    assert on_the_box("-c", code) == []
+    names = ("--home", tmp_path / "box", "--key", shop.public, "--json")
+    assert on_the_box("-m", "edge.cli", "update", shop.root / "1.bundle", *names)["outcome"] == "updated"
+    told = on_the_box("-m", "edge.cli", "labels", "price", tmp_path / "now.json", *names)
+    assert (told["decided"], list(told["served_by"])) == (200, [f"edge:{shop.built[0].artifact_id[:12]}"])
+    shown = json.loads((tmp_path / "box" / "labels.json").read_bytes())["labels"]
+    cloud = load(shop.folder / "artifact")
+    for those in (rows[:100], rows[100:]):
+        there = cloud.predict(pricing.columns(those)).price.tolist()
+        assert [shown[row["label"]]["price"] for row in those] == there
