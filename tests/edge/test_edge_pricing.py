@@ -74,7 +74,7 @@ def drawn(market: Any, data: st.DataObject) -> PriceInput:
     return PriceInput(market.name, [data.draw(st.integers(0, market.periods - 1))], [stock], [before], factors)
 
 
-@settings(max_examples=400, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=600, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(data=st.data(), name=st.sampled_from(SHIPPED))
 def test_adversarial_situations_get_the_clouds_price(
     cloud: Predictor, bot: PricingBot, data: st.DataObject, name: str
