@@ -89,6 +89,10 @@ def test_without_a_bundle_the_last_price_then_list_price_within_the_rules(box: A
     assert [(shown[name]["price"], shown[name]["rule"]) for name in "XY"] == [(3.0, ""), (2.25, "largest_change")]
     assert far and box.price(far).clipped == {"largest_change": len(far)}
     assert {box.labels()[row["label"]]["price"] for row in far} == {1.65}
+    box.price([row | {"id": f"{row['id']}-near", "before": priced[row["label"]]} for row in known])
+    assert {name: box.labels()[name]["price"] for name in priced} == priced, (
+        "a fallback's price is none to fall back on"
+    )
     told = {each["event_id"]: each for each in box.told()}
     assert told["y"]["served_by"] == "fallback:list_price" and told["y"]["rule"] == "largest_change"
     assert {told[row["id"]]["wanted"] for row in far} == {priced[row["label"]] for row in far}, "the model's, not 1.65"
@@ -102,6 +106,8 @@ def test_another_products_last_price_is_not_fallen_back_on(box: Any, pricing: Mo
     box.price([fish])
     box.damage()
     box.price([parking | {"before": 10.0}])
+    assert (box.labels()["A1"]["price"], box.labels()["A1"]["served_by"]) == (10.0, "fallback:list_price")
+    box.price([parking | {"id": "still", "before": 10.0}])
     assert (box.labels()["A1"]["price"], box.labels()["A1"]["served_by"]) == (10.0, "fallback:list_price")
     box.price([fish | {"id": "back", "before": 7.0}])
     assert box.labels()["A1"]["served_by"] == "fallback:list_price", "nor the first one's, once it was away"
