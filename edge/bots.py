@@ -8,8 +8,12 @@ from typing import Any, Protocol
 
 import numpy.typing as npt
 
-# Bot -> module with `open_bot(folder)`, and where there are such: `LEFT_OUT` and `PRECISE`, see below.
-BOTS: Mapping[str, str] = {"forecaster": "edge.forecaster", "recommender": "edge.recommender"}
+# Bot -> module with `open_bot(folder)`, and where there are such: `LEFT_OUT`, `PRECISE`, `convert` and `moved`, see below.
+BOTS: Mapping[str, str] = {
+    "forecaster": "edge.forecaster",
+    "pricing": "edge.pricing",
+    "recommender": "edge.recommender",
+}
 
 
 class SelfTestError(RuntimeError):
@@ -72,6 +76,20 @@ def left_out(bot: str) -> tuple[str, ...]:
 def precise(bot: str) -> frozenset[str]:
     """ONNX files of the bot that never get weights of 8 bits: they are small, and would answer otherwise."""
     return frozenset(getattr(_module(bot), "PRECISE", ()))
+
+
+def convert(bot: str, artifact: Path, out: Path) -> bool:
+    """Write the artifact to `out` with ONNX files in place of weights, if the bot's artifacts carry none; whether it did."""
+    made = getattr(_module(bot), "convert", None)
+    if made is not None:
+        made(artifact, out)
+    return made is not None
+
+
+def moved(bot: str, before: EdgeBot, after: EdgeBot) -> str:
+    """What an export with weights of 8 bits answers otherwise than it may, in words; "" for nothing."""
+    compare = getattr(_module(bot), "moved", None)
+    return "" if compare is None else str(compare(before, after))
 
 
 def _module(bot: str) -> Any:

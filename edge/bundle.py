@@ -155,7 +155,7 @@ def _walk(bundle: Path, key: "Ed25519PublicKey", writer: Callable[[str], IO[byte
             members = iter(tar)
             head = _header(tar, members, MANIFEST, bundle)
             signature = _header(tar, members, SIGNATURE, bundle)
-            manifest = _trusted(head, signature, key, bundle)
+            manifest = trusted(head, signature, key, bundle)
             _write(writer(MANIFEST), head)
             _write(writer(SIGNATURE), signature)
             for name, wanted in manifest.files.items():
@@ -178,7 +178,7 @@ def _verify_folder(folder: Path, key: "Ed25519PublicKey") -> BundleManifest:
         head, signature = (folder / MANIFEST).read_bytes(), (folder / SIGNATURE).read_bytes()
     except OSError as error:
         raise BundleError(f"{folder} is no installed bundle ({error.strerror}): install it again") from error
-    manifest = _trusted(head, signature, key, folder)
+    manifest = trusted(head, signature, key, folder)
     present = set(_files_under(folder)) - {MANIFEST, SIGNATURE}
     for name in sorted(present ^ manifest.files.keys()):
         what = "is not in the manifest" if name in present else "is missing"
@@ -189,7 +189,8 @@ def _verify_folder(folder: Path, key: "Ed25519PublicKey") -> BundleManifest:
     return manifest
 
 
-def _trusted(head: bytes, signature: bytes, key: "Ed25519PublicKey", where: Path) -> BundleManifest:
+def trusted(head: bytes, signature: bytes, key: "Ed25519PublicKey", where: Path) -> BundleManifest:
+    """The manifest in `head`, once `signature` is known to be of `key`; BundleError, which names `where`, otherwise."""
     if not is_signed(key, head, signature.decode("ascii", errors="replace")):
         raise BundleError(
             f"{where} is not signed by the trusted key {key_id(key)}: fetch it again, or trust the key that signed it"

@@ -7,21 +7,18 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
+from edge.console import AsJson, Home, PublicKey, errors, show
+from edge.label_cli import app as labels
 from models.common.telemetry import switch_off
 
 app = typer.Typer(no_args_is_help=True, help="Build, verify, run, update and roll back edge bundles.")
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
-PublicKey = Annotated[Path, typer.Option("--key", help="Public key that the box trusts (PEM).")]
-Home = Annotated[Path, typer.Option("--home", help="Folder of the box: its bundles and which one runs.")]
+app.add_typer(labels, name="labels")
 
 
 @app.command()
@@ -33,9 +30,9 @@ def keygen(
     """Make an Ed25519 key pair; the private file is readable by its owner alone."""
     from edge.keys import generate_keys
 
-    with _errors(as_json):
+    with errors(as_json):
         name = generate_keys(private, public)
-        _show({"key_id": name, "private": str(private), "public": str(public)}, as_json)
+        show({"key_id": name, "private": str(private), "public": str(public)}, as_json)
 
 
 @app.command()
@@ -54,7 +51,7 @@ def build(
     from edge.export import build_bundle
     from edge.keys import read_private_key
 
-    with _errors(as_json):
+    with errors(as_json):
         folder, found = _release(release)
         number = found if revision is None else revision
         if number is None:
@@ -74,7 +71,7 @@ def build(
             "bytes": out.stat().st_size,
             "onnx": [report.model_dump(mode="json") for report in reports],
         }
-        _show(summary, as_json)
+        show(summary, as_json)
 
 
 @app.command()
@@ -87,11 +84,11 @@ def verify(
     from edge.bundle import verify as verify_bundle
     from edge.keys import key_id, read_public_key
 
-    with _errors(as_json):
+    with errors(as_json):
         public = read_public_key(key)
         manifest = verify_bundle(bundle, public)
         trusted = {"verified": True, "key_id": key_id(public), "files": len(manifest.files)}
-        _show(trusted | manifest.model_dump(include={"bot", "revision", "artifact_id"}), as_json)
+        show(trusted | manifest.model_dump(include={"bot", "revision", "artifact_id"}), as_json)
 
 
 @app.command()
@@ -107,10 +104,10 @@ def update(
     from edge.runtime import tester
     from edge.update import update as update_box
 
-    with _errors(as_json):
+    with errors(as_json):
         public = read_public_key(key)
         report = update_box(home, bundle, public, self_test=tester(public), allow_older=allow_older)
-        _show(report.model_dump(), as_json)
+        show(report.model_dump(), as_json)
         if report.outcome == "kept":
             raise typer.Exit(1)
 
@@ -126,8 +123,8 @@ def rollback(
     from edge.keys import read_public_key
     from edge.update import rollback as roll_back
 
-    with _errors(as_json):
-        _show(roll_back(home, read_public_key(key), reason=reason).model_dump(), as_json)
+    with errors(as_json):
+        show(roll_back(home, read_public_key(key), reason=reason).model_dump(), as_json)
 
 
 @app.command()
@@ -150,7 +147,7 @@ def run(
     from edge.keys import read_public_key
     from edge.runtime import open_box
 
-    with _errors(as_json):
+    with errors(as_json):
         runtime = open_box(home, read_public_key(key))
         try:
             if stdin:
@@ -158,7 +155,7 @@ def run(
                     typer.echo(json.dumps(_answered(runtime.answer, line)))
                 return
             told = {"series_ids": series, "horizon": horizon, "history": taken, "k": count}
-            _show(runtime.answer({name: value for name, value in told.items() if value is not None}), as_json)
+            show(runtime.answer({name: value for name, value in told.items() if value is not None}), as_json)
         finally:
             runtime.close()
 
@@ -170,7 +167,7 @@ def status(home: Home, key: PublicKey, as_json: AsJson = False) -> None:
     from edge.runtime import open_bundle
     from edge.update import BUNDLES, installed
 
-    with _errors(as_json):
+    with errors(as_json):
         state = installed(home)
         if state is None:
             raise ValueError(f"{home} holds no bundle: install one with `storeloop edge update`")
@@ -180,7 +177,7 @@ def status(home: Home, key: PublicKey, as_json: AsJson = False) -> None:
         if "knows_until" in report:
             today = datetime.now(UTC).date()
             report["days_behind"] = (today - datetime.fromisoformat(report["knows_until"]).date()).days
-        _show(report, as_json)
+        show(report, as_json)
 
 
 @app.command()
@@ -195,12 +192,12 @@ def feedback(
     """Keep what a customer did, until `forward` brings it to the service."""
     from edge.outbox import Outbox
 
-    with _errors(as_json):
+    with errors(as_json):
         box, now = Outbox(home), datetime.now(UTC).isoformat()
         stored = box.store(
             {"kind": kind, "item_id": item, "customer_id": customer, "event_time": now, "event_id": event_id}
         )
-        _show({"stored": stored, "waiting": box.waiting()}, as_json)
+        show({"stored": stored, "waiting": box.waiting()}, as_json)
 
 
 @app.command()
@@ -212,9 +209,9 @@ def forward(
     """Send what was kept to the service; what it does not take waits for the next time (exit code 1)."""
     from edge.outbox import Outbox, to_service
 
-    with _errors(as_json):
+    with errors(as_json):
         box = Outbox(home)
-        _show({"sent": box.forward(to_service(to)), "waiting": box.waiting()}, as_json)
+        show({"sent": box.forward(to_service(to)), "waiting": box.waiting()}, as_json)
 
 
 def _release(path: Path) -> tuple[Path, int | None]:
@@ -242,30 +239,6 @@ def _answered(answer: Any, line: str) -> dict[str, Any]:
     except ValueError as error:
         return {"error": str(error)}
     return reply
-
-
-def _show(result: Mapping[str, Any], as_json: bool) -> None:
-    if as_json:
-        typer.echo(json.dumps(result, default=str))
-        return
-    width = max(len(name) for name in result)
-    for name, value in result.items():
-        typer.echo(f"{name:<{width}}  {json.dumps(value, default=str) if isinstance(value, list | dict) else value}")
-
-
-@contextmanager
-def _errors(as_json: bool) -> Iterator[None]:
-    """An error of ours is one line and exit code 1, not a traceback."""
-    try:
-        yield
-    except (ValueError, RuntimeError, KeyError, OSError) as error:
-        if isinstance(error, typer.Exit | typer.Abort):
-            raise
-        if as_json:
-            typer.echo(json.dumps({"error": str(error)}))
-        else:
-            typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(1) from error
 
 
 def main() -> None:

@@ -14,10 +14,11 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, JsonValue, RootModel
 
-from edge.bots import left_out, open_bot, precise
+from edge.bots import convert, left_out, moved, open_bot, precise
 from edge.bundle import BundleManifest, build
 from edge.runtime import SELF_TEST_FILE
-from models.common.artifact import read_artifact, read_file, write_artifact
+from edge.session import open_session
+from models.common.artifact import Manifest, read_artifact, read_file, write_artifact
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -64,7 +65,7 @@ def build_bundle(
 ) -> tuple[BundleManifest, tuple[FileReport, ...]]:
     """Sign the release folder into the bundle `out`, with answers of its own model that every box is tested against.
 
-    ExportError when int8 weights move an output by more than `INT8_TOLERANCE` of its range.
+    ExportError when int8 weights move an output by more than `INT8_TOLERANCE` of its range, or an answer that may not move.
     """
     with tempfile.TemporaryDirectory(prefix="edge-build-") as scratch:
         staged = Path(scratch) / "release"
@@ -72,14 +73,20 @@ def build_bundle(
         shutil.copytree(release, staged, symlinks=True)  # a link stays a link, and is refused below
         for folder in left_out(bot):
             shutil.rmtree(staged / folder, ignore_errors=True)
-        feeds = open_bot(bot, staged).model_inputs()
+        if convert(bot, staged / "artifact", Path(scratch) / "converted"):
+            _replace(staged / "artifact", Path(scratch) / "converted")
+        released = open_bot(bot, staged)
+        exported = Path(scratch) / "exported"
         reports = export_artifact(
-            release / "artifact", Path(scratch) / "artifact", feeds, precision=precision, kept=precise(bot)
+            staged / "artifact", exported, released.model_inputs(), precision=precision, kept=precise(bot)
         )
-        shutil.rmtree(staged / "artifact")
-        (Path(scratch) / "artifact").rename(staged / "artifact")
-        (staged / SELF_TEST_FILE).write_bytes(open_bot(bot, staged).expected())
-        artifact_id = read_artifact(staged / "artifact").artifact_id
+        _replace(staged / "artifact", exported)
+        ready = open_bot(bot, staged)
+        if precision == "int8" and (problem := moved(bot, released, ready)):
+            raise ExportError(f"{problem}: export with precision fp32")
+        (staged / SELF_TEST_FILE).write_bytes(ready.expected())
+        # The very model that was promoted goes by its name, in whichever format it travels.
+        artifact_id = read_artifact((release if precision == "fp32" else staged) / "artifact").artifact_id
         return build(staged, out, key, bot=bot, revision=revision, artifact_id=artifact_id), reports
 
 
@@ -110,7 +117,13 @@ def export_artifact(
         reports.append(report)
     if all(report.precision == "fp32" for report in reports):
         shutil.copytree(artifact, out)
-        return tuple(reports)
+    else:
+        rewrite(manifest, out, files)
+    return tuple(reports)
+
+
+def rewrite(manifest: Manifest, out: Path, files: Mapping[str, bytes | Path]) -> None:
+    """Write an artifact that says of itself what `manifest` does, with other files."""
     write_artifact(
         out,
         name=manifest.name,
@@ -125,12 +138,11 @@ def export_artifact(
         seed=manifest.seed,
         libraries=tuple(name for name in manifest.libraries if name != "python"),
     )
-    return tuple(reports)
 
 
 def parity(reference: bytes, candidate: bytes, feeds: Feeds) -> tuple[OutputParity, ...]:
     """Both graphs on the same inputs, every output compared; NaN must meet NaN."""
-    first, second = _session(reference), _session(candidate)
+    first, second = open_session(reference), open_session(candidate)
     names = [output.name for output in first.get_outputs()]
     compared = []
     for name, expected, found in zip(names, first.run(names, dict(feeds)), second.run(names, dict(feeds)), strict=True):
@@ -152,6 +164,11 @@ def parity(reference: bytes, candidate: bytes, feeds: Feeds) -> tuple[OutputPari
             )
         )
     return tuple(compared)
+
+
+def _replace(artifact: Path, by: Path) -> None:
+    shutil.rmtree(artifact)
+    by.rename(artifact)
 
 
 def _export_file(
@@ -200,12 +217,3 @@ def _quantise(model: bytes) -> bytes:
         out = Path(scratch) / "int8.onnx"
         quantize_dynamic(onnx.load_model_from_string(model), out, weight_type=QuantType.QInt8)
         return out.read_bytes()
-
-
-def _session(model: bytes) -> Any:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.log_severity_level = 3
-    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])

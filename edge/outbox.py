@@ -1,4 +1,4 @@
-"""What customers did at a kiosk, kept on its disk until the service has it: store and forward (SQLite).
+"""What the centre shall hear of a box, kept on its disk until the service has it: store and forward (SQLite).
 
 An event lies on the disk before it counts as stored, and goes only after the service said that it has it. A kill in between
 sends it twice, which its `event_id` makes one.
@@ -9,12 +9,12 @@ import sqlite3
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
+from edge.transaction import Transaction
 from models.common.protocols import InputError
 
 FILE = "outbox.sqlite"
@@ -29,24 +29,31 @@ class OutboxError(RuntimeError):
     """Events that could not be stored or sent; the message says how many wait and what to do."""
 
 
-class KioskEvent(BaseModel):
-    """One thing that a customer did at the kiosk, as the service's feedback takes it."""
+class Event(BaseModel):
+    """What every event has."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    event_id: Name = Field(description="given once, ever: what comes twice counts once")
+
+
+class KioskEvent(Event):
+    """One thing that a customer did at the kiosk, as the service's feedback takes it."""
 
     kind: Literal["view", "click", "cart", "purchase"]
     item_id: Name
     customer_id: Name
     event_time: AwareDatetime = Field(description="when it happened, with its time zone")
-    event_id: Name = Field(description="given once, ever: what comes twice counts once")
 
 
 class Outbox:
-    """Events waiting under `home`, oldest first; several processes may use it."""
+    """Events of one kind waiting in `file` under `home`, oldest first; several processes may use it."""
 
-    def __init__(self, home: Path, *, capacity: int = CAPACITY) -> None:
+    def __init__(
+        self, home: Path, *, capacity: int = CAPACITY, kind: type[Event] = KioskEvent, file: str = FILE
+    ) -> None:
         home.mkdir(parents=True, exist_ok=True)
-        self._file, self._capacity = home / FILE, capacity
+        self._file, self._capacity, self._kind = home / file, capacity, kind
         with self._open() as connection:
             connection.execute(
                 "CREATE TABLE IF NOT EXISTS events (place INTEGER PRIMARY KEY, id TEXT UNIQUE, body TEXT)"
@@ -54,19 +61,27 @@ class Outbox:
 
     def store(self, event: Mapping[str, Any]) -> bool:
         """Keep an event for good; False when it waits already. InputError for a wrong one, OutboxError when full."""
-        try:
-            checked = KioskEvent.model_validate(dict(event))
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"]) or "event"
-            raise InputError(f"{where}: {first['msg']} (given: {str(first['input'])[:80]})") from error
+        return self.store_all([event]) == 1
+
+    def store_all(self, events: Sequence[Mapping[str, Any]]) -> int:
+        """Keep all of some events for good, or none; how many did not wait already. Errors as `store`."""
+        rows = []
+        for event in events:
+            try:
+                checked = self._kind.model_validate(dict(event))
+            except ValidationError as error:
+                first = error.errors()[0]
+                where = ".".join(str(part) for part in first["loc"]) or "event"
+                raise InputError(f"{where}: {first['msg']} (given: {str(first['input'])[:80]})") from error
+            rows.append((checked.event_id, checked.model_dump_json()))
+        if not rows:
+            return 0
         with self._open() as connection:
-            if (waiting := _count(connection)) >= self._capacity:
+            if (waiting := _count(connection)) + len(rows) > self._capacity:
                 raise OutboxError(
-                    f"{waiting} events wait, no more than {self._capacity} are kept: bring the kiosk online"
+                    f"{waiting} events wait, no more than {self._capacity} are kept: bring the box online"
                 )
-            row = (checked.event_id, checked.model_dump_json())
-            return connection.execute("INSERT OR IGNORE INTO events (id, body) VALUES (?, ?)", row).rowcount == 1
+            return connection.executemany("INSERT OR IGNORE INTO events (id, body) VALUES (?, ?)", rows).rowcount
 
     def forward(self, send: Send) -> int:
         """Send what waits, oldest first, `BATCH` at a time; how many are gone. What `send` refuses by OSError stays."""
@@ -95,35 +110,19 @@ class Outbox:
             ).fetchall()
             return rows
 
-    def _open(self) -> "_Transaction":
-        return _Transaction(self._file)
+    def _open(self) -> Transaction:
+        return Transaction(self._file)
 
 
-class _Transaction:
-    """One connection for one transaction, on the disk when it ends."""
-
-    def __init__(self, file: Path) -> None:
-        self._file = file
-
-    def __enter__(self) -> sqlite3.Connection:
-        self._connection = sqlite3.connect(self._file, timeout=30.0)
-        self._connection.execute("PRAGMA synchronous = FULL")
-        return self._connection.__enter__()
-
-    def __exit__(self, *raised: Any) -> None:
-        with closing(self._connection):
-            self._connection.__exit__(*raised)
-
-
-def to_service(url: str) -> Send:
-    """Send to the feedback of the service at `url`; whatever is not answered with 200 is an OSError."""
+def to_service(url: str, *, path: str = "feedback", field: str = "events") -> Send:
+    """Send to `path` of the service at `url`, `{field: [...]}`; whatever is not answered with 200 is an OSError."""
     if not url.startswith(("http://", "https://")):
         raise InputError(f"{url[:80]!r} is no address of a service: give http://HOST:PORT or https://HOST")
 
     def send(events: Sequence[Mapping[str, Any]]) -> None:
-        body = json.dumps({"events": list(events)}).encode()
+        body = json.dumps({field: list(events)}).encode()
         request = urllib.request.Request(  # noqa: S310 - the scheme was checked above
-            f"{url.rstrip('/')}/feedback", body, {"Content-Type": "application/json"}
+            f"{url.rstrip('/')}/{path}", body, {"Content-Type": "application/json"}
         )
         with urllib.request.urlopen(request, timeout=TIMEOUT_S) as reply:  # noqa: S310
             if reply.status != 200:

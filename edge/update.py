@@ -4,8 +4,6 @@ A kill at any moment leaves the old bundle or the new one, whole. A bundle that 
 current; one that is current and does not start (`MAX_STARTS` times) gives way to the former by itself.
 """
 
-import fcntl
-import os
 import shutil
 import tempfile
 import time
@@ -17,6 +15,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from edge.bundle import BundleError, BundleManifest, unpack, verify
+from edge.files import locked, sweep_unfinished, sync_folder, write_whole
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -185,7 +184,7 @@ def _place(incoming: Path, target: Path, key: "Ed25519PublicKey") -> bool:
     if target.exists():
         shutil.rmtree(target)
     incoming.rename(target)
-    _sync_folder(target.parent)
+    sync_folder(target.parent)
     return True
 
 
@@ -224,33 +223,13 @@ def _report(
 
 
 def _write_state(home: Path, state: Installed) -> None:
-    handle, temporary = tempfile.mkstemp(dir=home, prefix=f".{STATE_FILE}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(state.model_dump_json(indent=2))
-            stream.flush()
-            os.fsync(stream.fileno())
-        Path(temporary).replace(home / STATE_FILE)
-        _sync_folder(home)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    write_whole(home / STATE_FILE, state.model_dump_json(indent=2).encode())
 
 
 @contextmanager
 def _locked(home: Path) -> Iterator[None]:
     """One update, roll-back or start at a time; the lock dies with its process."""
     (home / BUNDLES).mkdir(parents=True, exist_ok=True)
-    with (home / LOCK_FILE).open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        for leftover in home.glob(f".{STATE_FILE}.*"):
-            leftover.unlink()
+    with locked(home / LOCK_FILE):
+        sweep_unfinished(home / STATE_FILE)
         yield

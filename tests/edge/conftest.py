@@ -1,13 +1,16 @@
-"""One trained release for all edge tests."""
+"""Releases for all edge tests: one that is trained, and prices of random networks."""
 
 import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
 
-from edge.keys import generate_keys
+from edge.bundle import unpack
+from edge.keys import generate_keys, read_public_key
 
 
 @dataclass(frozen=True)
@@ -21,11 +24,15 @@ class Release:
     public: Path
 
 
-def _made(folder: Path, network: str, seed: int = 3) -> Release:
-    spec = importlib.util.spec_from_file_location("edge_release", Path(__file__).with_name("edge_release.py"))
+def _beside(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    made = module.write_release(folder / "release", network=network, seed=seed)
+    return module
+
+
+def _made(folder: Path, network: str, seed: int = 3) -> Release:
+    made = _beside("edge_release").write_release(folder / "release", network=network, seed=seed)
     generate_keys(folder / "signing.pem", folder / "trusted.pem")
     return Release(
         folder / "release",
@@ -46,3 +53,24 @@ def release_with_network(tmp_path_factory: pytest.TempPathFactory) -> Release:
     return _made(
         tmp_path_factory.mktemp("edge_network"), "lstm", seed=4
     )  # a shop on which the network has its place in the blend
+
+
+@pytest.fixture(scope="session")
+def pricing() -> ModuleType:
+    return _beside("pricing_release")
+
+
+@pytest.fixture(scope="session")
+def shop(pricing: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A shop with a bundle of prices, revision 1."""
+    shop = pricing.Shop(tmp_path_factory.mktemp("shop"))
+    shop.bundle()
+    return shop
+
+
+@pytest.fixture(scope="session")
+def unpacked(shop: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """That bundle as it lies on a box."""
+    folder = tmp_path_factory.mktemp("box") / "there"
+    unpack(shop.root / "1.bundle", read_public_key(shop.public), folder)
+    return folder

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edge import bots, forecaster, recommender
+from edge import bots, forecaster, pricing, recommender
 from edge.bots import Answer, SelfTestError
 from edge.bundle import BundledFile, BundleManifest
 from edge.forecaster import ForecasterBot, _knock_out, open_bot
@@ -224,4 +224,4 @@ def test_a_damaged_snapshot_is_refused(release, tmp_path: Path, file: str) -> No
 def test_only_known_bots_run(tmp_path: Path) -> None:
     with pytest.raises(KeyError, match="does not run on the edge"):
         bots.open_bot("os", tmp_path)
-    assert set(bots.BOTS.values()) == {module.__name__ for module in (forecaster, recommender)}
+    assert set(bots.BOTS.values()) == {module.__name__ for module in (forecaster, pricing, recommender)}

@@ -1,0 +1,38 @@
+"""What the commands of a box share: options, and results and errors as a person or a program reads them."""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+PublicKey = Annotated[Path, typer.Option("--key", help="Public key that the box trusts (PEM).")]
+Home = Annotated[Path, typer.Option("--home", help="Folder of the box: its bundles and which one runs.")]
+
+
+def show(result: Mapping[str, Any], as_json: bool) -> None:
+    """A line for each part of the result, or one of JSON."""
+    if as_json:
+        typer.echo(json.dumps(result, default=str))
+        return
+    width = max(len(name) for name in result)
+    for name, value in result.items():
+        typer.echo(f"{name:<{width}}  {json.dumps(value, default=str) if isinstance(value, list | dict) else value}")
+
+
+@contextmanager
+def errors(as_json: bool) -> Iterator[None]:
+    """An error of ours is one line and exit code 1, not a traceback."""
+    try:
+        yield
+    except (ValueError, RuntimeError, KeyError, OSError) as error:
+        if isinstance(error, typer.Exit | typer.Abort):
+            raise
+        if as_json:
+            typer.echo(json.dumps({"error": str(error)}))
+        else:
+            typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(1) from error
