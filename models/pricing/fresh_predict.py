@@ -41,6 +41,18 @@ class FreshInput:
     lowest: Any = None
 
 
+@dataclass(frozen=True)
+class FreshReading:
+    """N shelves as they were read, fields (N,): `number` of the good, situations, list price, price before and lowest price in
+    money; `lowest` None where none was told."""
+
+    number: Ints
+    at: Situation
+    list_price: Floats
+    before: Floats
+    lowest: Floats | None
+
+
 class FreshPredictor:
     """Prices the goods it was trained for; thread-safe, holds no state."""
 
@@ -58,11 +70,10 @@ class FreshPredictor:
 
     def predict(self, request: FreshInput) -> Reply:
         """The price of each shelf; `worth` and `gain` count days to come less and less. InputError says what is wrong."""
-        number = self._known(request.good)
-        at, listed, before = self._situation(request, number)
-        lowest = None if request.lowest is None else column("lowest", request.lowest, 0.01, 1e8, len(number))
-        values = self.policy.values(at)
-        bounds = self._limits(number, listed, at.cost * listed, before)
+        reading = self.read(request)
+        listed, lowest = reading.list_price, reading.lowest
+        values = self.policy.values(reading.at)
+        bounds = self.limits(reading)
         asked = self.prices * listed[:, None]
         wanted = np.take_along_axis(asked, values.argmax(axis=1)[:, None], axis=1)[:, 0]
         open_ = (asked >= bounds.low[:, None] - HALF_CENT) & (asked <= bounds.high[:, None] + HALF_CENT)
@@ -74,9 +85,31 @@ class FreshPredictor:
         money = values * listed[:, None]
         worth = np.take_along_axis(money, nearest[:, None], axis=1)[:, 0]
         at_list = int(np.abs(self.prices - 1.0).argmin())
-        reference = np.full(len(number), np.nan) if lowest is None else shown_reference(price, lowest)
+        reference = np.full(len(listed), np.nan) if lowest is None else shown_reference(price, lowest)
         return Reply(
             price, wanted, rule_names(rule), bounds.yielded, worth, worth - money[:, at_list], money, reference
+        )
+
+    def read(self, request: FreshInput) -> FreshReading:
+        """The shelves; InputError names the field, the value, the bound and the remedy."""
+        number = self._known(request.good)
+        at, listed, before = self._situation(request, number)
+        lowest = None if request.lowest is None else column("lowest", request.lowest, 0.01, 1e8, len(number))
+        return FreshReading(number, at, listed, before, lowest)
+
+    def limits(self, reading: FreshReading) -> Limits:
+        """The rules; of essential goods with their own."""
+        listed = reading.list_price
+        told = {"list_price": listed, "unit_cost": reading.at.cost * listed, "before": reading.before}
+        plain = limits(self.spec.rules, **told)
+        strict = limits(self.spec.rules.model_copy(update={"essential": True}), **told)
+        own = self._essential[reading.number]
+        return Limits(
+            np.where(own, strict.low, plain.low),
+            np.where(own, strict.high, plain.high),
+            np.where(own[:, None], strict.yielded, plain.yielded),
+            np.where(own, strict.lows, plain.lows),
+            np.where(own, strict.highs, plain.highs),
         )
 
     def _known(self, good: Any) -> Ints:
@@ -136,17 +169,3 @@ class FreshPredictor:
             weekday=weekday,
         )
         return at, listed, before
-
-    def _limits(self, number: Ints, listed: Floats, cost: Floats, before: Floats) -> Limits:
-        """The rules; of essential goods with their own."""
-        told = {"list_price": listed, "unit_cost": cost, "before": before}
-        plain = limits(self.spec.rules, **told)
-        strict = limits(self.spec.rules.model_copy(update={"essential": True}), **told)
-        own = self._essential[number]
-        return Limits(
-            np.where(own, strict.low, plain.low),
-            np.where(own, strict.high, plain.high),
-            np.where(own[:, None], strict.yielded, plain.yielded),
-            np.where(own, strict.lows, plain.lows),
-            np.where(own, strict.highs, plain.highs),
-        )

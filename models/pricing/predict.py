@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from models.common.artifact import ArtifactError, read_file, read_spec
+from models.common.artifact import ArtifactError, Manifest, read_file, read_spec
 from models.common.protocols import InputError
 from models.pricing import fresh_state
 from models.pricing.fresh import Goods
@@ -18,21 +18,31 @@ from models.pricing.requests import PriceInput, Reply, read
 from models.pricing.spec import FORMAT_VERSION, FRESH, ModelSpec
 from models.pricing.state import NAMES, Assembler, Reading, width
 
-__all__ = ["FreshInput", "Predictor", "PriceInput", "Reply", "load"]
+__all__ = ["FreshInput", "Predictor", "PriceInput", "Reply", "load", "read_told"]
 
 MODEL, WEIGHTS, GOODS = "model.json", "{}.safetensors", "fresh_goods.safetensors"
 
 
 def load(path: Path) -> "Predictor":
     """Verify the artifact in `path` and return its predictor; ArtifactError if anything is not as the manifest says."""
+    manifest, spec, goods = read_told(path)
+    networks = {name: Network.from_bytes(read_file(path, manifest, WEIGHTS.format(name))) for name in spec.networks}
+    return Predictor(spec, networks, goods)
+
+
+def read_told(path: Path) -> tuple[Manifest, ModelSpec, Goods | None]:
+    """Verify what the artifact in `path` says of itself and of its fresh goods, where it has some: all that is not a network.
+
+    ArtifactError when it is damaged, or made for another state than this code's.
+    """
     manifest, spec = read_spec(path, "pricing", ModelSpec, MODEL, FORMAT_VERSION)
     if spec.variables != NAMES:
         raise ArtifactError(f"{path}: made for another state than this code's: retrain")
-    if spec.fresh is not None and spec.fresh.variables != fresh_state.NAMES:
+    if spec.fresh is None:
+        return manifest, spec, None
+    if spec.fresh.variables != fresh_state.NAMES:
         raise ArtifactError(f"{path}: made for another state of fresh goods than this code's: retrain")
-    networks = {name: Network.from_bytes(read_file(path, manifest, WEIGHTS.format(name))) for name in spec.networks}
-    goods = None if spec.fresh is None else goods_of_bytes(read_file(path, manifest, GOODS))
-    return Predictor(spec, networks, goods)
+    return manifest, spec, goods_of_bytes(read_file(path, manifest, GOODS))
 
 
 class NetworkPolicy:
