@@ -8,7 +8,8 @@ from datetime import datetime
 from pathlib import Path
 
 from edge.files import write_whole
-from edge.labels import MAX_BYTES, Report, read_situations, reprice
+from edge.label_situations import MAX_BYTES, read_situations
+from edge.labels import Report, reprice
 from edge.runtime import EdgeRuntime
 from models.common.protocols import InputError
 

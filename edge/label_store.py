@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from pydantic import AwareDatetime, Field
 
+from edge.label_situations import Shown
 from edge.outbox import BATCH, Event, Name, Outbox, Send, to_service
 from edge.transaction import Transaction
 
@@ -18,7 +19,7 @@ REMEMBERED = 1_000_000  # decisions whose situation counts as known, some 400 MB
 _TABLES = (
     "CREATE TABLE IF NOT EXISTS decisions (place INTEGER PRIMARY KEY, id TEXT UNIQUE, asked TEXT, body TEXT, handed INTEGER)",
     "CREATE INDEX IF NOT EXISTS waiting ON decisions (place) WHERE handed = 0",
-    "CREATE TABLE IF NOT EXISTS labels (label TEXT PRIMARY KEY, market TEXT, good REAL, body TEXT)",
+    "CREATE TABLE IF NOT EXISTS labels (label TEXT PRIMARY KEY, market TEXT, good TEXT, last_good REAL, body TEXT)",
 )
 
 
@@ -27,6 +28,7 @@ class PriceDecision(Event):
 
     label: Name
     market: Name
+    good: Name | None = Field(default=None, description="of fresh goods, whose market is `fresh`")
     before: float = Field(gt=0)
     price: float = Field(gt=0, description="on the label")
     wanted: float = Field(gt=0, description="before the rules")
@@ -38,6 +40,11 @@ class PriceDecision(Event):
     served_by: Name = Field(description="edge:ARTIFACT, or fallback:last_price or fallback:list_price")
     revision: int = Field(ge=0, description="of the bundle")
     decided_at: AwareDatetime
+
+    @property
+    def shown(self) -> Shown:
+        """The label and what lies on its shelf."""
+        return Shown(self.label, self.market, self.good or "")
 
     @property
     def by_model(self) -> bool:
@@ -62,12 +69,12 @@ class LabelStore:
             rows = (connection.execute("SELECT id, asked FROM decisions WHERE id = ?", (each,)) for each in situations)
             return dict(row for found in rows for row in found)
 
-    def last_good(self, market: str, labels: Iterable[str]) -> dict[str, float]:
-        """Last price that the model gave each label, as long as it shows the same market."""
-        chosen = "SELECT label, good FROM labels WHERE label = ? AND market = ? AND good IS NOT NULL"
+    def last_good(self, shown: Iterable[Shown]) -> dict[Shown, float]:
+        """Last price that the model gave each label, as long as it shows the same market and good."""
+        chosen = "SELECT last_good FROM labels WHERE label = ? AND market = ? AND good = ? AND last_good IS NOT NULL"
         with self._open() as connection:
-            rows = (connection.execute(chosen, (label, market)) for label in labels)
-            return dict(row for found in rows for row in found)
+            rows = ((each, connection.execute(chosen, each).fetchone()) for each in shown)
+            return {each: found[0] for each, found in rows if found is not None}
 
     def record(self, decisions: Sequence[tuple[PriceDecision, str]]) -> None:
         """Keep decisions with the digests of what was asked, all or none; a situation that is known changes nothing."""
@@ -81,9 +88,10 @@ class LabelStore:
                 if new:
                     # A fallback's price is on the label, but what the model last said of it stays what is fallen back on.
                     connection.execute(
-                        "INSERT INTO labels (label, market, good, body) VALUES (?1, ?2, ?3, ?4) ON CONFLICT (label) DO UPDATE "
-                        "SET body = ?4, good = coalesce(?3, CASE WHEN market = ?2 THEN good END), market = ?2",
-                        (each.label, each.market, each.price if each.by_model else None, body),
+                        "INSERT INTO labels (label, market, good, last_good, body) VALUES (?1, ?2, ?3, ?4, ?5) "
+                        "ON CONFLICT (label) DO UPDATE SET body = ?5, market = ?2, good = ?3, "
+                        "last_good = coalesce(?4, CASE WHEN market = ?2 AND good = ?3 THEN last_good END)",
+                        (*each.shown, each.price if each.by_model else None, body),
                     )
 
     def hand_over(self) -> int:

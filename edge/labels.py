@@ -4,6 +4,7 @@ A situation is decided once, whatever is killed or run again. Where no bundle op
 kept to, and each price says so in `served_by`.
 """
 
+import base64
 import hashlib
 import json
 from collections import Counter
@@ -11,58 +12,42 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict
 
-from edge.bundle import MANIFEST, SIGNATURE, BundleError, trusted
+from edge.bundle import MANIFEST, SIGNATURE, BundleError, BundleManifest, trusted
 from edge.files import locked, sweep_unfinished, write_whole
+from edge.label_situations import Shown, Situation, to_shelf
 from edge.label_store import LabelStore, PriceDecision
 from edge.outbox import OutboxError
-from edge.pricing import PricingBot, Shelf
+from edge.pricing import PricingBot
 from edge.runtime import EdgeRuntime, RuntimeConfig, open_box
 from edge.update import BUNDLES
 from models.common.protocols import InputError
-from models.pricing.predict import MODEL
+from models.pricing.fresh_data import goods_of_bytes
+from models.pricing.predict import GOODS, MODEL
 from models.pricing.spec import ModelSpec
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 LABELS_FILE, LOCK_FILE, RULES_FILE = "labels.json", "labels.lock", "rules.json"
-TOLD = f"artifact/{MODEL}"
+TOLD, TOLD_GOODS = f"artifact/{MODEL}", f"artifact/{GOODS}"
 AT_ONCE = 1_000  # shelves a call of the model
-SITUATIONS_MAX = 100_000
-MAX_BYTES = 64 << 20
 READABLE = 0o644
-Id = Annotated[str, StringConstraints(min_length=1, max_length=200)]
-
-
-class Situation(Shelf):
-    """One shelf at one time, and the label on it."""
-
-    id: Id = Field(description="given once, ever, over all boxes: such as shop, label and time")
-    label: Id
-    market: str = Field(min_length=1, max_length=64)
-
-    def digest(self) -> str:
-        """Of all that is asked."""
-        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
-
-    def shelf(self, last_good: float | None) -> dict[str, Any]:
-        """What the bot is asked of it."""
-        told = self.model_dump(exclude={"id", "label", "market"})
-        return told | {"last_good": last_good if self.last_good is None else self.last_good}
 
 
 class KeptRules(BaseModel):
-    """Content of `rules.json`: the signed manifest of the last bundle that opened, and the rules that it names by hash."""
+    """Content of `rules.json`: the signed manifest of the last bundle that opened, and the rules that it names by hash; `goods` are
+    the numbers of fresh goods (Base64), whose costs some rules go by."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     manifest: str
     signature: str
     model: str
+    goods: str | None = None
 
 
 @dataclass
@@ -105,7 +90,9 @@ def open_prices(home: Path, key: "Ed25519PublicKey", config: RuntimeConfig | Non
         )
     folder = home / BUNDLES / runtime.manifest.folder_name
     parts = ((folder / name).read_text(encoding="utf-8") for name in (MANIFEST, SIGNATURE, TOLD))
-    kept = KeptRules(**dict(zip(("manifest", "signature", "model"), parts, strict=True)))
+    goods = folder / TOLD_GOODS
+    numbers = base64.b64encode(goods.read_bytes()).decode() if goods.exists() else None
+    kept = KeptRules(**dict(zip(("manifest", "signature", "model"), parts, strict=True)), goods=numbers)
     _write_changed(home / RULES_FILE, kept.model_dump_json().encode())
     return runtime
 
@@ -115,39 +102,25 @@ def _rules_alone(home: Path, key: "Ed25519PublicKey", problem: Exception, config
     try:
         kept = KeptRules.model_validate_json(file.read_bytes())
         manifest = trusted(kept.manifest.encode(), kept.signature.encode(), key, file)
-        told = manifest.files[TOLD].sha256
-        if (found := hashlib.sha256(kept.model.encode()).hexdigest()) != told:
-            raise BundleError(f"{file}: rules of SHA-256 {found}, {told} is signed: install a bundle")
-        spec = ModelSpec.model_validate_json(kept.model)
+        spec = ModelSpec.model_validate_json(_signed(manifest, TOLD, kept.model.encode(), file))
+        goods = None
+        if spec.fresh is not None:
+            numbers = base64.b64decode(kept.goods or "", validate=True)
+            goods = goods_of_bytes(_signed(manifest, TOLD_GOODS, numbers, file))
+        bot = PricingBot(spec, None, goods, problem=str(problem))
     except (OSError, KeyError, ValueError) as error:
         raise BundleError(
             f"no bundle opens ({problem}) and no rules are kept ({error}): labels stay as they are; install a bundle"
         ) from problem
-    return EdgeRuntime(PricingBot(spec, None, problem=str(problem)), manifest, config or RuntimeConfig())
+    return EdgeRuntime(bot, manifest, config or RuntimeConfig())
 
 
-def read_situations(content: bytes) -> tuple[list[Situation], list[tuple[str, str]]]:
-    """Situations of a JSON list, and what is wrong with the others, (id, reason); InputError when it is no list at all."""
-    if len(content) > MAX_BYTES:
-        raise InputError(f"situations: {len(content)} bytes, at most {MAX_BYTES}: split the file")
-    try:
-        rows = json.loads(content)
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"situations: no JSON ({str(error)[:100]}): write a list of objects in UTF-8") from error
-    if not isinstance(rows, list) or len(rows) > SITUATIONS_MAX:
-        found = len(rows) if isinstance(rows, list) else type(rows).__name__
-        raise InputError(f"situations: expected a list of at most {SITUATIONS_MAX}, found {found}: split the file")
-    sound, refused = [], []
-    for number, row in enumerate(rows):
-        try:
-            sound.append(Situation.model_validate(row))
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"]) or "situation"
-            name = row.get("id") if isinstance(row, dict) else None
-            told = str(name)[:200] if name is not None else f"row {number}"
-            refused.append((told, f"{where}: {first['msg']} (given: {str(first['input'])[:80]})"))
-    return sound, refused
+def _signed(manifest: BundleManifest, name: str, content: bytes, file: Path) -> bytes:
+    """`content`, as long as it is what was signed as the bundle's file `name`."""
+    told = manifest.files[name].sha256
+    if (found := hashlib.sha256(content).hexdigest()) != told:
+        raise BundleError(f"{file}: {name} of SHA-256 {found}, {told} is signed: install a bundle")
+    return content
 
 
 def reprice(home: Path, runtime: EdgeRuntime, situations: Sequence[Situation], *, now: datetime) -> Report:
@@ -160,14 +133,14 @@ def reprice(home: Path, runtime: EdgeRuntime, situations: Sequence[Situation], *
     with locked(home / LOCK_FILE):
         sweep_unfinished(home / LABELS_FILE)
         new = _new(store, situations, report)
-        by_market: dict[str, list[Situation]] = {}
+        last_good = store.last_good({each.shown for each in new.values()})
+        alike: dict[tuple[str, ...], list[Situation]] = {}
         for each in new.values():
-            by_market.setdefault(each.market, []).append(each)
+            alike.setdefault((each.market, *each.told), []).append(each)
         decided = {}
-        for market, those in by_market.items():
-            good = store.last_good(market, {each.label for each in those})
+        for those in alike.values():
             for first in range(0, len(those), AT_ONCE):
-                for each, reply in _answered(runtime, market, those[first : first + AT_ONCE], good, report):
+                for each, reply in _answered(runtime, those[first : first + AT_ONCE], last_good, report):
                     decided[each.id] = _decision(each, reply, now)
         # In the order of the file, whatever the market: the last one on a label is what it shows.
         store.record([(decided[name], each.digest()) for name, each in new.items() if name in decided])
@@ -197,16 +170,17 @@ def _new(store: LabelStore, situations: Sequence[Situation], report: Report) -> 
 
 
 def _answered(
-    runtime: EdgeRuntime, market: str, asked: Sequence[Situation], good: Mapping[str, float], report: Report
+    runtime: EdgeRuntime, asked: Sequence[Situation], last_good: Mapping[Shown, float], report: Report
 ) -> list[tuple[Situation, dict[str, Any]]]:
     """Each situation with its reply; one by one where a wrong one spoils the call of all."""
     try:
-        reply = runtime.answer({"market": market, "shelves": [each.shelf(good.get(each.label)) for each in asked]})
+        shelves = [to_shelf(each, last_good.get(each.shown)) for each in asked]
+        reply = runtime.answer({"market": asked[0].market, "shelves": shelves})
     except InputError as error:
         if len(asked) == 1:
             report.refused.append((asked[0].id, str(error)))
             return []
-        return [row for each in asked for row in _answered(runtime, market, [each], good, report)]
+        return [row for each in asked for row in _answered(runtime, [each], last_good, report)]
     report.problem = reply.get("problem", report.problem)
     head = {name: reply[name] for name in ("served_by", "revision")}
     return [(each, head | row) for each, row in zip(asked, reply["shelves"], strict=True)]
@@ -218,6 +192,7 @@ def _decision(asked: Situation, reply: Mapping[str, Any], now: datetime) -> Pric
         event_id=asked.id,
         label=asked.label,
         market=asked.market,
+        good=asked.shown.good or None,
         before=asked.before,
         served_by=f"{reply['served_by']}{source}",
         decided_at=now,

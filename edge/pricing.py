@@ -4,77 +4,48 @@ A box has no price of its own to fall back on: it goes on with the last one that
 both within the rules.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from edge.bots import Answer, SelfTestError, SelfTestReport
-from edge.pricing_checks import (
-    RELATIVE_TOLERANCE,
-    compare,
-    from_tensors,
-    moved_rows,
-    relative,
-    situations,
-    states_of,
-    to_tensors,
-)
+from edge.fresh_checks import FreshTrial
+from edge.pricing_checks import RELATIVE_TOLERANCE, MarketTrial, Trial, compare, moved_rows, relative
+from edge.pricing_requests import column, read_request, to_input
 from edge.session import open_session
-from models.common.artifact import ArtifactError, Manifest, read_file, read_spec
+from models.common.artifact import ArtifactError, read_file
 from models.common.protocols import InputError
 from models.pricing.data import MADE_UP
+from models.pricing.fresh import Goods
+from models.pricing.fresh_predict import FreshPredictor
+from models.pricing.fresh_state import WIDTH
 from models.pricing.graph import INPUT, OUTPUT
-from models.pricing.guardrails import LEAST, RULES, limits, rule_names, shown_reference
+from models.pricing.guardrails import RULES, Limits, limits, rule_names, shown_reference
 from models.pricing.market import Bools, Floats, build_market
-from models.pricing.network import Network
-from models.pricing.predict import MODEL, WEIGHTS, Predictor, PriceInput, Reply
+from models.pricing.network import Network, ValueFunction
+from models.pricing.predict import WEIGHTS, FreshInput, Predictor, PriceInput, Reply, read_told
 from models.pricing.requests import read
-from models.pricing.spec import FORMAT_VERSION, ModelSpec
-from models.pricing.state import NAMES
+from models.pricing.spec import ModelSpec
 
 GRAPH = "{}.onnx"
-SHELVES_MAX = 10_000
-SELF_TEST_SHELVES = 64  # a market
-COMPARED_SHELVES = 2_000  # a market, when it is exported
+SELF_TEST_SHELVES = 64  # a network
+COMPARED_SHELVES = 2_000  # a network, when it is exported
 LAST_PRICE, LIST_PRICE = "last_price", "list_price"
-Money = Annotated[float, Field(ge=0.01, le=1e10, allow_inf_nan=False)]
-Units = Annotated[int, Field(ge=0, le=1_000_000)]
-Level = Annotated[float, Field(ge=-100, le=100, allow_inf_nan=False)]
-
-
-class Shelf(BaseModel):
-    """One shelf as it stands: what `models.pricing.requests.PriceInput` says of it, and the last price that was the model's."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-    period: int = Field(ge=0, le=10_000, description="of the market's, from 0")
-    stock: list[Units] = Field(min_length=1, max_length=100, description="units by periods left, least first")
-    before: Money = Field(description="price until now")
-    factors: dict[str, Level] = Field(default={}, max_length=20, description="what the market shows, by name")
-    lowest: Money | None = Field(default=None, description="price of the past 30 days, if a discount is to be shown")
-    last_good: Money | None = Field(default=None, description="last price that the model gave; list price where null")
-
-
-class ShelfRequest(BaseModel):
-    """What a box is asked: prices of some shelves of one market."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-    market: str = Field(min_length=1, max_length=64)
-    shelves: list[Shelf] = Field(min_length=1, max_length=SHELVES_MAX)
 
 
 @dataclass(frozen=True)
 class Question:
-    """A checked request; `before`, `lowest` and `last_good` (N,), NaN where there is none."""
+    """A checked request for N shelves of `market`: what the model is asked, list prices, the rules' limits, and `lowest` and
+    `last_good` (N,), NaN where there is none."""
 
-    asked: PriceInput
-    before: Floats
+    market: str
+    asked: PriceInput | FreshInput
+    list_price: Floats
+    limits: Limits
     lowest: Floats
     last_good: Floats
 
@@ -96,24 +67,28 @@ class GraphNetwork:
         return np.asarray(self._session.run([OUTPUT], {INPUT: states})[0])
 
 
+@dataclass(frozen=True)
+class NoNetwork:
+    """Stands where a network would: fresh goods are read and their limits known without one."""
+
+    width: int
+    prices: int
+    problem: str
+
+    def values(self, _: npt.NDArray[np.float32], /) -> npt.NDArray[np.float32]:
+        """RuntimeError."""
+        raise RuntimeError(f"the rules alone are known: {self.problem}")
+
+
 def open_bot(folder: Path) -> "PricingBot":
     """Open the release in `folder`; ArtifactError when it is not whole, or made for another state."""
-    manifest, spec = read_told(folder / "artifact")
-    names = [each.instance.name for each in spec.markets]
-    graphs = {name: GRAPH.format(name) for name in names}
+    manifest, spec, goods = read_told(folder / "artifact")
+    graphs = {name: GRAPH.format(name) for name in spec.networks}
     networks = {
-        name: GraphNetwork(read_file(folder / "artifact", manifest, graphs[name]), graphs[name]) for name in names
+        name: GraphNetwork(read_file(folder / "artifact", manifest, graph), graph) for name, graph in graphs.items()
     }
     known = manifest.trained_until
-    return PricingBot(spec, networks, knows_until=None if known == MADE_UP.astype(object) else known.isoformat())
-
-
-def read_told(artifact: Path) -> tuple[Manifest, ModelSpec]:
-    """Verify the artifact and read what it says of itself, as `models.pricing.predict.load` does."""
-    manifest, spec = read_spec(artifact, "pricing", ModelSpec, MODEL, FORMAT_VERSION)
-    if spec.variables != NAMES:
-        raise ArtifactError(f"{artifact}: made for another state than this code's: retrain")
-    return manifest, spec
+    return PricingBot(spec, networks, goods, knows_until=None if known == MADE_UP.astype(object) else known.isoformat())
 
 
 class PricingBot:
@@ -122,43 +97,36 @@ class PricingBot:
     def __init__(
         self,
         spec: ModelSpec,
-        networks: Mapping[str, GraphNetwork] | None,
+        networks: Mapping[str, ValueFunction] | None,
+        goods: Goods | None = None,
         *,
         knows_until: str | None = None,
         problem: str = "no network was given",
     ) -> None:
-        self.spec, self._knows_until, self._problem = spec, knows_until, problem
-        self._predictor = None if networks is None else Predictor(spec, networks)
+        self.spec, self.goods, self._knows_until, self._problem = spec, goods, knows_until, problem
+        self._predictor = None if networks is None else Predictor(spec, networks, goods)
         self._told = {each.instance.name: each for each in spec.markets}
         self._markets = {name: build_market(each.instance) for name, each in self._told.items()}
+        self._fresh = self._fresh_goods()
+        self.trials: tuple[Trial, ...] = tuple(MarketTrial(market) for market in self._markets.values())
+        if self._fresh is not None:
+            self.trials += (FreshTrial(self._fresh),)
 
     def check(self, request: Mapping[str, Any]) -> Question:
-        """Bounds, a known market, a reading that fits it; InputError otherwise."""
-        try:
-            asked = ShelfRequest.model_validate(dict(request))
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"]) or "request"
-            raise InputError(f"{where}: {first['msg']} (given: {str(first['input'])[:80]})") from error
-        if asked.market not in self._markets:
-            raise InputError(f"market: {asked.market} is unknown; name one of {', '.join(self._markets)}")
-        shelves = asked.shelves
-        names = set(shelves[0].factors)
-        for number, shelf in enumerate(shelves):
-            if set(shelf.factors) != names or len(shelf.stock) != len(shelves[0].stock):
-                raise InputError(f"shelves.{number}: other factors or ages than shelves.0: give all of them alike")
-        lowest = _column([shelf.lowest for shelf in shelves])
-        situation = PriceInput(
-            market=asked.market,
-            period=np.array([shelf.period for shelf in shelves]),
-            stock=np.array([shelf.stock for shelf in shelves]),
-            before=_column([shelf.before for shelf in shelves]),
-            factors={name: np.array([shelf.factors[name] for shelf in shelves]) for name in sorted(names)},
-            # Against the least price there is no discount can be shown: what is not told shows none.
-            lowest=None if np.isnan(lowest).all() else np.where(np.isnan(lowest), LEAST, lowest),
-        )
-        before = read(situation, self._markets[asked.market])[1]
-        return Question(situation, before, lowest, _column([shelf.last_good for shelf in shelves]))
+        """Bounds, a known market or good, a reading that fits it; InputError otherwise."""
+        told = read_request(request)
+        asked, name = to_input(told), told.market
+        if isinstance(asked, FreshInput) and self._fresh is not None:
+            reading = self._fresh.read(asked)
+            listed, bounds = reading.list_price, self._fresh.limits(reading)
+        elif isinstance(asked, PriceInput) and name in self._markets:
+            before, instance = read(asked, self._markets[name])[1], self._told[name].instance
+            listed, cost = (np.full(len(before), each) for each in (instance.list_price, instance.unit_cost))
+            bounds = limits(self._told[name].limits(), list_price=listed, unit_cost=cost, before=before)
+        else:
+            raise InputError(f"market: {name} is unknown; name one of {', '.join(self.spec.networks)}")
+        lowest, last_good = (column([getattr(each, kind) for each in told.shelves]) for kind in ("lowest", "last_good"))
+        return Question(name, asked, listed, bounds, lowest, last_good)
 
     def ask(self, request: Question) -> Answer:
         """The network's prices, within the rules."""
@@ -176,30 +144,24 @@ class PricingBot:
 
     def fall_back(self, request: Question) -> Answer:
         """The last price that was the model's, else list price, within the rules."""
-        told = self._told[request.asked.market]
-        count = len(request.before)
-        listed = np.full(count, told.instance.list_price)
-        cost = np.full(count, told.instance.unit_cost)
-        bounds = limits(told.limits(), list_price=listed, unit_cost=cost, before=request.before)
         known = ~np.isnan(request.last_good)
-        wanted = np.where(known, request.last_good, listed)
-        price, rule = bounds.clip(wanted)
+        wanted = np.where(known, request.last_good, request.list_price)
+        price, rule = request.limits.clip(wanted)
         rows = [
             {"price": price, "wanted": wanted, "rule": rule, "source": LAST_PRICE if last else LIST_PRICE}
             for price, wanted, rule, last in zip(
                 price.tolist(), wanted.tolist(), rule_names(rule).tolist(), known.tolist(), strict=True
             )
         ]
-        return Answer(_reply(request, rows, bounds.yielded, shown_reference(price, request.lowest)), 0.0)
+        return Answer(_reply(request, rows, request.limits.yielded, shown_reference(price, request.lowest)), 0.0)
 
     def model_inputs(self) -> dict[str, dict[str, npt.NDArray[np.float32]]]:
-        """States of made-up shelves of each market."""
+        """States of made-up shelves of each network."""
         return {
-            GRAPH.format(name): {INPUT: states_of(market, situations(market, COMPARED_SHELVES))}
-            for name, market in self._markets.items()
+            GRAPH.format(trial.name): {INPUT: trial.states(trial.situations(COMPARED_SHELVES))} for trial in self.trials
         }
 
-    def quote(self, asked: PriceInput) -> Reply:
+    def quote(self, asked: PriceInput | FreshInput) -> Reply:
         """The network's prices, within the rules, with their values; InputError as `Predictor.predict`."""
         if self._predictor is None:
             raise RuntimeError(f"the rules alone are known: {self._problem}")
@@ -210,9 +172,9 @@ class PricingBot:
         from safetensors.numpy import save
 
         tensors: dict[str, npt.NDArray[Any]] = {}
-        for market in self._markets.values():
-            asked = situations(market, SELF_TEST_SHELVES)
-            tensors |= to_tensors(asked, self.quote(asked))
+        for trial in self.trials:
+            asked = trial.situations(SELF_TEST_SHELVES)
+            tensors |= trial.to_tensors(asked, self.quote(asked))
         return bytes(save(tensors))
 
     def self_test(self, expected: bytes) -> SelfTestReport:
@@ -223,9 +185,9 @@ class PricingBot:
         worst, values = 0.0, 0
         try:
             tensors = load_tensors(expected)
-            for name, market in self._markets.items():
-                asked, price, wanted = from_tensors(tensors, name)
-                worst = max(worst, compare(market, self.quote(asked), price, wanted))
+            for trial in self.trials:
+                asked, price, wanted = trial.from_tensors(tensors)
+                worst = max(worst, compare(trial.ladder(asked), self.quote(asked), price, wanted))
                 values += wanted.size
         except (SafetensorError, KeyError, IndexError, ValueError) as error:
             raise SelfTestError(
@@ -234,18 +196,30 @@ class PricingBot:
         return SelfTestReport(values, 0, worst)
 
     def moved(self, other: "PricingBot", count: int) -> dict[str, int]:
-        """Of `count` made-up shelves of each market, how many `other` gives another price."""
+        """Of `count` made-up shelves of each network, how many `other` gives another price."""
         found = {}
-        for name, market in self._markets.items():
-            asked = situations(market, count)
+        for trial in self.trials:
+            asked = trial.situations(count)
             reply = self.quote(asked)
-            found[name] = len(moved_rows(market, other.quote(asked), reply.price, reply.values))
+            found[trial.name] = len(moved_rows(trial.ladder(asked), other.quote(asked), reply.price, reply.values))
         return found
 
     def card(self) -> dict[str, Any]:
         """Size of what it prices, and the age of what it knows; problems told in full have none."""
         told = {"markets": sorted(self._markets), "prices": sum(len(each.prices) for each in self._markets.values())}
+        if self._fresh is not None:
+            told["fresh_goods"] = len(self._fresh.goods)
         return told if self._knows_until is None else told | {"knows_until": self._knows_until}
+
+    def _fresh_goods(self) -> FreshPredictor | None:
+        if (told := self.spec.fresh) is None:
+            return None
+        if self._predictor is not None:
+            return self._predictor.fresh
+        if self.goods is None:
+            raise ArtifactError("fresh goods are told of and not there: install a bundle")
+        prices = len(told.prices)
+        return FreshPredictor(told, self.goods, NoNetwork(WIDTH + prices, prices, self._problem))
 
 
 def convert(artifact: Path, out: Path) -> None:
@@ -253,17 +227,18 @@ def convert(artifact: Path, out: Path) -> None:
     from edge.export import ExportError, rewrite
     from models.pricing.graph import to_graph
 
-    manifest, spec = read_told(artifact)
+    manifest, spec, goods = read_told(artifact)
     files: dict[str, bytes | Path] = {name: read_file(artifact, manifest, name) for name in manifest.files}
-    for each in spec.markets:
-        market, weights = build_market(each.instance), WEIGHTS.format(each.instance.name)
-        network = Network.from_bytes(read_file(artifact, manifest, weights))
-        del files[weights]
-        name = GRAPH.format(market.name)
+    weights = {name: WEIGHTS.format(name) for name in spec.networks}
+    networks = {name: Network.from_bytes(read_file(artifact, manifest, file)) for name, file in weights.items()}
+    for trial in PricingBot(spec, networks, goods).trials:
+        network, name = networks[trial.name], GRAPH.format(trial.name)
+        del files[weights[trial.name]]
         files[name] = graph = to_graph(network)
-        states = states_of(market, situations(market, COMPARED_SHELVES))
-        wanted, found = (each.values(states) * market.scale for each in (network, GraphNetwork(graph, name)))
-        off = float(relative(market, np.asarray(found, np.float64), np.asarray(wanted, np.float64)).max())
+        asked = trial.situations(COMPARED_SHELVES)
+        states, ladder = trial.states(asked), trial.ladder(asked)
+        wanted, found = (each.values(states) * ladder.scale for each in (network, GraphNetwork(graph, name)))
+        off = float(relative(ladder, np.asarray(found, np.float64), np.asarray(wanted, np.float64)).max())
         if not off <= RELATIVE_TOLERANCE:
             raise ExportError(
                 f"{name}: a value is {off:.1e} off its network's (relative), {RELATIVE_TOLERANCE} is the bound: "
@@ -278,11 +253,7 @@ def moved(before: PricingBot, after: PricingBot) -> str:
     if not found:
         return ""
     told = ", ".join(f"{count} of {name}" for name, count in sorted(found.items(), key=lambda each: -each[1])[:3])
-    return f"weights of 8 bits move prices of {COMPARED_SHELVES} shelves a market, 0 is the bound: {told}"
-
-
-def _column(values: Sequence[float | None]) -> Floats:
-    return np.array([np.nan if value is None else value for value in values])
+    return f"weights of 8 bits move prices of {COMPARED_SHELVES} shelves a network, 0 is the bound: {told}"
 
 
 def _reply(request: Question, rows: list[dict[str, Any]], yielded: Bools, reference: Floats) -> dict[str, Any]:
@@ -290,4 +261,4 @@ def _reply(request: Question, rows: list[dict[str, Any]], yielded: Bools, refere
     for row, gave_way, shown in zip(rows, yielded, reference.tolist(), strict=True):
         row["yielded"] = [name for name, gave in zip(RULES, gave_way.tolist(), strict=True) if gave]
         row["reference"] = None if np.isnan(shown) else shown
-    return {"market": request.asked.market, "shelves": rows}
+    return {"market": request.market, "shelves": rows}

@@ -1,4 +1,4 @@
-"""A release of prices of all shipped problems, with random networks. Loaded by path, not a test."""
+"""A release of prices of all shipped problems and of fresh goods, with random networks. Loaded by path, not a test."""
 
 import importlib.util
 import json
@@ -10,20 +10,26 @@ from typing import Any
 import numpy as np
 
 from edge.export import build_bundle
+from edge.fresh_checks import FreshTrial
 from edge.keys import generate_keys, read_private_key, read_public_key
+from edge.label_situations import read_situation
 from edge.label_store import LabelStore
-from edge.labels import LABELS_FILE, Report, Situation, open_prices, reprice
+from edge.labels import LABELS_FILE, Report, open_prices, reprice
 from edge.pricing_checks import situations
 from edge.runtime import tester as by_itself
 from edge.update import BUNDLES, installed, update
 from models.common.artifact import write_artifact
+from models.pricing import fresh_state
 from models.pricing.config import Config
+from models.pricing.fresh import WEEK, Goods
+from models.pricing.fresh_data import goods_bytes
+from models.pricing.fresh_predict import FreshPredictor
 from models.pricing.guardrails import Rules
 from models.pricing.instances import SHIPPED, read_instances
 from models.pricing.market import build_market
 from models.pricing.network import Network
-from models.pricing.predict import MODEL, WEIGHTS, PriceInput
-from models.pricing.spec import FORMAT_VERSION, MarketSpec, ModelSpec
+from models.pricing.predict import GOODS, MODEL, WEIGHTS, FreshInput, PriceInput
+from models.pricing.spec import FORMAT_VERSION, FRESH, FreshSpec, MarketSpec, ModelSpec
 from models.pricing.state import NAMES, width
 
 NOW = datetime(2026, 1, 5, 18, 30, tzinfo=UTC)
@@ -35,6 +41,43 @@ RULES = {
     "flight": Rules(floor=70, ceiling=199.99),
     "parking": Rules(essential=True, margin_floor=0.3, largest_change=0.15),
 }
+# Of fresh goods, every third essential; a step of 0.32 of list price ends between two prices of the ladder.
+FRESH_RULES = Rules(largest_change=0.32, margin_floor=-0.4, floor=0.15)
+FRESH_PRICES = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1)
+FRESH_GOODS = 40
+
+
+def random_goods(count: int, *, seed: int) -> Goods:
+    """Goods that keep a day to three weeks, slow and fast, ordered daily or twice a week, one or two mornings ahead."""
+    rng = np.random.default_rng(seed)
+    level = np.exp(rng.normal(1.0, 1.0, count)).clip(0.1, 60)
+    life, lead = rng.choice([1, 2, 3, 5, 8, 21], count), rng.integers(1, 3, count)
+    return Goods(
+        level=level,
+        week=rng.uniform(0.6, 1.5, (count, WEEK)),
+        level_error=rng.uniform(0.05, 0.3, count),
+        elasticity=rng.uniform(1.2, 4.5, count),
+        elasticity_error=rng.uniform(0.05, 0.3, count),
+        dispersion=rng.uniform(2.0, 30.0, count),
+        cost=rng.uniform(0.4, 0.85, count),
+        disposal=rng.uniform(0.0, 0.1, count),
+        life=life,
+        lead=lead,
+        every=np.where(life <= 5, 1, 3),
+        up_to=np.ceil(level * np.minimum(life, lead + 2) + 2).astype(np.int64),
+    )
+
+
+def fresh_spec(count: int) -> FreshSpec:
+    """What the artifact says of `count` goods: good-0, good-1, ..."""
+    return FreshSpec(
+        goods=tuple(f"good-{number}" for number in range(count)),
+        essential=tuple(number % 3 == 0 for number in range(count)),
+        prices=FRESH_PRICES,
+        waste_weight=0.2,
+        variables=fresh_state.NAMES,
+        rules=FRESH_RULES,
+    )
 
 
 def he_network(inputs: int, prices: int, *, seed: int, heads: float = 0.03, value: float = 1.0) -> Network:
@@ -59,12 +102,16 @@ def write_release(folder: Path, *, seed: int = 5, **shares: float) -> Path:
         format_version=FORMAT_VERSION,
         variables=NAMES,
         markets=tuple(MarketSpec(instance=each, rules=RULES.get(each.name, Rules())) for each in instances),
+        fresh=fresh_spec(FRESH_GOODS),
     )
     files: dict[str, bytes | Path] = {MODEL: spec.model_dump_json().encode()}
     for number, each in enumerate(instances):
         market = build_market(each)
         network = he_network(width(market), len(market.prices), seed=100 * seed + number, **shares)
         files[WEIGHTS.format(market.name)] = network.to_bytes()
+    prices = len(FRESH_PRICES)
+    files[WEIGHTS.format(FRESH)] = he_network(fresh_state.WIDTH + prices, prices, seed=seed, **shares).to_bytes()
+    files[GOODS] = goods_bytes(random_goods(FRESH_GOODS, seed=1))
     write_artifact(
         folder / "artifact", name="pricing", config=Config(), files=files, metrics=(), input_schema={}, output_schema={},
         data_fingerprint="shipped", code_revision="test", trained_until=date(1970, 1, 1), seed=seed,
@@ -91,6 +138,36 @@ def situations_of(market: str, count: int, *, seed: int, tag: str = "") -> list[
         {"id": f"{market}-{tag}{seed}-{number}", "label": f"{market}-{number}", "market": market, **shelf}
         for number, shelf in enumerate(shelves)
     ]
+
+
+def fresh_shelves_of(asked: FreshInput) -> list[dict[str, Any]]:
+    """The shelves one by one, as a box is asked of them; no more columns of stock than there are units."""
+    shelves = []
+    for row, good in enumerate(asked.good):
+        stock = asked.stock[row]
+        ages = 1 + int(np.flatnonzero(stock).max(initial=0))
+        whole = {name: int(getattr(asked, name)[row]) for name in ("weekday", "coming", "wait", "up_to")}
+        money = {name: float(getattr(asked, name)[row]) for name in ("list_price", "before")}
+        shelves.append(
+            {"good": good, "stock": stock[:ages].tolist(), "expected": asked.expected[row].tolist()} | whole | money
+        )
+    return shelves
+
+
+def fresh_situations_of(predictor: FreshPredictor, count: int, *, seed: int, tag: str = "") -> list[dict[str, Any]]:
+    """Situations of `count` labels of fresh goods, ready for JSON."""
+    shelves = fresh_shelves_of(FreshTrial(predictor).situations(count, seed=seed))
+    return [
+        {"id": f"fresh-{tag}{seed}-{number}", "label": f"fresh-{number}", "market": FRESH, **shelf}
+        for number, shelf in enumerate(shelves)
+    ]
+
+
+def fresh_columns(rows: list[dict[str, Any]]) -> FreshInput:
+    """The situations, as the cloud is asked of them."""
+    told = {name: [row[name] for row in rows] for name in rows[0] if name not in {"id", "label", "market", "stock"}}
+    ages = max(len(row["stock"]) for row in rows)
+    return FreshInput(stock=[row["stock"] + [0] * (ages - len(row["stock"])) for row in rows], **told)
 
 
 def columns(rows: list[dict[str, Any]]) -> PriceInput:
@@ -142,7 +219,7 @@ class Box:
     def price(self, rows: list[dict[str, Any]], now: datetime = NOW) -> Report:
         runtime = open_prices(self.home, self.key)
         try:
-            return reprice(self.home, runtime, [Situation.model_validate(row) for row in rows], now=now)
+            return reprice(self.home, runtime, [read_situation(row) for row in rows], now=now)
         finally:
             runtime.close()
 

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edge import label_store, labels
+from edge import label_situations, label_store
 from edge.bundle import BundleError
 from edge.keys import read_public_key
+from edge.label_situations import read_situation, read_situations
 from edge.label_store import LabelStore
-from edge.labels import LABELS_FILE, RULES_FILE, Situation, open_prices, read_situations, reprice
+from edge.labels import LABELS_FILE, RULES_FILE, open_prices, reprice
 from edge.runtime import tester as by_itself
 from edge.update import rollback, update
 from models.common.protocols import InputError
@@ -143,7 +144,7 @@ def test_a_model_that_fails_is_not_asked_of_the_labels(
 
     runtime = open_prices(box.home, box.key)
     monkeypatch.setattr(GraphNetwork, "values", lambda self, states: np.full((len(states), self.prices), np.nan))
-    rows = [Situation.model_validate(row | {"before": 10.0}) for row in pricing.situations_of("resin", 4, seed=1)]
+    rows = [read_situation(row | {"before": 10.0}) for row in pricing.situations_of("resin", 4, seed=1)]
     report = reprice(box.home, runtime, rows, now=NOW)
     runtime.close()
     assert dict(report.served_by) == {"fallback:list_price": 4} and "not finite" in report.problem
@@ -247,7 +248,7 @@ def test_what_is_no_list_is_refused(content: bytes) -> None:
 def test_too_much_at_once_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(InputError, match="expected a list of at most 100000, found 100001"):
         read_situations(b"[" + b"0," * 100_000 + b"0]")
-    monkeypatch.setattr(labels, "MAX_BYTES", 10)
+    monkeypatch.setattr(label_situations, "MAX_BYTES", 10)
     with pytest.raises(InputError, match="11 bytes, at most 10"):
         read_situations(b"[" + b" " * 9 + b"]")
 

@@ -114,7 +114,7 @@ def test_a_reply_says_what_the_cloud_says(
 
 def test_without_a_model_the_last_price_then_list_price_within_the_rules(bot: PricingBot) -> None:
     """Salad: list 3.00, essential, largest change 0.25 x 3.00 = 0.75, unit cost 1.20, margin floor -20 %: at least 1.00."""
-    resting = EdgeRuntime(PricingBot(bot.spec, None), manifest_of(), RuntimeConfig(failures=1, reset_s=60))
+    resting = EdgeRuntime(PricingBot(bot.spec, None, bot.goods), manifest_of(), RuntimeConfig(failures=1, reset_s=60))
     levels = {"weather": 0.5, "competitor_price": 1.0}
     shelf = {"period": 0, "stock": [0, 0, 0, 6], "before": 3.0, "factors": levels}
     reply = resting.answer(
@@ -171,7 +171,10 @@ def test_a_wrong_request_says_field_and_bound(box: EdgeRuntime, changed: dict[st
 
 
 def test_shelves_of_one_request_are_alike_and_of_a_market_that_is_known(box: EdgeRuntime) -> None:
-    with pytest.raises(InputError, match=r"shelves\.1: other factors or ages than shelves\.0"):
+    with pytest.raises(
+        InputError,
+        match=r"shelves\.1: tells stock of 4 ages, weather; shelves\.0 tells stock of 4 ages, competitor_price, weather: give all",
+    ):
         box.answer({"market": "salad", "shelves": [SOUND, {**SOUND, "factors": {"weather": 0.5}}]})
     with pytest.raises(InputError, match="market: milk is unknown; name one of salad"):
         box.answer({"market": "milk", "shelves": [SOUND]})
@@ -182,7 +185,9 @@ def test_the_self_test_notices_another_price_and_another_value(
 ) -> None:
     expected = bot.expected()
     report = bot.self_test(expected)
-    assert report.worst_relative == 0 and report.values == 64 * sum(len(market_of(bot, n).prices) for n in SHIPPED)
+    assert report.worst_relative == 0 and report.values == 64 * (
+        sum(len(market_of(bot, n).prices) for n in SHIPPED) + len(bot.spec.fresh.prices)
+    )
     values = GraphNetwork.values
     monkeypatch.setattr(GraphNetwork, "values", lambda self, states: values(self, states) * np.float32(1.001))
     with pytest.raises(SelfTestError, match=r"salad, shelf \d+: the price .* should be worth"):
@@ -216,5 +221,7 @@ def test_a_label_box_imports_no_training_library() -> None:
         "matplotlib",
         "features",
     )
-    code = f"import sys, edge.pricing, edge.runtime; print([m for m in {heavy!r} if m in sys.modules])"
+    code = (
+        f"import sys, edge.label_queue, edge.pricing, edge.runtime; print([m for m in {heavy!r} if m in sys.modules])"
+    )
     assert subprocess.check_output([sys.executable, "-c", code], text=True, cwd=ROOT).strip() == "[]"

@@ -17,10 +17,8 @@ from edge.cli import app
 from edge.export import ExportError
 from edge.keys import read_public_key
 from edge.pricing import GraphNetwork, convert, open_bot
-from edge.pricing_checks import situations
 from models.common.artifact import ArtifactError, read_manifest
 from models.pricing.graph import to_graph
-from models.pricing.market import build_market
 from models.pricing.network import Network
 from models.pricing.predict import PriceInput, load
 
@@ -33,7 +31,9 @@ def test_a_bundle_carries_graphs_and_the_champions_name(shop: Any, tmp_path: Pat
         names = set(tar.getnames())
     markets = [each.instance.name for each in load(shop.folder / "artifact").spec.markets]
     head = {"bundle.json", "bundle.sig", "selftest.safetensors", "artifact/manifest.json", "artifact/model.json"}
-    assert names == head | {f"artifact/{name}.onnx" for name in markets}
+    assert names == head | {f"artifact/{name}.onnx" for name in (*markets, "fresh")} | {
+        "artifact/fresh_goods.safetensors"
+    }
     manifest, reports = shop.built
     assert manifest.artifact_id == read_manifest(shop.folder / "artifact").artifact_id
     assert {report.precision for report in reports} == {"fp32"}
@@ -45,7 +45,7 @@ def test_8_bits_that_move_a_price_are_refused(pricing: ModuleType, tmp_path: Pat
     """Every value within the bound that other bots keep to, and yet another label here and there."""
     close = pricing.Shop(tmp_path, value=0.1)
     with pytest.raises(
-        ExportError, match=r"8 bits move prices of 2000 shelves a market, 0 is the bound: \d+ of \w+.* fp32"
+        ExportError, match=r"8 bits move prices of 2000 shelves a network, 0 is the bound: \d+ of \w+.* fp32"
     ):
         close.bundle(precision="int8")
 
@@ -60,8 +60,8 @@ def test_8_bits_that_move_no_price_are_taken(pricing: ModuleType, tmp_path: Path
     assert small < 0.6 * fresh.bundle(2).stat().st_size
     unpack(tmp_path / "1.bundle", key, tmp_path / "there")
     here, there = open_bot(tmp_path / "there"), load(fresh.folder / "artifact")
-    for each in here.spec.markets:
-        asked = situations(build_market(each.instance), 1_000, seed=9)
+    for trial in here.trials:
+        asked = trial.situations(1_000, seed=9)
         np.testing.assert_array_equal(here.quote(asked).price, there.predict(asked).price)
 
 
@@ -107,7 +107,7 @@ def test_the_command_from_release_to_a_box(shop: Any, tmp_path: Path) -> None:
     trust, home = ("--key", shop.public), ("--home", tmp_path / "box")
     for revision in (3, 4):
         built = command("build", shop.folder, tmp_path / f"{revision}", "--key", shop.private, "--revision", revision)
-        assert (built["bot"], built["files"]) == ("pricing", 12)
+        assert (built["bot"], built["files"]) == ("pricing", 14)
         assert command("update", tmp_path / f"{revision}", *home, *trust)["outcome"] == "updated"
     status = command("status", *home, *trust)
     assert (status["markets"], status["revision"]) == (
@@ -130,7 +130,9 @@ def test_labels_are_the_clouds_in_an_environment_of_its_own(pricing: ModuleType,
     python = pricing.edge_venv().make_edge_venv(tmp_path)
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}
     rows = [row for name in ("oysters", "flight") for row in pricing.situations_of(name, 100, seed=21)]
-    (tmp_path / "now.json").write_text(json.dumps(rows))
+    cloud = load(shop.folder / "artifact")
+    fresh = pricing.fresh_situations_of(cloud.fresh, 100, seed=21)
+    (tmp_path / "now.json").write_text(json.dumps([*rows, *fresh]))
 
     def on_the_box(*arguments: Any) -> Any:
         done = subprocess.run(
@@ -145,9 +147,8 @@ def test_labels_are_the_clouds_in_an_environment_of_its_own(pricing: ModuleType,
     names = ("--home", tmp_path / "box", "--key", shop.public, "--json")
     assert on_the_box("-m", "edge.cli", "update", shop.root / "1.bundle", *names)["outcome"] == "updated"
     told = on_the_box("-m", "edge.cli", "labels", "price", tmp_path / "now.json", *names)
-    assert (told["decided"], list(told["served_by"])) == (200, [f"edge:{shop.built[0].artifact_id[:12]}"])
+    assert (told["decided"], list(told["served_by"])) == (300, [f"edge:{shop.built[0].artifact_id[:12]}"])
     shown = json.loads((tmp_path / "box" / "labels.json").read_bytes())["labels"]
-    cloud = load(shop.folder / "artifact")
-    for those in (rows[:100], rows[100:]):
-        there = cloud.predict(pricing.columns(those)).price.tolist()
+    for those, asked in ((rows[:100], pricing.columns), (rows[100:], pricing.columns), (fresh, pricing.fresh_columns)):
+        there = cloud.predict(asked(those)).price.tolist()
         assert [shown[row["label"]]["price"] for row in those] == there
