@@ -34,7 +34,7 @@ class Labelled(Strict):
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
 
 
-class MarketSituation(Shelf, Labelled):
+class MarketSituation(Labelled, Shelf):
     """A shelf of a market."""
 
     market: str = Field(min_length=1, max_length=64)
@@ -45,7 +45,7 @@ class MarketSituation(Shelf, Labelled):
         return Shown(self.label, self.market, "")
 
 
-class FreshSituation(FreshShelf, Labelled):
+class FreshSituation(Labelled, FreshShelf):
     """A shelf of a fresh good."""
 
     market: Literal["fresh"]

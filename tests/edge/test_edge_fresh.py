@@ -15,14 +15,14 @@ from hypothesis import strategies as st
 from edge import pricing as pricing_bot
 from edge.bots import SelfTestError
 from edge.bundle import BundledFile, BundleManifest
-from edge.export import ExportError
+from edge.export import ExportError, rewrite
 from edge.fresh_checks import FreshTrial
 from edge.keys import read_public_key
 from edge.pricing import GraphNetwork, PricingBot, convert, open_bot
 from edge.pricing_checks import RELATIVE_TOLERANCE, moved_rows, relative
 from edge.pricing_requests import FreshShelf
 from edge.runtime import EdgeRuntime, RuntimeConfig, open_bundle
-from models.common.artifact import ArtifactError
+from models.common.artifact import ArtifactError, read_artifact, read_file
 from models.common.protocols import InputError
 from models.pricing.fresh_predict import FreshPredictor
 from models.pricing.fresh_rules import FreshNetwork
@@ -107,7 +107,7 @@ shelves = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=1_500, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=1_000, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(drawn=shelves)
 def test_no_label_breaks_a_rule_with_the_model_or_without(
     pricing: ModuleType,
@@ -289,3 +289,11 @@ def test_an_artifact_of_another_state_or_with_torn_goods_is_refused(unpacked: Pa
     goods.write_bytes(goods.read_bytes()[:-1])
     with pytest.raises(ArtifactError, match="fresh_goods"):
         open_bot(tmp_path / "torn")
+    manifest = read_artifact(unpacked / "artifact")
+    files = {name: read_file(unpacked / "artifact", manifest, name) for name in manifest.files}
+    content = json.loads(files["model.json"])
+    content["fresh"]["variables"][0] = "month_sin"
+    rewrite(manifest, tmp_path / "other" / "artifact", files | {"model.json": json.dumps(content).encode()})
+    for opened in (lambda folder: open_bot(folder.parent), load, lambda folder: convert(folder, tmp_path / "out")):
+        with pytest.raises(ArtifactError, match="made for another state of fresh goods than this code's: retrain"):
+            opened(tmp_path / "other" / "artifact")

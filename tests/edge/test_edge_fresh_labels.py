@@ -10,6 +10,7 @@ import pytest
 
 from edge.bundle import BundleError
 from edge.labels import RULES_FILE, open_prices
+from edge.runtime import EdgeRuntime
 from models.pricing.predict import Predictor, load
 
 SOUND = {"good": "good-0", "list_price": 2.0, "stock": [3], "before": 2.0, "weekday": 4}
@@ -27,7 +28,11 @@ def box(pricing: ModuleType, shop: Any, tmp_path: Path) -> Any:
     return box
 
 
-def test_labels_of_both_kinds_are_the_clouds(box: Any, pricing: ModuleType, cloud: Predictor) -> None:
+def test_labels_of_both_kinds_are_the_clouds(
+    box: Any, pricing: ModuleType, cloud: Predictor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer, calls = EdgeRuntime.answer, []
+    monkeypatch.setattr(EdgeRuntime, "answer", lambda self, asked: calls.append(asked) or answer(self, asked))
     salad, fresh = pricing.situations_of("salad", 50, seed=2), pricing.fresh_situations_of(cloud.fresh, 300, seed=2)
     plain = [
         {name: value for name, value in row.items() if name not in {"expected", "up_to"}}
@@ -36,6 +41,7 @@ def test_labels_of_both_kinds_are_the_clouds(box: Any, pricing: ModuleType, clou
     ]
     report = box.price([*fresh[:100], *salad, *plain, *fresh[100:]])
     assert (report.decided, report.refused, len(report.served_by)) == (650, [], 1)
+    assert sorted(len(each["shelves"]) for each in calls) == [50, 300, 300], "those that tell alike go together"
     shown, heard = box.labels(), {each["event_id"]: each for each in box.told()}
     for rows in (fresh, plain):
         there = cloud.predict(pricing.fresh_columns(rows))
@@ -61,7 +67,8 @@ def test_without_a_bundle_a_label_keeps_its_goods_price_and_no_other(
     for name, row, price, source in (
         ("2", first | {"before": priced}, priced, "last_price"),
         ("3", other, 2.0, "list_price"),
-        ("4", first, 2.0, "list_price"),  # the label was another good's in between
+        ("4", other, 2.0, "list_price"),
+        ("5", first, 2.0, "list_price"),  # the label was another good's in between
     ):
         report = box.price([row | {"id": name}])
         assert dict(report.served_by) == {f"fallback:{source}": 1} and "was altered" in report.problem
