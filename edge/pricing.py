@@ -27,7 +27,7 @@ from edge.pricing_checks import (
 from edge.session import open_session
 from models.common.artifact import ArtifactError, Manifest, read_file, read_spec
 from models.common.protocols import InputError
-from models.pricing.data import MADE_UP
+from models.pricing.fresh_data import MADE_UP
 from models.pricing.graph import INPUT, OUTPUT
 from models.pricing.guardrails import LEAST, RULES, limits, rule_names, shown_reference
 from models.pricing.market import Bools, Floats, build_market

@@ -54,10 +54,10 @@ def live_fresh(
     gross, path = np.zeros(shelves), np.zeros(len(prices))
     for day in range(SETTLING_DAYS + days):
         asked = np.abs(prices[None, :] - policy.choose(world.situation())[:, None]).argmin(axis=1)
-        cost = world.cost
+        cost, top = world.cost, world.ceiling
         lived = world.step(asked)
         if day >= SETTLING_DAYS:
-            took, bought, lost = prices[asked] * lived.sold, cost * lived.sold, cost * lived.wasted
+            took, bought, lost = np.minimum(prices[asked], top) * lived.sold, cost * lived.sold, cost * lived.wasted
             sums += [each.sum() for each in (took, took - bought, lost, lived.sold, lived.wasted, lived.came)]
             gross += took - bought - lost
             path += np.bincount(asked, minlength=len(prices))

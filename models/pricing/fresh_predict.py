@@ -63,7 +63,7 @@ class FreshPredictor:
         lowest = None if request.lowest is None else column("lowest", request.lowest, 0.01, 1e8, len(number))
         values = self.policy.values(at)
         bounds = self._limits(number, listed, at.cost * listed, before)
-        asked = self.prices * listed[:, None]
+        asked = np.minimum(self.prices, at.ceiling[:, None]) * listed[:, None]
         wanted = np.take_along_axis(asked, values.argmax(axis=1)[:, None], axis=1)[:, 0]
         open_ = (asked >= bounds.low[:, None] - HALF_CENT) & (asked <= bounds.high[:, None] + HALF_CENT)
         best = np.where(open_, values, -np.inf).argmax(axis=1)
@@ -125,6 +125,7 @@ class FreshPredictor:
             dispersion=of.dispersion,
             cost=of.cost,
             disposal=of.disposal,
+            ceiling=of.ceiling,
             life=of.life,
             lead=of.lead,
             up_to=optional["up_to"],
