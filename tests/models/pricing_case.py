@@ -11,6 +11,7 @@ CONFIG: dict[str, Any] = {
     "steps": 60, "peer_steps": 20, "shelves": 8, "batch": 8, "buffer": 400, "hidden": 16, "tuning_episodes": 50,
     "judged_episodes": 50, "fresh_shelves": 20, "fresh_days": 2,
 }  # fmt: skip
+ANY_OF = ("instances", "fresh_goods")
 BASELINE = "list price"
 PEERS = ("DQN (Stable-Baselines3)", "dynamic program", "EMSR-b", "bid price", "markdown ladder", "myopic elasticity")
 SALAD: dict[str, Any] = {
