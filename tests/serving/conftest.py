@@ -8,6 +8,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))  # the helpers beside this file are no package
 
+from pricing_releases import make_pricing_releases
 from recommender_releases import make_recommender_releases, recommender_settings
 from release_factory import Releases, make_releases
 from running import running
@@ -56,3 +57,15 @@ def served_recommender(
         "serving.recommender:Recommender", environment=recommender_settings(mine, folder), log=folder / "service.log"
     ) as port:
         yield port, mine
+
+
+@pytest.fixture(scope="session")
+def made_pricing(tmp_path_factory: pytest.TempPathFactory) -> Releases:
+    """Two small releases of pricing; the first is promoted."""
+    return make_pricing_releases(tmp_path_factory.mktemp("pricing") / "releases")
+
+
+@pytest.fixture
+def pricing_releases(made_pricing: Releases, tmp_path: Path) -> Releases:
+    """A copy that a test may break; the first release is promoted."""
+    return made_pricing.copy_to(tmp_path / "pricing_releases")
