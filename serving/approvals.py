@@ -110,9 +110,9 @@ class Approvals:
             new = 0
             for each in proposals:
                 added = connection.execute(
-                    f"INSERT OR IGNORE INTO proposals ({_COLUMNS}, made_s, status) VALUES "  # noqa: S608 (our own names)
+                    f"INSERT INTO proposals ({_COLUMNS}, made_s, status) VALUES "  # noqa: S608 (our own names)
                     "(:proposal_id, :market, :item_id, :old_price, :new_price, :wanted, :rule, :gain, :served_by, "
-                    ":artifact_id, :made_s, 'pending')",
+                    ":artifact_id, :made_s, 'pending') ON CONFLICT (proposal_id) DO NOTHING",
                     {**asdict(each), "made_s": now},
                 ).rowcount
                 if added:

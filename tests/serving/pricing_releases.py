@@ -171,3 +171,14 @@ class PricingDesk:
         body = asyncio.run(answer)
         schema.model_validate_json(body)  # what is sent is what the schema promises
         return json.loads(body)
+
+
+def pricing_settings(releases: Releases, folder: Path, **more: str) -> dict[str, str]:
+    """Environment of a service on these releases that writes down what it does in `folder`."""
+    return {
+        "STORELOOP_SERVE_RELEASES": str(releases.root),
+        "STORELOOP_SERVE_POLL_S": "0.05",
+        "STORELOOP_SERVE_DEADLINE_MS": "10000",  # a starved test machine is not a slow model
+        "STORELOOP_SERVE_PRICING": str(folder / "pricing"),
+        **more,
+    }
