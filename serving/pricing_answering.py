@@ -64,6 +64,7 @@ class Answerer:
         """Let the worker threads go; what still runs is abandoned, what is written is finished."""
         self._pool.shutdown(wait=False, cancel_futures=True)
         self._disk.shutdown(wait=True)
+        self._clips.close()
 
     async def quote(self, request: QuoteRequest) -> bytes:
         """Reply (JSON of `QuoteReply`); Refusal when it cannot be answered at all."""
@@ -74,7 +75,7 @@ class Answerer:
             found, notes = await self._priced(champion, [columns])
         else:
             found, notes = await self._approved(self._approvals, columns, ladder)
-        notes += await self._write_down("quote", champion, found)
+        notes += self._write_down("quote", champion, found)
         served_by = worst(found, champion)
         reply = to_json({**_who(champion, served_by), "prices": rows_of(found[0], champion), "notes": notes})
         self._count("quote", served_by, champion, start)
@@ -87,7 +88,7 @@ class Answerer:
         for each in columns:
             self._ladder(champion, each.market)
         found, notes = await self._priced(champion, columns)
-        notes += await self._write_down("reprice", champion, found)
+        notes += self._write_down("reprice", champion, found)
         proposed = 0
         ids: list[list[str | None]] = [[None] * len(each.item_ids) for each in columns]
         if self._approvals is not None:
@@ -152,7 +153,12 @@ class Answerer:
         champion = self._champion()
         approval = "off" if self._approvals is None else "on"
         return to_json(
-            {**champion.card(), "swaps": swaps, "problem": champion.refused or problem, "approval": approval}
+            {
+                **champion.card(),
+                "swaps": swaps,
+                "problem": champion.refused or problem or self._clips.problem,
+                "approval": approval,
+            }
         )
 
     def _champion(self) -> Champion:
@@ -235,22 +241,16 @@ class Answerer:
             raise Refusal(503, f"/{endpoint} cannot be answered now: {outcome.detail}; `/quote` still answers")
         return outcome.value
 
-    async def _write_down(self, endpoint: str, champion: Champion, found: Sequence[Prices]) -> list[str]:
-        """Each clipped decision into the log; what a reader must know where the disk refuses."""
+    def _write_down(self, endpoint: str, champion: Champion, found: Sequence[Prices]) -> list[str]:
+        """Each clipped decision into the log; what a reader must know where the disk refused the last ones."""
         clipped: Counter[str] = Counter()
         for each in found:
             clipped.update(each.rule[each.clipped].tolist())
         if not clipped:
             return []
         self._metrics.clipped(clipped)
-        try:
-            await self._on(
-                self._disk, lambda: [self._clips.write(endpoint, champion.artifact_id, each) for each in found]
-            )
-        except OSError as error:
-            logger.error("clipped prices cannot be written down: %s", error)
-            return [f"clipped prices could not be written down ({error.strerror}): mend the folder of pricing"]
-        return []
+        self._clips.write(endpoint, champion.artifact_id, found)
+        return [] if self._clips.problem is None else [self._clips.problem]
 
     @staticmethod
     async def _on(pool: ThreadPoolExecutor, work: Callable[[], T]) -> T:

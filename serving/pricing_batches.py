@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from models.pricing.guardrails import RULES, shown_reference
+from models.pricing.guardrails import RULES, rule_names, shown_reference
 from models.pricing.instances import FactorName
 from models.pricing.ladder import ApprovedLadder, Ruled
 from models.pricing.market import Bools, Floats, Ints
@@ -22,6 +22,7 @@ CHAMPION, APPROVED, LADDER = "champion", "approved", "fallback:approved_ladder"
 WORST = (CHAMPION, APPROVED, LADDER)  # the last one says most
 SERVED = np.array(WORST)
 HALF_CENT = 0.005
+RULE_TEXT = rule_names(np.zeros(0, dtype=np.int64)).dtype
 
 
 @dataclass(frozen=True)
@@ -61,14 +62,19 @@ class Prices:
     outside: tuple[Outside, ...] = ()
 
     @classmethod
+    def empty(cls, columns: Columns) -> "Prices":
+        """Nothing yet; every row must be taken."""
+        count = len(columns.item_ids)
+        price, wanted, worth, gain = np.full((4, count), np.nan)
+        rule, yielded = np.zeros(count, dtype=RULE_TEXT), np.zeros((count, len(RULES)), dtype=np.bool_)
+        return cls(columns, price, wanted, rule, yielded, worth, gain, np.full(count, WORST.index(LADDER)))
+
+    @classmethod
     def of_ladder(cls, columns: Columns, ladder: ApprovedLadder) -> "Prices":
         """By the approved ladder: what stands where nothing better is known."""
-        found, count = ladder.answer(columns.stock, columns.before), len(columns.item_ids)
-        nothing = np.full(count, np.nan)
-        served = np.full(count, WORST.index(LADDER))
-        return cls(
-            columns, found.price, found.wanted, found.rule, found.yielded, nothing, nothing.copy(), served
-        )  # fmt: skip
+        found = cls.empty(columns)
+        found.take(np.arange(len(columns.item_ids)), ladder.answer(columns.stock, columns.before), LADDER)
+        return found
 
     @property
     def reference(self) -> Floats:
@@ -130,9 +136,11 @@ def columns_of_shelves(shelves: Shelves) -> Columns:
 def price(columns: Columns, ladder: ApprovedLadder, model: Model) -> Prices:
     """Rows inside the range of training by the network, the others by the ladder; Implausible for a price out of the rules."""
     known = model.ranges[columns.market]
-    found = Prices.of_ladder(columns, ladder)
+    found = Prices.empty(columns)
     found.outside, outside = known.outside(columns.period, columns.stock, columns.before, columns.factors)
-    inside = ~outside
+    inside, rows = ~outside, np.flatnonzero(outside)
+    if rows.size:
+        found.take(rows, ladder.answer(columns.stock[rows], columns.before[rows]), LADDER)
     if not inside.any():
         return found
     reply = model.predictor.predict(columns.request(inside, known))

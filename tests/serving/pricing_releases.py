@@ -140,7 +140,8 @@ class PricingDesk:
         self.folder = releases.bot / self.pointer.release
         self.champion: Champion | None = open_champion(self.folder, self.pointer, settings)
         self.metrics = ServiceMetrics("pricing")
-        self.answerer = Answerer(lambda: self.champion, approvals, clips or ClipLog(None), settings, self.metrics)
+        self.clips = clips or ClipLog(None)
+        self.answerer = Answerer(lambda: self.champion, approvals, self.clips, settings, self.metrics)
 
     def quote(self, *items: dict[str, Any], market: str = "salad") -> dict[str, Any]:
         request = QuoteRequest.model_validate({"market": market, "items": items})
@@ -157,6 +158,10 @@ class PricingDesk:
     def what_if(self, told: dict[str, Any], market: str = "salad") -> dict[str, Any]:
         request = WhatIfRequest.model_validate({"market": market, "item": told})
         return self._checked(WhatIfReply, self.answerer.what_if(request))
+
+    def settle(self) -> None:
+        """Wait until what was to be written down is."""
+        self.clips._thread.submit(lambda: None).result()
 
     def bend_model(self, **methods: Any) -> None:
         """Replace methods of the predictor."""
