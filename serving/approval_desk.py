@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
 
@@ -64,6 +64,7 @@ class Desk:
     roles: Roles | None = None
     answerer: "Answerer | None" = None
     markets: tuple[str, ...] = ()
+    usual: Mapping[str, str] = field(default_factory=dict)  # a situation to begin with, as texts of the curve's form
 
     def opened(self) -> tuple[Approvals, Roles]:
         """What a decision needs; NotAnswered says why there is none."""
@@ -185,6 +186,8 @@ class DeskDoor:
         ids, verdict, reason = fields.get("proposal", []), first.get("verdict", ""), first.get("reason", "").strip()
         seal = roles.form_seal(session)
         try:
+            if first.get("scope") == "all":
+                ids = approvals.every(view.chosen, until_s=_moment(first.get("until", "")))
             if not ids:
                 raise ApprovalError("no proposal is chosen: tick those that you decide on")
             if verdict == "approved":
@@ -203,7 +206,7 @@ class DeskDoor:
         names = ("market", "period", "stock", "before", "factors")
         asked = {name: query.get(name, "")[:500] for name in names}
         if answerer is None or not query.get("stock"):
-            return _html(curve_page(self._desk.markets, asked))
+            return _html(curve_page(self._desk.markets, asked | dict(self._desk.usual)))
         try:
             found = await answerer.curve(_situation(asked))
         except Refusal as refusal:
@@ -213,6 +216,14 @@ class DeskDoor:
             said = str(error) if told is None else f"{'.'.join(map(str, told['loc']))}: {told['msg']}"
             return _html(curve_page(self._desk.markets, asked, error=said), 400)
         return _html(curve_page(self._desk.markets, asked, found=picture_of(found.curve)))
+
+
+def _moment(told: str) -> float:
+    """Seconds since 1970 that a page was made at."""
+    try:
+        return float(told[:40])
+    except ValueError as error:
+        raise ApprovalError(f"until {told[:20]!r} is no moment: open the page again and repeat") from error
 
 
 def _situation(asked: Mapping[str, str]) -> WhatIfRequest:

@@ -58,13 +58,14 @@ def proposals_page(
     verdict: str = "", reason: str = "",
 ) -> str:  # fmt: skip
     """The proposals of a view, with the form to decide on them."""
+    until = approvals.now()
     rows, total = approvals.listed(view.chosen, first=(view.page - 1) * PAGE_ROWS, count=PAGE_ROWS)
     pages = max(1, -(-total // PAGE_ROWS))
     return render(
         "proposals", "Proposed prices", person=person, seal=seal, view=view, rows=rows, total=total, pages=pages,
         tabs=[(status, status.capitalize(), count) for status, count in approvals.counts().items()],
         markets=approvals.choices("market"), rules=[each for each in approvals.choices("rule") if each],
-        words=RULE_WORDS, decided=decided, error=error, verdict=verdict, reason=reason,
+        words=RULE_WORDS, decided=decided, error=error, verdict=verdict, reason=reason, until=repr(until),
     )  # fmt: skip
 
 

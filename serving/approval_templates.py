@@ -39,6 +39,7 @@ button { font: inherit; font-weight: 600; padding: .4rem 1rem; border-radius: 4p
 button.approve { background: var(--good); border-color: var(--good); color: #fff; }
 button.reject { background: var(--bad); border-color: var(--bad); color: #fff; }
 .decide { border: 1px solid var(--line); border-radius: 6px; background: var(--shade); padding: 1rem 1.25rem; margin-top: 1.25rem; }
+.all { margin-top: .75rem; color: var(--ink); }
 .decide #reason { width: min(40rem, 100%); }
 .message { border-left: 4px solid var(--good); background: var(--good-ground); padding: .6rem 1rem; border-radius: 4px; }
 .error { border-left: 4px solid var(--bad); background: var(--bad-ground); padding: .6rem 1rem; border-radius: 4px; }
@@ -142,6 +143,9 @@ _PROPOSALS = """{% extends "base" %}{% block content %}
   {% if view.chosen.status == "pending" %}{% if person.role == "approver" %}
   <section class="decide"><label for="reason">Reason (required to reject)</label>
     <input type="text" id="reason" name="reason" value="{{ reason }}" maxlength="2000">
+    <label class="all"><input type="checkbox" name="scope" value="all"> every proposal of this view, on all pages
+      ({{ "{:,}".format(total) }}), not the ticked ones alone</label>
+    <input type="hidden" name="until" value="{{ until }}">
     <div class="buttons"><button class="approve" name="verdict" value="approved">Approve the chosen</button>
       <button class="reject" name="verdict" value="rejected">Reject the chosen</button></div>
     <p class="note">Your name, the time, the reason and both prices go into the audit trail.</p></section>

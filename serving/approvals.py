@@ -20,6 +20,7 @@ STATUSES: tuple[Status, ...] = ("pending", "approved", "rejected", "superseded",
 KEPT_S = 7 * 86_400.0  # what nobody needs any more; decisions stay in the chain
 REASON_MAX = 2_000
 BUSY_MS = 5_000
+MOST_AT_ONCE = 100_000  # proposals of one decision
 _COLUMNS = "proposal_id, market, item_id, old_price, new_price, wanted, rule, gain, served_by, artifact_id"
 _SCHEMA = (
     """
@@ -160,6 +161,19 @@ class Approvals:
             (*values, count, first),
         ).fetchall()
         return [Kept(Proposal(*row[:10]), *row[10:]) for row in rows], total
+
+    def every(self, wanted: Filter, *, until_s: float) -> list[str]:
+        """Ids of all proposals of a view that were made until a moment: what somebody has seen, not what came since."""
+        where, values = _where(wanted)
+        rows = self._connection().execute(
+            f"SELECT proposal_id FROM proposals WHERE {where} AND made_s <= ? ORDER BY proposal_id LIMIT ?",  # noqa: S608
+            (*values, until_s, MOST_AT_ONCE),
+        )
+        return [row[0] for row in rows]
+
+    def now(self) -> float:
+        """Seconds since 1970 by the clock of the file."""
+        return self._clock()
 
     def counts(self) -> Mapping[str, int]:
         """How many proposals have each status."""

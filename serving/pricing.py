@@ -151,6 +151,8 @@ def _measure(loader: ChampionLoader[Champion]) -> None:
     if champion is not None:
         desk.markets = tuple(champion.ladders)
         examples.update(_examples(champion))
+        if EXAMPLE_ITEM in examples:
+            desk.usual = _texts(examples[EXAMPLE_MARKET], examples[EXAMPLE_ITEM])
     tell(metrics, loader)
     # What was loaded stays: looking through it again and again for garbage would hold up requests.
     gc.collect()
@@ -170,6 +172,17 @@ def _examples(champion: Champion) -> dict[str, Any]:
         EXAMPLE_MARKET: name,
         EXAMPLE_ITEM: {"item_id": "I00001", **item},
         EXAMPLE_COLUMNS: {"market": name, "item_ids": ["I00001"], **columns, "factors": factors},
+    }
+
+
+def _texts(market: str, item: dict[str, Any]) -> dict[str, str]:
+    """That morning as texts of the curve's form."""
+    return {
+        "market": market,
+        "period": str(item["period"]),
+        "stock": ",".join(map(str, item["stock"])),
+        "before": f"{item['before']:g}",
+        "factors": ", ".join(f"{name}={value:g}" for name, value in item["factors"].items()),
     }
 
 

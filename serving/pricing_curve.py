@@ -6,7 +6,7 @@ from typing import Any
 
 from models.pricing.what_if import Curve
 
-WIDTH, HEIGHT, LEFT, RIGHT, TOP, PANEL, GAP = 720, 430, 70, 20, 34, 160, 46
+WIDTH, HEIGHT, LEFT, RIGHT, TOP, PANEL, GAP = 720, 450, 70, 20, 34, 160, 46
 GOOD, BAD, CHOSEN, INK, LINE = "#14508c", "#9aa5b1", "#0b6e4f", "#4a5665", "#d5dbe3"
 
 

@@ -109,6 +109,23 @@ def test_an_approver_approves_and_the_name_comes_from_the_token(browser: Browser
     assert "The chain holds: 1 decisions" in trail and "Ada" in trail and link.hash[:16] in trail
 
 
+def test_every_proposal_of_a_view_is_decided_but_none_that_came_since(
+    browser: Browser, desk: Desk, clock: Clock
+) -> None:
+    browser.sign_in("Ada")
+    page = browser.ask("GET", "/approvals?search=I").text
+    until = re.search(r'name="until" value="([\d.]+)"', page)
+    assert until is not None and desk.approvals is not None
+    clock.now += 60
+    told = ("I3", 3.0, 2.0, 2.0, "", None, "champion", "a" * 64)
+    desk.approvals.propose([Proposal("p3", "salad", *told), Proposal("p4", "milk", "J", *told[1:])])
+    done = browser.decide(scope="all", until=until[1], view_search="I")
+    assert done.status_code == 200 and desk.approvals.counts() | {"superseded": 0} == {
+        "pending": 2, "approved": 2, "rejected": 0, "superseded": 0, "expired": 0,
+    }  # fmt: skip
+    assert browser.decide(scope="all", until="soon").status_code == 400
+
+
 def test_a_conflict_is_told_with_409(browser: Browser, desk: Desk) -> None:
     browser.sign_in("Ada")
     assert desk.approvals is not None
