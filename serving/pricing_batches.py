@@ -10,18 +10,17 @@ import numpy.typing as npt
 
 from models.pricing.guardrails import RULES, rule_names, shown_reference
 from models.pricing.instances import FactorName
-from models.pricing.ladder import ApprovedLadder, Ruled
+from models.pricing.ladder import NAME, ApprovedLadder, Ruled
 from models.pricing.market import Bools, Floats, Ints
-from models.pricing.predict import PriceInput
+from models.pricing.predict import HALF_CENT, PriceInput
 from models.pricing.training_range import Outside, TrainingRange
 from serving.guarded import Implausible
 from serving.pricing_champion import Champion, Model
 from serving.pricing_schemas import Item, Shelves
 
-CHAMPION, APPROVED, LADDER = "champion", "approved", "fallback:approved_ladder"
+CHAMPION, APPROVED, LADDER = "champion", "approved", NAME
 WORST = (CHAMPION, APPROVED, LADDER)  # the last one says most
 SERVED = np.array(WORST)
-HALF_CENT = 0.005
 RULE_TEXT = rule_names(np.zeros(0, dtype=np.int64)).dtype
 
 

@@ -6,8 +6,9 @@ from hashlib import sha256
 
 import numpy as np
 
+from models.pricing.predict import HALF_CENT
 from serving.approvals import Proposal
-from serving.pricing_batches import HALF_CENT, SERVED, Prices
+from serving.pricing_batches import SERVED, Prices
 
 ID_LENGTH = 32
 

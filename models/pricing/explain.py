@@ -11,7 +11,7 @@ from models.pricing.market import FACTORS, Floats, Market
 from models.pricing.predict import NetworkPolicy, Predictor, PriceInput
 from models.pricing.requests import read
 from models.pricing.shelf import deliver
-from models.pricing.state import NAMES, Assembler
+from models.pricing.state import NAMES
 
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "stock": ("stock", *(f"stock_left_{k}" for k in range(1, 7)), "cover", "clearing"),
@@ -25,7 +25,6 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     "price before": ("price_before",),
 }
 GAINS = "scarcity"  # the group of the columns behind NAMES
-MOST_ITEMS = 20
 
 
 @dataclass(frozen=True)
@@ -76,9 +75,8 @@ def explain(predictor: Predictor, market: Market, request: PriceInput) -> PriceR
         factors={name: np.full(count, value) for name, value in reference.factors.items()},
         lowest=None,
     )
-    assembler = Assembler(market)
-    rows, base_rows = assembler.assemble(at), assembler.assemble(read(usual, market)[0])
     policy = predictor.policy(market.name)
+    rows, base_rows = (policy._assembler.assemble(each) for each in (at, read(usual, market)[0]))
     found = group_shapley(lambda states: _wanted(policy, market, states), rows, base_rows, _columns(rows.shape[1]))
     return PriceReasons(tuple(GROUPS), found.base, found.values, found.prediction, reference)
 

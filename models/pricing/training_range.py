@@ -5,9 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from models.pricing.guardrails import CENT
 from models.pricing.market import FACTORS, Bools, Floats, Ints, Market
-
-HALF_CENT = 0.005
 
 
 @dataclass(frozen=True)
@@ -67,7 +66,7 @@ class TrainingRange:
             ("period", period.astype(np.float64), 0, self.periods - 1, 0.0),
             ("stock", stock.sum(axis=1).astype(np.float64), 0, self.room, 0.0),
             ("periods_left", longest.astype(np.float64), 0, self.ages, 0.0),
-            ("before", before, self.cheapest, self.dearest, HALF_CENT),
+            ("before", before, self.cheapest, self.dearest, CENT / 2),
         ]
         for name, (low, high) in self.factors.items():
             told.append((name, factors.get(name, np.full(count, np.nan)), low, high, 1e-9))

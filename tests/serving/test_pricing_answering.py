@@ -11,7 +11,6 @@ import pytest
 from pricing_releases import RULES, SETTINGS, PricingDesk, columns, item, make_pricing_releases, random_network, seat
 from release_factory import FIRST, SECOND, Releases
 
-from models.pricing.ladder import NAME
 from models.pricing.predict import Predictor, PriceInput
 from serving.pricing_batches import LADDER
 from serving.pricing_champion import degrade, open_champion
@@ -90,7 +89,7 @@ def test_what_lies_outside_gets_the_ladder_and_its_neighbour_the_network(
     reply = desk.quote(item(), item(item_id="strange", **changed))
     sound, strange = reply["prices"]
     assert sound["served_by"].startswith("champion ") and sound["outside"] == []
-    assert strange["served_by"] == reply["served_by"] == LADDER == NAME
+    assert strange["served_by"] == reply["served_by"] == LADDER == "fallback:approved_ladder"
     assert strange["worth"] is None and strange["gain"] is None
     (told,) = strange["outside"]
     assert (told["variable"], told["value"], told["by"]) == (variable, value, by if by is None else pytest.approx(by))
