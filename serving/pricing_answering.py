@@ -191,11 +191,16 @@ class Answerer:
             self._metrics.fell_back(outcome.failure or "error")
             found = [Prices.of_ladder(each, ladders[each.market]) for each in batches]
             return found, [f"fallback: {outcome.detail}"]
+        notes = [
+            f"{', '.join(extra)}: not watched by {each.market}, passed over"
+            for each in batches
+            if model is not None and (extra := sorted(set(each.factors) - set(model.ranges[each.market].factors)))
+        ]
         outside = sum(int(np.any([part.rows for part in each.outside], axis=0).sum()) for each in outcome.value)
-        if not outside:
-            return outcome.value, []
-        self._metrics.fell_back("outside")
-        return outcome.value, [f"{outside} of {count} items lie outside the range of training: see `outside`"]
+        if outside:
+            self._metrics.fell_back("outside")
+            notes.append(f"{outside} of {count} items lie outside the range of training: see `outside`")
+        return outcome.value, notes
 
     async def _approved(
         self, approvals: Approvals, columns: Columns, ladder: ApprovedLadder

@@ -108,6 +108,12 @@ def test_an_unknown_market_is_404_and_names_the_known(desk: PricingDesk) -> None
     assert caught.value.status == 404
 
 
+def test_a_factor_that_a_market_does_not_watch_changes_nothing_and_is_told(desk: PricingDesk) -> None:
+    plain, more = desk.quote(item()), desk.quote(item(factors={"weather": 0.5, "attention": 9.0}))
+    assert more["prices"] == plain["prices"]
+    assert (plain["notes"], more["notes"]) == ([], ["attention: not watched by salad, passed over"])
+
+
 def test_two_customers_get_one_price(desk: PricingDesk) -> None:
     """The answerer is told the request alone: there is no way for a caller to be known. Headers: see the malformed tests."""
     first, second = (desk.quote(item())["prices"] for _ in range(2))
