@@ -72,25 +72,33 @@ def limits(rules: Rules, *, list_price: Floats, unit_cost: Floats, before: Float
     """Combine the rules for N products, (N,) each."""
     count = len(list_price)
     lows, highs = np.full((len(RULES), count), -np.inf), np.full((len(RULES), count), np.inf)
+    told = []
     if rules.essential:
         highs[0] = list_price
+        told.append(0)
     if rules.ceiling is not None:
         highs[1] = rules.ceiling
+        told.append(1)
     if rules.floor is not None:
         lows[2] = rules.floor
+        told.append(2)
     if rules.margin_floor is not None:
         lows[3] = unit_cost / (1.0 - rules.margin_floor)
+        told.append(3)
     if rules.largest_change is not None:
         lows[4] = before - rules.largest_change * list_price
         highs[4] = before + rules.largest_change * list_price
+        told.append(4)
     lows = np.ceil(lows * CENTS - _EPS) / CENTS
     highs = np.maximum(np.floor(highs * CENTS + _EPS) / CENTS, LEAST)
     low, high = np.full(count, LEAST), np.full(count, np.inf)
     yielded = np.zeros((count, len(RULES)), dtype=np.bool_)
-    for number, (least, most) in enumerate(zip(lows, highs, strict=True)):
+    for number in told:  # a rule that is not there leaves all as it is, and a quote waits for each of these lines
+        least, most = lows[number], highs[number]
         # A step of less than a cent may leave no whole cent at all: then the nearest one above.
         yielded[:, number] = (least > high) | (most < low) | (least > most)
-        low, high = np.clip(least, low, high), np.clip(np.maximum(least, most), low, high)
+        most = np.maximum(least, most)
+        low, high = (np.minimum(np.maximum(each, low), high) for each in (least, most))
     return Limits(low, high, yielded, lows, highs)
 
 
