@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from models.pricing.guardrails import RULES, rule_names, shown_reference
+from models.pricing.guardrails import HALF_CENT, RULES, rule_names, shown_reference
 from models.pricing.instances import FactorName
 from models.pricing.ladder import NAME, ApprovedLadder, Ruled
 from models.pricing.market import Bools, Floats, Ints
-from models.pricing.predict import HALF_CENT, PriceInput
+from models.pricing.predict import PriceInput
 from models.pricing.training_range import Outside, TrainingRange
 from serving.guarded import Implausible
 from serving.pricing_champion import Champion, Model

@@ -6,7 +6,7 @@ from hashlib import sha256
 
 import numpy as np
 
-from models.pricing.predict import HALF_CENT
+from models.pricing.guardrails import HALF_CENT
 from serving.approvals import Proposal
 from serving.pricing_batches import SERVED, Prices
 

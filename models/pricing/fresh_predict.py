@@ -11,13 +11,12 @@ from models.common.protocols import InputError
 from models.pricing.fresh import AHEAD, LEAST_LEVEL, MOST_LEVEL, WEEK, Goods, Situation
 from models.pricing.fresh_rules import FreshNetwork
 from models.pricing.fresh_state import WIDTH
-from models.pricing.guardrails import Limits, limits, rule_names, shown_reference
+from models.pricing.guardrails import HALF_CENT, Limits, limits, rule_names, shown_reference
 from models.pricing.market import Bools, Floats, Ints
 from models.pricing.network import ValueFunction
 from models.pricing.requests import MAX_PRODUCTS, Reply, column, numbers, within
 from models.pricing.spec import FreshSpec
 
-HALF_CENT = 0.005
 MOST_UNITS = 1_000_000
 
 

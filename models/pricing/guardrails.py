@@ -16,6 +16,7 @@ from models.pricing.market import Bools, Floats, Ints
 
 CENTS = 100  # a unit of money; dividing by it gives the nearest number to a price, multiplying by 0.01 does not
 CENT = 1 / CENTS
+HALF_CENT = CENT / 2
 LEAST = CENT  # nothing is given away
 _EPS = 1e-6  # of a cent: 0.30 / 0.01 is a little below 30
 RULES = ("essential", "ceiling", "floor", "margin_floor", "largest_change")
@@ -63,8 +64,8 @@ class Limits:
     def clip(self, wanted: Floats) -> tuple[Floats, Ints]:
         """Prices (N,) within the limits, in whole cents, and the number in RULES of the first that moved each; NO_RULE."""
         price = np.clip(_cents(wanted), self.low, self.high)
-        breaks = (wanted[None, :] < self.lows - CENT / 2) | (wanted[None, :] > self.highs + CENT / 2)
-        moved = breaks.any(axis=0) & (np.abs(price - wanted) > CENT / 2)
+        breaks = (wanted[None, :] < self.lows - HALF_CENT) | (wanted[None, :] > self.highs + HALF_CENT)
+        moved = breaks.any(axis=0) & (np.abs(price - wanted) > HALF_CENT)
         return price, np.where(moved, breaks.argmax(axis=0), NO_RULE)
 
 
@@ -104,7 +105,7 @@ def limits(rules: Rules, *, list_price: Floats, unit_cost: Floats, before: Float
 
 def shown_reference(price: Floats, lowest: Floats) -> Floats:
     """Price (N,) that a discount may be shown against, NaN where none may: `lowest` (N,) is the lowest of the past 30 days."""
-    return np.where(price < lowest - CENT / 2, lowest, np.nan)
+    return np.where(price < lowest - HALF_CENT, lowest, np.nan)
 
 
 def rule_names(numbers: Ints) -> npt.NDArray[np.str_]:

@@ -6,9 +6,9 @@ import numpy as np
 import numpy.typing as npt
 
 from models.common.protocols import InputError
-from models.pricing.guardrails import Limits, rule_names
+from models.pricing.guardrails import HALF_CENT, Limits, rule_names
 from models.pricing.market import SMALLEST, Bools, Floats, Market
-from models.pricing.predict import HALF_CENT, Predictor, PriceInput
+from models.pricing.predict import Predictor, PriceInput
 from models.pricing.requests import read
 
 
