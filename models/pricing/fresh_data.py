@@ -31,6 +31,14 @@ def goods_table(names: Sequence[str], goods: Goods, until: str) -> "pa.Table":
     return pa.table(columns | {UNTIL: [until] * len(goods)})
 
 
+def empty_goods() -> "pa.Table":
+    """The table without a row."""
+    import pyarrow as pa
+
+    kinds = {name: pa.int64() if name in WHOLE else pa.float64() for name in COLUMNS} | {"week": pa.list_(pa.float64())}
+    return pa.schema({NAME: pa.string(), **kinds, UNTIL: pa.string()}).empty_table()
+
+
 def read_goods(table: "pa.Table") -> tuple[tuple[str, ...], Goods, np.datetime64]:
     """Names, goods and the newest `until` of what `goods_table` wrote. DataError names the column, the value and the bound."""
     need_columns(TABLE, table, (NAME, *COLUMNS, UNTIL))

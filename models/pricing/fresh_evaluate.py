@@ -15,7 +15,7 @@ TUNING_SHARE = 4  # of the judged shelves, one in so many is enough to tune a ru
 
 
 def judge_fresh(
-    policy: FreshPolicy, goods: Goods, cfg: Config, *, seed: int
+    policy: FreshPolicy, goods: Goods, cfg: Config, *, seed: int, segment: str = FRESH
 ) -> tuple[list[MetricRow], dict[str, bytes], dict[str, FreshLived]]:
     """Rows, plots and what each policy brought; demand lies within the errors of what is told, days are those nothing was
     tuned on."""
@@ -30,7 +30,7 @@ def judge_fresh(
         for name, each in policies.items()
     }
     rows = [
-        MetricRow(name, metric, value, unit, FRESH)
+        MetricRow(name, metric, value, unit, segment)
         for name, each in lived.items()
         for metric, value, unit in fresh_figures(each)
     ]

@@ -1,6 +1,6 @@
 """Prices of fresh goods: limits -> network -> limits, for any number of them at once."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -77,6 +77,10 @@ class FreshPredictor:
         return Reply(
             price, wanted, rule_names(rule), bounds.yielded, worth, worth - money[:, at_list], money, reference
         )
+
+    def life_of(self, names: Sequence[str]) -> Ints:
+        """Days that fresh units of the goods can be sold in (N,)."""
+        return self.goods.life[self._known(names)]
 
     def _known(self, good: Any) -> Ints:
         if isinstance(good, str) or not hasattr(good, "__len__") or not 1 <= len(good) <= MAX_PRODUCTS:

@@ -61,7 +61,7 @@ class Predictor:
     """Prices shelves of the markets it was trained for; thread-safe, holds no state."""
 
     def __init__(self, spec: ModelSpec, networks: Mapping[str, ValueFunction], goods: Goods | None = None) -> None:
-        self.spec = spec
+        self.spec, self.goods = spec, goods
         if (spec.fresh is None) != (goods is None):
             raise ArtifactError("fresh goods are told of and not there, or the other way round: retrain")
         self._fresh = FreshPredictor(spec.fresh, goods, networks[FRESH]) if spec.fresh and goods else None
