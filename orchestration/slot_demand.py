@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
+FEES = tuple(float(each) for each in range(1, 13))  # that may be asked
 KINDS = ("quiet", "usual", "busy")
 INDEX = tuple(np.round(np.geomspace(0.4, 2.5, 12), 3).tolist())  # levels of how strongly a window is booked
 SMOOTHING = 0.5  # moves added to every pair of levels, so that none is impossible
@@ -168,19 +169,9 @@ def _rival_moves(log: "BookingLog") -> tuple[Floats, Floats]:
 
 def _index_moves(log: "BookingLog", demand: "BookingDemand", kind: Ints, usual: Floats) -> Floats:
     """Chances (kinds, levels, levels) of the index from a day to the next, as it moved in the log."""
-    from models.elasticity.bookings import strength, unconstrain
+    from models.elasticity.bookings import strength_so_far
 
-    mean = demand.mean(log.traits, log.to_go, log.fee, log.rival)
-    booked = np.where(log.left > 0, unconstrain(log.booked, log.left, mean), 0.0)
-    mean = np.where(log.left > 0, mean, 0.0)
-    order = np.lexsort((-log.to_go, log.window))
-    first = np.flatnonzero(np.diff(log.window[order], prepend=-1))
-    past = []
-    for values in (booked[order], mean[order]):
-        before = np.cumsum(values) - values
-        past.append(before - np.repeat(before[first], np.diff([*first, len(order)])))
-    index = np.empty(len(order))
-    index[order] = usual[tuple(log.traits[order].T)] * strength(demand.shape, past[0], past[1])
+    index = usual[tuple(log.traits.T)] * strength_so_far(demand, log)
     number = np.abs(index[:, None] - np.array(INDEX)).argmin(axis=1)
     before, after = _followed(log)
     of = kind[tuple(log.traits[before].T)]

@@ -1,207 +1,182 @@
-"""Fees of delivery slots, judged in the twin: learned on demand fitted from a history, asked by `SlotShop.advance`, beside simple
-rules and an oracle on the same customers; what they promised beside what came."""
+"""Fees of delivery slots, judged in the twin: learned on demand fitted from a history, beside simple rules and an oracle on the
+same customers; what was promised beside what came.
+
+Rules are tuned in the twin itself, on seeds that nothing is judged on; what is learned has seen the fitted demand alone.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import date, timedelta
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
-from orchestration.slot_demand import INDEX, KINDS, Offer, SlotBook, fit_book
+from orchestration.slot_demand import FEES, KINDS, SlotBook
+from orchestration.slot_oracle import Solved, oracle
+from orchestration.slot_play import JUDGED_DAYS, Played, at_one_fee, by_desk, play, promised, slot_shop
 
 if TYPE_CHECKING:
+    from models.common.report import Report
     from models.pricing.baselines import Policy
+    from models.pricing.config import Config
     from models.pricing.market import Market
     from sources.twin.slots.params import SlotParams
-    from sources.twin.slots.shop import Morning, SlotDay, SlotShop
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
-START = date(2024, 1, 1)
-HISTORY_DAYS, JUDGED_DAYS = 364, 182
-FEES = tuple(float(each) for each in range(1, 13))
+CHAMPION, FIXED, ORACLE, PROGRAM = "DQN", "fixed fare", "oracle", "dynamic program, fitted demand"
+LISTED, MARGINAL = "list price", "marginal revenues"
+WRONG = (0.5, 1.5)  # times the elasticity that was fitted
+TUNING_SEEDS = (11, 12, 13)
+FINER = 0.25  # steps of the fixed fare
+PROMISED_WEEKS = 40
+NAIVE_BAND = (0.75, 0.92)  # of the oracle's revenue, for the fixed fare: else the twin is too easy or too hard
 
 
 @dataclass(frozen=True)
-class Played:
-    """A policy's windows (W,), those alone whose whole horizon it priced: `revenue` and `booked` of each; `path` and `left`
-    (kinds, H) mean fee asked and slots left by period."""
+class Tuned:
+    """The fee that earned most of all single ones, and the number of each rule among `candidates`, by name."""
 
-    revenue: Floats
-    booked: Floats
-    capacity: int
-    path: Floats
-    left: Floats
-
-    @property
-    def money(self) -> float:
-        """Revenue a window."""
-        return float(self.revenue.mean())
-
-    @property
-    def price(self) -> float:
-        """Mean fee that was paid."""
-        return float(self.revenue.sum() / max(self.booked.sum(), 1e-9))
-
-    @property
-    def load(self) -> float:
-        """Share of slots that were booked."""
-        return float(self.booked.mean() / self.capacity)
+    fee: float
+    rules: Mapping[str, int]
 
 
-@dataclass
-class Desk:
-    """Prices windows by a policy a kind, all of them reading the same: slots left, days to go, the competitor's fee, and how
-    strongly the window is booked beside what was expected at the fees asked so far."""
+@dataclass(frozen=True)
+class Judged:
+    """All policies in one world; `promised` revenue a window, for those that go by fitted demand."""
 
-    book: SlotBook
-    policies: Sequence["Policy"]
-    prices: Floats = field(init=False)
+    seed: int
+    played: Mapping[str, Played]
+    promised: Mapping[str, float]
 
-    def __post_init__(self) -> None:
-        self.prices = np.sort(np.array(self.book.offer.fees))
-
-    def fees(
-        self, period: Ints, traits: Ints, left: Ints, before: Floats, rival: Floats, booked: Floats, expected: Floats
-    ) -> Floats:
-        """Fees (N,) of windows (N,) with traits (N, 3); `booked` so far where `expected` were."""
-        from models.pricing.state import Reading
-
-        state = self.book.chain_state(rival, self.book.index(traits, booked, expected))
-        nearest = np.abs(before[:, None] - self.prices).argmin(axis=1)
-        kind = self.book.kind[tuple(traits.T)]
-        found = np.empty(len(left))
-        for number, policy in enumerate(self.policies):
-            rows = np.flatnonzero(kind == number)
-            if rows.size:
-                at = Reading(period[rows], state[rows], nearest[rows], left[rows, None])
-                found[rows] = self.prices[policy.choose(at)]
-        return found
+    def over(self, name: str, other: str, what: str) -> float:
+        """Difference of a figure of `Played` between two policies, as a fraction of the other's; of `load` in points."""
+        ours, theirs = (getattr(self.played[each], what) for each in (name, other))
+        return float(ours - theirs if what == "load" else ours / theirs - 1.0)
 
 
-Setter = Callable[["Morning", Floats, Floats], Floats]  # fees of windows, of what is seen, booked and expected so far
+def wrong(factor: float) -> str:
+    """Name of the policy that was learned on demand so many times as elastic as fitted."""
+    return f"{CHAMPION}, elasticity x {factor:g}"
 
 
-def slot_shop(params: "SlotParams", seed: int) -> tuple["SlotShop", SlotBook]:
-    """A shop that lived HISTORY_DAYS by its own plan, and what its table tells of them."""
-    from sources.twin.catalogue import day_number
-    from sources.twin.slots.shop import SlotShop
-    from sources.twin.slots.tables import slot_bookings
-
-    shop = SlotShop(params, seed, day_number(START))
-    days = [shop.advance(START + timedelta(days=number)) for number in range(HISTORY_DAYS)]
-    offer = Offer(params.capacity, params.horizon_days, params.list_fee, FEES)
-    return shop, fit_book(slot_bookings(days), offer)
-
-
-def by_desk(book: SlotBook, policies: Sequence["Policy"]) -> Setter:
-    """Fees of a policy a kind, by what the shop can see."""
-    desk = Desk(book, policies)
-
-    def fees(seen: "Morning", booked: Floats, expected: Floats) -> Floats:
-        traits, to_go = windows(seen)
-        rival = np.broadcast_to(seen.rival[:, None] / book.offer.list_fee, seen.left.shape)
-        found = desk.fees(
-            book.offer.horizon - to_go, traits, seen.left.ravel(), seen.before.ravel(), rival.ravel(), booked.ravel(),
-            expected.ravel(),
-        )  # fmt: skip
-        return found.reshape(seen.left.shape)
-
-    return fees
+def tune(params: "SlotParams", *, seeds: Sequence[int] = TUNING_SEEDS, days: int = JUDGED_DAYS) -> Tuned:
+    """The best point of each rule's grid over some worlds together."""
+    fees = np.arange(FEES[0], FEES[-1] + FINER / 2, FINER)
+    single = np.zeros(len(fees))
+    worth: dict[str, dict[int, float]] = {}
+    for seed in seeds:
+        shop, book = slot_shop(params, seed)
+        single += [play(shop, book, at_one_fee(float(fee)), days=days).money for fee in fees]
+        for number, (name, policies) in enumerate(_rules(book.markets())):
+            if name != FIXED:
+                found = worth.setdefault(name, {})
+                found[number] = found.get(number, 0.0) + play(shop, book, by_desk(book, policies), days=days).money
+    best = {name: max(found, key=lambda number: found[number]) for name, found in worth.items()}
+    return Tuned(float(fees[single.argmax()]), best)
 
 
-def windows(seen: "Morning") -> tuple[Ints, Ints]:
-    """Traits (N, 3) and days to go (N,) of all windows of a morning, in the order of its arrays flattened."""
-    from sources.twin.slots.truth import weekday
+def _rules(markets: Sequence["Market"]) -> list[tuple[str, tuple["Policy", ...]]]:
+    """Each rule at each point of its grid, one policy a market."""
+    from models.pricing.baselines import candidates
 
-    h, a, p = (i.ravel() for i in np.indices(seen.left.shape))
-    return np.stack([a, p, weekday(seen.day + h + 1)], axis=1), h + 1
-
-
-def play(shop: "SlotShop", book: SlotBook, setter: Setter, *, days: int = JUDGED_DAYS) -> Played:
-    """The days that follow in the twin, which stays as it was: every setter meets the same customers."""
-    from copy import copy
-
-    from models.elasticity.bookings import unconstrain
-
-    trial = copy(shop)
-    booked, expected = (np.zeros(trial.state.left.shape) for _ in range(2))
-    lived: list[SlotDay] = []
-    for _ in range(days):
-        seen = trial.morning()
-        traits, to_go = windows(seen)
-        lived.append(trial.advance(_day(seen.day), setter(seen, booked, expected)))
-        now, rival = lived[-1], np.broadcast_to(seen.rival[:, None] / book.offer.list_fee, seen.left.shape)
-        mean = book.demand.mean(traits, to_go, now.fee.ravel(), rival.ravel()).reshape(seen.left.shape)
-        some = seen.left > 0  # what is sold out tells nothing more
-        booked = _nearer(booked + np.where(some, unconstrain(now.booked, seen.left, mean), 0.0))
-        expected = _nearer(expected + np.where(some, mean, 0.0))
-    return _played(lived, book)
+    found = zip(*(candidates(market) for market in markets), strict=True)
+    return [
+        (f"{each[0].name}, {MARGINAL}" if getattr(each[0], "transformed", False) else each[0].name, each)
+        for each in found
+    ]
 
 
-def promised(book: SlotBook, policies: Sequence["Policy"], *, weeks: int, seed: int) -> Played:
-    """The same play where customers are as fitted: `weeks` of every window there is."""
-    from models.elasticity.bookings import unconstrain
+def learn(
+    book: SlotBook, cfg: "Config", *, seed: int, on_progress: Callable[[str, float], None]
+) -> tuple["Policy", ...]:
+    """A network a kind of window, on `cfg.ensemble` plausible demands."""
+    from models.pricing.predict import NetworkPolicy
+    from models.pricing.train import fit_network
 
-    offer, demand, rng = book.offer, book.demand, np.random.default_rng(seed)
-    traits = np.tile(book.traits, (weeks, 1))
-    count = len(traits)
-    strong = rng.gamma(demand.shape, 1.0 / demand.shape, count)
-    moves = book.moves.cumsum(axis=1)
-    rival = rng.choice(len(book.rivals), count, p=_settled(book.moves))
-    left, before = np.full(count, offer.capacity), np.full(count, offer.list_fee)
-    booked, expected, revenue = np.zeros(count), np.zeros(count), np.zeros(count)
-    desk, kind = Desk(book, policies), book.kind[tuple(traits.T)]
-    path, mean_left = (np.zeros((len(KINDS), offer.horizon)) for _ in range(2))
-    for period in range(offer.horizon):
-        shown, at = book.rivals[rival], np.full(count, period)
-        fee = desk.fees(at, traits, left, before, shown, booked, expected)
-        for number in range(len(KINDS)):
-            path[number, period], mean_left[number, period] = fee[kind == number].mean(), left[kind == number].mean()
-        mean = demand.mean(traits, offer.horizon - at, fee, shown)
-        sold = np.minimum(rng.poisson(strong * mean), left)
-        some = left > 0
-        booked += np.where(some, unconstrain(sold, left, mean), 0.0)
-        expected += np.where(some, mean, 0.0)
-        revenue += fee * sold
-        left, before = left - sold, fee
-        rival = np.minimum((rng.random(count)[:, None] > moves[rival]).sum(axis=1), len(book.rivals) - 1)
-    return Played(revenue, (offer.capacity - left).astype(np.float64), offer.capacity, path, mean_left)
+    found = []
+    for number, market in enumerate(book.markets(ensemble=cfg.ensemble, seed=seed)):
+
+        def tell(stage: str, done: float, start: float = number / len(KINDS)) -> None:
+            on_progress(stage, start + done / len(KINDS))
+
+        found.append(NetworkPolicy(market, fit_network(market, cfg, seed=seed, on_progress=tell), CHAMPION))
+    return tuple(found)
 
 
-def _settled(moves: Floats) -> Floats:
-    """Shares (R,) of time that a chain spends in each state."""
-    shares = np.linalg.matrix_power(moves, 1 << 12)[0]
-    return np.asarray(shares / shares.sum())
+def judge(
+    params: "SlotParams",
+    tuned: Tuned,
+    cfg: "Config",
+    *,
+    seed: int,
+    wrong_cfg: "Config | None" = None,
+    days: int = JUDGED_DAYS,
+    on_progress: Callable[[str, float], None],
+) -> Judged:
+    """One world: fit on its history, learn, and let every policy price the days that follow. With `wrong_cfg` also policies
+    that believe in each of WRONG times the elasticity."""
+    from models.pricing.baselines import list_price
+
+    shop, book = slot_shop(params, seed)
+    markets = book.markets()
+    rules = _rules(markets)
+    policies: dict[str, tuple[Policy, ...]] = {CHAMPION: learn(book, cfg, seed=seed, on_progress=on_progress)}
+    policies[LISTED] = tuple(list_price(market) for market in markets)
+    policies |= {name: rules[number][1] for name, number in tuned.rules.items()}
+    policies[PROGRAM] = tuple(Solved(market) for market in markets)
+    books = dict.fromkeys(policies, book)
+    for factor in WRONG if wrong_cfg is not None else ():
+        believed = books[wrong(factor)] = book.believing(factor)
+        policies[wrong(factor)] = learn(believed, wrong_cfg or cfg, seed=seed, on_progress=on_progress)
+    played = {name: play(shop, books[name], by_desk(books[name], each), days=days) for name, each in policies.items()}
+    played[FIXED] = play(shop, book, at_one_fee(tuned.fee), days=days)
+    played[ORACLE] = play(shop, book, oracle(shop, book.offer), days=days)
+    told = {name: promised(books[name], each, weeks=PROMISED_WEEKS, seed=seed).money for name, each in policies.items()}
+    return Judged(seed, played, told)
 
 
-def _day(number: int) -> date:
-    return date(1970, 1, 1) + timedelta(days=number)
+def interval(values: Sequence[float]) -> tuple[float, float, float]:
+    """Mean and 95 % interval, Student's t."""
+    from scipy import stats
+
+    mean = float(np.mean(values))
+    half = float(stats.t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values)))
+    return mean, mean - half, mean + half
 
 
-def _nearer(values: Floats) -> Floats:
-    """Of windows (H, A, P), a day later: those that open have none."""
-    return np.concatenate([values[1:], np.zeros_like(values[:1])])
+def report(judged: Sequence[Judged], tuned: Tuned) -> "Report":
+    """Means over worlds with 95 % intervals, every policy beside the others; pictures of the first world."""
+    from models.common.report import MetricRow, Report
+    from orchestration.slot_plots import fees_plot, frontier_plot
 
+    rows = []
 
-def _played(lived: Sequence["SlotDay"], book: SlotBook) -> Played:
-    from sources.twin.slots.truth import weekday
+    def add(name: str, metric: str, unit: str, values: Sequence[float]) -> None:
+        for part, value in zip(("", ", low", ", high"), interval(values), strict=True):
+            rows.append(MetricRow(name, metric + part, value, unit))
 
-    horizon = book.offer.horizon
-    fee, booked, left = (np.stack([getattr(each, name) for each in lived]) for name in ("fee", "booked", "left"))
-
-    def of_windows(values: Floats) -> Floats:
-        """From (D, H, A, P) to (windows' days, A, P, H), by period, of those that were open on all their days."""
-        whole = len(lived) - horizon + 1
-        return np.stack([values[t : t + whole, horizon - 1 - t] for t in range(horizon)], axis=3)
-
-    fee, booked, left = of_windows(fee), of_windows(booked), of_windows(left)
-    first = lived[0].day + horizon
-    week = weekday(np.arange(first, first + len(fee)))
-    kind = np.moveaxis(book.kind[:, :, week], 2, 0)
-    path, mean_left = (
-        np.array([values[kind == number].mean(axis=0) for number in range(len(KINDS))]) for values in (fee, left)
+    for name in judged[0].played:
+        add(name, "revenue", "money a window", [each.played[name].money for each in judged])
+        add(name, "mean price", "money", [each.played[name].price for each in judged])
+        add(name, "load factor", "fraction", [each.played[name].load for each in judged])
+        add(name, "share of the oracle", "fraction", [1 + each.over(name, ORACLE, "money") for each in judged])
+        if name in judged[0].promised:
+            add(name, "realised over promised", "fraction", [_kept(each, name) for each in judged])
+        if name != FIXED:
+            add(name, "mean price over fixed fare", "fraction", [each.over(name, FIXED, "price") for each in judged])
+            add(name, "load factor over fixed fare", "points", [each.over(name, FIXED, "load") for each in judged])
+        if name not in (CHAMPION, ORACLE):
+            add(CHAMPION, f"revenue over {name}", "fraction", [each.over(CHAMPION, name, "money") for each in judged])
+        if name.startswith(f"{CHAMPION}, "):
+            add(name, f"revenue over {LISTED}", "fraction", [each.over(name, LISTED, "money") for each in judged])
+    share = float(np.mean([1 + each.over(FIXED, ORACLE, "money") for each in judged]))
+    notes = (
+        f"Worlds {', '.join(str(each.seed) for each in judged)}; rules tuned on {', '.join(map(str, TUNING_SEEDS))}: one fee of "
+        f"{tuned.fee:g}.",
+        f"The naive method, one fee for all, earns {share:.1%} of the oracle; {NAIVE_BAND[0]:.0%} to {NAIVE_BAND[1]:.0%} asked.",
+        "The oracle knows every segment, and each window's strength before anybody books: no shop can reach it.",
     )
-    return Played((fee * booked).sum(axis=3).ravel(), booked.sum(axis=3).ravel(), book.offer.capacity, path, mean_left)
+    plots = {"fees": fees_plot(judged[0].played), "frontier": frontier_plot(judged)}
+    return Report(CHAMPION, tuple(rows), plots, notes)
+
+
+def _kept(each: Judged, name: str) -> float:
+    return each.played[name].money / each.promised[name] - 1.0

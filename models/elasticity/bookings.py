@@ -10,6 +10,7 @@ strength is gamma distributed around 1.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -18,10 +19,12 @@ from models.common.protocols import DataError
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
-STEPS, TOLERANCE = 200, 1e-9
+STEPS, TOLERANCE, ROUNDS = 200, 1e-9, 4
 LEAST_FEES, LEAST_BOOKED = 3, 100
 MOST_LOG = 20.0
-PRIOR = 1.0  # standard deviation of log willingness and log spread around what the fees suggest: holds what says nothing
+PRIOR = (
+    1.0  # standard deviation of log willingness and log spread around what the fees suggest: holds what says nothing
+)
 MOST_SHAPE = 1e4
 _EPS = 1e-12
 
@@ -113,7 +116,7 @@ class BookingDemand:
         days, stretches = len(self.stretch), int(self.stretch.max()) + 1
         sizes = [days, stretches, stretches, 1, *(count - 1 for count in self.levels)]
         ends = np.cumsum([0, *sizes]).tolist()
-        return tuple(slice(first, last) for first, last in zip(ends[:-1], ends[1:], strict=True))
+        return tuple(slice(first, last) for first, last in pairwise(ends))
 
 
 def fit_bookings(log: BookingLog, *, levels: Sequence[int], stretch_days: int = 2) -> BookingDemand:
@@ -126,16 +129,37 @@ def fit_bookings(log: BookingLog, *, levels: Sequence[int], stretch_days: int = 
     stretch = np.arange(days) // stretch_days
     open_ = log.left > 0
     kept = BookingLog(*(getattr(log, name)[open_] for name in BookingLog.__dataclass_fields__))
-    start = _start(kept, days, stretch, tuple(levels))
-    found = _scoring(start, kept)
-    unconstrained = _unconstrained(found, kept)
-    shape = _shape(found, kept, unconstrained)
-    return replace(found, covariance=_clustered(found, kept, unconstrained), shape=shape)
+    demand = start = _start(kept, days, stretch, tuple(levels))
+    for _ in range(ROUNDS):
+        # What is still open late is a window that few wanted: its rows count beside what it has shown to be.
+        so_far = strength_so_far(demand, kept)
+        demand = _scoring(replace(start, theta=demand.theta), kept, so_far, start.theta)
+        demand = replace(demand, shape=_shape(demand, kept))
+    return replace(demand, covariance=_clustered(demand, kept, strength_so_far(demand, kept)))
 
 
 def strength(shape: float, booked: Floats, expected: Floats) -> Floats:
     """Expected strength of windows (N,) of which so many units were booked where `expected` were: the gamma-Poisson posterior."""
     return np.asarray((shape + booked) / (shape + expected))
+
+
+def strength_so_far(demand: BookingDemand, log: BookingLog) -> Floats:
+    """Expected strength of the window of each row (N,), given its rows of earlier days."""
+    mean = demand.mean(log.traits, log.to_go, log.fee, log.rival)
+    order = np.lexsort((-log.to_go, log.window))
+    first = np.flatnonzero(np.diff(log.window[order], prepend=-1))
+    rows = np.diff([*first, len(order)])
+    known = np.ones(len(order))
+    booked, expected = np.zeros(len(first)), np.zeros(len(first))
+    for day in range(int(rows.max(initial=0))):
+        there = rows > day
+        at = order[first[there] + day]
+        known[at] = strength(demand.shape, booked[there], expected[there])
+        came = unconstrain(log.booked[at], log.left[at], mean[at] * known[at])
+        some = log.left[at] > 0
+        booked[there] += np.where(some, came, 0.0)
+        expected[there] += np.where(some, mean[at], 0.0)
+    return known
 
 
 def unconstrain(booked: Ints, left: Ints, mean: Floats) -> Floats:
@@ -151,7 +175,9 @@ def unconstrain(booked: Ints, left: Ints, mean: Floats) -> Floats:
 def _check(log: BookingLog) -> None:
     fees, booked = len(np.unique(log.fee)), int(log.booked.sum())
     if fees < LEAST_FEES:
-        raise DataError(f"bookings: {fees} different fees: at least {LEAST_FEES} must have been asked to tell willingness")
+        raise DataError(
+            f"bookings: {fees} different fees: at least {LEAST_FEES} must have been asked to tell willingness"
+        )
     if booked < LEAST_BOOKED:
         raise DataError(f"bookings: {booked} units booked: at least {LEAST_BOOKED} are needed: give a longer history")
     if log.to_go.min() < 1 or log.rival.min() <= 0 or log.fee.min() < 0:
@@ -169,7 +195,9 @@ def _start(log: BookingLog, days: int, stretch: Ints, levels: tuple[int, ...]) -
     return BookingDemand(theta, np.zeros((len(theta), len(theta))), stretch, levels, MOST_SHAPE)
 
 
-def _log_mean(demand: BookingDemand, traits: Ints, to_go: Ints, fee: Floats, rival: Floats) -> tuple[Floats, Floats, Floats]:
+def _log_mean(
+    demand: BookingDemand, traits: Ints, to_go: Ints, fee: Floats, rival: Floats
+) -> tuple[Floats, Floats, Floats]:
     """Log means (N,), the share who pay and willingness over spread."""
     at = demand.stretch[to_go - 1]
     middle = demand.willingness[at] * rival**demand.pull
@@ -195,23 +223,28 @@ def _slopes(demand: BookingDemand, log: BookingLog, share: Floats, steep: Floats
     return slopes
 
 
-def _scoring(start: BookingDemand, log: BookingLog) -> BookingDemand:
-    """Fisher scoring with damping; what sold out is unconstrained anew before each step."""
-    held, damping = _held(start), 1e-3
-    demand, worth = start, -np.inf
+def _scoring(start: BookingDemand, log: BookingLog, so_far: Floats, centre: Floats) -> BookingDemand:
+    """Fisher scoring with damping, means times `so_far` (N,); what sold out is unconstrained anew before each step."""
+    held, damping, demand = _held(start), 1e-3, start
+
+    def worth_of(demand: BookingDemand, y: Floats) -> float:
+        log_mean = _log_mean(demand, log.traits, log.to_go, log.fee, log.rival)[0]
+        away = held * (demand.theta - centre) ** 2
+        return float((y * log_mean - so_far * np.exp(log_mean)).sum() - 0.5 * away.sum())
+
     for _ in range(STEPS):
         log_mean, share, steep = _log_mean(demand, log.traits, log.to_go, log.fee, log.rival)
-        mean = np.exp(log_mean)
+        mean = so_far * np.exp(log_mean)
         y = unconstrain(log.booked, log.left, mean)
         slopes = _slopes(demand, log, share, steep)
-        away = start.theta - demand.theta
+        away = centre - demand.theta
         gradient = slopes.T @ (y - mean) + held * away
         curvature = (slopes * mean[:, None]).T @ slopes + np.diag(held)
-        worth = _worth(demand, log, y, start)
+        worth = worth_of(demand, y)
         while damping < 1e12:
             step = np.linalg.solve(curvature + damping * np.diag(np.diag(curvature) + _EPS), gradient)
             trial = replace(demand, theta=demand.theta + step)
-            gain = _worth(trial, log, y, start) - worth
+            gain = worth_of(trial, y) - worth
             if gain >= 0:
                 break
             damping *= 4
@@ -219,11 +252,6 @@ def _scoring(start: BookingDemand, log: BookingLog) -> BookingDemand:
         if gain < TOLERANCE * abs(worth):
             return demand
     raise DataError(f"bookings: no fit within {STEPS} steps: give more history, or fees that vary more")
-
-
-def _worth(demand: BookingDemand, log: BookingLog, y: Floats, start: BookingDemand) -> float:
-    log_mean = _log_mean(demand, log.traits, log.to_go, log.fee, log.rival)[0]
-    return float((y * log_mean - np.exp(log_mean)).sum() - 0.5 * (_held(start) * (demand.theta - start.theta) ** 2).sum())
 
 
 def _held(start: BookingDemand) -> Floats:
@@ -234,28 +262,30 @@ def _held(start: BookingDemand) -> Floats:
     return held
 
 
-def _unconstrained(demand: BookingDemand, log: BookingLog) -> Floats:
-    return unconstrain(log.booked, log.left, demand.mean(log.traits, log.to_go, log.fee, log.rival))
-
-
 def _by_window(log: BookingLog, values: Floats) -> Floats:
     """Sums over each window's days."""
     _, number = np.unique(log.window, return_inverse=True)
-    return np.bincount(number, weights=values)
+    return np.asarray(np.bincount(number, weights=values), dtype=np.float64)
 
 
-def _shape(demand: BookingDemand, log: BookingLog, y: Floats) -> float:
+def _shape(demand: BookingDemand, log: BookingLog) -> float:
     """Of windows' strengths, by moments: the variance of a window's bookings beyond that of Poisson's."""
-    mean = _by_window(log, demand.mean(log.traits, log.to_go, log.fee, log.rival))
-    excess = ((_by_window(log, y) - mean) ** 2 - mean).sum() / (mean**2).sum()
-    return float(1.0 / max(excess, 1.0 / MOST_SHAPE))
+    each = demand.mean(log.traits, log.to_go, log.fee, log.rival)
+    _, number = np.unique(log.window, return_inverse=True)
+    mean, shape, strong = _by_window(log, each), demand.shape, np.ones(len(each))
+    for _ in range(ROUNDS):
+        booked = _by_window(log, unconstrain(log.booked, log.left, each * strong))
+        excess = ((booked - mean) ** 2 - mean).sum() / (mean**2).sum()
+        shape = float(1.0 / max(excess, 1.0 / MOST_SHAPE))
+        strong = strength(shape, booked, mean)[number]
+    return shape
 
 
-def _clustered(demand: BookingDemand, log: BookingLog, y: Floats) -> Floats:
+def _clustered(demand: BookingDemand, log: BookingLog, so_far: Floats) -> Floats:
     """Covariance (K, K) that holds under any variance and any dependence within a window."""
     log_mean, share, steep = _log_mean(demand, log.traits, log.to_go, log.fee, log.rival)
-    slopes, mean = _slopes(demand, log, share, steep), np.exp(log_mean)
-    scores = slopes * (y - mean)[:, None]
+    slopes, mean = _slopes(demand, log, share, steep), so_far * np.exp(log_mean)
+    scores = slopes * (unconstrain(log.booked, log.left, mean) - mean)[:, None]
     summed = np.stack([_by_window(log, column) for column in scores.T], axis=1)
     bread = np.linalg.inv((slopes * mean[:, None]).T @ slopes + np.diag(_held(demand)))
     found = bread @ (summed.T @ summed) @ bread

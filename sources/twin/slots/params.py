@@ -31,7 +31,7 @@ class SlotParams(Knobs):
 
     areas: int = Field(0, ge=0, le=1_000, description="delivery areas; 0 = no slots are offered")
     horizon_days: int = Field(14, ge=1, le=60, description="days over which a window can be booked")
-    capacity: int = Field(20, ge=1, le=10_000, description="slots of a window")
+    capacity: int = Field(12, ge=1, le=10_000, description="slots of a window")
     list_fee: float = Field(4.0, gt=0, le=1_000, description="fee that the shop prints")
     plan_lowest: float = Field(0.25, gt=0, le=1, description="lowest fee of the shop's plan, times list fee")
     plan_highest: float = Field(2.5, ge=1, le=10, description="highest fee of the shop's plan, times list fee")
@@ -39,18 +39,16 @@ class SlotParams(Knobs):
     plan_days: int = Field(14, ge=1, le=365, description="delivery days for which a planned fee holds")
     segments: tuple[SlotSegment, ...] = Field(
         (
-            SlotSegment(
-                name="planners", arrivals=16.0, comes_days=11.0, within_days=3.0, willingness=2.5, spread=0.7
-            ),
-            SlotSegment(name="families", arrivals=9.0, comes_days=5.0, within_days=2.5, willingness=5.0, spread=1.0),
-            SlotSegment(name="in_need", arrivals=7.0, comes_days=0.0, within_days=2.0, willingness=9.0, spread=1.5),
+            SlotSegment(name="planners", arrivals=15.0, comes_days=11.0, within_days=3.0, willingness=3.5, spread=0.7),
+            SlotSegment(name="families", arrivals=12.0, comes_days=5.0, within_days=2.5, willingness=5.0, spread=1.0),
+            SlotSegment(name="in_need", arrivals=5.0, comes_days=0.0, within_days=2.0, willingness=9.0, spread=1.5),
         ),
         min_length=1,
         max_length=8,
         description="who books",
     )
     parts: tuple[float, ...] = Field(
-        (0.8, 0.5, 0.9, 1.8), min_length=len(PARTS), max_length=len(PARTS), description="times the arrivals, by PARTS"
+        (0.7, 0.5, 0.8, 2.4), min_length=len(PARTS), max_length=len(PARTS), description="times the arrivals, by PARTS"
     )
     weekdays: tuple[float, ...] = Field(
         (0.85, 0.7, 0.8, 1.0, 1.35, 1.4, 0.9),

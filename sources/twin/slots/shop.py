@@ -56,7 +56,9 @@ class SlotShop:
         self._random = self.truth.random
         self._ahead = np.arange(1, params.horizon_days + 1)
         self._arrivals = self.truth.arrivals()
-        self._steps = np.round(params.list_fee * np.linspace(params.plan_lowest, params.plan_highest, params.plan_steps), 2)
+        self._steps = np.round(
+            params.list_fee * np.linspace(params.plan_lowest, params.plan_highest, params.plan_steps), 2
+        )
 
     def morning(self) -> Morning:
         """What is seen before the fees of the next day are set."""
@@ -79,8 +81,8 @@ class SlotShop:
             raise DecisionError(f"day {day} is out of turn; the next day of the slots is {due}")
         state = self.state
         fee = self.planned(now)
+        self.check(fees)
         if fees is not None:
-            self._check(fees, fee.shape)
             fee = np.where(np.isnan(fees), fee, np.round(fees, 2))
         wanted = self._wanted(now, fee, state.rival)
         booked = np.minimum(wanted.sum(axis=0), state.left)
@@ -122,15 +124,21 @@ class SlotShop:
     def _rival(self, state: SlotState) -> Floats:
         return self.params.list_fee * np.array(self.params.competitor)[state.rival]
 
-    def _check(self, fees: Floats, shape: tuple[int, ...]) -> None:
+    def check(self, fees: Floats | None) -> None:
+        """Raise `DecisionError` for the first of fees (H, A, P) that cannot be asked."""
+        if fees is None:
+            return
+        shape = self.state.left.shape
+        if not self.params.areas:
+            raise DecisionError("slot_fees: no delivery slots are offered; set slots.areas above 0")
         if fees.shape != shape:
             raise DecisionError(
-                f"slot_fees has shape {fees.shape}, windows are {shape}: give a fee a day ahead, area and part, NaN for plain"
+                f"slot_fees has shape {fees.shape}, windows are {shape}; give a fee a day ahead, area and part, NaN for plain"
             )
-        bad = (fees < 0) | (fees > HIGHEST_FEE * self.params.list_fee)
+        highest = HIGHEST_FEE * self.params.list_fee
+        bad = (fees < 0) | (fees > highest)
         if bad.any():
             h, a, p = (int(i[0]) for i in np.nonzero(bad))
             raise DecisionError(
-                f"slot_fees[{h}, {a}, {p}] = {fees[h, a, p]:g} lies outside [0, {HIGHEST_FEE * self.params.list_fee:g}]; clip it, "
-                "or NaN for the plain rule"
+                f"slot_fees[{h}, {a}, {p}] = {fees[h, a, p]:g} lies outside [0, {highest:g}]; clip it, or NaN for the plain rule"
             )
