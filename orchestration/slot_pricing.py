@@ -109,23 +109,25 @@ def judge(
     seed: int,
     wrong_cfg: "Config | None" = None,
     days: int = JUDGED_DAYS,
-    on_progress: Callable[[str, float], None],
+    on_progress: Callable[[str, float], None] | None = None,
 ) -> Judged:
     """One world: fit on its history, learn, and let every policy price the days that follow. With `wrong_cfg` also policies
     that believe in each of WRONG times the elasticity."""
+    from models.common.protocols import silent
     from models.pricing.baselines import list_price
 
+    tell = on_progress or silent
     shop, book = slot_shop(params, seed)
     markets = book.markets()
     rules = _rules(markets)
-    policies: dict[str, tuple[Policy, ...]] = {CHAMPION: learn(book, cfg, seed=seed, on_progress=on_progress)}
+    policies: dict[str, tuple[Policy, ...]] = {CHAMPION: learn(book, cfg, seed=seed, on_progress=tell)}
     policies[LISTED] = tuple(list_price(market) for market in markets)
     policies |= {name: rules[number][1] for name, number in tuned.rules.items()}
     policies[PROGRAM] = tuple(Solved(market) for market in markets)
     books = dict.fromkeys(policies, book)
     for factor in WRONG if wrong_cfg is not None else ():
         believed = books[wrong(factor)] = book.believing(factor)
-        policies[wrong(factor)] = learn(believed, wrong_cfg or cfg, seed=seed, on_progress=on_progress)
+        policies[wrong(factor)] = learn(believed, wrong_cfg or cfg, seed=seed, on_progress=tell)
     played = {name: play(shop, books[name], by_desk(books[name], each), days=days) for name, each in policies.items()}
     played[FIXED] = play(shop, book, at_one_fee(tuned.fee), days=days)
     played[ORACLE] = play(shop, book, oracle(shop, book.offer), days=days)
