@@ -8,7 +8,7 @@ from typing import Any
 from bench_row import BenchContext, BenchResult, BenchRow
 
 SEEDS, CORES = (101, 102, 103, 104, 105), 2
-AREAS, ENSEMBLE, STEPS, STEPS_WRONG = 3, 4, 8_000, 4_000
+AREAS, ENSEMBLE, STEPS, STEPS_WRONG = 3, 4, 6_000, 2_000
 PRICE, LOAD, KEPT = 0.07, 0.03, 0.05
 RULES = ("list price", "myopic elasticity", "EMSR-b", "EMSR-b, marginal revenues", "bid price")
 
