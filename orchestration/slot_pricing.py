@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from orchestration.settings import Settings
 from orchestration.slot_demand import FEES, KINDS, SlotBook
 from orchestration.slot_oracle import Solved, oracle
 from orchestration.slot_play import JUDGED_DAYS, Played, at_one_fee, by_desk, play, promised, slot_shop
@@ -27,6 +28,7 @@ WRONG = (0.5, 1.5)  # times the elasticity that was fitted
 TUNING_SEEDS = (11, 12, 13)
 FINER = 0.25  # steps of the fixed fare
 PROMISED_WEEKS = 40
+LEAST_WORLDS = 2  # for an interval
 NAIVE_BAND = (0.75, 0.92)  # of the oracle's revenue, for the fixed fare: else the twin is too easy or too hard
 
 
@@ -133,6 +135,34 @@ def judge(
     played[ORACLE] = play(shop, book, oracle(shop, book.offer), days=days)
     told = {name: promised(books[name], each, weeks=PROMISED_WEEKS, seed=seed).money for name, each in policies.items()}
     return Judged(seed, played, told)
+
+
+def evaluate_slots(
+    settings: Settings, seeds: Sequence[int], *, areas: int, days: int, on_progress: Callable[[str], None]
+) -> "Report":
+    """The report on the worlds `seeds`, `days` of each priced. ValueError says what is wrong with them."""
+    from orchestration.pricing import pricing_config
+    from sources.twin.slots.params import SlotParams
+
+    params = SlotParams(areas=areas)
+    if len(set(seeds)) < LEAST_WORLDS or set(seeds) & set(TUNING_SEEDS):
+        raise ValueError(
+            f"worlds {', '.join(map(str, seeds))}: give {LEAST_WORLDS} different seeds or more, none of "
+            f"{', '.join(map(str, TUNING_SEEDS))}, on which rules are tuned"
+        )
+    if days <= params.horizon_days:
+        raise ValueError(f"days {days}: a window is booked over {params.horizon_days} days: give more than that")
+    cfg = pricing_config(settings)
+    on_progress("tuning simple rules")
+    tuned = tune(params, seeds=TUNING_SEEDS, days=days)
+
+    def world(seed: int) -> Judged:
+        def tell(stage: str, fraction: float) -> None:
+            on_progress(f"world {seed}: {fraction:4.0%} {stage}")
+
+        return judge(params, tuned, cfg, seed=seed, wrong_cfg=cfg, days=days, on_progress=tell)
+
+    return report([world(seed) for seed in seeds], tuned)
 
 
 def interval(values: Sequence[float]) -> tuple[float, float, float]:

@@ -3,8 +3,9 @@
 What the defaults have to show, as grocers report of delivery: evenings and the end of the week fill up days ahead, noon and
 Tuesdays leave vans half empty, and one fee for all mends neither. They were chosen on seeds 11 to 13 so that the best single fee
 fills about three quarters of the slots, earns between 75 and 92 % of what an oracle would, and leaves room to be both dearer
-and fuller, as the exact program on fitted demand showed there; then they were left alone. With emptier vans (20 slots of
-a usual window, say) the same policies raise load by far more and the mean fee not at all.
+and fuller, as the exact program on fitted demand showed there (fee +11 %, load +8 points); then they were left alone. That
+room is a property of this world: with planners who pay 3.5 and spreads of 0.7, 1.0 and 1.5 the same program gains as much
+revenue, but by +7 % and +11 points.
 """
 
 from typing import Self
