@@ -39,19 +39,20 @@ def fees_plot(played: Mapping[str, "Played"]) -> bytes:
 
 def frontier_plot(judged: Sequence["Judged"]) -> bytes:
     """Load factor and mean price of each policy, means of all worlds; along a grey line revenue is the same."""
-    drawn = figure(7.5, 5.2)
+    drawn = figure(9.5, 5.2)
     axis = drawn.subplots()
     loads, prices = {}, {}
     for name in judged[0].played:
         loads[name] = float(np.mean([each.played[name].load for each in judged]))
         prices[name] = float(np.mean([each.played[name].price for each in judged]))
     span = np.linspace(min(loads.values()) - 0.03, max(loads.values()) + 0.03, 50)
-    for name, colour in zip(loads, _COLOURS * 2, strict=False):
+    for number, (name, colour) in enumerate(zip(loads, _COLOURS * 2, strict=False)):
+        mark = "o" if number < len(_COLOURS) else "^"
         axis.plot(span, loads[name] * prices[name] / span, color=BAND, linewidth=0.6, zorder=1)
-        axis.scatter(loads[name], prices[name], color=colour, s=60, zorder=3)
-        axis.annotate(name, (loads[name], prices[name]), fontsize=7, xytext=(5, 4), textcoords="offset points")
+        axis.scatter(loads[name], prices[name], color=colour, marker=mark, s=60, label=name, zorder=3)
     axis.set_ylim(min(prices.values()) * 0.93, max(prices.values()) * 1.07)
     axis.set_xlabel("load factor")
     axis.set_ylabel("mean price paid")
     axis.set_title("further up and right is more revenue (lines: the same revenue)", fontsize=9)
+    drawn.legend(fontsize=8, loc="outside right upper")
     return png(drawn)
