@@ -73,7 +73,7 @@ def verdict(found: Any) -> BenchResult:
         for factor in WRONG
     )
     note = (
-        f"{len(SEEDS)} worlds, 95 % intervals; load {told(CHAMPION, 'load factor over fixed fare')} points, revenue over EMSR-b "
+        f"{len(SEEDS)} worlds, 95 % intervals; load {told(CHAMPION, 'load factor over fixed fare')} of all slots, revenue over EMSR-b "
         f"{told(CHAMPION, f'revenue over {emsr[0]}')}, with marginal revenues {told(CHAMPION, f'revenue over {emsr[1]}')}, over "
         f"bid price {told(CHAMPION, 'revenue over bid price')}, realised over promised "
         f"{told(CHAMPION, 'realised over promised')}; {wrongs}; {table}; {' '.join(found.notes)}"
