@@ -64,6 +64,7 @@ def build_goods(workspace: Workspace) -> dict[str, Any]:
 
 def this_morning(workspace: Workspace, essential: Sequence[str]) -> FreshMorning | None:
     """The morning after the last day of the lake; None where the source has nothing fresh."""
+    import ibis
     import pyarrow.compute as pc
 
     if not workspace.source.tables >= NEEDED:
@@ -74,12 +75,12 @@ def this_morning(workspace: Workspace, essential: Sequence[str]) -> FreshMorning
         pc.less_equal(pc.fill_null(tables["products"]["shelf_life_days"], LONGEST_LIFE + 1), LONGEST_LIFE)
     )
     con = workspace.connect()
-    fresh = con.create_table("fresh_products", products.select(["product_id"]), temp=True, overwrite=True)
+    fresh = products["product_id"].to_pylist()
     for name in ("prices", "inventory"):
         rows = lake.read("clean", name, con)
-        rows = rows.semi_join(fresh, "product_id")
-        last = rows["date"].max()
-        tables[name] = rows.filter(rows["date"] > last - _days(HISTORY_DAYS)).to_pyarrow()
+        last = rows["date"].max().as_scalar()
+        recent = rows["date"] > last - ibis.interval(days=HISTORY_DAYS)
+        tables[name] = rows.filter(rows["product_id"].isin(fresh) & recent).to_pyarrow()
     if not tables["prices"].num_rows or not tables["inventory"].num_rows:
         return None
     stores = sorted(tables["stores"]["store_id"].to_pylist())
@@ -153,9 +154,3 @@ def by_age(received: Ints, closing: Ints, ages: int) -> Ints:
         left = left - found[:, :, days]
     found[:, :, ages - 1] += left  # older than is known
     return found
-
-
-def _days(count: int) -> Any:
-    import ibis
-
-    return ibis.interval(days=count)

@@ -116,6 +116,28 @@ def pricing(
 
 
 @app.command()
+def slots(
+    seed: Annotated[list[int], typer.Option(min=0, help="Seed of a world to judge on; give two or more.")],
+    areas: Annotated[int, typer.Option(min=1, max=100, help="Delivery areas of each world.")] = 3,
+    days: Annotated[int, typer.Option(min=1, max=2_000, help="Days that are priced in each world.")] = 182,
+    json_file: JsonOption = None,
+    params: Annotated[
+        Path | None, typer.Option(help="File with a section `pricing` of overrides, as params.yaml.")
+    ] = None,
+) -> None:
+    """Fees of the twin's delivery slots, learned on demand fitted from its bookings, beside simple rules and an oracle."""
+    from orchestration.slot_pricing import evaluate_slots
+
+    settings = Settings() if params is None else Settings(params=params)
+    report = _told(
+        "evaluate slots",
+        json_file,
+        lambda tell: evaluate_slots(settings, seed, areas=areas, days=days, on_progress=tell),
+    )
+    _show(report, json_file, title="worlds that no rule was tuned on")
+
+
+@app.command()
 def elasticity(
     panel: Annotated[
         Path | None,
