@@ -105,10 +105,9 @@ def facts_of(products: "pa.Table", diary: Diary, essential: Sequence[str]) -> Fr
     life, lead = (
         np.asarray(products[name].to_numpy(), dtype=np.int64) for name in ("shelf_life_days", "lead_time_days")
     )
-    came = np.nanmean(np.where(np.isfinite(diary.received), diary.received > 0, np.nan)[-RECENT_DAYS:], axis=(0, 1))
-    sold = np.nanmean(np.where(np.isfinite(diary.units), diary.units > 0, np.nan)[-RECENT_DAYS:], axis=(0, 1))
-    # Slow goods come seldom because they sell seldom: a delivery a sale is a delivery whenever one is due.
-    gap = np.clip(np.round(np.nan_to_num(np.minimum(sold, 1.0) / np.maximum(came, 1e-3), nan=1.0)), 1, 7)
+    came, sold = (np.nansum(each[-RECENT_DAYS:] > 0, axis=(0, 1)) for each in (diary.received, diary.units))
+    # Slow goods come seldom because they sell seldom: a delivery a day of sales is a delivery whenever one is due.
+    gap = np.clip(np.round(sold / np.maximum(came, 1)), 1, 7)
     kinds = products["category"].to_pylist()
     return FreshFacts(
         number=np.arange(len(life)),

@@ -7,9 +7,18 @@ import numpy as np
 from models.pricing.fresh import Goods
 from models.pricing.fresh_env import FreshShelves
 from models.pricing.fresh_rules import FreshPolicy
-from models.pricing.market import Floats
+from models.pricing.market import Floats, Ints
 
 SETTLING_DAYS = 14
+
+
+@dataclass(frozen=True)
+class FreshPath:
+    """Some shelves over D days, (D, N) each: `price` over list price, units in `stock` of the morning and `wasted` at night."""
+
+    price: Floats
+    stock: Ints
+    wasted: Ints
 
 
 @dataclass(frozen=True)
@@ -53,7 +62,7 @@ def live_fresh(
     sums = np.zeros(6)
     gross, path = np.zeros(shelves), np.zeros(len(prices))
     for day in range(SETTLING_DAYS + days):
-        asked = np.abs(prices[None, :] - policy.choose(world.situation())[:, None]).argmin(axis=1)
+        asked = _asked(world, prices, policy)
         cost, top = world.cost, world.ceiling
         lived = world.step(asked)
         if day >= SETTLING_DAYS:
@@ -63,3 +72,24 @@ def live_fresh(
             path += np.bincount(asked, minlength=len(prices))
     takings, margin, shrink, sold, wasted, ordered = (float(each) for each in sums / (shelves * days))
     return FreshLived(takings, margin, shrink, sold, wasted, ordered, gross / days, path / path.sum())
+
+
+def follow_fresh(goods: Goods, prices: Floats, policy: FreshPolicy, chosen: Ints, *, days: int, seed: int) -> FreshPath:
+    """One shelf each of the goods of numbers `chosen` (N,), day by day after SETTLING_DAYS."""
+    world = FreshShelves(goods, prices, len(chosen), seed=seed, waste_weight=0.0)
+    world.fill(chosen)
+    price, stock, wasted = [], [], []
+    for day in range(SETTLING_DAYS + days):
+        asked, held, top = _asked(world, prices, policy), world.stock.sum(axis=1), world.ceiling
+        lived = world.step(asked)
+        if day >= SETTLING_DAYS:
+            price.append(np.minimum(prices[asked], top))
+            stock.append(held)
+            wasted.append(lived.wasted)
+    return FreshPath(np.array(price), np.array(stock), np.array(wasted))
+
+
+def _asked(world: FreshShelves, prices: Floats, policy: FreshPolicy) -> Ints:
+    """Number of the price (N,) that the policy asks, none above the ceiling."""
+    wanted = np.minimum(policy.choose(world.situation()), world.ceiling)
+    return np.asarray(np.abs(prices[None, :] - wanted[:, None]).argmin(axis=1))
