@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from orchestration.intervals import interval
 from orchestration.settings import Settings
 from orchestration.slot_demand import FEES, KINDS, SlotBook
 from orchestration.slot_oracle import Solved, oracle
@@ -163,15 +164,6 @@ def evaluate_slots(
         return judge(params, tuned, cfg, seed=seed, wrong_cfg=cfg, days=days, on_progress=tell)
 
     return report([world(seed) for seed in seeds], tuned)
-
-
-def interval(values: Sequence[float]) -> tuple[float, float, float]:
-    """Mean and 95 % interval, Student's t."""
-    from scipy import stats
-
-    mean = float(np.mean(values))
-    half = float(stats.t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values)))
-    return mean, mean - half, mean + half
 
 
 def report(judged: Sequence[Judged], tuned: Tuned) -> "Report":

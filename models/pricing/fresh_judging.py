@@ -25,7 +25,7 @@ class FreshPath:
 class FreshLived:
     """Means a shelf and day, money over list price: `takings`, `margin` of what was sold, `shrink` what was thrown away had
     cost, `sold`, `wasted` and `ordered` units. `gross` (N,) gross margin of each shelf: takings less what goods sold or thrown
-    away had cost. `path` (A,) share of days that each price was asked."""
+    away had cost; `took` (N,) its takings. `path` (A,) share of days that each price was asked."""
 
     takings: float
     margin: float
@@ -34,6 +34,7 @@ class FreshLived:
     wasted: float
     ordered: float
     gross: Floats
+    took: Floats
     path: Floats
 
     @property
@@ -60,7 +61,7 @@ def live_fresh(
     world = FreshShelves(goods, prices, shelves, seed=seed, waste_weight=0.0, certain=certain)
     world.fill(np.arange(shelves) % len(goods))
     sums = np.zeros(6)
-    gross, path = np.zeros(shelves), np.zeros(len(prices))
+    gross, taken, path = np.zeros(shelves), np.zeros(shelves), np.zeros(len(prices))
     for day in range(SETTLING_DAYS + days):
         asked = _asked(world, prices, policy)
         cost, top = world.cost, world.ceiling
@@ -69,9 +70,10 @@ def live_fresh(
             took, bought, lost = np.minimum(prices[asked], top) * lived.sold, cost * lived.sold, cost * lived.wasted
             sums += [each.sum() for each in (took, took - bought, lost, lived.sold, lived.wasted, lived.came)]
             gross += took - bought - lost
+            taken += took
             path += np.bincount(asked, minlength=len(prices))
     takings, margin, shrink, sold, wasted, ordered = (float(each) for each in sums / (shelves * days))
-    return FreshLived(takings, margin, shrink, sold, wasted, ordered, gross / days, path / path.sum())
+    return FreshLived(takings, margin, shrink, sold, wasted, ordered, gross / days, taken / days, path / path.sum())
 
 
 def follow_fresh(goods: Goods, prices: Floats, policy: FreshPolicy, chosen: Ints, *, days: int, seed: int) -> FreshPath:

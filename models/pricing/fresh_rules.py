@@ -97,7 +97,7 @@ class FreshNetwork:
 
     def choose(self, at: Situation) -> Floats:
         """The price, the ceiling where it is above."""
-        return np.minimum(self.prices[self.values(at).argmax(axis=1)], at.ceiling)
+        return np.asarray(np.minimum(self.prices[self.values(at).argmax(axis=1)], at.ceiling))
 
 
 def candidates(prices: Floats) -> Iterator[FreshPolicy]:

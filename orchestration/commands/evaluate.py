@@ -138,6 +138,22 @@ def slots(
 
 
 @app.command()
+def fresh(
+    seed: Annotated[list[int], typer.Option(min=0, help="Seed of a world to judge on; several give an interval.")],
+    json_file: JsonOption = None,
+    params: Annotated[
+        Path | None, typer.Option(help="File with a section `pricing` of overrides, as params.yaml.")
+    ] = None,
+) -> None:
+    """Prices of fresh goods in the true twin, learned on demand fitted from its tables, beside tuned rules."""
+    from orchestration.fresh_judging import evaluate_worlds
+
+    settings = Settings() if params is None else Settings(params=params)
+    report = _told("evaluate fresh", json_file, lambda tell: evaluate_worlds(settings, seed, on_progress=tell))
+    _show(report, json_file, title="worlds that nothing was tuned on")
+
+
+@app.command()
 def elasticity(
     panel: Annotated[
         Path | None,

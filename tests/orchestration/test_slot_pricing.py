@@ -10,6 +10,7 @@ from models.pricing.baselines import BidPrice, FixedPrice
 from models.pricing.config import Config
 from models.pricing.fluid import Fluid
 from models.pricing.market import FACTORS
+from orchestration.intervals import interval
 from orchestration.slot_demand import FEES, INDEX, KINDS, SlotBook, _chances, booking_log
 from orchestration.slot_oracle import Solved, oracle, true_problem
 from orchestration.slot_play import Played, at_one_fee, by_desk, play, promised, slot_shop
@@ -22,7 +23,6 @@ from orchestration.slot_pricing import (
     PROGRAM,
     Judged,
     Tuned,
-    interval,
     judge,
     report,
     tune,
