@@ -18,11 +18,16 @@ from models.pricing.baselines import Policy
 from models.pricing.logged import Log
 from models.pricing.market import SMALLEST, Floats, Ints, Market
 from models.pricing.practice import asked
+from models.pricing.shelf import demand_probabilities
 from models.pricing.state import AGE_CLASSES
 
-PENALTY = 1.0  # rows that say that a standardised feature means nothing
+PENALTY = (
+    0.1  # rows that say that a standardised feature means nothing: ten times as many cost 1 % of a thin log's truth
+)
 MOST_LEVELS = 12  # of the chain that get weights of their own; with more, what each does to demand stands for it
 LEAST_SPREAD = 1e-9
+MOST_CELLS = 4_000_000  # of a period's table of sales by chain state, price and units
+KNOTS = (0.1, 0.25, 0.5)  # of the room, where the worth of what is left may bend
 
 
 @dataclass(frozen=True)
@@ -36,8 +41,9 @@ class Fitted:
     ratio: Floats
 
 
-def fit_q(market: Market, log: Log, target: Policy, *, folds: int, seed: int) -> Fitted:
-    """Fit on the log; with `folds` above 1 every episode is told by what the others say."""
+def fit_q(market: Market, log: Log, target: Policy, *, folds: int, seed: int, most_weight: float) -> Fitted:
+    """Fit on the log; with `folds` above 1 every episode is told by what the others say. Ratios are kept within `most_weight`:
+    where a fold holds the only episode of its kind, a line through the others goes anywhere."""
     if not 1 <= folds <= log.episodes // 2:
         raise DataError(f"folds {folds}: expected 1 to {log.episodes // 2}, half of {log.episodes} episodes")
     fold = np.random.default_rng(seed).permutation(log.episodes) % folds
@@ -50,8 +56,7 @@ def fit_q(market: Market, log: Log, target: Policy, *, folds: int, seed: int) ->
         own, wished = _features(market, log, t, target)
         solved.append([])
         for number, rows in enumerate(seen):
-            moment = _moment(own[rows])
-            inverse = np.linalg.inv(moment)
+            inverse: Floats = np.asarray(np.linalg.inv(_moment(own[rows])), dtype=np.float64)
             aim = log.money[rows, t] + later[number][rows]
             theta = inverse @ (own[rows].T @ aim / rows.sum())
             later[number] = wished @ theta
@@ -65,7 +70,7 @@ def fit_q(market: Market, log: Log, target: Policy, *, folds: int, seed: int) ->
             mean = wished[rows].T @ ratio[number][rows] / rows.sum()
             ratio[number] = own @ (solved[log.periods - 1 - t][number] @ mean)
             held = fold == number
-            found.ratio[held, t] = ratio[number][held]
+            found.ratio[held, t] = np.clip(ratio[number][held], -most_weight, most_weight)
     return found
 
 
@@ -95,12 +100,11 @@ def basis(market: Market, t: int, e: Ints, stock: Ints, action: Ints) -> Floats:
     through = np.cumsum(stock[:, : AGE_CLASSES - 1], axis=1)
     total = stock.sum(axis=1, keepdims=True)
     by_deadline = np.hstack([through, total]) if stock.shape[1] > 1 else total
-    mean = market.nominal[t, e, action][:, None]
     if market.newest_first:  # the newest cover demand first, the oldest get what is beyond
-        sold = np.maximum(_sold(mean, total) - _sold(mean, np.maximum(total - by_deadline, 0)), 0.0)
-        sold[:, -1:] = _sold(mean, total)
+        both = _sales(market, t, e, action, np.hstack([total, total - by_deadline]))
+        sold = both[:, :1] - both[:, 1:]
     else:
-        sold = _sold(mean, by_deadline)
+        sold = _sales(market, t, e, action, by_deadline)
     left = (by_deadline - sold) / room
     units = sold[:, -1:] / room
     levels = len(market.chain.demand)
@@ -114,10 +118,23 @@ def basis(market: Market, t: int, e: Ints, stock: Ints, action: Ints) -> Floats:
     columns = [
         chain, by_deadline / room, share**2, left, left**2, units, units * over, price, price * share,
         *(chain * each for each in (share, left[:, -1:], left[:, :1], over)),
+        *(np.maximum(left[:, -1:] - knot, 0.0) for knot in KNOTS),
     ]  # fmt: skip
     return np.hstack(columns)
 
 
-def _sold(mean: Floats, units: Floats) -> Floats:
-    """Units sold of so many, about, when `mean` are asked for."""
-    return np.asarray(np.where(units > 0, units * -np.expm1(-mean / np.maximum(units, 1)), 0.0))
+def _sales(market: Market, t: int, e: Ints, action: Ints, units: Ints) -> Floats:
+    """Units (N, K) that are believed to be sold of so many on offer: the mean of the lesser of demand and offer. A rough one
+    shifted fitted Q by 1 %, so the distribution is summed."""
+    most = max(int(units.max()), 1)
+    if market.nominal[t].size * most > MOST_CELLS:
+        from scipy import stats
+
+        # So many units that demand is as good as normal.
+        mean = market.nominal[t, e, action][:, None]
+        deep = np.sqrt(mean + (0.0 if market.dispersion is None else mean**2 / market.dispersion)) + SMALLEST
+        over = (units - mean) / deep
+        return np.asarray(np.maximum(units - deep * (over * stats.norm.cdf(over) + stats.norm.pdf(over)), 0.0))
+    beyond = 1.0 - demand_probabilities(market.nominal[t], most, market.dispersion).cumsum(axis=2)[..., :-1]
+    table = np.concatenate([np.zeros_like(beyond[..., :1]), beyond.cumsum(axis=2)], axis=2)  # (E, A, most + 1)
+    return np.asarray(table[e[:, None], action[:, None], units])

@@ -87,12 +87,18 @@ def read_log(table: Any, market: Market) -> Log:
     stock = _lists(table, STOCK, market.ages, "units by periods left")[order]
     before = column("before", 0.01, 100 * market.list_price)
     at = _situations(
-        market, column("period", 0, market.periods - 1), stock, before, {name: column(name, -100, 100) for name in factors}
+        market,
+        column("period", 0, market.periods - 1),
+        stock,
+        before,
+        {name: column(name, -100, 100) for name in factors},
     )
     action, b = _on_ladder("price", column("price", 0.01, 1e10), market), at.b.reshape(shape)
     total = at.stock.sum(axis=1)
     sold, wasted = (column(name, 0, market.room, whole=True) for name in ("sold", "wasted"))
-    _refuse(sold + wasted > total, "sold", sold, "at most the stock, what was thrown away with it: mend the count of units")
+    _refuse(
+        sold + wasted > total, "sold", sold, "at most the stock, what was thrown away with it: mend the count of units"
+    )
     found = Log(
         e=at.e.reshape(shape),
         b=b,
@@ -154,7 +160,9 @@ def _chances(table: Any, market: Market, order: Ints, action: Ints, before: Ints
     own = found[np.arange(len(action)), action]
     _refuse(own <= 0, PROPENSITIES, own, "more than 0 for the price that was asked: log the chances it was drawn with")
     closed = np.where(market.allowed[before], 0.0, found).max(axis=1)
-    _refuse(closed > 0, PROPENSITIES, closed, "0 for a price that the largest change closes: give chances of prices asked")
+    _refuse(
+        closed > 0, PROPENSITIES, closed, "0 for a price that the largest change closes: give chances of prices asked"
+    )
     return found
 
 

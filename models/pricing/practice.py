@@ -5,9 +5,10 @@ here do: `EpsilonGreedy` tries any price now and then, `Softmax` those near the 
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
+import numpy.typing as npt
 
 from models.common.protocols import DataError
 from models.pricing.baselines import Policy
@@ -99,13 +100,13 @@ def simulated_log(market: Market, practice: Practice, *, episodes: int, seed: in
     shelves, rng = Shelves(market, episodes, seed=days), np.random.default_rng(draws)
     rows = np.arange(episodes)
     _, came = deliver(market.stock, market.delivered[0], market.up_to[0], market.room)
-    parts: dict[str, list[Floats]] = {}
+    parts: dict[str, list[npt.NDArray[Any]]] = {}
     for t in range(market.periods):
         at = shelves.reading()
         chances = practice.chances(at)
         steps = chances.cumsum(axis=1)
         actions = (rng.random(episodes)[:, None] * steps[:, -1:] > steps).sum(axis=1)
-        found = {
+        found: dict[str, npt.NDArray[Any]] = {
             "episode": rows,
             "period": at.t,
             **{name: market.chain.shown[at.e, FACTORS.index(name)] for name in FACTORS if _moves(market, name)},
@@ -118,7 +119,7 @@ def simulated_log(market: Market, practice: Practice, *, episodes: int, seed: in
         first = market.unit_cost * float(came) if t == 0 else 0.0
         found |= {"sold": lived.sold, "wasted": lived.wasted, "money": lived.reward * market.scale - first}
         for name, column in found.items():
-            parts.setdefault(name, []).append(np.asarray(column).copy())
+            parts.setdefault(name, []).append(column.copy())
     columns = {name: np.concatenate(each) for name, each in parts.items()}
     return pa.table(
         {
