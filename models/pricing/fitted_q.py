@@ -97,9 +97,9 @@ def basis(market: Market, t: int, e: Ints, stock: Ints, action: Ints) -> Floats:
     Of the chain state, of what is expected to be sold and left by each deadline, and of the price itself.
     """
     room = market.room
-    through = np.cumsum(stock[:, : AGE_CLASSES - 1], axis=1)
-    total = stock.sum(axis=1, keepdims=True)
-    by_deadline = np.hstack([through, total]) if stock.shape[1] > 1 else total
+    through = np.cumsum(stock, axis=1)
+    total = through[:, -1:]
+    by_deadline = np.hstack([through[:, : min(market.ages, AGE_CLASSES) - 1], total])
     if market.newest_first:  # the newest cover demand first, the oldest get what is beyond
         both = _sales(market, t, e, action, np.hstack([total, total - by_deadline]))
         sold = both[:, :1] - both[:, 1:]

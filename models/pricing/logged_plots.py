@@ -19,7 +19,8 @@ def values_plot(title: str, told: Mapping[str, Estimate], shop: Estimate, promis
             axis.plot([promised[name]], [row], marker="|", markersize=14, color=OTHER, linestyle="", label=label)
         if each.verdict:
             axis.text(
-                shop.value, row - 0.28, f"cannot tell: {each.verdict}", fontsize=6.5, color=OTHER, va="center", ha="center"
+                0.5, row, f"cannot tell: {each.verdict}", transform=axis.get_yaxis_transform(), fontsize=7, color=OTHER,
+                va="center", ha="center",
             )  # fmt: skip
             continue
         colour = CHAMPION if row == 0 else INK

@@ -61,10 +61,10 @@ def _rows(name: str, found: Evaluation, promised: float | None) -> list[MetricRo
 
 def _figures(name: str, told: Estimate, *, segment: str = "all") -> list[MetricRow]:
     facts = {
-        "value from the log": told.value,
-        "from the log, low": told.low,
-        "from the log, high": told.high,
-        "gain over the shop": told.gain,
+        "from the log": told.value,
+        "low": told.low,
+        "high": told.high,
+        "gain": told.gain,
         "gain, low": told.gain_low,
         "gain, high": told.gain_high,
     }
@@ -72,7 +72,7 @@ def _figures(name: str, told: Estimate, *, segment: str = "all") -> list[MetricR
         MetricRow(name, metric, NOT_TOLD if told.verdict else value, "money", segment)
         for metric, value in facts.items()
     ]
-    return [*rows, MetricRow(name, "effective episodes", told.effective, "episodes", segment)]
+    return [*rows, MetricRow(name, "effective", told.effective, "episodes", segment)]
 
 
 def _notes(market: Market, log: Log, found: Mapping[str, Evaluation], solution: Solution | None) -> tuple[str, ...]:

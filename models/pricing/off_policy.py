@@ -145,14 +145,14 @@ def effective_size(weight: Floats) -> float:
 
 def _matches(market: Market, log: Log, target: Policy) -> tuple[Floats, float]:
     """rho (N, T), and the share of decisions in which the shop would never have asked the target's price."""
-    matched, outside = np.zeros(log.money.shape), 0.0
+    matched, never = np.zeros(log.money.shape), 0
     rows = np.arange(log.episodes)
     for t in range(log.periods):
         wished = asked(market, target, log.reading(t))
         chance = log.propensities[rows, t, wished]
-        outside += float((chance == 0).mean()) / log.periods
+        never += int((chance == 0).sum())
         np.divide(wished == log.action[:, t], chance, out=matched[:, t], where=chance > 0)
-    return matched, outside
+    return matched, never / matched.size
 
 
 def _resampled(parts: tuple[Parts, ...], resamples: int, rng: np.random.Generator) -> dict[str, Floats]:

@@ -122,7 +122,7 @@ def pricing(
             json_file,
             lambda tell: evaluate_logged(settings, logged, instances, only=name, seed=seed, on_progress=tell),
         )
-        _show(report, json_file, title=f"told by {logged}")
+        _show(report, json_file, title=f"told by {logged.name}")
         return
     report = _told(
         "evaluate pricing",
