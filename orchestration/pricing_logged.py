@@ -48,20 +48,31 @@ def evaluate_logged(
 
 
 def write_simulated_log(
-    settings: Settings, out: Path, path: Path | None, *, only: str | None, episodes: int, explore: float, seed: int
+    settings: Settings,
+    out: Path,
+    path: Path | None,
+    *,
+    only: str | None,
+    episodes: int,
+    explore: float,
+    softmax: float | None,
+    seed: int,
 ) -> str:
-    """Write the log of a shop that keeps to its best ladder (one fare for capacity) and tries any price on a share `explore`
-    of decisions; what it did, in words. ValueError as above."""
+    """Write the log of a shop that keeps to its best ladder (one fare for capacity) and tries others: any price on a share
+    `explore` of decisions, or, where `softmax` is given, those near its own more often; what it did, in words.
+
+    ValueError as above.
+    """
+    from pyarrow import parquet
+
     from models.pricing.evaluate import simple_rules
     from models.pricing.market import build_market
-    from models.pricing.practice import EpsilonGreedy, simulated_log
+    from models.pricing.practice import EpsilonGreedy, Practice, Softmax, simulated_log
 
     market = build_market(_problem(path, only))
     rule = simple_rules(market, pricing_config(settings))[FARE if market.kind == "capacity" else LADDER]
-    practice = EpsilonGreedy(market, rule, explore)
+    practice: Practice = EpsilonGreedy(market, rule, explore) if softmax is None else Softmax(market, rule, softmax)
     table = simulated_log(market, practice, episodes=episodes, seed=seed)
-    from pyarrow import parquet
-
     out.parent.mkdir(parents=True, exist_ok=True)
     parquet.write_table(table, out)
     return f"{out}: {episodes:,} episodes of {market.periods} periods of {market.name}: {practice.name}"

@@ -139,6 +139,14 @@ def pricing_log(
     only: Annotated[str | None, typer.Option(help="The problem's name, if there are several.")] = None,
     episodes: Annotated[int, typer.Option(min=20, max=100_000, help="Runs over all periods of the problem.")] = 4_000,
     explore: Annotated[float, typer.Option(min=0, max=1, help="Share of decisions at which any price is tried.")] = 0.3,
+    softmax: Annotated[
+        float | None,
+        typer.Option(
+            min=0.001,
+            max=100,
+            help="Instead: chances fall with the distance to the rule's price, over this share of list price.",
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of days and draws.")] = 0,
     params: Annotated[Path | None, typer.Option(help="File with a section `pricing` of overrides.")] = None,
 ) -> None:
@@ -147,7 +155,9 @@ def pricing_log(
 
     settings = Settings() if params is None else Settings(params=params)
     try:
-        said = write_simulated_log(settings, out, instances, only=only, episodes=episodes, explore=explore, seed=seed)
+        said = write_simulated_log(
+            settings, out, instances, only=only, episodes=episodes, explore=explore, softmax=softmax, seed=seed
+        )
     except ValueError as error:
         typer.secho(str(error), fg="red", err=True)
         raise typer.Exit(1) from error

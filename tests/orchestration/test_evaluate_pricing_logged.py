@@ -58,6 +58,17 @@ def test_policies_are_judged_by_a_log_of_a_shop(common: list[str], tmp_path: Pat
     assert "bid price: earns more than the shop did" in done.output
 
 
+def test_a_shop_may_try_near_prices_more_often(common: list[str], tmp_path: Path) -> None:
+    log = tmp_path / "log.parquet"
+    arguments = ["--only", "beds", "--out", str(log), "--episodes", "20", "--softmax", "0.4"]
+    done = CliRunner().invoke(app, ["pricing-log", *common, *arguments])
+    assert done.exit_code == 0 and "softmax 0.4" in done.output
+    chances = np.array(parquet.read_table(log)["propensities"].to_pylist())
+    by_distance = np.sort(chances, axis=1)[0]
+    # Steps of 4 over a list price of 10: each divides the chance by e.
+    assert by_distance[2] / by_distance[1] == pytest.approx(np.e)
+
+
 def test_what_is_wrong_is_said_in_one_line(common: list[str], tmp_path: Path) -> None:
     wrong, text = tmp_path / "wrong.parquet", tmp_path / "text.parquet"
     parquet.write_table(pa.table({"episode": [1]}), wrong)
