@@ -8,9 +8,10 @@ w_t(s, a) = phi_t(s, a) Sigma_t^-1 nu_t, nu_t the mean of phi_t under the target
 
 phi is made of what is believed of demand and of what a shelf does with a sale; its weights come from the log alone.
 
-What phi cannot express is the limit: with demand half again as elastic as believed and a shop that tried near prices alone
-(softmax 0.3), values of a bid price were 1 to 10 % off and half of the intervals missed them. Any price tried evenly
-(epsilon-greedy) lets far prices speak for themselves.
+What phi cannot express is the limit. With demand two thirds as elastic as believed and a shop that tried near prices alone
+(softmax 0.3, 4,000 episodes), values of a bid price were 1 to 20 % off and 9 of 18 intervals missed (salad, resin, parking).
+With demand half again as elastic as believed and any price tried (epsilon 0.3), intervals for the best policy held in 8, 6
+and 5 of 8 logs (salad, berries, flight).
 """
 
 from dataclasses import dataclass
