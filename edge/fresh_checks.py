@@ -60,8 +60,7 @@ class FreshTrial:
     def ladder(self, asked: FreshInput) -> Ladder:
         """Prices and scale of each shelf, in money."""
         read = self.predictor.read(asked)
-        listed = read.list_price[:, None]
-        return Ladders(self.name, self.predictor.prices * listed, read.at.scale[:, None] * listed)
+        return Ladders(self.name, self.predictor.asked(read), (read.at.scale * read.list_price)[:, None])
 
     def to_tensors(self, asked: FreshInput, reply: Reply) -> dict[str, npt.NDArray[np.generic]]:
         """Questions and answers by name, goods by their number."""

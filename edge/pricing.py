@@ -19,8 +19,8 @@ from edge.pricing_requests import column, read_request, to_input
 from edge.session import open_session
 from models.common.artifact import ArtifactError, read_file
 from models.common.protocols import InputError
-from models.pricing.data import MADE_UP
 from models.pricing.fresh import Goods
+from models.pricing.fresh_data import MADE_UP
 from models.pricing.fresh_predict import FreshPredictor
 from models.pricing.fresh_state import WIDTH
 from models.pricing.graph import INPUT, OUTPUT

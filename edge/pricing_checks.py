@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.bots import SelfTestError
+from models.pricing.guardrails import HALF_CENT
 from models.pricing.market import FACTORS, Floats, Ints, Market
 from models.pricing.predict import PriceInput, Reply
 from models.pricing.requests import read
@@ -17,7 +18,6 @@ RELATIVE_TOLERANCE = 1e-4
 SMALLEST = (
     0.1  # of a value in its network's scale, where an episode brings about 10; below it the error is judged absolutely
 )
-HALF_CENT = 0.005
 _FACTOR = "factor."
 
 

@@ -8,10 +8,12 @@ import dagster as dg
 from orchestration.days import CHANGED, HOW_TO_CHOOSE
 from orchestration.resources import WorkspaceResource
 
-MODELS = ("forecaster", "recommender")
+MODELS = ("forecaster", "recommender", "pricing")
 TABLES_AND_FEATURES = dg.AssetSelection.groups("sources", "gate", "demand", "features", "customers")
 # What customers took is of the recommender's group, and made every day; the challenger is not.
 TAKEN = dg.AssetSelection.assets(["features", "interactions"], ["features", "item_attributes"])
+# So are the goods of a morning and the prices proposed for them.
+PRICED = dg.AssetSelection.assets(["features", "fresh_goods"], ["pricing", "proposals"])
 RELEASES = dg.AssetSelection.assets(*([model, "release"] for model in MODELS))
 
 full_job = dg.define_asset_job(
@@ -22,9 +24,9 @@ full_job = dg.define_asset_job(
 )
 daily_job = dg.define_asset_job(
     "daily",
-    TABLES_AND_FEATURES | TAKEN | RELEASES,
+    TABLES_AND_FEATURES | TAKEN | RELEASES | PRICED,
     description="A new day: tables, gate, features, online store, forecasts and recommendations with the champions in "
-    "place. " + HOW_TO_CHOOSE,
+    "place, prices proposed for the morning. " + HOW_TO_CHOOSE,
 )
 retrain_job = dg.define_asset_job(
     "retrain",

@@ -9,6 +9,7 @@ from orchestration.assets.customers import CUSTOMER_ASSETS
 from orchestration.assets.demand import DEMAND_ASSETS
 from orchestration.assets.features import FEATURE_ASSETS
 from orchestration.assets.forecaster import FORECASTER_ASSETS
+from orchestration.assets.pricing import PRICING_ASSETS
 from orchestration.assets.profiles import PROFILE_ASSETS
 from orchestration.assets.recommender import RECOMMENDER_ASSETS
 from orchestration.assets.tables import TABLE_ASSETS
@@ -28,6 +29,7 @@ def build(settings: Settings) -> dg.Definitions:
             *FORECASTER_ASSETS,
             *RECOMMENDER_ASSETS,
             *PROFILE_ASSETS,
+            *PRICING_ASSETS,
         ],
         jobs=JOBS,
         schedules=SCHEDULES,

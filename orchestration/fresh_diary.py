@@ -19,8 +19,8 @@ EVERYWHERE = None  # store of a promotion of the whole chain
 
 @dataclass(frozen=True)
 class Diary:
-    """D days of S stores and P products, grids (D, S, P): `units` sold, `price` asked and `base` price, NaN where not on sale;
-    `sold_out`; `promoted` the discount of a promotion, 0 for none. `first` the first day."""
+    """D days of S stores and P products, grids (D, S, P): `units` sold, `price` asked and `base` price, `received` and `closing`
+    units, NaN where not on sale; `sold_out`; `promoted` the discount of a promotion, 0 for none. `first` the first day."""
 
     stores: tuple[str, ...]
     products: tuple[str, ...]
@@ -28,6 +28,8 @@ class Diary:
     units: Floats
     price: Floats
     base: Floats
+    received: Floats
+    closing: Floats
     sold_out: Bools
     promoted: Floats
 
@@ -63,9 +65,18 @@ def read_diary(tables: Mapping[str, "pa.Table"], stores: Sequence[str], products
         units=grid(stock, "sold_units"),
         price=grid(prices, "price"),
         base=grid(prices, "base_price"),
+        received=grid(stock, "received_units"),
+        closing=grid(stock, "closing_units"),
         sold_out=grid(stock, "stocked_out") == 1.0,
         promoted=_promoted(tables["promotions"], first, shape, numbers),
     )
+
+
+def promotions_on(table: "pa.Table", diary: Diary, first: date, days: int) -> Floats:
+    """Deepest discount (days, S, P) of the promotions of the table from a day on."""
+    shape = (days, len(diary.stores), len(diary.products))
+    numbers = {"store_id": _numbers(diary.stores), "product_id": _numbers(diary.products)}
+    return _promoted(table, np.datetime64(first, "D"), shape, numbers)
 
 
 def _numbers(names: Sequence[str]) -> dict[str, int]:

@@ -13,6 +13,7 @@ from orchestration.fresh_diary import Diary, Floats, Ints
 ROUNDS = 3
 LEAST_ELASTICITY, MOST_ELASTICITY = 0.2, 8.0
 LIFTS = (1.0, 4.0)
+LEAST_DOUBT = 0.1  # of an elasticity: products of a category are never quite alike
 RECENT = 56  # days that errors are told from
 MEMORY = 0.97  # of a day's weight, the next day: half of it after three weeks
 PRIOR_DAYS = 3.0  # of the product's usual share, that a cell starts from
@@ -144,7 +145,7 @@ def _elasticities(
     own = Estimates(mean, np.where(row >= 0, of_product.mean_error[row], silent), np.zeros(len(row)))
     of_all = pool(own, category, len(names))
     found = np.clip(of_all.elasticity, LEAST_ELASTICITY, MOST_ELASTICITY)
-    return found, np.clip(of_all.error / found, 0.02, 0.8)
+    return found, np.clip(of_all.error / found, LEAST_DOUBT, 0.8)
 
 
 def _uplift(asked: Floats, mean: Floats, promoted: Floats, category: Ints, count: int) -> Floats:

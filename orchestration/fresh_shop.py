@@ -20,7 +20,7 @@ Pricer = Callable[[Situation], Floats]  # prices over base price (N,)
 @dataclass(frozen=True)
 class FreshFacts:
     """Of the P fresh products, (P,) each: `number` in the world's order, `life` in days, `lead` mornings, `every` nights an
-    order, `cost` and `disposal` of a unit in money."""
+    order, `cost` and `disposal` of a unit in money; `ceiling` over base price."""
 
     number: Ints
     life: Ints
@@ -28,6 +28,7 @@ class FreshFacts:
     every: Ints
     cost: Floats
     disposal: Floats
+    ceiling: Floats
 
 
 class FreshShop:
@@ -68,6 +69,7 @@ class FreshShop:
             dispersion=np.full(len(store), demand.shape),
             cost=facts.cost[place] / listed,
             disposal=facts.disposal[place] / listed,
+            ceiling=facts.ceiling[place],
             life=life,
             lead=np.minimum(facts.lead[place], LONGEST_LEAD),
             up_to=books.levels[store, facts.number[place]],
@@ -84,7 +86,7 @@ class FreshShop:
         """Prices in money (S, all products), NaN where the shop's plain rule holds. A promotion's price is promised: no dearer."""
         at, store, place = self.morning(books, day)
         number = self.facts.number[place]
-        asked = np.maximum(np.round(pricer(at) * books.base[store, number], 2), 0.01)
+        asked = np.maximum(np.round(np.minimum(pricer(at), at.ceiling) * books.base[store, number], 2), 0.01)
         promised = books.discount[0][store, number] > 0
         planned = books.planned()[store, number]
         prices = np.full(books.base.shape, np.nan)
@@ -145,6 +147,7 @@ class FreshShop:
             dispersion=at.dispersion,
             cost=at.cost,
             disposal=at.disposal,
+            ceiling=at.ceiling,
             life=at.life,
             lead=at.lead,
             every=self.facts.every[place],

@@ -19,12 +19,14 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 HISTORY_DAYS, TEST_DAYS, JUDGED_DAYS = 238, 56, 84
+FREE = 100.0  # times base price: no ceiling
 TABLES = ("prices", "inventory", "promotions")
 TESTED = (0.85, 1.0, 1.15)  # times base price: a shop's test, each product in each store another price each week
 # Frozen before anything was judged. Elasticity: such that list price is the best price of a fresh product whose stock is free
 # (p / (p - c) at the twin's margins is 3.1; fresh categories have 0.8 of the mean). Safety stock: list price throws away 7 to
-# 13 %, in the band below. Orders leave out what will have spoilt: goods of a day would else come every other day.
-BAND = (0.05, 0.15)  # share thrown away at list price, else the world is too easy or too hard to say anything
+# 22 % of a world's fresh goods, in the band below on average. Orders leave out what will have spoilt: goods of a day would
+# else come every other day.
+BAND = (0.05, 0.15)  # share thrown away at list price over the judged worlds, else they are too easy or too hard
 LAID_OVER = {
     "stores": 8,
     "products": 160,
@@ -132,9 +134,9 @@ def fresh_facts(world: World) -> FreshFacts:
     number = np.flatnonzero(life <= LONGEST_AGE_DAYS)
     every = np.where(life <= FRESH_DAYS, 1, world.params.stock.review_days)
     cost = np.asarray(table["unit_cost"].to_numpy(), dtype=np.float64)
-    return FreshFacts(
-        number, life[number], np.maximum(lead[number], 1), every[number], cost[number], np.zeros(len(number))
-    )
+    none, free = np.zeros(len(number)), np.full(len(number), FREE)
+    lead = np.maximum(lead[number], 1)
+    return FreshFacts(number, life[number], lead, every[number], cost[number], none, free)
 
 
 def fit_history(world: World, facts: FreshFacts, tables: Mapping[str, "pa.Table"]) -> FreshDemand:

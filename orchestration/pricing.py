@@ -1,17 +1,25 @@
-"""Pricing problems: train on each, judge beside simple rules, a peer and the exact program."""
+"""Prices: challengers for the fresh goods of a workspace, and problems told in a file, each beside rules, peer and optimum."""
 
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from orchestration.absence import not_provided
+from orchestration.challengers import make_challenger, record_absence
+from orchestration.fingerprints import fingerprint
+from orchestration.fresh_lake import NEEDED, NOTHING_FRESH, REMEDY
 from orchestration.settings import Settings
+from orchestration.workspace import Workspace
 
 if TYPE_CHECKING:
     from models.common.report import Report
     from models.pricing.config import Config
+    from models.pricing.data import Dataset
+    from models.pricing.train import Trained
 
 MODEL = "pricing"
+HEADLINE = ("gross margin", "waste", "mean price")
 
 
 def pricing_config(settings: Settings) -> "Config":
@@ -19,6 +27,43 @@ def pricing_config(settings: Settings) -> "Config":
     from models.pricing.config import Config
 
     return Config(**settings.section(MODEL))
+
+
+def dataset(workspace: Workspace) -> "Dataset":
+    """The fresh goods of the lake."""
+    from models.pricing.data import prepare
+
+    table = workspace.lake.arrow("features", "fresh_goods")
+    return prepare({"fresh_goods": table}, pricing_config(workspace.settings))
+
+
+def train_challenger(workspace: Workspace, *, on_progress: Callable[[str], None]) -> dict[str, Any]:
+    """Train for the lake's fresh goods and judge; of a source that has none, `provided` says so."""
+    settings = workspace.settings
+    goods = workspace.lake.version("features", "fresh_goods")
+    if goods is None or not goods.rows:
+        remedy = NOTHING_FRESH if workspace.source.tables >= NEEDED else REMEDY
+        record_absence(workspace, MODEL, remedy)
+        return not_provided(remedy)
+    config = pricing_config(settings)
+
+    def tell(stage: str, fraction: float) -> None:
+        on_progress(f"{fraction:4.0%} {stage}")
+
+    def make() -> "tuple[Trained, Report]":
+        from models.pricing.evaluate import evaluate
+        from models.pricing.train import train
+
+        data = dataset(workspace)
+        began = time.perf_counter()
+        trained = train(data, config, seed=settings.seed, on_progress=tell)
+        seconds = time.perf_counter() - began
+        report = evaluate(trained.predictor(), data, train_seconds=seconds, seed=settings.seed, on_progress=tell)
+        return trained, report
+
+    inputs = {"goods": goods.content_hash, "config": config.model_dump(mode="json"), "seed": settings.seed}
+    made_from = fingerprint(code=("models/pricing",), inputs=inputs)
+    return make_challenger(workspace, MODEL, made_from, make, headline=HEADLINE)
 
 
 def evaluate_problems(

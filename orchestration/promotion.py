@@ -62,7 +62,26 @@ class RecommenderBudgets(CommonBudgets, frozen=True, extra="forbid"):
         said = f"{own:.4f} beside {popular:.4f}"
         return (
             Criterion("NDCG@10 over popularity's", gain, f">= {least:g}", gain >= least, said),
-            _below_popularity(loss["challenger"], loss["baseline"], seed),
+            _below("popularity", loss["challenger"], loss["baseline"], "customers", seed),
+            *super().criteria(loss, measured, seed=seed),
+        )
+
+
+class PricingBudgets(CommonBudgets, frozen=True, extra="forbid"):
+    """What prices must keep: loss is gross margin given up a shelf and day, the baseline is the best simple rule."""
+
+    waste_ratio_max: float = Field(
+        default=1.0, gt=0, le=10, description="Share thrown away over that of the best simple rule, at most."
+    )
+
+    def criteria(
+        self, loss: Mapping[str, NDArray[np.float64]], measured: Mapping[str, float], *, seed: int
+    ) -> "tuple[Criterion, ...]":
+        """Better than the best simple rule by more than chance, no more thrown away, and the common lines."""
+        ratio, most = measured["waste_ratio"], self.waste_ratio_max
+        return (
+            _below("the best simple rule", loss["challenger"], loss["baseline"], "shelves", seed),
+            Criterion("waste over the best simple rule's", ratio, f"<= {most:g}", ratio <= most),
             *super().criteria(loss, measured, seed=seed),
         )
 
@@ -78,6 +97,9 @@ class Budgets(CommonBudgets, frozen=True, extra="forbid"):
     coverage_80_high: float = Field(default=0.93, ge=0, le=1, description="Upper bound of the same.")
     recommender: RecommenderBudgets = Field(
         default=RecommenderBudgets(), exclude=True, description="The recommender's; they decide nothing here."
+    )
+    pricing: PricingBudgets = Field(
+        default=PricingBudgets(), exclude=True, description="Those of prices; they decide nothing here."
     )
 
     def criteria(
@@ -207,13 +229,15 @@ def _compare(
     return paired_bootstrap(challenger.ravel(), champion.ravel(), periods.ravel(), seed=seed), "periods"
 
 
-def _below_popularity(challenger: NDArray[np.float64], popularity: NDArray[np.float64], seed: int) -> Criterion:
-    """Better than popularity by more than chance: where everybody takes the same, little is to be gained, and yet it is."""
+def _below(
+    rival: str, challenger: NDArray[np.float64], baseline: NDArray[np.float64], unit: str, seed: int
+) -> Criterion:
+    """Better than the baseline by more than chance: where everybody takes the same, little is to be gained, and yet it is."""
     from models.common.compare import paired_bootstrap
 
-    result = paired_bootstrap(challenger, popularity, np.arange(challenger.size), seed=seed)
-    said = f"mean {result.diff:.5g}, interval [{result.low:.5g}, {result.high:.5g}], {result.blocks} customers"
-    return Criterion("loss difference to popularity, upper 95 % bound", result.high, "< 0", result.high < 0, said)
+    result = paired_bootstrap(challenger, baseline, np.arange(challenger.size), seed=seed)
+    said = f"mean {result.diff:.5g}, interval [{result.low:.5g}, {result.high:.5g}], {result.blocks} {unit}"
+    return Criterion(f"loss difference to {rival}, upper 95 % bound", result.high, "< 0", result.high < 0, said)
 
 
 def _at_most(name: str, value: float, bound: float) -> Criterion:

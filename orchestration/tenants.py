@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 TENANTS: Mapping[str, str] = {
     "forecaster": "orchestration.forecaster_tenant:ForecasterTenant",
     "recommender": "orchestration.recommender_tenant:RecommenderTenant",
+    "pricing": "orchestration.pricing_tenant:PricingTenant",
 }
 
 

@@ -29,7 +29,7 @@ def show_pages(
     bot: str,
     metrics: ServiceMetrics,
     settings: ServeSettings,
-    examples: Mapping[str, str],
+    examples: Mapping[str, Any],
     *,
     bad: str,
     unknown: str,

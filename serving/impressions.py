@@ -102,12 +102,12 @@ class ImpressionIds:
         return hashlib.blake2b(data, key=self._key, digest_size=SEAL_BYTES).digest()
 
 
-def read_key(folder: Path) -> bytes:
-    """The key of the folder, made where there is none: whoever shares the folder knows each other's ids."""
-    file = folder / KEY_FILE
+def read_key(folder: Path, name: str = KEY_FILE) -> bytes:
+    """A key of the folder, made where there is none: whoever shares the folder knows each other's ids."""
+    file = folder / name
     folder.mkdir(parents=True, exist_ok=True)
     if not file.exists():
-        handle, draft = tempfile.mkstemp(dir=folder, prefix=f".{KEY_FILE}.")
+        handle, draft = tempfile.mkstemp(dir=folder, prefix=f".{name}.")
         with os.fdopen(handle, "wb") as stream:
             stream.write(secrets.token_bytes(KEY_BYTES))
             stream.flush()

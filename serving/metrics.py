@@ -92,6 +92,9 @@ class ServiceMetrics:
             "learned_events", "Events that what answers has learned of online", ["bot"],
             multiprocess_mode="mostrecent", namespace="storeloop", registry=where,
         )  # fmt: skip
+        self._clipped = Counter(
+            "clipped_prices", "Prices that a rule moved, by rule", ["bot", "rule"], namespace="storeloop", registry=where
+        )  # fmt: skip
         self._last: tuple[str, str, str] | None = None
 
     def answered(self, endpoint: str, served_by: str, seconds: float) -> None:
@@ -111,6 +114,11 @@ class ServiceMetrics:
     def learned(self, events: int) -> None:
         """How many events the weights that answer were learned of."""
         self._learned.labels(self._bot).set(events)
+
+    def clipped(self, counts: Mapping[str, int]) -> None:
+        """How many prices each rule moved."""
+        for rule, count in counts.items():
+            self._clipped.labels(self._bot, rule).inc(count)
 
     def breaker(self, state: str) -> None:
         """The breaker is `closed`, `half_open` or `open`."""

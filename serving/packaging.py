@@ -16,6 +16,7 @@ from serving.requirements import pinned
 
 BOTS: Mapping[str, str] = {
     "forecaster": "serving.forecaster:Forecaster",
+    "pricing": "serving.pricing:Pricing",
     "recommender": "serving.recommender:Recommender",
 }
 TEMPLATE = Path(__file__).parent / "deploy" / "Dockerfile.template"

@@ -35,9 +35,9 @@ def index_page(title: str) -> Callable[[], Page]:
 def docs_page(
     spec: Callable[[], Mapping[str, Any]],
     describe: Callable[[dict[str, Any]], None],
-    examples: Mapping[str, str],
+    examples: Mapping[str, Any],
 ) -> Callable[[], Page]:
-    """OpenAPI document: BentoML's `spec`, put right in place by `describe`, with `examples` (placeholder -> real value).
+    """OpenAPI document: BentoML's `spec`, put right in place by `describe`, with `examples` (placeholder -> real value, any JSON).
 
     Made again only when an example has changed, so that what the page offers to try works as it stands.
     """

@@ -24,8 +24,9 @@ def command(target: str, settings: ServeSettings) -> list[str]:
 
 
 def environment(settings: ServeSettings) -> Mapping[str, str]:
-    """Environment of that process; what is learned from feedback lies beside the releases unless the settings say where."""
+    """Environment of that process; what bots learn and write down lies beside the releases unless the settings say where."""
     online = settings.online or settings.releases.parent / "online"
+    pricing = settings.pricing or settings.releases.parent / "pricing"
     learner = settings.learner if "learner" in settings.model_fields_set else "process"
     return {
         **os.environ,
@@ -33,4 +34,5 @@ def environment(settings: ServeSettings) -> Mapping[str, str]:
         "STORELOOP_SERVE_RELEASES": str(settings.releases.resolve()),
         "STORELOOP_SERVE_ONLINE": str(online.resolve()),
         "STORELOOP_SERVE_LEARNER": learner,
+        "STORELOOP_SERVE_PRICING": str(pricing.resolve()),
     }

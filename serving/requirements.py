@@ -7,8 +7,8 @@ from pathlib import Path
 
 # What the serving code imports itself, and the two that make uvicorn fast.
 SERVICE_ROOTS = (
-    "bentoml", "httptools", "numpy", "onnxruntime", "prometheus-client", "psutil", "pydantic", "pydantic-settings", "safetensors",
-    "uvloop",
+    "bentoml", "httptools", "jinja2", "numpy", "onnxruntime", "prometheus-client", "psutil", "pydantic", "pydantic-settings",
+    "safetensors", "uvloop",
 )  # fmt: skip
 _PIN = re.compile(r"^([A-Za-z0-9._-]+)==")
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, IPvAnyAddress
+from pydantic import Field, IPvAnyAddress, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 DEFAULT_PORT = 3100  # Dagster's page has 3000
@@ -72,4 +72,25 @@ class ServeSettings(BaseSettings):
     )
     explore: float = Field(
         default=0.1, ge=0, le=1, description="Share of slates in which one place is a trial, to learn of other items."
+    )
+    deadline_per_price_ms: float = Field(
+        default=0.2, ge=0, le=1_000, description="Time added to the deadline for each further item that is priced."
+    )
+    pricing: Path | None = Field(
+        default=None,
+        description="Folder of what pricing writes down, shared by its replicas: clipped prices, proposals; none: the log alone.",
+    )
+    approval: bool = Field(
+        default=False, description="Prices are proposed and go live only where somebody approves them at `/approvals`."
+    )
+    approvers: SecretStr = Field(
+        default=SecretStr(""),
+        description="Who may approve prices: `name:token`, several by commas, tokens of 16 or more.",
+    )
+    viewers: SecretStr = Field(default=SecretStr(""), description="Who may look at proposals, in the same way.")
+    proposal_s: float = Field(
+        default=86_400.0, ge=1, le=30 * 86_400, description="Seconds in which a proposed price may be approved."
+    )
+    approved_s: float = Field(
+        default=86_400.0, ge=1, le=365 * 86_400, description="Seconds for which an approved price is served."
     )

@@ -2,6 +2,7 @@
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from models.pricing.guardrails import Rules
 from models.pricing.instances import CHEAPEST, DEAREST
 
 
@@ -76,6 +77,10 @@ class Config(BaseModel):
         description="what a fresh unit thrown away counts for beside its cost and disposal, in unit costs: at 0.5 a third less "
         "is thrown away than at 0, for about 1 % of margin",
     )
+    essential_categories: tuple[str, ...] = Field(
+        ("bakery", "dairy", "produce"), description="categories whose fresh goods are never above list price"
+    )
+    fresh_rules: Rules = Field(Rules(), description="limits of fresh goods' prices, see guardrails.py")
     fresh_shelves: int = Field(4_000, ge=10, le=100_000, description="shelves that rules for fresh goods are judged on")
     fresh_days: int = Field(56, ge=1, le=3_650, description="days that rules for fresh goods are judged over")
     peer_steps: int = Field(

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from models.common.protocols import DataError
 from models.pricing.config import Config
 from models.pricing.fresh import Goods
-from models.pricing.fresh_data import TABLE, read_goods
+from models.pricing.fresh_data import MADE_UP, TABLE, read_goods
 from models.pricing.guardrails import Rules
 from models.pricing.instances import Instance, check_instances
 from models.pricing.market import Market, build_market
@@ -21,17 +21,13 @@ from models.pricing.market import Market, build_market
 if TYPE_CHECKING:
     import pyarrow as pa
 
-MADE_UP = np.datetime64("1970-01-01")  # problems told in full have no day
-
 
 @dataclass(frozen=True)
 class FreshGoods:
-    """Fresh goods by name, which of them are essential, and the rules of all."""
+    """Fresh goods by name."""
 
     names: tuple[str, ...]
     goods: Goods
-    essential: tuple[bool, ...]
-    rules: Rules
 
 
 @dataclass(frozen=True)
@@ -75,10 +71,11 @@ def prepare(tables: Mapping[str, Any], cfg: Config) -> Dataset:
     mark = sha256(json.dumps(content, sort_keys=True).encode())
     fresh, until = None, MADE_UP
     if TABLE in tables:
-        fresh, until = _fresh(tables[TABLE])
-        mark.update(json.dumps([fresh.names, fresh.essential, fresh.rules.model_dump()]).encode())
+        names, goods, until = read_goods(tables[TABLE])
+        fresh = FreshGoods(names, goods)
+        mark.update(json.dumps(names).encode())
         for each in fields(Goods):
-            mark.update(np.ascontiguousarray(getattr(fresh.goods, each.name)).tobytes())
+            mark.update(np.ascontiguousarray(getattr(goods, each.name)).tobytes())
     return Dataset(
         instances=instances,
         markets=tuple(build_market(each, elasticity_factors=spread) for each in instances),
@@ -89,18 +86,6 @@ def prepare(tables: Mapping[str, Any], cfg: Config) -> Dataset:
         fingerprint=mark.hexdigest(),
         trained_until=until,
     )
-
-
-def _fresh(table: Any) -> tuple[FreshGoods, np.datetime64]:
-    """Goods, and the day their demand was fitted on: `rules` (JSON) and `until` (ISO date) of the table's metadata, if there."""
-    names, goods, essential = read_goods(table)
-    told = table.schema.metadata or {}
-    try:
-        rules = Rules.model_validate(_parsed(told.get(b"rules", b"{}"), "rules"))
-        until = np.datetime64(told.get(b"until", str(MADE_UP).encode()).decode(), "D")
-    except ValueError as error:
-        raise DataError(f"{TABLE}: rules or until of its metadata: {str(error)[:200]}: mend them") from error
-    return FreshGoods(names, goods, essential, rules), until
 
 
 def _problems(table: Any) -> tuple[tuple[Instance, ...], list[Rules]]:

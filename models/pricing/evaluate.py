@@ -15,6 +15,7 @@ from models.pricing.judging import Lived, action_table, live
 from models.pricing.market import Market
 from models.pricing.plots import map_plot, paths_plot, shares_plot
 from models.pricing.predict import Predictor
+from models.pricing.spec import FRESH
 
 CHAMPION, ORACLE = "DQN", "dynamic program"
 SIMPLE = ("list price", "cost-plus", "fixed fare", "myopic elasticity", "markdown ladder", "EMSR-b", "bid price")
@@ -71,7 +72,9 @@ def evaluate(
         plots[f"map_{market.name}"] = map_plot(market, policies[CHAMPION], solution)
     if data.fresh is not None:
         on_progress("judging fresh goods", 0.9)
-        found, pictures, _ = judge_fresh(model.fresh.policy, data.fresh.goods, cfg, seed=seed)
+        found, pictures, _ = judge_fresh(
+            model.fresh.policy, data.fresh.goods, cfg, seed=seed, segment=FRESH if data.truths else "all"
+        )
         rows += found
         plots |= pictures
     if shares:

@@ -25,7 +25,8 @@ class Goods:
 
     `level` (K,) expected units a day at list price, by weekday times `week` (K, 7), Monday first; `level_error` and
     `elasticity_error` (K,) standard errors of their logs; `dispersion` (K,) shape r of a negative binomial; `cost` of a unit
-    and `disposal` of one thrown away; `life` days a unit can be sold in; `lead` mornings from order to shelf; `every` nights
+    and `disposal` of one thrown away; `ceiling` that no price goes above (essential
+    goods: 1); `life` days a unit can be sold in; `lead` mornings from order to shelf; `every` nights
     there is an order; `up_to` units on the shelf and on the way that an order fills up to.
     """
 
@@ -37,6 +38,7 @@ class Goods:
     dispersion: Floats
     cost: Floats
     disposal: Floats
+    ceiling: Floats
     life: Ints
     lead: Ints
     every: Ints
@@ -53,6 +55,7 @@ class Goods:
             "dispersion": (0.05, 1e4),
             "cost": (0.0, 10.0),
             "disposal": (0.0, 10.0),
+            "ceiling": (0.01, 100.0),
             "life": (1, LONGEST_LIFE),
             "lead": (1, LONGEST_LEAD),
             "every": (1, WEEK),
@@ -91,9 +94,10 @@ class Goods:
 @dataclass(frozen=True)
 class Situation:
     """N shelves in the morning, deliveries in: `mean` (N, AHEAD) expected units at list price, today first; `elasticity`,
-    `elasticity_error`, `dispersion`, `cost`, `disposal`, `life`, `lead`, `up_to` and `scale` as in Goods; `stock` (N, L) units by
-    days left, the column of those that expire tonight first; `coming` units that arrive tomorrow whatever happens; `wait`
-    nights until the next order, 0 tonight; `before` the price until now over list price; `weekday` 0 on Monday."""
+    `elasticity_error`, `dispersion`, `cost`, `disposal`, `ceiling`, `life`, `lead`, `up_to` and `scale` as in Goods; `stock`
+    (N, L) units by days left, the column of those that expire tonight first; `coming` units that arrive tomorrow whatever
+    happens; `wait` nights until the next order, 0 tonight; `before` the price until now over list price; `weekday` 0 on
+    Monday."""
 
     mean: Floats
     elasticity: Floats
@@ -101,6 +105,7 @@ class Situation:
     dispersion: Floats
     cost: Floats
     disposal: Floats
+    ceiling: Floats
     life: Ints
     lead: Ints
     up_to: Ints

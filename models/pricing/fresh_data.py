@@ -11,43 +11,46 @@ from models.common.arrow_columns import need_columns, refuse_nulls
 from models.common.artifact import ArtifactError
 from models.common.protocols import DataError
 from models.pricing.fresh import WEEK, Goods
-from models.pricing.guardrails import Rules
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 TABLE = "fresh_goods"
-NAME, ESSENTIAL = "good", "essential"
+NAME, UNTIL = "good", "until"
+MADE_UP = np.datetime64("1970-01-01")  # what is told in full has no day
 WHOLE = ("life", "lead", "every", "up_to")
 COLUMNS = tuple(each.name for each in fields(Goods))
 
 
-def goods_table(
-    names: Sequence[str],
-    goods: Goods,
-    essential: Sequence[bool],
-    *,
-    rules: Rules | None = None,
-    until: str | None = None,
-) -> "pa.Table":
-    """The table `fresh_goods`, a row a good: its name, whether it is essential and what Goods tells, `week` a list of seven;
-    in its metadata the `rules` of all and the last day (ISO) that demand was fitted on."""
+def goods_table(names: Sequence[str], goods: Goods, until: str) -> "pa.Table":
+    """The table `fresh_goods`, a row a good: its name, what Goods tells (`week` a list of seven), and `until`, the last day (ISO)
+    that demand was fitted on."""
     import pyarrow as pa
 
-    columns: dict[str, Any] = {NAME: list(names), ESSENTIAL: [bool(each) for each in essential]}
-    columns |= {name: getattr(goods, name).tolist() for name in COLUMNS}
-    told = {"rules": (rules or Rules()).model_dump_json()} | ({"until": until} if until else {})
-    return pa.table(columns).replace_schema_metadata(told)
+    columns: dict[str, Any] = {NAME: list(names)} | {name: getattr(goods, name).tolist() for name in COLUMNS}
+    return pa.table(columns | {UNTIL: [until] * len(goods)})
 
 
-def read_goods(table: "pa.Table") -> tuple[tuple[str, ...], Goods, tuple[bool, ...]]:
-    """What `goods_table` wrote. DataError names the column, the value and the bound."""
-    need_columns(TABLE, table, (NAME, ESSENTIAL, *COLUMNS))
-    for column in (NAME, ESSENTIAL, *COLUMNS):
+def empty_goods() -> "pa.Table":
+    """The table without a row."""
+    import pyarrow as pa
+
+    kinds = {name: pa.int64() if name in WHOLE else pa.float64() for name in COLUMNS} | {"week": pa.list_(pa.float64())}
+    return pa.schema({NAME: pa.string(), **kinds, UNTIL: pa.string()}).empty_table()
+
+
+def read_goods(table: "pa.Table") -> tuple[tuple[str, ...], Goods, np.datetime64]:
+    """Names, goods and the newest `until` of what `goods_table` wrote. DataError names the column, the value and the bound."""
+    need_columns(TABLE, table, (NAME, *COLUMNS, UNTIL))
+    for column in (NAME, *COLUMNS, UNTIL):
         refuse_nulls(TABLE, table, column, "drop those rows")
     names = tuple(str(name) for name in table[NAME].to_pylist())
     if twice := sorted({name for name in names if names.count(name) > 1} if len(set(names)) < len(names) else ()):
         raise DataError(f"{TABLE}.{NAME}: {twice[0]!r} is there twice: give each good one row")
+    try:
+        until = max((np.datetime64(day, "D") for day in table[UNTIL].to_pylist()), default=MADE_UP)
+    except ValueError as error:
+        raise DataError(f"{TABLE}.{UNTIL}: {error}: write ISO dates") from error
     values: dict[str, npt.NDArray[Any]] = {}
     for column in COLUMNS:
         kind = np.int64 if column in WHOLE else np.float64
@@ -60,7 +63,7 @@ def read_goods(table: "pa.Table") -> tuple[tuple[str, ...], Goods, tuple[bool, .
     if values["week"].shape != (len(names), WEEK):
         raise DataError(f"{TABLE}.week: {values['week'].shape[1]} numbers a row: give 7, Monday first")
     flat = {name: each if name == "week" else each[:, 0] for name, each in values.items()}
-    return names, Goods(**flat), tuple(bool(each) for each in table[ESSENTIAL].to_pylist())
+    return names, Goods(**flat), until
 
 
 def goods_bytes(goods: Goods) -> bytes:

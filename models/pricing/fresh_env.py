@@ -29,7 +29,8 @@ class FreshShelves:
 
     Episodes start on any day with any stock and last EPISODE_DAYS; they stop without an end, so that what is worth something
     the day after counts. Each has a demand model of its own, drawn within the errors of what is told: `certain` leaves
-    them out. Rewards charge a unit when it is ordered, and `waste_weight` unit costs for one thrown away beside its disposal.
+    them out. Who asks for more than the ceiling asks the ceiling. Rewards charge a unit when it is ordered, and
+    `waste_weight` unit costs for one thrown away beside its disposal.
     """
 
     def __init__(
@@ -83,6 +84,11 @@ class FreshShelves:
         self.true = Demand(self._drawn(self._of.level_error), self._drawn(self._of.elasticity_error))
 
     @property
+    def ceiling(self) -> Floats:
+        """Over list price, of each shelf (N,)."""
+        return self._of.ceiling
+
+    @property
     def cost(self) -> Floats:
         """Of a unit over list price, of each shelf (N,)."""
         return self._of.cost
@@ -99,7 +105,7 @@ class FreshShelves:
         days = (self.day[:, None] + np.arange(AHEAD)) % WEEK
         mean = of.level[:, None] * np.take_along_axis(of.week, days, axis=1)
         return Situation(
-            mean, of.elasticity, of.elasticity_error, of.dispersion, of.cost, of.disposal, of.life, of.lead, of.up_to,
+            mean, of.elasticity, of.elasticity_error, of.dispersion, of.cost, of.disposal, of.ceiling, of.life, of.lead, of.up_to,
             of.scale, self.stock, self.coming, -(self.day + self.good) % of.every, self.prices[self.b], self.day % WEEK,
         )  # fmt: skip
 
@@ -145,7 +151,7 @@ class FreshShelves:
 
     def _sell(self, at: Situation, actions: Ints) -> tuple[Period, Ints, Ints]:
         """A day at prices of number `actions` (N, K), fields (N, K); the next morning's stock (N, K, L) and what comes after."""
-        of, price = self._of, self.prices[actions]
+        of, price = self._of, np.minimum(self.prices[actions], self._of.ceiling[:, None])
         mean = at.mean[:, :1] * self.true.level[:, None] * price ** -(of.elasticity * self.true.elasticity)[:, None]
         chance = self.rng.random((self.count, 1))
         most = int(at.stock.sum(axis=1).max())

@@ -1,11 +1,11 @@
 """Pictures of fresh goods' prices as PNG bytes: what is thrown away against what is gained, and which prices are asked."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from models.common.figures import BAND, CHAMPION, INK, OTHER, figure, png
-from models.pricing.fresh_judging import FreshLived
+from models.pricing.fresh_judging import FreshLived, FreshPath
 from models.pricing.market import Floats
 
 
@@ -47,18 +47,22 @@ def asked_plot(prices: Floats, lived: Mapping[str, FreshLived]) -> bytes:
     return png(drawn)
 
 
-def days_plot(title: str, price: Floats, stock: Floats, wasted: Floats) -> bytes:
-    """One shelf over days (D,): price over list price above, units by morning and units thrown away below."""
-    drawn = figure(8, 4.2)
-    above, below = drawn.subplots(2, 1, sharex=True)
-    days = np.arange(len(price))
-    above.step(days, price, where="mid", color=CHAMPION)
-    above.axhline(1.0, color=INK, linewidth=0.6, linestyle=":")
-    above.set_ylabel("price over list price")
-    below.bar(days, stock, color=BAND, label="in stock in the morning")
-    below.bar(days, wasted, color=OTHER, label="thrown away at night")
-    below.set_ylabel("units")
-    below.set_xlabel("day")
-    below.legend(fontsize=7)
-    drawn.suptitle(title, fontsize=10)
+def days_plot(path: FreshPath, titles: Sequence[str]) -> bytes:
+    """Shelves over days, a column each: price over list price above, units by morning and units thrown away below."""
+    drawn = figure(4 * len(titles), 4.2)
+    rows = drawn.subplots(2, len(titles), sharex=True, squeeze=False)
+    days = np.arange(len(path.price))
+    for number, title in enumerate(titles):
+        above, below = rows[0][number], rows[1][number]
+        above.step(days, path.price[:, number], where="mid", color=CHAMPION)
+        above.axhline(1.0, color=INK, linewidth=0.6, linestyle=":")
+        above.set_ylim(0.0, max(1.15, 1.05 * float(path.price.max())))
+        above.set_title(title, fontsize=9)
+        below.bar(days, path.stock[:, number], color=BAND, label="in stock in the morning")
+        below.bar(days, path.wasted[:, number], color=OTHER, label="thrown away at night")
+        below.set_xlabel("day")
+    rows[0][0].set_ylabel("price over list price")
+    rows[1][0].set_ylabel("units")
+    rows[1][0].legend(fontsize=7)
+    drawn.suptitle("Fresh goods: what is asked, day by day", fontsize=10)
     return png(drawn)

@@ -1,6 +1,6 @@
 """Prices of fresh goods: limits -> network -> limits, for any number of them at once."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,13 +11,12 @@ from models.common.protocols import InputError
 from models.pricing.fresh import AHEAD, LEAST_LEVEL, MOST_LEVEL, WEEK, Goods, Situation
 from models.pricing.fresh_rules import FreshNetwork
 from models.pricing.fresh_state import WIDTH
-from models.pricing.guardrails import Limits, limits, rule_names, shown_reference
+from models.pricing.guardrails import HALF_CENT, Limits, limits, rule_names, shown_reference
 from models.pricing.market import Bools, Floats, Ints
 from models.pricing.network import ValueFunction
 from models.pricing.requests import MAX_PRODUCTS, Reply, column, numbers, within
 from models.pricing.spec import FreshSpec
 
-HALF_CENT = 0.005
 MOST_UNITS = 1_000_000
 
 
@@ -74,7 +73,7 @@ class FreshPredictor:
         listed, lowest = reading.list_price, reading.lowest
         values = self.policy.values(reading.at)
         bounds = self.limits(reading)
-        asked = self.prices * listed[:, None]
+        asked = self.asked(reading)
         wanted = np.take_along_axis(asked, values.argmax(axis=1)[:, None], axis=1)[:, 0]
         open_ = (asked >= bounds.low[:, None] - HALF_CENT) & (asked <= bounds.high[:, None] + HALF_CENT)
         best = np.where(open_, values, -np.inf).argmax(axis=1)
@@ -111,6 +110,15 @@ class FreshPredictor:
             np.where(own, strict.lows, plain.lows),
             np.where(own, strict.highs, plain.highs),
         )
+
+    def asked(self, reading: FreshReading) -> Floats:
+        """Money (N, A) that each price of the ladder asks: none above a good's ceiling."""
+        times = np.minimum(self.prices, reading.at.ceiling[:, None])
+        return np.asarray(times * reading.list_price[:, None])
+
+    def life_of(self, names: Sequence[str]) -> Ints:
+        """Days that fresh units of the goods can be sold in (N,)."""
+        return self.goods.life[self._known(names)]
 
     def _known(self, good: Any) -> Ints:
         if isinstance(good, str) or not hasattr(good, "__len__") or not 1 <= len(good) <= MAX_PRODUCTS:
@@ -158,6 +166,7 @@ class FreshPredictor:
             dispersion=of.dispersion,
             cost=of.cost,
             disposal=of.disposal,
+            ceiling=of.ceiling,
             life=of.life,
             lead=of.lead,
             up_to=optional["up_to"],

@@ -96,8 +96,8 @@ class FreshNetwork:
         return np.asarray(self.network.values(states) * at.scale[:, None], dtype=np.float64)
 
     def choose(self, at: Situation) -> Floats:
-        """The price."""
-        return np.asarray(self.prices[self.values(at).argmax(axis=1)])
+        """The price, the ceiling where it is above."""
+        return np.asarray(np.minimum(self.prices[self.values(at).argmax(axis=1)], at.ceiling))
 
 
 def candidates(prices: Floats) -> Iterator[FreshPolicy]:

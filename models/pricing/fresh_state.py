@@ -58,7 +58,8 @@ def assemble(at: Situation, prices: Floats, waste_weight: float) -> npt.NDArray[
     until, held = demand_until(at), np.cumsum(at.stock, axis=1)
     cover = np.minimum(held / np.maximum(until, SMALLEST), MOST_COVER)
     near = np.minimum(np.arange(AGE_CLASSES), at.stock.shape[1] - 1)
-    alone = ((prices - at.cost[:, None]) * prices ** -at.elasticity[:, None]).argmax(axis=1)
+    open_ = np.minimum(prices, at.ceiling[:, None])
+    alone = ((open_ - at.cost[:, None]) * open_ ** -at.elasticity[:, None]).argmax(axis=1)
     at_list = int(np.abs(prices - 1.0).argmin())
     following = np.maximum(at.mean[:, 1], SMALLEST)
     states = np.empty((len(now), WIDTH + len(prices)), dtype=np.float32)
@@ -106,9 +107,10 @@ def demand_until(at: Situation) -> Floats:
 def gains(at: Situation, prices: Floats, waste_weight: float) -> tuple[Floats, Floats]:
     """Money over list price (N, A) that each price gains, see the module, and units (N, A) that will be thrown away.
 
-    `waste_weight` is what a unit thrown away counts for beside its disposal, in unit costs.
+    Prices above the ceiling are the ceiling. `waste_weight` is what a unit thrown away counts for beside its disposal, in unit costs.
     """
-    today = at.mean[:, :1] * prices ** -at.elasticity[:, None]
+    asked = np.minimum(prices, at.ceiling[:, None])
+    today = at.mean[:, :1] * asked ** -at.elasticity[:, None]
     later = demand_until(at) - at.mean[:, :1]
     held = np.cumsum(at.stock, axis=1)
     shape = np.maximum(at.dispersion, SMALLEST)[:, None]
@@ -123,7 +125,7 @@ def gains(at: Situation, prices: Floats, waste_weight: float) -> tuple[Floats, F
             units = held[rows, column : column + 1].astype(np.float64)
             lost[rows] = np.maximum(lost[rows], units - expected_sales(first + rest, spread, units))
     wasted = (at.disposal + waste_weight * at.cost)[:, None]
-    value = prices * sold + at.cost[:, None] * np.maximum(total - sold - lost, 0.0) - wasted * lost
+    value = asked * sold + at.cost[:, None] * np.maximum(total - sold - lost, 0.0) - wasted * lost
     return value, lost
 
 

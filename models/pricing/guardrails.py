@@ -16,6 +16,7 @@ from models.pricing.market import Bools, Floats, Ints
 
 CENTS = 100  # a unit of money; dividing by it gives the nearest number to a price, multiplying by 0.01 does not
 CENT = 1 / CENTS
+HALF_CENT = CENT / 2
 LEAST = CENT  # nothing is given away
 _EPS = 1e-6  # of a cent: 0.30 / 0.01 is a little below 30
 RULES = ("essential", "ceiling", "floor", "margin_floor", "largest_change")
@@ -63,8 +64,8 @@ class Limits:
     def clip(self, wanted: Floats) -> tuple[Floats, Ints]:
         """Prices (N,) within the limits, in whole cents, and the number in RULES of the first that moved each; NO_RULE."""
         price = np.clip(_cents(wanted), self.low, self.high)
-        breaks = (wanted[None, :] < self.lows - CENT / 2) | (wanted[None, :] > self.highs + CENT / 2)
-        moved = breaks.any(axis=0) & (np.abs(price - wanted) > CENT / 2)
+        breaks = (wanted[None, :] < self.lows - HALF_CENT) | (wanted[None, :] > self.highs + HALF_CENT)
+        moved = breaks.any(axis=0) & (np.abs(price - wanted) > HALF_CENT)
         return price, np.where(moved, breaks.argmax(axis=0), NO_RULE)
 
 
@@ -72,31 +73,39 @@ def limits(rules: Rules, *, list_price: Floats, unit_cost: Floats, before: Float
     """Combine the rules for N products, (N,) each."""
     count = len(list_price)
     lows, highs = np.full((len(RULES), count), -np.inf), np.full((len(RULES), count), np.inf)
+    told = []
     if rules.essential:
         highs[0] = list_price
+        told.append(0)
     if rules.ceiling is not None:
         highs[1] = rules.ceiling
+        told.append(1)
     if rules.floor is not None:
         lows[2] = rules.floor
+        told.append(2)
     if rules.margin_floor is not None:
         lows[3] = unit_cost / (1.0 - rules.margin_floor)
+        told.append(3)
     if rules.largest_change is not None:
         lows[4] = before - rules.largest_change * list_price
         highs[4] = before + rules.largest_change * list_price
+        told.append(4)
     lows = np.ceil(lows * CENTS - _EPS) / CENTS
     highs = np.maximum(np.floor(highs * CENTS + _EPS) / CENTS, LEAST)
     low, high = np.full(count, LEAST), np.full(count, np.inf)
     yielded = np.zeros((count, len(RULES)), dtype=np.bool_)
-    for number, (least, most) in enumerate(zip(lows, highs, strict=True)):
+    for number in told:  # a rule that is not there leaves all as it is, and a quote waits for each of these lines
+        least, most = lows[number], highs[number]
         # A step of less than a cent may leave no whole cent at all: then the nearest one above.
         yielded[:, number] = (least > high) | (most < low) | (least > most)
-        low, high = np.clip(least, low, high), np.clip(np.maximum(least, most), low, high)
+        most = np.maximum(least, most)
+        low, high = (np.minimum(np.maximum(each, low), high) for each in (least, most))
     return Limits(low, high, yielded, lows, highs)
 
 
 def shown_reference(price: Floats, lowest: Floats) -> Floats:
     """Price (N,) that a discount may be shown against, NaN where none may: `lowest` (N,) is the lowest of the past 30 days."""
-    return np.where(price < lowest - CENT / 2, lowest, np.nan)
+    return np.where(price < lowest - HALF_CENT, lowest, np.nan)
 
 
 def rule_names(numbers: Ints) -> npt.NDArray[np.str_]:

@@ -10,8 +10,8 @@ from models.common.protocols import InputError
 from models.pricing import fresh_state
 from models.pricing.fresh import Goods
 from models.pricing.fresh_data import goods_of_bytes
-from models.pricing.fresh_predict import HALF_CENT, FreshInput, FreshPredictor
-from models.pricing.guardrails import limits, rule_names, shown_reference
+from models.pricing.fresh_predict import FreshInput, FreshPredictor
+from models.pricing.guardrails import HALF_CENT, limits, rule_names, shown_reference
 from models.pricing.market import Floats, Ints, Market, build_market
 from models.pricing.network import Network, ValueFunction
 from models.pricing.requests import PriceInput, Reply, read
@@ -71,7 +71,7 @@ class Predictor:
     """Prices shelves of the markets it was trained for; thread-safe, holds no state."""
 
     def __init__(self, spec: ModelSpec, networks: Mapping[str, ValueFunction], goods: Goods | None = None) -> None:
-        self.spec = spec
+        self.spec, self.goods = spec, goods
         if (spec.fresh is None) != (goods is None):
             raise ArtifactError("fresh goods are told of and not there, or the other way round: retrain")
         self._fresh = FreshPredictor(spec.fresh, goods, networks[FRESH]) if spec.fresh and goods else None

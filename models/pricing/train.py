@@ -88,11 +88,11 @@ def train(data: Dataset, cfg: Config, *, seed: int, on_progress: ProgressCallbac
         goods = data.fresh.goods
         fresh = FreshSpec(
             goods=data.fresh.names,
-            essential=data.fresh.essential,
+            essential=tuple(bool(each) for each in data.fresh.goods.ceiling <= 1.0),
             prices=cfg.fresh_prices,
             waste_weight=cfg.waste_weight,
             variables=fresh_state.NAMES,
-            rules=data.fresh.rules,
+            rules=cfg.fresh_rules,
         )
     spec = ModelSpec(
         format_version=FORMAT_VERSION,

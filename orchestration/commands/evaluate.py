@@ -13,7 +13,7 @@ from orchestration.commands.progress import StepPrinter
 from orchestration.settings import HORIZON_MAX, SOURCE_FORMS, Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from models.common.report import Report
 
@@ -102,17 +102,104 @@ def pricing(
     only: Annotated[
         list[str] | None, typer.Option(help="Judge only the problem of this name; may be given again.")
     ] = None,
+    logged: Annotated[
+        Path | None,
+        typer.Option(
+            help="Parquet file of prices a shop asked (format: models/pricing/logged.py): judge by it, not by the problem as told."
+        ),
+    ] = None,
 ) -> None:
-    """Learned prices beside simple rules, plain DQN and the exact dynamic program, problem by problem."""
+    """Learned prices beside simple rules, plain DQN and the exact dynamic program, problem by problem; with --logged, what they
+    would have earned where a shop asked its own prices."""
     from orchestration.pricing import evaluate_problems
+    from orchestration.pricing_logged import evaluate_logged
 
     settings = Settings() if params is None else Settings(params=params)
+    if logged is not None:
+        name = _at_most_one(only or ())
+        report = _told(
+            "evaluate pricing",
+            json_file,
+            lambda tell: evaluate_logged(settings, logged, instances, only=name, seed=seed, on_progress=tell),
+        )
+        _show(report, json_file, title=f"told by {logged.name}")
+        return
     report = _told(
         "evaluate pricing",
         json_file,
         lambda tell: evaluate_problems(settings, instances, only=only or (), seed=seed, on_progress=tell),
     )
     _show(report, json_file, title="problems that can be solved exactly")
+
+
+@app.command()
+def slots(
+    seed: Annotated[list[int], typer.Option(min=0, help="Seed of a world to judge on; give two or more.")],
+    areas: Annotated[int, typer.Option(min=1, max=100, help="Delivery areas of each world.")] = 3,
+    days: Annotated[int, typer.Option(min=1, max=2_000, help="Days that are priced in each world.")] = 182,
+    json_file: JsonOption = None,
+    params: Annotated[
+        Path | None, typer.Option(help="File with a section `pricing` of overrides, as params.yaml.")
+    ] = None,
+) -> None:
+    """Fees of the twin's delivery slots, learned on demand fitted from its bookings, beside simple rules and an oracle."""
+    from orchestration.slot_pricing import evaluate_slots
+
+    settings = Settings() if params is None else Settings(params=params)
+    report = _told(
+        "evaluate slots",
+        json_file,
+        lambda tell: evaluate_slots(settings, seed, areas=areas, days=days, on_progress=tell),
+    )
+    _show(report, json_file, title="worlds that no rule was tuned on")
+
+
+@app.command()
+def fresh(
+    seed: Annotated[list[int], typer.Option(min=0, help="Seed of a world to judge on; several give an interval.")],
+    json_file: JsonOption = None,
+    params: Annotated[
+        Path | None, typer.Option(help="File with a section `pricing` of overrides, as params.yaml.")
+    ] = None,
+) -> None:
+    """Prices of fresh goods in the true twin, learned on demand fitted from its tables, beside tuned rules."""
+    from orchestration.fresh_judging import evaluate_worlds
+
+    settings = Settings() if params is None else Settings(params=params)
+    report = _told("evaluate fresh", json_file, lambda tell: evaluate_worlds(settings, seed, on_progress=tell))
+    _show(report, json_file, title="worlds that nothing was tuned on")
+
+
+@app.command()
+def pricing_log(
+    out: Annotated[Path, typer.Option(help="Parquet file to write.")],
+    instances: Annotated[Path | None, typer.Option(help="File of pricing problems; none: those that ship.")] = None,
+    only: Annotated[str | None, typer.Option(help="The problem's name, if there are several.")] = None,
+    episodes: Annotated[int, typer.Option(min=20, max=100_000, help="Runs over all periods of the problem.")] = 4_000,
+    explore: Annotated[float, typer.Option(min=0, max=1, help="Share of decisions at which any price is tried.")] = 0.3,
+    softmax: Annotated[
+        float | None,
+        typer.Option(
+            min=0.001,
+            max=100,
+            help="Instead: chances fall with the distance to the rule's price, over this share of list price.",
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of days and draws.")] = 0,
+    params: Annotated[Path | None, typer.Option(help="File with a section `pricing` of overrides.")] = None,
+) -> None:
+    """Simulate a shop that keeps to a tuned rule and tries other prices, and write its log for `pricing --logged`."""
+    from orchestration.pricing_logged import write_simulated_log
+
+    settings = Settings() if params is None else Settings(params=params)
+    try:
+        said = write_simulated_log(
+            settings, out, instances, only=only, episodes=episodes, explore=explore, softmax=softmax, seed=seed
+        )
+    except ValueError as error:
+        typer.secho(str(error), fg="red", err=True)
+        raise typer.Exit(1) from error
+    typer.echo(said)
 
 
 @app.command()
@@ -149,6 +236,14 @@ def elasticity(
         return evaluate_choices(choices, facts=tuple(fact or ()), seed=seed)
 
     _show(_told("evaluate elasticity", json_file, make), json_file, title="held out: the newest periods or choices")
+
+
+def _at_most_one(names: "Sequence[str]") -> str | None:
+    """A log is of one problem."""
+    if len(names) > 1:
+        typer.secho(f"--only {', '.join(names)}: a log is of one problem: give one", fg="red", err=True)
+        raise typer.Exit(1)
+    return names[0] if names else None
 
 
 def _told(title: str, json_file: Path | None, make: "Callable[[Callable[[str], None]], Report]") -> "Report":

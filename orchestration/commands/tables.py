@@ -18,6 +18,7 @@ SHOWN = (
     *("ari", "silhouette", "bootstrap ari", "conversions", "lift over random"),
     *("log error", "log chance", "mean elasticity", "median standard error", "price coefficient", "its standard error"),
     *("share of the optimum", "least share of the optimum", "seconds of training a problem"),
+    *("from the log", "low", "high", "gain, low", "effective", "promised"),
     "seconds",
 )
 HELD_OUT = "held out, all segments together"

@@ -35,7 +35,7 @@ class Decisions:
 
     `prices`: shelf price of today. `orders`: units ordered tonight. `recommendations`: exposure of today in [0, 1].
     `promotions`: announced today, starting today or later. `policy`: what the online shop recommends today, None for its
-    plain policy.
+    plain policy. `slot_fees`: delivery fees of today (H, A, P), by days to delivery, area and part of the day.
     """
 
     prices: Floats | None = None
@@ -43,6 +43,7 @@ class Decisions:
     promotions: tuple[DecidedPromotion, ...] = ()
     recommendations: Floats | None = None
     policy: RecommendationPolicy | None = None
+    slot_fees: Floats | None = None
 
 
 def check_decisions(decisions: Decisions, day: int, list_price: Floats, stores: int) -> None:

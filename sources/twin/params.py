@@ -11,6 +11,7 @@ from pydantic import Field, ValidationError
 from sources.base import SourceError
 from sources.twin.customers.params import OnlineParams
 from sources.twin.knobs import Knobs
+from sources.twin.slots.params import SlotParams
 
 Size = Literal["tiny", "demo", "large"]
 
@@ -157,6 +158,7 @@ class TwinParams(Knobs):
     transactions: TransactionParams = TransactionParams()
     dirt: DirtParams = DirtParams()
     online: OnlineParams = OnlineParams()
+    slots: SlotParams = SlotParams()
 
     @property
     def last_day(self) -> date:

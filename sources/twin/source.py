@@ -67,8 +67,8 @@ class TwinSource:
         self._check(table)
         if table not in PARTED_TABLES:
             return None
-        # The online shop moves no other table, so its knobs leave their parts as they were.
-        moot = {"days"} if table in ONLINE_SCHEMAS else {"days", "online"}
+        # The online shop and the delivery slots move no other table, so their knobs leave its parts as they were.
+        moot = {"days", "slots"} if table in ONLINE_SCHEMAS else {"days", "slots", "online"}
         world = self._digest_without(moot)
         return {day.isoformat(): _digest(f"{world}/{table}/{day}") for day in self._horizon}
 

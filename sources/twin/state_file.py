@@ -9,16 +9,17 @@ import numpy as np
 from sources.twin.customers.state import OnlineState
 from sources.twin.lines import PendingReturns
 from sources.twin.promotions import Promotions
+from sources.twin.slots.state import SlotState
 from sources.twin.stock import StockState
 from sources.twin.world import WorldState
 
-_Columns = TypeVar("_Columns", StockState, PendingReturns, Promotions, OnlineState)
+_Columns = TypeVar("_Columns", StockState, PendingReturns, Promotions, OnlineState, SlotState)
 
 
 def save_state(path: Path, state: WorldState) -> None:
     """Write a state to `path`, whatever its suffix."""
     arrays: dict[str, Any] = {"next_day": np.int64(state.next_day)}
-    for part in (state.stock, state.pending, state.decided, state.online):
+    for part in (state.stock, state.pending, state.decided, state.online, state.slots):
         arrays |= {_name(type(part), f.name): getattr(part, f.name) for f in fields(part)}
     with path.open("wb") as file:
         np.savez(file, **arrays)
@@ -32,7 +33,12 @@ def load_state(path: Path) -> WorldState:
             return kind(**{f.name: arrays[_name(kind, f.name)] for f in fields(kind)})
 
         return WorldState(
-            int(arrays["next_day"]), part(StockState), part(PendingReturns), part(Promotions), part(OnlineState)
+            int(arrays["next_day"]),
+            part(StockState),
+            part(PendingReturns),
+            part(Promotions),
+            part(OnlineState),
+            part(SlotState),
         )
 
 

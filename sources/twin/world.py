@@ -26,6 +26,8 @@ from sources.twin.lines import PendingReturns, Tills
 from sources.twin.params import TwinParams
 from sources.twin.price_plans import PriceList
 from sources.twin.promotions import Promotions, base_prices, plan_promotions, shelf_prices
+from sources.twin.slots.shop import SlotDay, SlotShop
+from sources.twin.slots.state import SlotState
 from sources.twin.social_heat import SocialHeat
 from sources.twin.stock import StockDay, StockKeeper, StockState
 from sources.twin.tables import DAILY_TABLES, TableMaker
@@ -44,10 +46,13 @@ class WorldState:
     pending: PendingReturns
     decided: Promotions
     online: OnlineState
+    slots: SlotState
 
     def copy(self) -> "WorldState":
         """An independent copy, to go back to by `World.restore`."""
-        return WorldState(self.next_day, self.stock.copy(), self.pending, self.decided, self.online.copy())
+        return WorldState(
+            self.next_day, self.stock.copy(), self.pending, self.decided, self.online.copy(), self.slots.copy()
+        )
 
 
 @dataclass(frozen=True)
@@ -55,7 +60,7 @@ class Outcome:
     """A day in numbers, grids (S, P): what a simulation loop needs without tables.
 
     `expected`, `demanded` and the two tables of rows are truth, and so is what `online` says it is; `online` is None where
-    no table of the online shop is made.
+    no table of the online shop is made, `slots` where no delivery slots are offered.
     """
 
     day: date
@@ -68,6 +73,7 @@ class Outcome:
     expected_rows: pa.Table
     dirt_rows: pa.Table
     online: OnlineDay | None = None
+    slots: SlotDay | None = None
 
 
 class World:
@@ -105,8 +111,11 @@ class World:
         self._maker = TableMaker(self.catalogue, params.regions, params.categories)
         self.online = OnlineShop(params.online, seed, Setting.of_world(params, self.catalogue))
         self._online_maker = OnlineTables(self.online.setting, self.online.people, self.online.network)
+        self.slots = SlotShop(params.slots, seed, self._start)
         stock = self._keeper.initial(self.catalogue.active(self._start))
-        self.state = WorldState(self._start, stock, PendingReturns.none(), Promotions.none(), self.online.state)
+        self.state = WorldState(
+            self._start, stock, PendingReturns.none(), Promotions.none(), self.online.state, self.slots.state
+        )
         self.outcome: Outcome | None = None
         self._expected: list[pa.Table] = []
         self._dirty: list[pa.Table] = []
@@ -140,8 +149,10 @@ class World:
         products, stores = self.catalogue.products, self.catalogue.stores
         check_decisions(decided, now, products.list_price, len(stores.ids))
         state = self.state
-        # First of all, because a policy's slates may be refused, and then nothing must have changed.
+        # First of all, because fees and a policy's slates may be refused, and then nothing must have changed.
+        self.slots.check(decided.slot_fees)
         sold_online = self._live_online(day, decided.policy)
+        slots = self._book_slots(day, decided.slot_fees)
         state.decided = state.decided.joined(as_promotions(decided.promotions, now))
         state.decided = state.decided.where(state.decided.ends >= now)
         promotions = self._plan.joined(state.decided)
@@ -175,7 +186,7 @@ class World:
             made |= self._online_maker.daily(sold_online, self._tables)
         expected_rows = self._expected_rows(now, active, expected, demanded)
         self.outcome = Outcome(
-            day, active, price, expected, demanded, traded, ordered, expected_rows, dirt_rows, sold_online
+            day, active, price, expected, demanded, traded, ordered, expected_rows, dirt_rows, sold_online, slots
         )
         if self._keep_truth:
             self._expected.append(expected_rows)
@@ -220,6 +231,15 @@ class World:
         lived = self.online.advance(day, policy)
         self.state.online = self.online.state
         return lived
+
+    def _book_slots(self, day: date, fees: Floats | None) -> SlotDay | None:
+        """The day's bookings of delivery slots at `fees`, None where none are offered."""
+        if not self.params.slots.areas:
+            return None
+        self.slots.state, self.slots.next_day = self.state.slots, self.state.next_day
+        booked = self.slots.advance(day, fees)
+        self.state.slots = self.slots.state
+        return booked
 
     def _check_day(self, day: date) -> int:
         now = day_number(day)

@@ -90,12 +90,12 @@ def _release(folder: Path) -> Path:
     from models.pricing.instances import SHIPPED, read_instances
     from models.pricing.train import train
 
-    cfg = Config(steps=STEPS, explore_share=1.0)
     made = _beside("pricing_release")
     told, goods = made.fresh_spec(FRESH_GOODS), made.random_goods(FRESH_GOODS, seed=SEED)
+    cfg = Config(steps=STEPS, explore_share=1.0, fresh_rules=told.rules)
     tables = {
         "instances": problem_table(read_instances(SHIPPED), made.RULES),
-        "fresh_goods": goods_table(told.goods, goods, told.essential, rules=told.rules),
+        "fresh_goods": goods_table(told.goods, goods, "2024-06-30"),
     }
     data = prepare(tables, cfg)
     train(data, cfg, seed=SEED).save(folder / "artifact")

@@ -61,6 +61,7 @@ def random_goods(count: int, *, seed: int) -> Goods:
         dispersion=rng.uniform(2.0, 30.0, count),
         cost=rng.uniform(0.4, 0.85, count),
         disposal=rng.uniform(0.0, 0.1, count),
+        ceiling=np.where(np.arange(count) % 6 == 0, 1.0, 100.0),
         life=life,
         lead=lead,
         every=np.where(life <= 5, 1, 3),
@@ -69,7 +70,8 @@ def random_goods(count: int, *, seed: int) -> Goods:
 
 
 def fresh_spec(count: int) -> FreshSpec:
-    """What the artifact says of `count` goods: good-0, good-1, ..."""
+    """What the artifact says of `count` goods: good-0, good-1, ... Half of the essential ones have no ceiling beside, so that the
+    rule has something to do."""
     return FreshSpec(
         goods=tuple(f"good-{number}" for number in range(count)),
         essential=tuple(number % 3 == 0 for number in range(count)),

@@ -9,8 +9,9 @@ import numpy as np
 
 CONFIG: dict[str, Any] = {
     "steps": 60, "peer_steps": 20, "shelves": 8, "batch": 8, "buffer": 400, "hidden": 16, "tuning_episodes": 50,
-    "judged_episodes": 50,
+    "judged_episodes": 50, "fresh_shelves": 20, "fresh_days": 2,
 }  # fmt: skip
+ANY_OF = ("instances", "fresh_goods")
 BASELINE = "list price"
 PEERS = ("DQN (Stable-Baselines3)", "dynamic program", "EMSR-b", "bid price", "markdown ladder", "myopic elasticity")
 SALAD: dict[str, Any] = {
@@ -19,6 +20,12 @@ SALAD: dict[str, Any] = {
     "mean": 2.0, "elasticity": 1.5,
     "factors": [{"name": "weather", "levels": [{"value": -0.5, "demand": 0.5}, {"value": 0.5, "demand": 1.5}]}],
 }  # fmt: skip
+FRESH: dict[str, Any] = {
+    "level": np.array([3.0, 1.0, 5.0]), "week": np.ones((3, 7)), "level_error": np.full(3, 0.1),
+    "elasticity": np.full(3, 3.0), "elasticity_error": np.full(3, 0.1), "dispersion": np.full(3, 8.0),
+    "cost": np.full(3, 0.6), "disposal": np.zeros(3), "ceiling": np.array([1.0, 1.0, 100.0]), "life": np.array([1, 8, 4]),
+    "lead": np.array([1, 2, 1]), "every": np.array([1, 3, 1]), "up_to": np.array([5, 6, 9]),
+}  # fmt: skip
 SEATS: dict[str, Any] = {
     "name": "seats", "kind": "capacity", "periods": 8, "list_price": 10, "prices": [6, 10, 14], "capacity": 4,
     "segments": [{"name": "all", "arrivals": [1.0], "willingness": 9, "spread": 2}],
@@ -26,8 +33,10 @@ SEATS: dict[str, Any] = {
 
 
 def tables(synthetic: ModuleType, cfg: Any) -> dict[str, Any]:
-    """A perishable and a capacity, each solved in no time."""
+    """A perishable and a capacity, each solved in no time, and three fresh goods."""
     from models.pricing.data import problem_table
+    from models.pricing.fresh import Goods
+    from models.pricing.fresh_data import goods_table
     from models.pricing.guardrails import Rules
     from models.pricing.instances import check_instances
 
@@ -35,7 +44,8 @@ def tables(synthetic: ModuleType, cfg: Any) -> dict[str, Any]:
     return {
         "instances": problem_table(
             check_instances({"instances": [SALAD, SEATS]}), {"salad": Rules(essential=True, largest_change=0.5)}
-        )
+        ),
+        "fresh_goods": goods_table(["bread", "milk", "peaches"], Goods(**FRESH), "2024-06-30"),
     }
 
 

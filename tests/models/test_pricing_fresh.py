@@ -47,6 +47,7 @@ def some(count: int = 40, seed: int = 0, **told: Any) -> Goods:
         dispersion=rng.uniform(4.0, 12.0, count),
         cost=rng.uniform(0.55, 0.8, count),
         disposal=np.full(count, 0.05),
+        ceiling=np.full(count, 100.0),
         life=life,
         lead=lead,
         every=every,
@@ -271,22 +272,33 @@ def test_hostile_requests_are_refused(change: dict[str, Any], said: str) -> None
 
 def test_goods_travel_as_a_table_and_as_bytes() -> None:
     goods = some(5)
-    table = goods_table(
-        [f"g{n}" for n in range(5)], goods, [True] * 5, rules=Rules(margin_floor=0.1), until="2024-06-30"
-    )
-    names, read, essential = read_goods(table)
-    assert names[4] == "g4" and essential == (True,) * 5
+    table = goods_table([f"g{n}" for n in range(5)], goods, "2024-06-30")
+    names, read, until = read_goods(table)
+    assert names[4] == "g4" and str(until) == "2024-06-30"
     for each in (read, goods_of_bytes(goods_bytes(goods))):
         assert all((getattr(each, name) == getattr(goods, name)).all() for name in ("level", "week", "life", "up_to"))
     data = prepare({"fresh_goods": table}, Config())
-    assert data.fresh is not None and data.fresh.rules.margin_floor == 0.1 and str(data.trained_until) == "2024-06-30"
+    assert data.fresh is not None and str(data.trained_until) == "2024-06-30"
     assert prepare({"fresh_goods": table.slice(0, 4)}, Config()).fingerprint != data.fingerprint
     with pytest.raises(DataError, match="'g0' is there twice"):
-        read_goods(goods_table(["g0"] * 5, goods, [True] * 5))
+        read_goods(goods_table(["g0"] * 5, goods, "2024-06-30"))
     with pytest.raises(DataError, match=r"cost: -1 lies outside \[0, 10\]"):
         some(5, cost=-1.0)
     with pytest.raises(ArtifactError, match="fetch the artifact again"):
         goods_of_bytes(b"torn")
+
+
+def test_essential_goods_are_never_above_list() -> None:
+    goods = some(60, 2, ceiling=1.0, elasticity=1.5)  # the dearer, the better: margin alone asks for 1.1
+    dear, listed = (
+        live_fresh(goods, PRICES, FixedMultiple("x", each), shelves=300, days=20, seed=1) for each in (1.1, 1.0)
+    )
+    assert (dear.gross == listed.gross).all() and dear.price == pytest.approx(1.0)
+    asked = request(goods, np.random.default_rng(2), 60)
+    reply = predictor(goods, essential=True).predict(asked)
+    assert (reply.price <= asked.list_price).all()
+    states = FreshShelves(goods, PRICES, 200, seed=0, waste_weight=0.0).observe()
+    np.testing.assert_array_equal(states[:, -1], states[:, -2])  # 1.1 and 1.0 gain alike
 
 
 def test_rollout_with_a_weight_wastes_less() -> None:

@@ -27,7 +27,16 @@ def test_a_diary_is_what_the_tables_say() -> None:
     days = pa.array([date(2024, 1, 1), date(2024, 1, 3), date(2024, 1, 2)])
     tables = {
         "prices": pa.table({**cell, "date": days, "price": [2.0, 1.5, 3.0], "base_price": [2.0, 2.0, 3.0]}),
-        "inventory": pa.table({**cell, "date": days, "sold_units": [4, 7, 1], "stocked_out": [False, True, False]}),
+        "inventory": pa.table(
+            {
+                **cell,
+                "date": days,
+                "sold_units": [4, 7, 1],
+                "received_units": [9, 0, 1],
+                "closing_units": [5, 0, 0],
+                "stocked_out": [False, True, False],
+            }
+        ),
         "promotions": pa.table(
             {
                 "store_id": pa.array([None, "S2", "S9"], pa.string()),

@@ -8,6 +8,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))  # the helpers beside this file are no package
 
+from pricing_releases import make_pricing_releases, pricing_settings
 from recommender_releases import make_recommender_releases, recommender_settings
 from release_factory import Releases, make_releases
 from running import running
@@ -54,5 +55,28 @@ def served_recommender(
     mine = made_recommenders.copy_to(folder / "releases")
     with running(
         "serving.recommender:Recommender", environment=recommender_settings(mine, folder), log=folder / "service.log"
+    ) as port:
+        yield port, mine
+
+
+@pytest.fixture(scope="session")
+def made_pricing(tmp_path_factory: pytest.TempPathFactory) -> Releases:
+    """Two small releases of pricing; the first is promoted."""
+    return make_pricing_releases(tmp_path_factory.mktemp("pricing") / "releases")
+
+
+@pytest.fixture
+def pricing_releases(made_pricing: Releases, tmp_path: Path) -> Releases:
+    """A copy that a test may break; the first release is promoted."""
+    return made_pricing.copy_to(tmp_path / "pricing_releases")
+
+
+@pytest.fixture(scope="module")
+def served_pricing(made_pricing: Releases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, Releases]]:
+    """Pricing in a process of its own, prices live: its port, and the releases folder it follows."""
+    folder = tmp_path_factory.mktemp("served")
+    mine = made_pricing.copy_to(folder / "releases")
+    with running(
+        "serving.pricing:Pricing", environment=pricing_settings(mine, folder), log=folder / "service.log"
     ) as port:
         yield port, mine

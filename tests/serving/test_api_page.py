@@ -16,6 +16,10 @@ PAGES = {
         ("/recommend", "/feedback", "/similar", "/items", "/model", "/readyz", "/metrics"),
         ("recommend", "Recommend items to customers", '"hour": 18'),
     ),
+    "served_pricing": (
+        ("/quote", "/reprice", "/explain", "/what_if", "/model", "/readyz", "/metrics"),
+        ("quote", "Price one or some items of a market.", '"item_id": "I00001"'),
+    ),
 }
 
 

@@ -1,6 +1,7 @@
 """What goes into a bento: one champion, the code that serves it, hashed pins, and nothing that trains."""
 
 import ast
+import json
 import os
 import re
 import subprocess
@@ -84,6 +85,34 @@ def test_bento_of_the_recommender_answers_without_what_trains_or_learns(
     assert not set(ast.literal_eval(done.stdout.splitlines()[-1])) & (
         TRAINING | {"river", "scipy", "sklearn", "torch_geometric"}
     )
+
+
+def test_bento_of_pricing_answers_without_what_trains(made_pricing: Releases, tmp_path: Path) -> None:
+    source = build("pricing", made_pricing.root, tmp_path).folder / "src"
+    assert len(list(source.rglob("manifest.json"))) == 1
+    modules = {path.relative_to(source).as_posix() for path in source.rglob("*.py")}
+    assert {"models/pricing/predict.py", "models/pricing/ladder.py", "serving/approval_templates.py"} <= modules
+    assert not {"models/pricing/train.py", "models/pricing/ladder_tuning.py", "models/pricing/env.py"} & modules
+    lines = (source / "requirements.lock").read_text()
+    names = {match.lower() for match in re.findall(r"^([A-Za-z0-9._-]+)==", lines, re.MULTILINE)}
+    assert "jinja2" in names and not names & (TRAINING | {"scipy", "gymnasium", "stable-baselines3"})
+    said = (
+        "import sys, asyncio, json, serving.pricing as p; from serving.pricing_schemas import QuoteRequest; "
+        "bot = p.service.inner(); request = QuoteRequest.model_validate(json.loads(sys.argv[1])); "
+        "body = asyncio.run(bot._answerer.quote(request)); bot.close(); "
+        "print(json.loads(body)['served_by'].split()[0], sorted({name.split('.')[0] for name in sys.modules}))"
+    )
+    asked = {
+        "market": "salad",
+        "items": [{"item_id": "I1", "period": 0, "stock": [1, 3], "before": 3.0, "factors": {"weather": 0.5}}],
+    }
+    environment = {**os.environ, "PYTHONPATH": str(source), "STORELOOP_SERVE_RELEASES": str(source / "releases")}
+    done = subprocess.run(
+        [sys.executable, "-c", said, json.dumps(asked)], cwd=source, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    who, _, loaded = done.stdout.splitlines()[-1].partition(" ")
+    assert who == "champion" and not set(ast.literal_eval(loaded)) & (TRAINING | {"scipy", "gymnasium", "sklearn"})
 
 
 def test_altered_release_is_not_packed(releases: Releases, tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ def test_service_binds_to_loopback_unless_told_and_follows_an_absolute_folder(tm
     assert started["BENTOML_DO_NOT_TRACK"] == "True"
     assert started["STORELOOP_SERVE_ONLINE"] == str(tmp_path / "online"), "what is learned lies beside the releases"
     assert started["STORELOOP_SERVE_LEARNER"] == "process"
+    assert started["STORELOOP_SERVE_PRICING"] == str(tmp_path / "pricing"), "and what pricing writes down"
     elsewhere = environment(ServeSettings(releases=Path("releases"), online=Path("mine"), learner="elsewhere"))
     assert elsewhere["STORELOOP_SERVE_ONLINE"] == str(tmp_path / "mine")
     assert elsewhere["STORELOOP_SERVE_LEARNER"] == "elsewhere"

@@ -1,0 +1,206 @@
+"""Pricing as a BentoML service: what each shelf should cost now, why, and what other prices would bring."""
+
+import os
+
+from models.common.telemetry import switch_off
+
+switch_off(os.environ)  # before BentoML is imported: it reads its switches once
+
+import gc  # noqa: E402
+import time  # noqa: E402
+from typing import Any  # noqa: E402
+
+import bentoml  # noqa: E402
+from starlette.responses import Response  # noqa: E402
+
+from models.pricing.explain import reference_of  # noqa: E402
+from serving.approval_desk import Desk, DeskDoor  # noqa: E402
+from serving.approval_roles import Roles  # noqa: E402
+from serving.approvals import Approvals  # noqa: E402
+from serving.bot import KNOBS, quiet_refusals, show_pages, tell  # noqa: E402
+from serving.impressions import read_key  # noqa: E402
+from serving.loader import ChampionLoader, Doors  # noqa: E402
+from serving.metrics import ServiceMetrics  # noqa: E402
+from serving.pricing_answering import Answerer  # noqa: E402
+from serving.pricing_champion import BOT, Champion, degrade, open_champion  # noqa: E402
+from serving.pricing_clips import ClipLog  # noqa: E402
+from serving.pricing_schemas import (  # noqa: E402
+    EXAMPLE_COLUMNS,
+    EXAMPLE_ITEM,
+    EXAMPLE_MARKET,
+    ExplainReply,
+    ExplainRequest,
+    PricingCard,
+    QuoteReply,
+    QuoteRequest,
+    RepriceReply,
+    RepriceRequest,
+    WhatIfReply,
+    WhatIfRequest,
+)
+from serving.release import POINTER_FILE  # noqa: E402
+from serving.replies import reply  # noqa: E402
+from serving.schema_base import ModelRequest  # noqa: E402
+from serving.settings import ServeSettings  # noqa: E402
+
+STORE_BYTES = 8 << 20  # 10,000 items, and then some
+APPROVALS_FILE, SESSION_KEY = "approvals.sqlite", "sessions.key"
+
+settings = ServeSettings()
+metrics = ServiceMetrics(BOT, settings.workers)
+examples: dict[str, Any] = {}
+desk = Desk()
+
+
+@bentoml.service(name=BOT, **KNOBS)
+class Pricing:
+    """Prices of shelves, seats and slots: by networks within rules that they cannot break, and why.
+
+    When a network fails, is late, or a situation lies outside what it was trained on, the last approved ladder answers and
+    `served_by` says so. In approval mode `reprice` proposes, and what people approve at `/approvals` is what `quote` serves.
+    """
+
+    def __init__(self) -> None:
+        self._loader: ChampionLoader[Champion] = ChampionLoader(
+            settings.releases / BOT / POINTER_FILE,
+            Doors(
+                lambda release, pointer: open_champion(release, pointer, settings),
+                lambda running, release, pointer, why: degrade(running, release, pointer, why, settings),
+                _measure,
+            ),
+            poll_s=settings.poll_s,
+        )
+        approvals = open_approvals(settings)
+        self._answerer = Answerer(lambda: self._loader.current, approvals, ClipLog(settings.pricing), settings, metrics)
+        desk.answerer, desk.approvals, desk.roles = self._answerer, approvals, open_roles(settings)
+        self._loader.start()
+        quiet_refusals()
+
+    @bentoml.api(output_spec=QuoteReply)  # type: ignore[untyped-decorator]
+    async def quote(self, request: QuoteRequest, /) -> Response:
+        """Price one or some items of a market.
+
+        Answers the price, what the network wanted and the rule that moved it, money expected until the end and the gain over
+        list price. `served_by` says who answered, item by item; `outside` which variable the network was not trained on.
+        """
+        return await reply(self._answerer.quote(request))
+
+    @bentoml.api(output_spec=RepriceReply)  # type: ignore[untyped-decorator]
+    async def reprice(self, request: RepriceRequest, /) -> Response:
+        """Price a whole store, up to 10,000 items of several markets, as columns.
+
+        In approval mode these are proposals: none is live before somebody approves it. Send a request again under its
+        `request_id` until it is answered: nothing is proposed twice.
+        """
+        return await reply(self._answerer.reprice(request))
+
+    @bentoml.api(output_spec=ExplainReply)  # type: ignore[untyped-decorator]
+    async def explain(self, request: ExplainRequest, /) -> Response:
+        """Say which variables moved the price: exact Shapley values of groups, against the market's first morning."""
+        return await reply(self._answerer.explain(request))
+
+    @bentoml.api(output_spec=WhatIfReply)  # type: ignore[untyped-decorator]
+    async def what_if(self, request: WhatIfRequest, /) -> Response:
+        """Tell what each price of the ladder would bring, whether the rules allow it, and draw the curve."""
+        return await reply(self._answerer.what_if(request))
+
+    @bentoml.api(output_spec=PricingCard)  # type: ignore[untyped-decorator]
+    async def model(self, request: ModelRequest, /) -> Response:
+        """Tell which champion answers, its markets, and whether something is wrong."""
+        del request
+        return await reply(self._answerer.model(swaps=self._loader.swaps, problem=self._loader.problem))
+
+    def __is_ready__(self) -> bool:
+        """Ready once anything can answer, be it the ladders."""
+        return self._loader.current is not None
+
+    @bentoml.on_shutdown  # type: ignore[untyped-decorator]
+    def close(self) -> None:
+        """Stop following promotions and let the worker threads go."""
+        self._loader.stop()
+        self._answerer.close()
+
+
+def open_approvals(settings: ServeSettings) -> Approvals | None:
+    """The file of proposals, in approval mode; ValueError where no folder is named."""
+    if not settings.approval:
+        return None
+    if settings.pricing is None:
+        raise ValueError(
+            "STORELOOP_SERVE_APPROVAL=true needs STORELOOP_SERVE_PRICING: the folder that proposals lie in"
+        )
+    return Approvals(
+        settings.pricing / APPROVALS_FILE,
+        proposal_s=settings.proposal_s,
+        approved_s=settings.approved_s,
+        clock=time.time,
+    )
+
+
+def open_roles(settings: ServeSettings) -> Roles | None:
+    """Who may look and decide; None where prices are live. ValueError for a token too short."""
+    if not settings.approval or settings.pricing is None:
+        return None
+    key = read_key(settings.pricing, SESSION_KEY)
+    told = (settings.approvers.get_secret_value(), settings.viewers.get_secret_value())
+    return Roles(*told, key=key, clock=time.time)
+
+
+def _measure(loader: ChampionLoader[Champion]) -> None:
+    champion = loader.current
+    if champion is not None:
+        desk.markets = tuple(champion.ladders)
+        examples.update(_examples(champion))
+        if EXAMPLE_ITEM in examples:
+            desk.usual = _texts(examples[EXAMPLE_MARKET], examples[EXAMPLE_ITEM])
+    tell(metrics, loader)
+    # What was loaded stays: looking through it again and again for garbage would hold up requests.
+    gc.collect()
+    gc.freeze()
+
+
+def _examples(champion: Champion) -> dict[str, Any]:
+    """What the API page offers to try: the first market's first morning."""
+    name = next(iter(champion.ladders))
+    if champion.model is None:
+        return {EXAMPLE_MARKET: name}
+    usual = reference_of(champion.model.markets[name])
+    item = {"period": usual.period, "stock": list(usual.stock), "before": usual.before, "factors": dict(usual.factors)}
+    columns = {"period": [usual.period], "stock": [list(usual.stock)], "before": [usual.before]}
+    factors = {factor: [value] for factor, value in usual.factors.items()}
+    return {
+        EXAMPLE_MARKET: name,
+        EXAMPLE_ITEM: {"item_id": "I00001", **item},
+        EXAMPLE_COLUMNS: {"market": name, "item_ids": ["I00001"], **columns, "factors": factors},
+    }
+
+
+def _texts(market: str, item: dict[str, Any]) -> dict[str, str]:
+    """That morning as texts of the curve's form."""
+    return {
+        "market": market,
+        "period": str(item["period"]),
+        "stock": ",".join(map(str, item["stock"])),
+        "before": f"{item['before']:g}",
+        "factors": ", ".join(f"{name}={value:g}" for name, value in item["factors"].items()),
+    }
+
+
+def _bounded() -> ServeSettings:
+    """A store is larger than a question; whoever set a bound of their own keeps it."""
+    if "max_body_bytes" in settings.model_fields_set:
+        return settings
+    return settings.model_copy(update={"max_body_bytes": STORE_BYTES})
+
+
+service: Any = Pricing  # the decorator has made a bentoml Service of the class, which its types do not say
+service.add_asgi_middleware(DeskDoor, desk=desk)  # before the door that takes JSON alone
+show_pages(
+    service,
+    BOT,
+    metrics,
+    _bounded(),
+    examples,
+    bad="each item_id may be there once; remove the repeated ones",
+    unknown="unknown market 'milk': name one of 'salad', as `/model` lists",
+)
