@@ -35,13 +35,13 @@ WRONG = (0.5, 1.5)  # times the fitted elasticity
 
 @dataclass(frozen=True)
 class FreshJudged:
-    """One world: what each policy brought, and what the network did under wrong beliefs, by the factor; `foreseen` takings of
-    the network, told by simulation on fitted demand before the first day."""
+    """One world: what each policy brought, and what the network did under wrong beliefs, by the factor; `foreseen` (S, P)
+    takings of the network a day without a promotion, told by simulation on fitted demand before the first day; 0 where unknown."""
 
     seed: int
     days: dict[str, FreshDays]
     wrong: dict[float, FreshDays]
-    foreseen: float
+    foreseen: Floats
 
     def less_waste(self, than: str = HINDSIGHT) -> float:
         """Share of another policy's waste that the network saves."""
@@ -53,8 +53,10 @@ class FreshJudged:
 
     @property
     def kept_foreseen(self) -> float:
-        """Realised takings of the network over those foreseen."""
-        return float(self.days[CHAMPION].takings.sum()) / self.foreseen
+        """Realised takings of the network over those foreseen, of shelves and days without a promotion."""
+        days, known = self.days[CHAMPION], self.foreseen > 0
+        plain = days.plain & known
+        return float(days.took[plain].sum() / (self.foreseen * plain).sum())
 
     @property
     def kept(self) -> float:
@@ -95,16 +97,17 @@ def judge_world(
     return FreshJudged(seed, days, misled, foreseen(history, goods, network, cfg, seed=seed))
 
 
-def foreseen(history: FreshHistory, goods: Goods, network: FreshNetwork, cfg: Config, *, seed: int) -> float:
-    """Takings of the judged days in money as simulated on fitted demand: what a shop is promised before it starts."""
+def foreseen(history: FreshHistory, goods: Goods, network: FreshNetwork, cfg: Config, *, seed: int) -> Floats:
+    """Takings a day in money (S, P) as simulated on fitted demand: what a shop is promised before it starts."""
     shelves = FORESEEN_SHELVES * len(goods)
     lived = live_fresh(goods, np.array(cfg.fresh_prices), network, shelves=shelves, days=JUDGED_DAYS, seed=seed)
     history.world.restore(history.state)
     books = history.world.books()
     store, place = history.shop().morning(books, history.first)[1:]
+    told = np.zeros((len(books.base), len(history.facts.number)))
     base = books.base[store, history.facts.number[place]]
-    a_day = lived.took.reshape(FORESEEN_SHELVES, len(goods)).mean(axis=0) * base
-    return float(a_day.sum() * JUDGED_DAYS)
+    told[store, place] = lived.took.reshape(FORESEEN_SHELVES, len(goods)).mean(axis=0) * base
+    return told
 
 
 def believed(history: FreshHistory) -> Goods:
@@ -163,7 +166,7 @@ def report_worlds(judged: Sequence[FreshJudged]) -> Report:
         f"Worlds {', '.join(str(each.seed) for each in judged)}; {JUDGED_DAYS} days after {HISTORY_DAYS} of history, {TEST_DAYS} of "
         "these with a price test. Customers are the same under every policy.",
         "Promised takings are those expected each morning from the prices asked and the stock at hand; foreseen ones are simulated "
-        "on fitted demand before the first day, promotions and seasons to come left out.",
+        "on fitted demand before the first day, and compared on shelves and days without a promotion.",
     )
     path = judged[0].days[CHAMPION]
     return Report(CHAMPION, tuple(rows), {"paths": _paths(path)} if path.price.size else {}, notes)

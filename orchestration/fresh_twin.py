@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from orchestration.fresh_diary import Floats, Ints, read_diary
+from orchestration.fresh_diary import Bools, Floats, Ints, read_diary
 from orchestration.fresh_fit import FreshDemand, fit_fresh
 from orchestration.fresh_shop import FreshFacts, FreshShop, Pricer
 from sources.twin.decisions import Decisions
@@ -54,7 +54,8 @@ class FreshHistory:
 class FreshDays:
     """What a policy brought over D days, fresh goods alone: `takings`, `cost` of what was sold and `shrink` of what was thrown
     away (D,) in money; `sold`, `wasted` and `received` (D,) units; `promised` (D,) takings expected each morning. `price` over
-    base price, `stock` of the morning and `lost` (D, S, P) of each shelf."""
+    base price, `stock` of the morning and `lost` and `took`, its takings, (D, S, P) of each shelf; `plain` (D, S, P) where it
+    was on sale without a promotion."""
 
     takings: Floats
     cost: Floats
@@ -66,6 +67,8 @@ class FreshDays:
     price: Floats
     stock: Ints
     lost: Ints
+    took: Floats
+    plain: Bools
 
     @property
     def gross_margin(self) -> float:
@@ -157,7 +160,7 @@ def live_in_twin(
     world.restore(history.state)
     shop = shop or history.shop()
     rows: list[tuple[float, ...]] = []
-    paths: list[tuple[Floats, Ints, Ints]] = []
+    paths: list[tuple[Floats, Ints, Ints, Floats, Bools]] = []
     for number in range(days):
         day = history.first + timedelta(days=number)
         books = world.books()
@@ -181,6 +184,7 @@ def live_in_twin(
                 promised,
             )
         )
-        paths.append((price[:, own] / books.base[:, own], books.stock.sum(axis=2)[:, own], wasted))
+        took, plain = price[:, own] * sold, (books.on_sale & (books.discount[0] == 0))[:, own]
+        paths.append((price[:, own] / books.base[:, own], books.stock.sum(axis=2)[:, own], wasted, took, plain))
     columns = [np.array(column) for column in zip(*rows, strict=True)]
     return FreshDays(*columns, *(np.stack(part) for part in zip(*paths, strict=True)))

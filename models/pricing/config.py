@@ -81,8 +81,17 @@ class Config(BaseModel):
         ("bakery", "dairy", "produce"), description="categories whose fresh goods are never above list price"
     )
     fresh_rules: Rules = Field(Rules(), description="limits of fresh goods' prices, see guardrails.py")
-    fresh_shelves: int = Field(4_000, ge=10, le=100_000, description="shelves that rules for fresh goods are judged on")
-    fresh_days: int = Field(56, ge=1, le=3_650, description="days that rules for fresh goods are judged over")
+    fresh_steps: int = Field(
+        5_000,
+        ge=1,
+        le=10_000_000,
+        description="gradient steps of the network of all fresh goods; 5,000 take half a minute",
+    )
+    fresh_peer_steps: int = Field(
+        1_000, ge=0, le=10_000_000, description="gradient steps of its peer, of many more outcomes each; 0: no peer"
+    )
+    fresh_shelves: int = Field(2_000, ge=10, le=100_000, description="shelves that rules for fresh goods are judged on")
+    fresh_days: int = Field(28, ge=1, le=3_650, description="days that rules for fresh goods are judged over")
     peer_steps: int = Field(
         16_000, ge=0, le=10_000_000, description="gradient steps of the peer a market, as many as ours; 0: no peer"
     )

@@ -23,7 +23,7 @@ def judge_fresh(
     tuned on."""
     prices = np.array(cfg.fresh_prices)
     policies: dict[str, FreshPolicy] = {policy.name: policy} | fresh_rules(goods, cfg)
-    if cfg.peer_steps:
+    if cfg.fresh_peer_steps:
         from models.pricing.peers import PEER, fit_fresh_peer
 
         policies[PEER] = fit_fresh_peer(goods, cfg, seed=seed)

@@ -56,7 +56,8 @@ def fit_fresh_peer(goods: Goods, cfg: Config, *, seed: int) -> FreshPeer:
     """Of fresh goods; it is asked for margin alone, as it is judged."""
     prices = np.array(cfg.fresh_prices)
     shelves = FreshShelves(goods, prices, cfg.shelves, seed=seed, waste_weight=0.0)
-    return FreshPeer(prices, _fit(shelves, cfg, seed=seed, discount=cfg.fresh_discount))
+    own = cfg.model_copy(update={"peer_steps": cfg.fresh_peer_steps})
+    return FreshPeer(prices, _fit(shelves, own, seed=seed, discount=cfg.fresh_discount))
 
 
 def _fit(shelves: Shelves | FreshShelves, cfg: Config, *, seed: int, discount: float) -> torch.nn.Module:

@@ -119,10 +119,11 @@ def fit_fresh(goods: Goods, cfg: Config, *, seed: int, on_progress: ProgressCall
     days, draws = (int(each) for each in np.random.SeedSequence(seed).generate_state(2))
     from models.pricing.fresh_env import FreshShelves
 
+    own = cfg.model_copy(update={"steps": cfg.fresh_steps})
     on_progress(f"{FRESH}: {len(goods)} goods, {len(cfg.fresh_prices)} prices", 0.0)
     shelves = FreshShelves(goods, np.array(cfg.fresh_prices), cfg.shelves, seed=days, waste_weight=cfg.waste_weight)
     return fit_shelves(
-        shelves, FRESH, cfg, seed=seed, draws=draws, discount=cfg.fresh_discount, on_progress=on_progress
+        shelves, FRESH, own, seed=seed, draws=draws, discount=cfg.fresh_discount, on_progress=on_progress
     )
 
 

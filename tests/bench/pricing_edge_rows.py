@@ -92,7 +92,7 @@ def _release(folder: Path) -> Path:
 
     made = _beside("pricing_release")
     told, goods = made.fresh_spec(FRESH_GOODS), made.random_goods(FRESH_GOODS, seed=SEED)
-    cfg = Config(steps=STEPS, explore_share=1.0, fresh_rules=told.rules)
+    cfg = Config(steps=STEPS, fresh_steps=STEPS, explore_share=1.0, fresh_rules=told.rules)
     tables = {
         "instances": problem_table(read_instances(SHIPPED), made.RULES),
         "fresh_goods": goods_table(told.goods, goods, "2024-06-30"),

@@ -17,7 +17,7 @@ def judged(seed: int) -> Any:
     from models.pricing.config import Config
     from orchestration.fresh_judging import judge_world
 
-    return judge_world(seed, Config(steps=STEPS))
+    return judge_world(seed, Config(fresh_steps=STEPS, fresh_shelves=4_000, fresh_days=56))
 
 
 def _fresh(context: BenchContext) -> BenchResult:

@@ -9,7 +9,8 @@ import numpy as np
 
 CONFIG: dict[str, Any] = {
     "steps": 60, "peer_steps": 20, "shelves": 8, "batch": 8, "buffer": 400, "hidden": 16, "tuning_episodes": 50,
-    "judged_episodes": 50, "fresh_shelves": 20, "fresh_days": 2,
+    "judged_episodes": 50, "fresh_shelves": 20, "fresh_days": 2, "fresh_steps": 40,
+    "fresh_peer_steps": 10,
 }  # fmt: skip
 ANY_OF = ("instances", "fresh_goods")
 BASELINE = "list price"

@@ -160,12 +160,12 @@ def test_rules_are_what_they_say() -> None:
 
 
 def test_a_network_beats_its_rules_and_is_repeatable() -> None:
-    cfg = Config(steps=1_500, hidden=32, fresh_shelves=800, waste_weight=0.0)
+    cfg = Config(fresh_steps=1_500, hidden=32, waste_weight=0.0)
     goods = some(60, 1)
     network = fit_fresh(goods, cfg, seed=0)
     assert (
-        fit_fresh(goods, Config(steps=40, hidden=8), seed=3).to_bytes()
-        == fit_fresh(goods, Config(steps=40, hidden=8), seed=3).to_bytes()
+        fit_fresh(goods, Config(fresh_steps=40, hidden=8), seed=3).to_bytes()
+        == fit_fresh(goods, Config(fresh_steps=40, hidden=8), seed=3).to_bytes()
     )
     policies = [
         FreshNetwork(PRICES, 0.0, network),

@@ -11,6 +11,7 @@ from orchestration.workspace import Workspace
 QUICK = """\
 forecaster: {trees: 60, quantile_trees: 25, max_pairs: 1500, max_rows: 30000, quantile_rows: 8000}
 recommender: {width: 16, epochs: 2, steps_min: 30, batch: 64, negatives: 10, ranker_epochs: 1, mix_candidates: 10}
+pricing: {fresh_steps: 200, fresh_peer_steps: 20, hidden: 16, fresh_shelves: 80, fresh_days: 5}
 promotion: {}
 """
 

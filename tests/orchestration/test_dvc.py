@@ -10,10 +10,11 @@ import pytest
 import yaml
 
 from models.forecaster.config import Config
+from models.pricing.config import Config as PricingConfig
 from models.profiles.config import Config as ProfilesConfig
 from models.recommender.config import Config as RecommenderConfig
 from orchestration.dvc_outputs import write_metrics
-from orchestration.promotion import Budgets, RecommenderBudgets
+from orchestration.promotion import Budgets, PricingBudgets, RecommenderBudgets
 from orchestration.runner import RunOutcome
 
 ROOT = Path(__file__).parents[2]
@@ -35,6 +36,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     params = yaml.safe_load((folder / "params.yaml").read_text(encoding="utf-8"))
     params["forecaster"] |= {"trees": 20, "quantile_trees": 10, "max_pairs": 600, "max_rows": 8000}
     params["recommender"] |= {"width": 16, "epochs": 2, "steps_min": 30, "ranker_epochs": 1}
+    params["pricing"] |= {"fresh_steps": 60, "fresh_peer_steps": 20, "hidden": 16, "fresh_shelves": 40, "fresh_days": 2}
     params["profiles"] |= {"clusters_max": 4, "epochs": 5, "resamples": 2, "restarts": 2}
     (folder / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
     git = ["git", "-c", "user.name=test", "-c", "user.email=test@example.com"]
@@ -136,3 +138,5 @@ def test_the_knobs_of_params_yaml_are_the_defaults() -> None:
     assert RecommenderConfig(**params["recommender"]) == RecommenderConfig()
     assert ProfilesConfig(**params["profiles"]) == ProfilesConfig()
     assert RecommenderBudgets(**params["promotion"]["recommender"]) == RecommenderBudgets()
+    assert PricingConfig(**params["pricing"]) == PricingConfig()
+    assert PricingBudgets(**params["promotion"]["pricing"]) == PricingBudgets()

@@ -101,7 +101,7 @@ def test_a_shop_that_believes_wrongly_learns(history: FreshHistory) -> None:
 
 @pytest.mark.slow
 def test_the_network_saves_most_of_the_waste() -> None:
-    cfg = Config(steps=2_000, hidden=64, fresh_shelves=400, fresh_days=28)
+    cfg = Config(fresh_steps=2_000, hidden=64, fresh_shelves=400)
     judged = judge_world(32, cfg, wrong=(), params=fresh_params({**LAID_OVER, "products": 96, "stores": 4}))
     assert judged.less_waste("list price") > 0.6 and judged.more_margin("myopic elasticity") > 0
     assert judged.less_waste() > 0.3
