@@ -11,13 +11,14 @@ from models.common.protocols import InputError
 from models.pricing.fresh import AHEAD, LEAST_LEVEL, MOST_LEVEL, WEEK, Goods, Situation
 from models.pricing.fresh_rules import FreshNetwork
 from models.pricing.fresh_state import WIDTH
-from models.pricing.guardrails import HALF_CENT, Limits, limits, rule_names, shown_reference
+from models.pricing.guardrails import HALF_CENT, Limits, limits_of_each, rule_names, shown_reference
 from models.pricing.market import Bools, Floats, Ints
 from models.pricing.network import ValueFunction
 from models.pricing.requests import MAX_PRODUCTS, Reply, column, numbers, within
 from models.pricing.spec import FreshSpec
 
 MOST_UNITS = 1_000_000
+MOST_EXPECTED = 10 * MOST_LEVEL  # units a day
 
 
 @dataclass(frozen=True)
@@ -57,11 +58,11 @@ class FreshPredictor:
 
     def predict(self, request: FreshInput) -> Reply:
         """The price of each shelf; `worth` and `gain` count days to come less and less. InputError says what is wrong."""
-        number = self._known(request.good)
-        at, listed, before = self._situation(request, number)
+        number = self.number_of(request.good)
+        at, listed, before = self.situation(request, number)
         lowest = None if request.lowest is None else column("lowest", request.lowest, 0.01, 1e8, len(number))
         values = self.policy.values(at)
-        bounds = self._limits(number, listed, at.cost * listed, before)
+        bounds = self.limits(number, listed, at.cost * listed, before)
         asked = np.minimum(self.prices, at.ceiling[:, None]) * listed[:, None]
         wanted = np.take_along_axis(asked, values.argmax(axis=1)[:, None], axis=1)[:, 0]
         open_ = (asked >= bounds.low[:, None] - HALF_CENT) & (asked <= bounds.high[:, None] + HALF_CENT)
@@ -78,7 +79,12 @@ class FreshPredictor:
             price, wanted, rule_names(rule), bounds.yielded, worth, worth - money[:, at_list], money, reference
         )
 
-    def _known(self, good: Any) -> Ints:
+    def wanted(self, at: Situation, listed: Floats) -> Floats:
+        """What the network asks on N shelves, before the rules, in the money of their list prices (N,)."""
+        return np.minimum(self.policy.choose(at), at.ceiling) * listed
+
+    def number_of(self, good: Any) -> Ints:
+        """Numbers (N,) of goods; InputError for the first that is unknown."""
         if isinstance(good, str) or not hasattr(good, "__len__") or not 1 <= len(good) <= MAX_PRODUCTS:
             raise InputError(f"good: expected a list of 1 to {MAX_PRODUCTS} names")
         for name in good:
@@ -86,7 +92,7 @@ class FreshPredictor:
                 raise InputError(f"good: {str(name)[:60]!r} is unknown: name one the artifact was trained for")
         return np.array([self._number[name] for name in good], dtype=np.int64)
 
-    def _situation(self, request: FreshInput, number: Ints) -> tuple[Situation, Floats, Floats]:
+    def situation(self, request: FreshInput, number: Ints) -> tuple[Situation, Floats, Floats]:
         """Situations, list prices and prices before in money (N,)."""
         of, count = self.goods.rows(number), len(number)
         listed = column("list_price", request.list_price, 0.01, 1e8, count)
@@ -110,13 +116,12 @@ class FreshPredictor:
             )
         }
         if request.expected is None:
-            days = (weekday[:, None] + np.arange(AHEAD)) % WEEK
-            expected = of.level[:, None] * np.take_along_axis(of.week, days, axis=1)
+            expected = self.usual_demand(number, weekday)
         else:
             expected = numbers("expected", request.expected)
             if expected.shape != (count, AHEAD):
                 raise InputError(f"expected: shape {expected.shape}: expected {(count, AHEAD)}, units a day")
-            within("expected", expected.ravel(), 0, 10 * MOST_LEVEL)
+            within("expected", expected.ravel(), 0, MOST_EXPECTED)
         at = Situation(
             mean=np.maximum(expected, LEAST_LEVEL),
             elasticity=of.elasticity,
@@ -137,16 +142,12 @@ class FreshPredictor:
         )
         return at, listed, before
 
-    def _limits(self, number: Ints, listed: Floats, cost: Floats, before: Floats) -> Limits:
-        """The rules; of essential goods with their own."""
-        told = {"list_price": listed, "unit_cost": cost, "before": before}
-        plain = limits(self.spec.rules, **told)
-        strict = limits(self.spec.rules.model_copy(update={"essential": True}), **told)
-        own = self._essential[number]
-        return Limits(
-            np.where(own, strict.low, plain.low),
-            np.where(own, strict.high, plain.high),
-            np.where(own[:, None], strict.yielded, plain.yielded),
-            np.where(own, strict.lows, plain.lows),
-            np.where(own, strict.highs, plain.highs),
-        )
+    def usual_demand(self, number: Ints, weekday: Ints) -> Floats:
+        """Units (N, AHEAD) expected a day at list price from a `weekday` (N,) on, as trained."""
+        of, days = self.goods.rows(number), (weekday[:, None] + np.arange(AHEAD)) % WEEK
+        return np.asarray(of.level[:, None] * np.take_along_axis(of.week, days, axis=1))
+
+    def limits(self, number: Ints, listed: Floats, cost: Floats, before: Floats) -> Limits:
+        """What the rules leave of N prices of the goods of `number` (N,), all in money: list price, unit cost, price before."""
+        essential = self._essential[number]
+        return limits_of_each(self.spec.rules, essential, list_price=listed, unit_cost=cost, before=before)
