@@ -3,7 +3,8 @@
 import sqlite3
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
 from pydantic import ValidationError
@@ -22,16 +23,16 @@ from serving.approval_pages import (
 )
 from serving.approval_roles import SESSION_S, Person, Roles
 from serving.approvals import ApprovalError, Approvals
+from serving.curve_forms import FORMS, CurveForm
 from serving.front_door import App, Receive, Scope, Send
 from serving.pricing_curve import picture_of
-from serving.pricing_schemas import WhatIfRequest
 from serving.replies import Refusal
 
 if TYPE_CHECKING:
     from serving.pricing_answering import Answerer
 
 Handler = Callable[[Request], Awaitable[Response]]
-PREFIX, CURVE, COOKIE = "/approvals", "/curve", "storeloop_session"
+PREFIX, COOKIE = "/approvals", "storeloop_session"
 MAX_BODY_BYTES, MAX_FIELDS = 1_000_000, 1_000
 OFF = "Approval mode is off, so prices are live and there is nothing to approve: set STORELOOP_SERVE_APPROVAL=true"
 NOBODY = (
@@ -64,7 +65,7 @@ class Desk:
     roles: Roles | None = None
     answerer: "Answerer | None" = None
     markets: tuple[str, ...] = ()
-    usual: Mapping[str, str] = field(default_factory=dict)  # a situation to begin with, as texts of the curve's form
+    usual: dict[str, Mapping[str, str]] = field(default_factory=dict)  # by path of a curve's form: texts to begin with
 
     def opened(self) -> tuple[Approvals, Roles]:
         """What a decision needs; NotAnswered says why there is none."""
@@ -83,7 +84,7 @@ class DeskDoor:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope.get("path", "")
-        if scope["type"] != "http" or not (path in (PREFIX, CURVE) or path.startswith(f"{PREFIX}/")):
+        if scope["type"] != "http" or not (path == PREFIX or path in FORMS or path.startswith(f"{PREFIX}/")):
             await self._app(scope, receive, send)
             return
         request = Request(scope, receive)
@@ -102,7 +103,7 @@ class DeskDoor:
     async def _answer(self, request: Request, path: str) -> Response:
         reads: Mapping[str, Handler] = {
             f"{PREFIX}/style.css": self._style,
-            CURVE: self._curve,
+            **{form.path: partial(self._curve, form) for form in FORMS.values()},
             PREFIX: self._proposals,
             f"{PREFIX}/audit": self._audit,
         }
@@ -201,21 +202,25 @@ class DeskDoor:
         page = proposals_page(approvals, view, person, seal, decided=decided, verdict=verdict)
         return _html(page, 409 if decided.conflicts else 200)
 
-    async def _curve(self, request: Request) -> Response:
+    async def _curve(self, form: CurveForm, request: Request) -> Response:
         answerer, query = self._desk.answerer, request.query_params
-        names = ("market", "period", "stock", "before", "factors")
-        asked = {name: query.get(name, "")[:500] for name in names}
+        asked = {box.name: query.get(box.name, "")[:500] for box in form.boxes}
+
+        def page(**more: Any) -> str:
+            return curve_page(form, self._desk.markets, asked, **more)
+
         if answerer is None or not query.get("stock"):
-            return _html(curve_page(self._desk.markets, asked | dict(self._desk.usual)))
+            asked |= self._desk.usual.get(form.path, {})
+            return _html(page())
         try:
-            found = await answerer.curve(_situation(asked))
+            found = await answerer.curve(form.request(asked))
         except Refusal as refusal:
-            return _html(curve_page(self._desk.markets, asked, error=refusal.error), refusal.status)
+            return _html(page(error=refusal.error), refusal.status)
         except (ValidationError, ValueError) as error:
             told = error.errors(include_url=False)[0] if isinstance(error, ValidationError) else None
             said = str(error) if told is None else f"{'.'.join(map(str, told['loc']))}: {told['msg']}"
-            return _html(curve_page(self._desk.markets, asked, error=said), 400)
-        return _html(curve_page(self._desk.markets, asked, found=picture_of(found.curve)))
+            return _html(page(error=said), 400)
+        return _html(page(found=picture_of(found.curve)))
 
 
 def _moment(told: str) -> float:
@@ -224,19 +229,6 @@ def _moment(told: str) -> float:
         return float(told[:40])
     except ValueError as error:
         raise ApprovalError(f"until {told[:20]!r} is no moment: open the page again and repeat") from error
-
-
-def _situation(asked: Mapping[str, str]) -> WhatIfRequest:
-    """A request from the texts of the form; ValueError for what is no number."""
-    factors = dict(part.partition("=")[::2] for part in asked["factors"].replace(" ", "").split(",") if part)
-    item = {
-        "item_id": "what-if",
-        "period": int(asked["period"]),
-        "stock": [int(part) for part in asked["stock"].split(",")],
-        "before": float(asked["before"]),
-        "factors": {name: float(value) for name, value in factors.items()},
-    }
-    return WhatIfRequest.model_validate({"market": asked["market"], "item": item})
 
 
 def _check_same_origin(request: Request) -> None:

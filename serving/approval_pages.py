@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 from serving.approval_roles import Person
 from serving.approval_templates import STYLE, TEMPLATES
 from serving.approvals import STATUSES, ApprovalError, Approvals, Decided, Filter
+from serving.curve_forms import CurveForm
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -88,10 +89,12 @@ def login_page(error: str = "") -> str:
     return render("login", "Sign in", error=error, person=None, seal="")
 
 
-def curve_page(markets: Sequence[str], asked: Mapping[str, str], *, found: Any = None, error: str = "") -> str:
+def curve_page(
+    form: CurveForm, markets: Sequence[str], asked: Mapping[str, str], *, found: Any = None, error: str = ""
+) -> str:
     """The form of a situation and, once asked, its curve as a picture and a table."""
     return render(
-        "curve", "What if", markets=markets, asked=asked, found=found, error=error, person=None, seal="",
+        "curve", form.title, form=form, markets=markets, asked=asked, found=found, error=error, person=None, seal="",
         words=RULE_WORDS,
     )  # fmt: skip
 

@@ -58,7 +58,8 @@ _BASE = """<!doctype html>
 <body>
 <header><div class="top">
   <a class="home" href="/approvals">Storeloop pricing</a>
-  <nav><a href="/approvals">Proposed prices</a> · <a href="/approvals/audit">Audit trail</a> · <a href="/curve">What if</a></nav>
+  <nav><a href="/approvals">Proposed prices</a> · <a href="/approvals/audit">Audit trail</a> · <a href="/curve">What if</a> ·
+    <a href="/curve_fresh">What if, fresh goods</a></nav>
   {% if person %}<form method="post" action="/approvals/logout"><input type="hidden" name="seal" value="{{ seal }}">
     <span>{{ person.name }}, {{ person.role }}</span><button type="submit">Sign out</button></form>{% endif %}
 </div></header>
@@ -175,22 +176,19 @@ _AUDIT = """{% extends "base" %}{% block content %}
 _CURVE = """{% extends "base" %}{% block content %}
 <p>What each price of the ladder would bring in one situation, as the network expects it, and which of them the rules allow.</p>
 {% if error %}<p class="error" role="alert">{{ error }}</p>{% endif %}
-<form class="filter" method="get" action="/curve">
-  <div><label for="market">Market</label><select id="market" name="market">
+<form class="filter" method="get" action="{{ form.path }}">
+  {% for box in form.boxes %}<div><label for="{{ box.name }}">{{ box.label }}</label>
+    {% if box.name == "market" %}<select id="market" name="market">
     {% for each in markets %}<option{% if each == asked.market %} selected{% endif %}>{{ each }}</option>{% endfor %}
-    </select></div>
-  <div><label for="period">Period</label><input type="text" id="period" name="period" value="{{ asked.period }}" size="6"></div>
-  <div><label for="stock">Units by periods left</label><input type="text" id="stock" name="stock" value="{{ asked.stock }}"
-    size="16"></div>
-  <div><label for="before">Price before</label><input type="text" id="before" name="before" value="{{ asked.before }}" size="8"></div>
-  <div><label for="factors">Factors</label><input type="text" id="factors" name="factors" value="{{ asked.factors }}" size="30"
-    placeholder="weather=0.5, attention=1"></div>
+    </select>{% else %}<input type="text" id="{{ box.name }}" name="{{ box.name }}" value="{{ asked[box.name] }}"
+    size="{{ box.size }}" placeholder="{{ box.example }}">{% endif %}</div>
+  {% endfor %}
   <button type="submit">Show</button>
 </form>
 {% if found %}
 {{ found.svg }}
 <div class="scroll"><table><thead><tr><th scope="col" class="number">Price</th><th scope="col" class="number">Units now</th>
-  <th scope="col" class="number">Worth until the end</th><th scope="col">Allowed</th></tr></thead><tbody>
+  <th scope="col" class="number">Worth {{ form.horizon }}</th><th scope="col">Allowed</th></tr></thead><tbody>
 {% for price, units, worth, allowed, rule in found.rows %}<tr><td class="number">{{ price | money }}</td>
   <td class="number">{{ units | money }}</td><td class="number">{{ worth | money }}</td>
   <td>{% if allowed %}yes{% else %}no, {{ words.get(rule, rule) }}{% endif %}</td></tr>{% endfor %}

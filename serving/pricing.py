@@ -8,12 +8,14 @@ switch_off(os.environ)  # before BentoML is imported: it reads its switches once
 
 import gc  # noqa: E402
 import time  # noqa: E402
+from collections.abc import Mapping  # noqa: E402
 from typing import Any  # noqa: E402
 
 import bentoml  # noqa: E402
 from starlette.responses import Response  # noqa: E402
 
 from models.pricing.explain import reference_of  # noqa: E402
+from serving import curve_forms  # noqa: E402
 from serving.approval_desk import Desk, DeskDoor  # noqa: E402
 from serving.approval_roles import Roles  # noqa: E402
 from serving.approvals import Approvals  # noqa: E402
@@ -22,8 +24,21 @@ from serving.impressions import read_key  # noqa: E402
 from serving.loader import ChampionLoader, Doors  # noqa: E402
 from serving.metrics import ServiceMetrics  # noqa: E402
 from serving.pricing_answering import Answerer  # noqa: E402
-from serving.pricing_champion import BOT, Champion, degrade, open_champion  # noqa: E402
+from serving.pricing_champion import BOT, Champion, degrade, fresh_opening, open_champion  # noqa: E402
 from serving.pricing_clips import ClipLog  # noqa: E402
+from serving.pricing_fresh_schemas import (  # noqa: E402
+    EXAMPLE_GOOD,
+    EXAMPLE_GOODS,
+    ExplainFreshReply,
+    ExplainFreshRequest,
+    GoodsReply,
+    QuoteFreshReply,
+    QuoteFreshRequest,
+    RepriceFreshReply,
+    RepriceFreshRequest,
+    WhatIfFreshReply,
+    WhatIfFreshRequest,
+)
 from serving.pricing_schemas import (  # noqa: E402
     EXAMPLE_COLUMNS,
     EXAMPLE_ITEM,
@@ -40,11 +55,13 @@ from serving.pricing_schemas import (  # noqa: E402
 )
 from serving.release import POINTER_FILE  # noqa: E402
 from serving.replies import reply  # noqa: E402
-from serving.schema_base import ModelRequest  # noqa: E402
+from serving.schema_base import ModelRequest, PageRequest  # noqa: E402
 from serving.settings import ServeSettings  # noqa: E402
 
 STORE_BYTES = 8 << 20  # 10,000 items, and then some
 APPROVALS_FILE, SESSION_KEY = "approvals.sqlite", "sessions.key"
+
+FORM_EXAMPLES = {curve_forms.MARKET.path: EXAMPLE_ITEM, curve_forms.FRESH.path: EXAMPLE_GOOD}
 
 settings = ServeSettings()
 metrics = ServiceMetrics(BOT, settings.workers)
@@ -54,7 +71,7 @@ desk = Desk()
 
 @bentoml.service(name=BOT, **KNOBS)
 class Pricing:
-    """Prices of shelves, seats and slots: by networks within rules that they cannot break, and why.
+    """Prices of shelves, seats, slots and fresh goods: by networks within rules that they cannot break, and why.
 
     When a network fails, is late, or a situation lies outside what it was trained on, the last approved ladder answers and
     `served_by` says so. In approval mode `reprice` proposes, and what people approve at `/approvals` is what `quote` serves.
@@ -104,9 +121,37 @@ class Pricing:
         """Tell what each price of the ladder would bring, whether the rules allow it, and draw the curve."""
         return await reply(self._answerer.what_if(request))
 
+    @bentoml.api(output_spec=QuoteFreshReply)  # type: ignore[untyped-decorator]
+    async def quote_fresh(self, request: QuoteFreshRequest, /) -> Response:
+        """Price one or some fresh goods, each on its shelf this morning.
+
+        What is not told of demand and orders is as trained. `worth` counts days to come less and less; the rest as in `quote`.
+        """
+        return await reply(self._answerer.quote(request))
+
+    @bentoml.api(output_spec=RepriceFreshReply)  # type: ignore[untyped-decorator]
+    async def reprice_fresh(self, request: RepriceFreshRequest, /) -> Response:
+        """Price up to 10,000 fresh goods, as columns; in approval mode these are proposals, as in `reprice`."""
+        return await reply(self._answerer.reprice(request))
+
+    @bentoml.api(output_spec=ExplainFreshReply)  # type: ignore[untyped-decorator]
+    async def explain_fresh(self, request: ExplainFreshRequest, /) -> Response:
+        """Say what of this morning moved the price: exact Shapley values of groups, against the good's usual morning."""
+        return await reply(self._answerer.explain(request))
+
+    @bentoml.api(output_spec=WhatIfFreshReply)  # type: ignore[untyped-decorator]
+    async def what_if_fresh(self, request: WhatIfFreshRequest, /) -> Response:
+        """Tell what each price would bring for one fresh good, whether the rules allow it, and draw the curve."""
+        return await reply(self._answerer.what_if(request))
+
+    @bentoml.api(output_spec=GoodsReply)  # type: ignore[untyped-decorator]
+    async def goods(self, request: PageRequest, /) -> Response:
+        """List the fresh goods that are priced, by name, each with the ladder that it falls back to."""
+        return await reply(self._answerer.goods(request))
+
     @bentoml.api(output_spec=PricingCard)  # type: ignore[untyped-decorator]
     async def model(self, request: ModelRequest, /) -> Response:
-        """Tell which champion answers, its markets, and whether something is wrong."""
+        """Tell which champion answers, its markets and fresh goods, and whether something is wrong."""
         del request
         return await reply(self._answerer.model(swaps=self._loader.swaps, problem=self._loader.problem))
 
@@ -151,8 +196,7 @@ def _measure(loader: ChampionLoader[Champion]) -> None:
     if champion is not None:
         desk.markets = tuple(champion.ladders)
         examples.update(_examples(champion))
-        if EXAMPLE_ITEM in examples:
-            desk.usual = _texts(examples[EXAMPLE_MARKET], examples[EXAMPLE_ITEM])
+        desk.usual = {path: _texts(examples[name]) for path, name in FORM_EXAMPLES.items() if name in examples}
     tell(metrics, loader)
     # What was loaded stays: looking through it again and again for garbage would hold up requests.
     gc.collect()
@@ -160,30 +204,42 @@ def _measure(loader: ChampionLoader[Champion]) -> None:
 
 
 def _examples(champion: Champion) -> dict[str, Any]:
-    """What the API page offers to try: the first market's first morning."""
-    name = next(iter(champion.ladders))
-    if champion.model is None:
-        return {EXAMPLE_MARKET: name}
-    usual = reference_of(champion.model.markets[name])
-    item = {"period": usual.period, "stock": list(usual.stock), "before": usual.before, "factors": dict(usual.factors)}
-    columns = {"period": [usual.period], "stock": [list(usual.stock)], "before": [usual.before]}
-    factors = {factor: [value] for factor, value in usual.factors.items()}
-    return {
-        EXAMPLE_MARKET: name,
-        EXAMPLE_ITEM: {"item_id": "I00001", **item},
-        EXAMPLE_COLUMNS: {"market": name, "item_ids": ["I00001"], **columns, "factors": factors},
-    }
+    """What the API page offers to try: the first market's first morning, the first fresh good's usual one."""
+    found: dict[str, Any] = {}
+    model = champion.model
+    if champion.ladders:
+        found[EXAMPLE_MARKET] = name = next(iter(champion.ladders))
+        if model is not None:
+            usual = reference_of(model.markets[name])
+            told = {"period": usual.period, "stock": list(usual.stock), "before": usual.before}
+            factors = dict(usual.factors)
+            found[EXAMPLE_ITEM] = {"item_id": "I00001", **told, "factors": factors}
+            columns = {"market": name, "item_ids": ["I00001"], **_columns(told), "factors": _columns(factors)}
+            found[EXAMPLE_COLUMNS] = columns
+    if champion.fresh is not None and model is not None:
+        morning = fresh_opening(model.predictor.fresh)
+        names = ("list_price", "stock", "before", "weekday")
+        told = {"good": morning.good[0], **{name: getattr(morning, name)[0].tolist() for name in names}}
+        found |= {EXAMPLE_GOOD: told, EXAMPLE_GOODS: _columns(told)}
+    return found
 
 
-def _texts(market: str, item: dict[str, Any]) -> dict[str, str]:
-    """That morning as texts of the curve's form."""
-    return {
-        "market": market,
-        "period": str(item["period"]),
-        "stock": ",".join(map(str, item["stock"])),
-        "before": f"{item['before']:g}",
-        "factors": ", ".join(f"{name}={value:g}" for name, value in item["factors"].items()),
-    }
+def _columns(told: Mapping[str, Any]) -> dict[str, Any]:
+    """One row as columns."""
+    return {name: [value] for name, value in told.items()}
+
+
+def _texts(item: Mapping[str, Any]) -> dict[str, str]:
+    """An example's morning as texts of a curve's form."""
+    return {name: _text(value) for name, value in item.items()}
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name}={number:g}" for name, number in value.items())
+    if isinstance(value, list):
+        return ",".join(map(str, value))
+    return value if isinstance(value, str) else f"{value:g}"
 
 
 def _bounded() -> ServeSettings:

@@ -14,28 +14,26 @@ import numpy as np
 from pydantic_core import to_json
 
 from models.pricing.explain import GROUPS
-from models.pricing.ladder import ApprovedLadder
+from models.pricing.fresh_explain import GROUPS as FRESH_GROUPS
 from serving.approvals import Approvals
 from serving.guarded import Outcome, guarded
 from serving.metrics import ServiceMetrics
-from serving.pricing_batches import (
-    APPROVED,
-    Columns,
-    Prices,
-    columns_of_items,
-    columns_of_shelves,
-    columns_reply,
-    price,
-    rows_of,
-    worst,
-)
+from serving.pricing_asked import asked_of, fresh_of, store_of
+from serving.pricing_batches import APPROVED, Asked, Prices, columns_reply, price, rows_of, worst
 from serving.pricing_champion import Champion, Model
 from serving.pricing_clips import ClipLog
 from serving.pricing_curve import curve_svg
+from serving.pricing_fresh_schemas import (
+    ExplainFreshRequest,
+    QuoteFreshRequest,
+    RepriceFreshRequest,
+    WhatIfFreshRequest,
+)
 from serving.pricing_proposals import proposals_of
 from serving.pricing_reasons import WhatIf, curve_of, reasons_of
 from serving.pricing_schemas import ExplainRequest, QuoteRequest, RepriceRequest, WhatIfRequest
-from serving.replies import Refusal, named
+from serving.replies import Refusal, page
+from serving.schema_base import PageRequest
 from serving.settings import ServeSettings
 
 logger = logging.getLogger("storeloop.serving")
@@ -66,61 +64,57 @@ class Answerer:
         self._disk.shutdown(wait=True)
         self._clips.close()
 
-    async def quote(self, request: QuoteRequest) -> bytes:
-        """Reply (JSON of `QuoteReply`); Refusal when it cannot be answered at all."""
+    async def quote(self, request: QuoteRequest | QuoteFreshRequest) -> bytes:
+        """Reply (JSON of `QuoteReply` or `QuoteFreshReply`); Refusal when it cannot be answered at all."""
         start, champion = time.perf_counter(), self._champion()
-        columns = columns_of_items(request.market, request.items)
-        ladder = self._ladder(champion, request.market)
+        asked = asked_of(champion, request)
+        endpoint = f"quote{asked.endpoint}"
         if self._approvals is None:
-            found, notes = await self._priced(champion, [columns])
+            found, notes = await self._priced(champion, [asked])
         else:
-            found, notes = await self._approved(self._approvals, columns, ladder)
-        notes += self._write_down("quote", champion, found)
+            found, notes = await self._approved(self._approvals, asked)
+        notes += self._write_down(endpoint, champion, found)
         served_by = worst(found, champion)
         reply = to_json({**_who(champion, served_by), "prices": rows_of(found[0], champion), "notes": notes})
-        self._count("quote", served_by, champion, start)
+        self._count(endpoint, served_by, champion, start)
         return reply
 
-    async def reprice(self, request: RepriceRequest) -> bytes:
-        """Reply (JSON of `RepriceReply`); in approval mode sent once the proposals are on the disk."""
+    async def reprice(self, request: RepriceRequest | RepriceFreshRequest) -> bytes:
+        """Reply (JSON of `RepriceReply` or `RepriceFreshReply`); in approval mode sent once the proposals are on the disk."""
         start, champion = time.perf_counter(), self._champion()
-        columns = [columns_of_shelves(each) for each in request.markets]
-        for each in columns:
-            self._ladder(champion, each.market)
-        found, notes = await self._priced(champion, columns)
-        notes += self._write_down("reprice", champion, found)
+        store = store_of(champion, request)
+        endpoint = f"reprice{store[0].endpoint}"
+        found, notes = await self._priced(champion, store)
+        notes += self._write_down(endpoint, champion, found)
         proposed = 0
-        ids: list[list[str | None]] = [[None] * len(each.item_ids) for each in columns]
+        ids: list[list[str | None]] = [[None] * len(each.item_ids) for each in store]
         if self._approvals is not None:
             proposed, ids = await self._propose(self._approvals, champion, found, request.request_id)
         served_by = worst(found, champion)
-        reply = await self._on(
-            self._pool,
-            lambda: to_json({
-                **_who(champion, served_by),
-                "mode": "live" if self._approvals is None else "proposals",
-                "proposed": proposed,
-                "markets": [columns_reply(each, told) for each, told in zip(found, ids, strict=True)],
-                "notes": notes,
-            }),
-        )  # fmt: skip
-        self._count("reprice", served_by, champion, start)
+        mode = "live" if self._approvals is None else "proposals"
+
+        def told() -> bytes:
+            columns = [columns_reply(each, own) for each, own in zip(found, ids, strict=True)]
+            of = {"goods": columns[0]} if isinstance(request, RepriceFreshRequest) else {"markets": columns}
+            return to_json({**_who(champion, served_by), "mode": mode, "proposed": proposed, **of, "notes": notes})
+
+        reply = await self._on(self._pool, told)
+        self._count(endpoint, served_by, champion, start)
         return reply
 
-    async def explain(self, request: ExplainRequest) -> bytes:
-        """Reply (JSON of `ExplainReply`); Refusal 503 when the networks cannot be asked."""
+    async def explain(self, request: ExplainRequest | ExplainFreshRequest) -> bytes:
+        """Reply (JSON of `ExplainReply` or `ExplainFreshReply`); Refusal 503 when the networks cannot be asked."""
         start, champion = time.perf_counter(), self._champion()
-        ladder = self._ladder(champion, request.market)
-        columns = columns_of_items(request.market, request.items)
-        told = await self._reason(
-            champion, lambda model: reasons_of(columns, ladder, model), len(request.items), "explain"
-        )
-        self._count("explain", "champion", champion, start)
-        groups = {group: list(names) for group, names in GROUPS.items()}
+        asked = asked_of(champion, request)
+        endpoint = f"explain{asked.endpoint}"
+        told = await self._reason(champion, lambda model: reasons_of(asked, model), len(request.items), endpoint)
+        self._count(endpoint, "champion", champion, start)
+        of = FRESH_GROUPS if isinstance(request, ExplainFreshRequest) else GROUPS
+        groups = {group: list(names) for group, names in of.items()}
         return to_json({**_head(champion), "groups": groups, **told})
 
-    async def what_if(self, request: WhatIfRequest) -> bytes:
-        """Reply (JSON of `WhatIfReply`); Refusal 400 outside the range of training."""
+    async def what_if(self, request: WhatIfRequest | WhatIfFreshRequest) -> bytes:
+        """Reply (JSON of `WhatIfReply` or `WhatIfFreshReply`); Refusal 400 outside the range of training."""
         start, champion = time.perf_counter(), self._champion()
         found = await self.curve(request)
         curve = found.curve
@@ -128,25 +122,33 @@ class Answerer:
             *(each.tolist() for each in (curve.prices, curve.units, curve.worth, curve.allowed, curve.rule)),
             strict=True,
         )
-        self._count("what_if", "champion", champion, start)
+        self._count(f"what_if{found.asked.endpoint}", "champion", champion, start)
         return to_json({
             **_head(champion),
-            "item_id": request.item.item_id,
+            **found.asked.titled(found.asked.item_ids[0]),
             "price": curve.price,
             "rule": curve.served_rule,
             "points": [dict(zip(("price", "units", "worth", "allowed", "rule"), each, strict=True)) for each in points],
             "svg": curve_svg(curve),
         })  # fmt: skip
 
-    async def curve(self, request: WhatIfRequest) -> WhatIf:
+    async def curve(self, request: WhatIfRequest | WhatIfFreshRequest) -> WhatIf:
         """The curve of one item, for the reply and for the page."""
         champion = self._champion()
-        ladder = self._ladder(champion, request.market)
-        columns = columns_of_items(request.market, [request.item])
-        found = await self._reason(champion, lambda model: curve_of(columns, ladder, model), 1, "what_if")
+        asked = asked_of(champion, request)
+        found = await self._reason(champion, lambda model: curve_of(asked, model), 1, f"what_if{asked.endpoint}")
         if isinstance(found, str):
             raise Refusal(400, f"{found}: the network knows nothing there; `/quote` answers by the approved ladder")
         return found
+
+    async def goods(self, request: PageRequest) -> bytes:
+        """Reply (JSON of `GoodsReply`)."""
+        start, champion = time.perf_counter(), self._champion()
+        ladders = fresh_of(champion)
+        shown, rest = page(sorted(ladders.numbers), request.prefix, request.after, request.limit)
+        cards = [ladders.goods[ladders.numbers[name]].model_dump() for name in shown]
+        self._count("goods", "champion", champion, start)
+        return to_json({"goods": cards, **rest})
 
     async def model(self, *, swaps: int, problem: str | None) -> bytes:
         """Reply (JSON of `PricingCard`)."""
@@ -167,21 +169,15 @@ class Answerer:
             raise Refusal(503, "no champion has been promoted yet: promote one, the service then picks it up by itself")
         return champion
 
-    def _ladder(self, champion: Champion, market: str) -> ApprovedLadder:
-        ladder = champion.ladders.get(market)
-        if ladder is None:
-            raise Refusal(404, f"unknown market {market!r}: name one of {named(champion.ladders)}, as `/model` lists")
-        return ladder
-
-    async def _priced(self, champion: Champion, batches: Sequence[Columns]) -> tuple[list[Prices], list[str]]:
+    async def _priced(self, champion: Champion, batches: Sequence[Asked]) -> tuple[list[Prices], list[str]]:
         """Prices of each batch, and what a reader must know: by the networks, rows outside the range by the ladder."""
-        model, knobs, ladders = champion.model, self._settings, champion.ladders
+        model, knobs = champion.model, self._settings
         count = sum(len(each.item_ids) for each in batches)
         outcome: Outcome[list[Prices]] = Outcome(None, "refused", champion.refused or "no model")
         if model is not None:
             known = model
             outcome = await guarded(
-                lambda: [price(each, ladders[each.market], known) for each in batches],
+                lambda: [price(each, known) for each in batches],
                 champion.breaker,
                 self._pool,
                 deadline_s=(knobs.deadline_ms + knobs.deadline_per_price_ms * (count - 1)) / 1000,
@@ -189,35 +185,28 @@ class Answerer:
             )
         if outcome.value is None:
             self._metrics.fell_back(outcome.failure or "error")
-            found = [Prices.of_ladder(each, ladders[each.market]) for each in batches]
-            return found, [f"fallback: {outcome.detail}"]
-        notes = [
-            f"{', '.join(extra)}: not watched by {each.market}, passed over"
-            for each in batches
-            if model is not None and (extra := sorted(set(each.factors) - set(model.ranges[each.market].factors)))
-        ]
+            return [Prices.of_ladder(each) for each in batches], [f"fallback: {outcome.detail}"]
+        notes = [note for each in batches if model is not None and (note := each.passed_over(model))]
         outside = sum(int(np.any([part.rows for part in each.outside], axis=0).sum()) for each in outcome.value)
         if outside:
             self._metrics.fell_back("outside")
             notes.append(f"{outside} of {count} items lie outside the range of training: see `outside`")
         return outcome.value, notes
 
-    async def _approved(
-        self, approvals: Approvals, columns: Columns, ladder: ApprovedLadder
-    ) -> tuple[list[Prices], list[str]]:
+    async def _approved(self, approvals: Approvals, asked: Asked) -> tuple[list[Prices], list[str]]:
         """What was approved, within the rules as they are now; the ladder for the rest."""
-        found = Prices.of_ladder(columns, ladder)
+        found = Prices.of_ladder(asked)
         try:
-            approved = await self._on(self._disk, lambda: approvals.in_force(columns.market, columns.item_ids))
+            approved = await self._on(self._disk, lambda: approvals.in_force(asked.market, asked.item_ids))
         except sqlite3.Error as error:
             logger.error("approved prices cannot be read: %s", error)
             self._metrics.fell_back("error")
             return [found], [f"fallback: approved prices cannot be read ({error})"]
-        rows = np.array([row for row, name in enumerate(columns.item_ids) if name in approved], dtype=np.int64)
+        rows = np.array([row for row, name in enumerate(asked.item_ids) if name in approved], dtype=np.int64)
         if rows.size:
-            wanted = np.array([approved[columns.item_ids[row]][1] for row in rows.tolist()])
-            found.take(rows, ladder.within(wanted, columns.before[rows]), APPROVED)
-        return [found], [] if rows.size == len(columns.item_ids) else [WAITING]
+            wanted = np.array([approved[asked.item_ids[row]][1] for row in rows.tolist()])
+            found.take(rows, asked.bounds(rows).within(wanted), APPROVED)
+        return [found], [] if rows.size == len(asked.item_ids) else [WAITING]
 
     async def _propose(
         self, approvals: Approvals, champion: Champion, found: Sequence[Prices], request_id: str | None

@@ -12,9 +12,14 @@ import numpy as np
 from models.common.artifact import Manifest, read_manifest
 from models.common.guard import CircuitBreaker
 from models.pricing.explain import reference_of
-from models.pricing.ladder import ApprovedLadder, FallbackError, read_ladders
+from models.pricing.fresh_explain import usual_morning
+from models.pricing.fresh_ladder import FreshLadders
+from models.pricing.fresh_predict import FreshInput, FreshPredictor
+from models.pricing.fresh_range import FreshRange
+from models.pricing.ladder import ApprovedLadder, FallbackError, Ladders, read_ladders
 from models.pricing.market import Market, build_market
 from models.pricing.predict import Predictor, PriceInput, load
+from models.pricing.spec import FRESH
 from models.pricing.training_range import TrainingRange
 from serving.guarded import make_breaker
 from serving.release import Pointer, ReleaseError, verify
@@ -33,6 +38,11 @@ class Model:
     markets: Mapping[str, Market]
     ranges: Mapping[str, TrainingRange]
 
+    @property
+    def fresh_range(self) -> FreshRange:
+        """What the network of fresh goods was trained on. InputError where the artifact has none."""
+        return FreshRange(self.predictor.fresh.goods)
+
 
 @dataclass(frozen=True)
 class Champion:
@@ -44,6 +54,7 @@ class Champion:
     model: Model | None
     breaker: CircuitBreaker
     reasons_breaker: CircuitBreaker
+    fresh: FreshLadders | None = None
     refused: str | None = None
 
     @property
@@ -66,7 +77,12 @@ class Champion:
             "metrics": [] if self.model is None else [dict(row) for row in self.model.manifest.metrics],
             "breaker": self.breaker_state,
             "markets": [self._market_card(name, ladder) for name, ladder in self.ladders.items()],
+            "fresh": None if self.fresh is None else self._fresh_card(self.fresh),
         }
+
+    def _fresh_card(self, ladders: FreshLadders) -> dict[str, Any]:
+        prices = None if self.model is None else self.model.predictor.fresh.spec.prices
+        return {"goods": len(ladders.goods), "prices": prices, "made_by": ladders.made_by}
 
     def _market_card(self, name: str, ladder: ApprovedLadder) -> dict[str, Any]:
         known = None if self.model is None else self.model.ranges[name]
@@ -97,18 +113,16 @@ def open_champion(folder: Path, pointer: Pointer, settings: ServeSettings) -> Ch
             f"{folder} holds artifact {model.manifest.artifact_id}, the pointer asks for {pointer.artifact_id}: "
             "build the release again"
         )
-    for each in model.predictor.spec.markets:
-        name, ladder = each.instance.name, ladders.get(each.instance.name)
-        if ladder is None or ladder.rules != each.limits() or ladder.list_price != each.instance.list_price:
-            raise ReleaseError(f"{folder}: the ladder of {name} lacks or has other rules: build the release again")
+    _check_ladders(folder, ladders, model.predictor)
     _self_test(model, settings)
     return Champion(
         pointer.artifact_id,
         pointer.registry_version,
-        {name: ladders[name] for name in model.markets},
+        {name: ladders.markets[name] for name in model.markets},
         model,
         make_breaker(settings),
         make_breaker(settings),
+        fresh=ladders.fresh,
     )
 
 
@@ -125,10 +139,11 @@ def degrade(
     return Champion(
         pointer.artifact_id,
         pointer.registry_version,
-        ladders,
+        ladders.markets,
         None,
         make_breaker(settings),
         make_breaker(settings),
+        fresh=ladders.fresh,
         refused=why,
     )
 
@@ -140,20 +155,42 @@ def opening(market: Market) -> PriceInput:
     return PriceInput(market.name, [usual.period], [list(usual.stock)], [usual.before], factors)
 
 
+def fresh_opening(fresh: FreshPredictor) -> FreshInput:
+    """The usual morning of the first good at a list price of 1, as a request of one item."""
+    return usual_morning(fresh, np.zeros(1, dtype=np.int64), np.ones(1))
+
+
+def _check_ladders(folder: Path, ladders: Ladders, predictor: Predictor) -> None:
+    """ReleaseError unless they fit the artifact beside them."""
+    spec, told = predictor.spec, ladders.fresh
+    for each in spec.markets:
+        name, ladder = each.instance.name, ladders.markets.get(each.instance.name)
+        if ladder is None or ladder.rules != each.limits() or ladder.list_price != each.instance.list_price:
+            raise ReleaseError(f"{folder}: the ladder of {name} lacks or has other rules: build the release again")
+    if (spec.fresh is None) != (told is None):
+        raise ReleaseError(f"{folder}: ladders of fresh goods lack, or the goods do: build the release again")
+    if spec.fresh is not None and told is not None:
+        kept = [(each.good, each.essential, each.unit_cost) for each in told.goods]
+        known = list(zip(spec.fresh.goods, spec.fresh.essential, predictor.fresh.goods.cost.tolist(), strict=True))
+        if told.rules != spec.fresh.rules or kept != known:
+            raise ReleaseError(f"{folder}: the ladders are of other fresh goods or rules: build the release again")
+
+
 def _self_test(model: Model, settings: ServeSettings) -> None:
     """Price every market's first morning a few times: the first calls warm up, the quickest must be in time."""
-    for market in model.markets.values():
+    mornings: dict[str, PriceInput | FreshInput] = {name: opening(market) for name, market in model.markets.items()}
+    if model.predictor.spec.fresh is not None:
+        mornings[FRESH] = fresh_opening(model.predictor.fresh)
+    for name, morning in mornings.items():
         taken_ms = []
         for _ in range(SELF_TESTS):
             start = time.perf_counter()
-            found = model.predictor.predict(opening(market))
+            found = model.predictor.predict(morning)
             taken_ms.append((time.perf_counter() - start) * 1000)
         if not np.isfinite(found.values).all():
-            raise ReleaseError(
-                f"artifact {model.manifest.artifact_id}: worth of {market.name} is no number: train it again"
-            )
+            raise ReleaseError(f"artifact {model.manifest.artifact_id}: worth of {name} is no number: train it again")
         if min(taken_ms) > settings.deadline_ms:
             raise ReleaseError(
-                f"artifact {model.manifest.artifact_id} takes {min(taken_ms):.0f} ms for {market.name}, the bound is "
+                f"artifact {model.manifest.artifact_id} takes {min(taken_ms):.0f} ms for {name}, the bound is "
                 f"{settings.deadline_ms:.0f} ms: train a smaller model or raise STORELOOP_SERVE_DEADLINE_MS"
             )

@@ -19,7 +19,7 @@ MOST_BYTES = 64 << 20
 
 class ClipLog:
     """Writes down which rule moved which price. A line: when, endpoint, artifact_id, market, item_id, before, wanted, price, rule,
-    served_by.
+    served_by; of fresh goods the market is `fresh` and the item_id names the good.
 
     No answer waits for it: a thread writes a moment later, what was begun is finished on `close`, and `problem` says why the
     last batch could not be written. Processes may share a folder: a batch is one write under a lock. The file and the one
@@ -66,11 +66,11 @@ class ClipLog:
 
 
 def _lines(told: Mapping[str, str], found: Prices) -> bytes:
-    rows, columns = found.clipped, found.columns
-    kept = (columns.before, found.wanted, found.price, found.rule, SERVED[found.served])
+    rows, asked = found.clipped, found.asked
+    kept = (asked.before, found.wanted, found.price, found.rule, SERVED[found.served])
     return b"".join(
         to_json({
-            **told, "market": columns.market, "item_id": columns.item_ids[row], "before": before, "wanted": wanted,
+            **told, "market": asked.market, "item_id": asked.item_ids[row], "before": before, "wanted": wanted,
             "price": price, "rule": rule, "served_by": served,
         }) + b"\n"
         for row, before, wanted, price, rule, served in zip(

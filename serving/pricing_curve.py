@@ -11,7 +11,7 @@ GOOD, BAD, CHOSEN, INK, LINE = "#14508c", "#9aa5b1", "#0b6e4f", "#4a5665", "#d5d
 
 
 def curve_svg(curve: Curve) -> str:
-    """Worth until the end above, units now below, by price; hollow: not allowed, with the rule; green: what is served."""
+    """Worth above, units now below, by price; hollow: not allowed, with the rule; green: what is served."""
     low, high = float(curve.prices[0]), float(curve.prices[-1])
 
     def x(price: float) -> float:
@@ -23,7 +23,7 @@ def curve_svg(curve: Curve) -> str:
         f'font-size="12" aria-label="Worth and units by price; {curve.price:.2f} is served">'
     ]
     for top, title, values in (
-        (TOP, "money expected until the end", curve.worth.tolist()),
+        (TOP, "money expected from now on", curve.worth.tolist()),
         (TOP + PANEL + GAP, "units expected now", curve.units.tolist()),
     ):
         least, most = min(values), max(values)

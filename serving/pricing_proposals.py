@@ -21,19 +21,19 @@ def proposals_of(found: Sequence[Prices], artifact_id: str, run: str) -> tuple[l
     made: list[Proposal] = []
     ids: list[list[str | None]] = []
     for each in found:
-        columns = each.columns
-        told: list[str | None] = [None] * len(columns.item_ids)
-        moves = np.abs(each.price - columns.before) > HALF_CENT
+        asked, moment = each.asked, each.asked.moment
+        told: list[str | None] = [None] * len(asked.item_ids)
+        moves = np.abs(each.price - asked.before) > HALF_CENT
         served = SERVED[each.served].tolist()
         for row in np.flatnonzero(moves).tolist():
-            old, new, gain = float(columns.before[row]), float(each.price[row]), float(each.gain[row])
-            content = [run, columns.market, columns.item_ids[row], int(columns.period[row]), old, new]
+            old, new, gain = float(asked.before[row]), float(each.price[row]), float(each.gain[row])
+            content = [run, asked.market, asked.item_ids[row], int(moment[row]), old, new]
             told[row] = sha256(json.dumps(content).encode()).hexdigest()[:ID_LENGTH]
             made.append(
                 Proposal(
                     proposal_id=told[row] or "",
-                    market=columns.market,
-                    item_id=columns.item_ids[row],
+                    market=asked.market,
+                    item_id=asked.item_ids[row],
                     old_price=old,
                     new_price=new,
                     wanted=float(each.wanted[row]),

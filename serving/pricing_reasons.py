@@ -1,14 +1,12 @@
 """Why a price, and what others would bring: the model room's answers in the fields of a reply."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from models.pricing.explain import explain, reference_of
-from models.pricing.ladder import ApprovedLadder
-from models.pricing.what_if import Curve, what_if
-from serving.pricing_batches import Columns, price
+from models.pricing.what_if import Curve
+from serving.pricing_batches import Asked, price
 from serving.pricing_champion import Model
 
 
@@ -17,47 +15,43 @@ class WhatIf:
     """A curve and the item it is for."""
 
     curve: Curve
-    columns: Columns
+    asked: Asked
 
 
-def reasons_of(columns: Columns, ladder: ApprovedLadder, model: Model) -> dict[str, Any]:
-    """`reference`, `reasons` and `notes` of `ExplainReply`; items outside the range of training have a note instead."""
-    market, known = model.markets[columns.market], model.ranges[columns.market]
-    found = price(columns, ladder, model)
+def reasons_of(asked: Asked, model: Model) -> dict[str, Any]:
+    """`reasons`, `notes` and, where it is one for all, `reference` of a reply; items outside the range of training have a note
+    instead."""
+    found = price(asked, model)
     outside = found.outside_of()
-    inside = np.array([row not in outside for row in range(len(columns.item_ids))])
-    notes = [
-        f"{columns.item_ids[row]}: {_said(told)}, so the approved ladder prices it" for row, told in outside.items()
-    ]
+    inside = np.array([row not in outside for row in range(len(asked.item_ids))])
+    notes = [f"{asked.item_ids[row]}: {_said(told)}, so the approved ladder prices it" for row, told in outside.items()]
     if not inside.any():
-        return {"reference": asdict(reference_of(market)), "reasons": [], "notes": notes}
-    why = explain(model.predictor, market, columns.request(inside, known))
+        return {**asked.reference(model), "reasons": [], "notes": notes}
+    why = asked.explain(model, inside)
     rows = np.flatnonzero(inside).tolist()
     reasons = [
         {
-            "item_id": columns.item_ids[row],
+            **asked.titled(asked.item_ids[row]),
             "price": float(found.price[row]),
             "base": base,
             "moved_by": dict(sorted(zip(why.groups, values, strict=True), key=lambda each: -abs(each[1]))),
             "limits": float(found.price[row]) - wanted,
             "rule": str(found.rule[row]),
+            **usual,
         }
-        for row, base, values, wanted in zip(
-            rows, why.base.tolist(), why.values.tolist(), why.wanted.tolist(), strict=True
+        for row, base, values, wanted, usual in zip(
+            rows, why.base.tolist(), why.values.tolist(), why.wanted.tolist(), asked.usual(why), strict=True
         )
     ]
-    return {"reference": asdict(why.reference), "reasons": reasons, "notes": notes}
+    return {**asked.reference(model), "reasons": reasons, "notes": notes}
 
 
-def curve_of(columns: Columns, ladder: ApprovedLadder, model: Model) -> WhatIf | str:
+def curve_of(asked: Asked, model: Model) -> WhatIf | str:
     """The curve of one item, or in which variables it lies outside the range of training."""
-    known = model.ranges[columns.market]
-    outside = price(columns, ladder, model).outside_of()
+    outside = price(asked, model).outside_of()
     if outside:
-        return f"{columns.item_ids[0]}: {_said(outside[0])}"
-    market = model.markets[columns.market]
-    bounds = ladder.bounds(np.full(len(market.prices), columns.before[0]))
-    return WhatIf(what_if(model.predictor, market, bounds, columns.request(np.array([True]), known)), columns)
+        return f"{asked.item_ids[0]}: {_said(outside[0])}"
+    return WhatIf(asked.curve(model), asked)
 
 
 def _said(outside: list[dict[str, Any]]) -> str:

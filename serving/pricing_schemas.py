@@ -136,10 +136,9 @@ class OutsideRange(Reply):
     by: float | None = Field(description="How far beyond the nearer end.")
 
 
-class Priced(Reply):
-    """One item's price and why it is that."""
+class PriceFields(Reply):
+    """A price and why it is that."""
 
-    item_id: str
     price: float
     wanted: float = Field(description="Before the limits.")
     rule: str = Field(description="The first rule that moved the price; empty for none.")
@@ -151,8 +150,14 @@ class Priced(Reply):
     outside: list[OutsideRange]
 
 
-class QuoteReply(Reply):
-    """Prices, and who made them."""
+class Priced(PriceFields):
+    """One item's price and why it is that."""
+
+    item_id: str
+
+
+class Answered(Reply):
+    """Who answered."""
 
     served_by: str = Field(
         description="`champion ID`, `approved` or `fallback:approved_ladder`, the worst of the items'."
@@ -160,8 +165,13 @@ class QuoteReply(Reply):
     breaker: Breaker
     artifact_id: str
     registry_version: str
-    prices: list[Priced]
     notes: list[str] = Field(description="What a reader must know: degraded, outside the range.")
+
+
+class QuoteReply(Answered):
+    """Prices, and who made them."""
+
+    prices: list[Priced]
 
 
 class PricedColumns(Reply):
@@ -180,17 +190,12 @@ class PricedColumns(Reply):
     outside: dict[str, list[OutsideRange]] = Field(description="By item_id, of those that are.")
 
 
-class RepriceReply(Reply):
+class RepriceReply(Answered):
     """Prices of a store; in approval mode proposals, none of which is live before it is approved."""
 
-    served_by: str
-    breaker: Breaker
-    artifact_id: str
-    registry_version: str
     mode: Literal["live", "proposals"]
     proposed: int = Field(description="New proposals; those known under the request's id are not counted again.")
     markets: list[PricedColumns]
-    notes: list[str]
 
 
 class ReferenceSituation(Reply):
@@ -202,15 +207,20 @@ class ReferenceSituation(Reply):
     factors: dict[str, float]
 
 
-class Reasons(Reply):
+class ReasonFields(Reply):
     """base + the sum of moved_by + limits == price, in money."""
 
-    item_id: str
     price: float
     base: float = Field(description="What the network asks in the reference situation.")
     moved_by: dict[str, float] = Field(description="Exact Shapley value of each group of variables, largest first.")
     limits: float = Field(description="What the rules moved the price by, after the network.")
     rule: str
+
+
+class Reasons(ReasonFields):
+    """base + the sum of moved_by + limits == price, in money."""
+
+    item_id: str
 
 
 class ExplainReply(Reply):
@@ -229,23 +239,28 @@ class WhatIfPoint(Reply):
     """One price of the ladder."""
 
     price: float
-    units: float = Field(description="Expected to be sold now.")
-    worth: float = Field(description="Money expected until the end.")
+    units: float = Field(description="Expected to be sold now; of fresh goods today.")
+    worth: float = Field(description="Money expected until the end; of fresh goods days to come count less and less.")
     allowed: bool
     rule: str = Field(description="That forbids it; empty where it is allowed.")
 
 
-class WhatIfReply(Reply):
-    """The curve of one item, and the same as a picture."""
+class WhatIfFields(Reply):
+    """A curve, and the same as a picture."""
 
     served_by: str
     breaker: Breaker
     artifact_id: str
-    item_id: str
     price: float = Field(description="What would be served.")
     rule: str
     points: list[WhatIfPoint]
     svg: str = Field(description="The curve as a picture; `/curve` shows it on a page.")
+
+
+class WhatIfReply(WhatIfFields):
+    """The curve of one item, and the same as a picture."""
+
+    item_id: str
 
 
 class MarketCard(Reply):
@@ -259,8 +274,17 @@ class MarketCard(Reply):
     ladder: list[float]
 
 
+class FreshCard(Reply):
+    """The fresh goods, all priced by one network; `/goods` lists them."""
+
+    goods: int
+    prices: list[float] | None = Field(description="Over list price; null where no network can be asked.")
+    made_by: str = Field(description="How the ladders that they fall back to were chosen.")
+
+
 class PricingCard(CardReply):
-    """Which champion answers, its markets, and whether something is wrong."""
+    """Which champion answers, its markets and fresh goods, and whether something is wrong."""
 
     approval: Literal["on", "off"]
     markets: list[MarketCard]
+    fresh: FreshCard | None

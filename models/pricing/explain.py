@@ -76,7 +76,7 @@ def explain(predictor: Predictor, market: Market, request: PriceInput) -> PriceR
         lowest=None,
     )
     policy = predictor.policy(market.name)
-    rows, base_rows = (policy._assembler.assemble(each) for each in (at, read(usual, market)[0]))
+    rows, base_rows = (policy.assembler.assemble(each) for each in (at, read(usual, market)[0]))
     found = group_shapley(lambda states: _wanted(policy, market, states), rows, base_rows, _columns(rows.shape[1]))
     return PriceReasons(tuple(GROUPS), found.base, found.values, found.prediction, reference)
 
@@ -85,7 +85,7 @@ def _wanted(policy: NetworkPolicy, market: Market, states: npt.NDArray[np.float3
     """The price (M,) of the highest value in states (M, W) that the largest change leaves open."""
     before = states[:, NAMES.index("price_before")] * market.list_price
     nearest = np.abs(market.prices[None, :] - before[:, None]).argmin(axis=1)
-    values = np.asarray(policy._network.values(states), dtype=np.float64)
+    values = np.asarray(policy.network.values(states), dtype=np.float64)
     return np.asarray(market.prices[market.best(nearest, values)])
 
 

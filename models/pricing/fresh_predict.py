@@ -11,13 +11,14 @@ from models.common.protocols import InputError
 from models.pricing.fresh import AHEAD, LEAST_LEVEL, MOST_LEVEL, WEEK, Goods, Situation
 from models.pricing.fresh_rules import FreshNetwork
 from models.pricing.fresh_state import WIDTH
-from models.pricing.guardrails import HALF_CENT, Limits, limits, rule_names, shown_reference
+from models.pricing.guardrails import HALF_CENT, Limits, limits_of_each, rule_names, shown_reference
 from models.pricing.market import Bools, Floats, Ints
 from models.pricing.network import ValueFunction
 from models.pricing.requests import MAX_PRODUCTS, Reply, column, numbers, within
 from models.pricing.spec import FreshSpec
 
 MOST_UNITS = 1_000_000
+MOST_EXPECTED = 10 * MOST_LEVEL  # units a day
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,13 @@ class FreshReading:
     list_price: Floats
     before: Floats
     lowest: Floats | None
+
+    def rows(self, chosen: Ints) -> "FreshReading":
+        """The shelves of numbers `chosen`."""
+        lowest = None if self.lowest is None else self.lowest[chosen]
+        return FreshReading(
+            self.number[chosen], self.at.rows(chosen), self.list_price[chosen], self.before[chosen], lowest
+        )
 
 
 class FreshPredictor:
@@ -91,7 +99,7 @@ class FreshPredictor:
 
     def read(self, request: FreshInput) -> FreshReading:
         """The shelves; InputError names the field, the value, the bound and the remedy."""
-        number = self._known(request.good)
+        number = self.number_of(request.good)
         at, listed, before = self._situation(request, number)
         lowest = None if request.lowest is None else column("lowest", request.lowest, 0.01, 1e8, len(number))
         return FreshReading(number, at, listed, before, lowest)
@@ -100,16 +108,7 @@ class FreshPredictor:
         """The rules; of essential goods with their own."""
         listed = reading.list_price
         told = {"list_price": listed, "unit_cost": reading.at.cost * listed, "before": reading.before}
-        plain = limits(self.spec.rules, **told)
-        strict = limits(self.spec.rules.model_copy(update={"essential": True}), **told)
-        own = self._essential[reading.number]
-        return Limits(
-            np.where(own, strict.low, plain.low),
-            np.where(own, strict.high, plain.high),
-            np.where(own[:, None], strict.yielded, plain.yielded),
-            np.where(own, strict.lows, plain.lows),
-            np.where(own, strict.highs, plain.highs),
-        )
+        return limits_of_each(self.spec.rules, self._essential[reading.number], **told)
 
     def asked(self, reading: FreshReading) -> Floats:
         """Money (N, A) that each price of the ladder asks: none above a good's ceiling."""
@@ -118,9 +117,14 @@ class FreshPredictor:
 
     def life_of(self, names: Sequence[str]) -> Ints:
         """Days that fresh units of the goods can be sold in (N,)."""
-        return self.goods.life[self._known(names)]
+        return self.goods.life[self.number_of(names)]
 
-    def _known(self, good: Any) -> Ints:
+    def wanted(self, at: Situation, listed: Floats) -> Floats:
+        """What the network asks on N shelves, before the rules, in the money of their list prices (N,)."""
+        return np.minimum(self.policy.choose(at), at.ceiling) * listed
+
+    def number_of(self, good: Any) -> Ints:
+        """Numbers (N,) of goods; InputError for the first that is unknown."""
         if isinstance(good, str) or not hasattr(good, "__len__") or not 1 <= len(good) <= MAX_PRODUCTS:
             raise InputError(f"good: expected a list of 1 to {MAX_PRODUCTS} names")
         for name in good:
@@ -152,13 +156,12 @@ class FreshPredictor:
             )
         }
         if request.expected is None:
-            days = (weekday[:, None] + np.arange(AHEAD)) % WEEK
-            expected = of.level[:, None] * np.take_along_axis(of.week, days, axis=1)
+            expected = self.usual_demand(number, weekday)
         else:
             expected = numbers("expected", request.expected)
             if expected.shape != (count, AHEAD):
                 raise InputError(f"expected: shape {expected.shape}: expected {(count, AHEAD)}, units a day")
-            within("expected", expected.ravel(), 0, 10 * MOST_LEVEL)
+            within("expected", expected.ravel(), 0, MOST_EXPECTED)
         at = Situation(
             mean=np.maximum(expected, LEAST_LEVEL),
             elasticity=of.elasticity,
@@ -178,3 +181,8 @@ class FreshPredictor:
             weekday=weekday,
         )
         return at, listed, before
+
+    def usual_demand(self, number: Ints, weekday: Ints) -> Floats:
+        """Units (N, AHEAD) expected a day at list price from a `weekday` (N,) on, as trained."""
+        of, days = self.goods.rows(number), (weekday[:, None] + np.arange(AHEAD)) % WEEK
+        return np.asarray(of.level[:, None] * np.take_along_axis(of.week, days, axis=1))

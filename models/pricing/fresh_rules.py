@@ -10,6 +10,7 @@ from models.pricing.fresh import Situation
 from models.pricing.fresh_state import assemble, gains
 from models.pricing.market import Floats
 from models.pricing.network import ValueFunction
+from models.pricing.shelf import oldest
 
 LIST, FIXED, MYOPIC, LADDER, ROLLOUT = "list price", "cost-plus", "myopic elasticity", "markdown ladder", "rollout"
 STEPS = (
@@ -63,8 +64,7 @@ class FreshLadder:
 
     def choose(self, at: Situation) -> Floats:
         """The price."""
-        some = at.stock > 0
-        left = np.where(some.any(axis=1), some.argmax(axis=1), len(self.steps))
+        left = oldest(at.stock, len(self.steps))
         return np.array([*self.steps, self.top])[np.minimum(left, len(self.steps))]
 
 

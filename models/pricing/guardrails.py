@@ -68,6 +68,22 @@ class Limits:
         moved = breaks.any(axis=0) & (np.abs(price - wanted) > HALF_CENT)
         return price, np.where(moved, breaks.argmax(axis=0), NO_RULE)
 
+    def within(self, wanted: Floats) -> "Ruled":
+        """Prices (N,) by whoever, within the limits."""
+        price, rule = self.clip(wanted)
+        return Ruled(price, wanted, rule_names(rule), self.yielded)
+
+
+@dataclass(frozen=True)
+class Ruled:
+    """Prices (N,) in whole cents, within the rules; `wanted` (N,) before them; `rule` (N,) that moved it, "" for none;
+    `yielded` (N, R) rules that could not hold."""
+
+    price: Floats
+    wanted: Floats
+    rule: npt.NDArray[np.str_]
+    yielded: Bools
+
 
 def limits(rules: Rules, *, list_price: Floats, unit_cost: Floats, before: Floats) -> Limits:
     """Combine the rules for N products, (N,) each."""
@@ -101,6 +117,22 @@ def limits(rules: Rules, *, list_price: Floats, unit_cost: Floats, before: Float
         most = np.maximum(least, most)
         low, high = (np.minimum(np.maximum(each, low), high) for each in (least, most))
     return Limits(low, high, yielded, lows, highs)
+
+
+def limits_of_each(rules: Rules, essential: Bools, *, list_price: Floats, unit_cost: Floats, before: Floats) -> Limits:
+    """As `limits`, for N products of which the `essential` (N,) are never above list price, whatever the rules say of it."""
+    told = {"list_price": list_price, "unit_cost": unit_cost, "before": before}
+    plain = limits(rules, **told)
+    if not essential.any():
+        return plain
+    strict = limits(rules.model_copy(update={"essential": True}), **told)
+    return Limits(
+        np.where(essential, strict.low, plain.low),
+        np.where(essential, strict.high, plain.high),
+        np.where(essential[:, None], strict.yielded, plain.yielded),
+        np.where(essential, strict.lows, plain.lows),
+        np.where(essential, strict.highs, plain.highs),
+    )
 
 
 def shown_reference(price: Floats, lowest: Floats) -> Floats:

@@ -1,42 +1,34 @@
-"""The answer that is always there: the last approved price ladder of each market, within the rules. No network is asked.
+"""The answer that is always there: the last approved price ladder of each market, within the rules; see
+fresh_ladder.py for fresh goods. No network is asked.
 
 A ladder is by the periods left of the oldest units, as shops mark down. It lies in a release beside the artifact and carries
 its own hash, so that it answers also where the rest of the release is broken.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from models.pricing.guardrails import Limits, Rules, limits, rule_names
+from models.pricing.fresh_ladder import FreshLadders
+from models.pricing.guardrails import Limits, Ruled, Rules, limits
 from models.pricing.instances import Price
-from models.pricing.market import Bools, Floats, Ints
+from models.pricing.market import Floats, Ints
+from models.pricing.shelf import oldest
 
 LADDERS_FILE = "ladders.json"
+FORMAT = 2
 MOST_BYTES = 16 * 1024**2
 NAME = "fallback:approved_ladder"
 
 
 class FallbackError(ValueError):
     """Stored ladders that cannot be trusted; the message names file, value and remedy."""
-
-
-@dataclass(frozen=True)
-class Ruled:
-    """Prices (N,) in whole cents, within the rules; `wanted` (N,) before them; `rule` (N,) that moved it, "" for none;
-    `yielded` (N, R) rules that could not hold."""
-
-    price: Floats
-    wanted: Floats
-    rule: npt.NDArray[np.str_]
-    yielded: Bools
 
 
 class ApprovedLadder(BaseModel):
@@ -63,52 +55,59 @@ class ApprovedLadder(BaseModel):
 
     def answer(self, stock: Ints, before: Floats) -> Ruled:
         """Prices of N shelves: stock (N, W) units by periods left, those that expire first come first; `before` (N,)."""
-        some = stock > 0
         last = len(self.steps) - 1
-        left = np.where(some.any(axis=1), some.argmax(axis=1), last)
-        wanted = np.asarray(self.steps, dtype=np.float64)[np.minimum(left, last)]
-        return self.within(wanted, before)
-
-    def within(self, wanted: Floats, before: Floats) -> Ruled:
-        """Prices `wanted` (N,) by whoever, within the rules."""
-        bounds = self.bounds(before)
-        price, rule = bounds.clip(wanted)
-        return Ruled(price, wanted, rule_names(rule), bounds.yielded)
+        wanted = np.asarray(self.steps, dtype=np.float64)[np.minimum(oldest(stock, last), last)]
+        return self.bounds(before).within(wanted)
 
 
-def write_ladders(folder: Path, ladders: Sequence[ApprovedLadder]) -> None:
-    """Write the file of a fallback folder; FallbackError where a market is there twice or none is there."""
-    told = [each.model_dump(mode="json") for each in ladders]
-    _by_market(folder, ladders)
+@dataclass(frozen=True)
+class Ladders:
+    """All that a release falls back to: a ladder of each market by name, those of fresh goods; one of them or both."""
+
+    markets: Mapping[str, ApprovedLadder]
+    fresh: FreshLadders | None = None
+
+
+def write_ladders(folder: Path, ladders: Ladders) -> None:
+    """Write the file of a fallback folder; FallbackError where there is none to write."""
+    _some(folder, ladders)
+    told = {
+        "ladders": [each.model_dump(mode="json") for each in ladders.markets.values()],
+        "fresh": None if ladders.fresh is None else ladders.fresh.model_dump(mode="json"),
+    }
     folder.mkdir(parents=True, exist_ok=True)
-    text = json.dumps({"format": 1, "sha256": _digest(told), "ladders": told}, indent=1, ensure_ascii=False)
+    text = json.dumps({"format": FORMAT, "sha256": _digest(told), **told}, ensure_ascii=False)
     (folder / LADDERS_FILE).write_text(text, encoding="utf-8")
 
 
-def read_ladders(folder: Path) -> Mapping[str, ApprovedLadder]:
-    """The ladders of a fallback folder by market; FallbackError when the file lacks or is not what was written."""
+def read_ladders(folder: Path) -> Ladders:
+    """The ladders of a fallback folder; FallbackError when the file lacks or is not what was written."""
     file = folder / LADDERS_FILE
     try:
         if file.stat().st_size > MOST_BYTES:
             raise FallbackError(f"{file} is larger than {MOST_BYTES} bytes: build the release again")
         content = json.loads(file.read_text(encoding="utf-8"))
-        if _digest(content["ladders"]) != content["sha256"]:
+        told = {name: content[name] for name in ("ladders", "fresh")}
+        if _digest(told) != content["sha256"]:
             raise FallbackError(f"{file} was altered (its SHA-256 is not the one it names): build the release again")
-        ladders = TypeAdapter(list[ApprovedLadder]).validate_python(content["ladders"])
+        markets = TypeAdapter(list[ApprovedLadder]).validate_python(told["ladders"])
+        fresh = TypeAdapter(FreshLadders | None).validate_python(told["fresh"])
     except (OSError, KeyError, TypeError, ValidationError, RecursionError, ValueError) as error:
         if isinstance(error, FallbackError):
             raise
         raise FallbackError(f"{file}: no readable ladders ({type(error).__name__}): build the release again") from error
-    return _by_market(folder, ladders)
-
-
-def _by_market(folder: Path, ladders: Sequence[ApprovedLadder]) -> Mapping[str, ApprovedLadder]:
-    found = {each.market: each for each in ladders}
-    if not found or len(found) < len(ladders):
+    ladders = Ladders({each.market: each for each in markets}, fresh)
+    if len(ladders.markets) < len(markets):
         raise FallbackError(
-            f"{folder}: {len(ladders)} ladders of {len(found)} markets: give one a market, at least one"
+            f"{file}: {len(markets)} ladders of {len(ladders.markets)} markets: build the release again"
         )
-    return found
+    _some(folder, ladders)
+    return ladders
+
+
+def _some(folder: Path, ladders: Ladders) -> None:
+    if not ladders.markets and ladders.fresh is None:
+        raise FallbackError(f"{folder}: no ladders: give those of a market or of fresh goods, at least one")
 
 
 def _digest(told: Any) -> str:

@@ -55,12 +55,12 @@ class NetworkPolicy:
             )
         self.name = name
         self._market = market
-        self._network = network
-        self._assembler = Assembler(market)
+        self.network = network
+        self.assembler = Assembler(market)
 
     def values(self, at: Reading) -> Floats:
         """Money (N, A) expected until the end from asking each price now."""
-        return np.asarray(self._network.values(self._assembler.assemble(at)) * self._market.scale, dtype=np.float64)
+        return np.asarray(self.network.values(self.assembler.assemble(at)) * self._market.scale, dtype=np.float64)
 
     def choose(self, at: Reading) -> Ints:
         """Number of the price (N,)."""

@@ -38,6 +38,12 @@ def deliver(stock: Ints, units: Ints, up_to: Ints, room: int) -> tuple[Ints, Int
     return fuller, came
 
 
+def oldest(stock: Ints, none: Any) -> Ints:
+    """Column (N,) of the units of stock (N, L) that expire first; `none` where there are no units."""
+    some = stock > 0
+    return np.asarray(np.where(some.any(axis=1), some.argmax(axis=1), none))
+
+
 def demand_probabilities(mean: Floats, most: int, dispersion: float | None) -> Floats:
     """Chances (..., most + 1) of 0..most units asked for, the last one of `most` or more, under `mean` (...)."""
     mass = _law(np.maximum(mean, 1e-12)[..., None], dispersion).pmf(np.arange(most))

@@ -1,23 +1,26 @@
 """How far a situation lies outside what a market's network was trained on: there the last approved ladder answers."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from models.pricing.guardrails import CENT
 from models.pricing.market import FACTORS, Bools, Floats, Ints, Market
 
+Told = tuple[str, npt.ArrayLike, npt.ArrayLike, npt.ArrayLike, float]  # name, values, low, high, tolerance
+
 
 @dataclass(frozen=True)
 class Outside:
-    """Where N situations lie outside in one variable: `value` (N,), NaN where it was not given; the range `low` to `high`;
-    `rows` (N,) that lie outside."""
+    """Where N situations lie outside in one variable: `value` (N,), NaN where it was not given; the ranges `low` to `high`
+    (N,); `rows` (N,) that lie outside."""
 
     variable: str
     value: Floats
-    low: float
-    high: float
+    low: Floats
+    high: Floats
     rows: Bools
 
     @property
@@ -59,21 +62,31 @@ class TrainingRange:
 
         period, before (N,); stock (N, W) units by periods left, W of any length; a factor (N,), NaN or no entry: not given.
         """
-        some = stock > 0
-        longest = np.where(some.any(axis=1), stock.shape[1] - some[:, ::-1].argmax(axis=1), 0)
-        count = len(period)
-        told: list[tuple[str, Floats, float, float, float]] = [
-            ("period", period.astype(np.float64), 0, self.periods - 1, 0.0),
-            ("stock", stock.sum(axis=1).astype(np.float64), 0, self.room, 0.0),
-            ("periods_left", longest.astype(np.float64), 0, self.ages, 0.0),
+        told: list[Told] = [
+            ("period", period, 0, self.periods - 1, 0.0),
+            ("stock", stock.sum(axis=1), 0, self.room, 0.0),
+            ("periods_left", longest_left(stock), 0, self.ages, 0.0),
             ("before", before, self.cheapest, self.dearest, CENT / 2),
         ]
         for name, (low, high) in self.factors.items():
-            told.append((name, factors.get(name, np.full(count, np.nan)), low, high, 1e-9))
-        found, anywhere = [], np.zeros(count, dtype=np.bool_)
-        for name, value, low, high, tolerance in told:
-            rows = ~((value >= low - tolerance) & (value <= high + tolerance))
-            if rows.any():
-                found.append(Outside(name, value, low, high, rows))
-                anywhere |= rows
-        return tuple(found), anywhere
+            told.append((name, factors.get(name, np.full(len(period), np.nan)), low, high, 1e-9))
+        return outside_in(told)
+
+
+def longest_left(stock: Ints) -> Ints:
+    """Periods left (N,) of the newest units of stock (N, W), those that expire first in the first column; 0 without stock."""
+    some = stock > 0
+    return np.where(some.any(axis=1), stock.shape[1] - some[:, ::-1].argmax(axis=1), 0)
+
+
+def outside_in(told: Sequence[Told]) -> tuple[tuple[Outside, ...], Bools]:
+    """Of variables with their values (N,), bounds and tolerance, those in which some of N lie outside; which (N,) do in any."""
+    found: list[Outside] = []
+    anywhere: Bools = np.zeros(np.shape(told[0][1]), dtype=np.bool_)
+    for name, *given, tolerance in told:
+        value, low, high = np.broadcast_arrays(*(np.asarray(each, dtype=np.float64) for each in given))
+        rows = ~((value >= low - tolerance) & (value <= high + tolerance))
+        if rows.any():
+            found.append(Outside(name, value, low, high, rows))
+            anywhere |= rows
+    return tuple(found), anywhere

@@ -34,3 +34,9 @@ def synthetic() -> ModuleType:
 def model_cases() -> dict[str, ModuleType]:
     """tests/models/<package>_case.py of every model package, by package name."""
     return {path.stem.removesuffix("_case"): load_by_path(path) for path in sorted(HERE.glob("*_case.py"))}
+
+
+@pytest.fixture(scope="session")
+def fresh_helper() -> ModuleType:
+    """Goods and predictors of chance that tests/models/test_pricing_fresh.py makes."""
+    return load_by_path(HERE / "test_pricing_fresh.py")

@@ -14,7 +14,7 @@ from models.pricing.explain import GROUPS, explain, reference_of
 from models.pricing.guardrails import Rules, limits
 from models.pricing.instances import check_instances
 from models.pricing.judging import live
-from models.pricing.ladder import ApprovedLadder, FallbackError, read_ladders, write_ladders
+from models.pricing.ladder import ApprovedLadder, FallbackError, Ladders, read_ladders, write_ladders
 from models.pricing.ladder_tuning import approved_ladders
 from models.pricing.market import Market, build_market
 from models.pricing.network import Network
@@ -69,8 +69,8 @@ def test_a_ladder_keeps_the_rules() -> None:
 
 
 def test_ladders_are_read_as_they_were_written_or_not_at_all(tmp_path: Path) -> None:
-    write_ladders(tmp_path, [LADDER])
-    assert read_ladders(tmp_path) == {"salad": LADDER}
+    write_ladders(tmp_path, Ladders({"salad": LADDER}))
+    assert read_ladders(tmp_path) == Ladders({"salad": LADDER})
     file = tmp_path / "ladders.json"
     content = json.loads(file.read_text())
     content["ladders"][0]["steps"][0] = 0.5
@@ -81,8 +81,11 @@ def test_ladders_are_read_as_they_were_written_or_not_at_all(tmp_path: Path) -> 
         file.write_text(broken)
         with pytest.raises(FallbackError):
             read_ladders(tmp_path)
+    write_ladders(tmp_path, Ladders({"salad": LADDER, "salad again": LADDER}))
     with pytest.raises(FallbackError, match="2 ladders of 1 markets"):
-        write_ladders(tmp_path, [LADDER, LADDER])
+        read_ladders(tmp_path)
+    with pytest.raises(FallbackError, match="at least one"):
+        write_ladders(tmp_path, Ladders({}))
 
 
 def test_the_tuned_ladder_earns_most_of_its_grid_and_capacity_keeps_list_price(
@@ -90,7 +93,8 @@ def test_the_tuned_ladder_earns_most_of_its_grid_and_capacity_keeps_list_price(
 ) -> None:
     case, cfg = model_cases["pricing"], Config(tuning_episodes=100)
     specs = [MarketSpec(instance=each) for each in check_instances({"instances": [case.SALAD, case.SEATS]})]
-    salad, seats = approved_ladders(specs, cfg)
+    spec = ModelSpec(format_version=FORMAT_VERSION, variables=NAMES, markets=tuple(specs))
+    salad, seats = approved_ladders(spec, None, cfg).markets.values()
     market = build_market(specs[0].instance)
     grid = [each for each in candidates(market) if isinstance(each, MarkdownLadder)]
     earned = {each.steps: live(market, each, episodes=100, seed=7_919).money.mean() for each in grid}
@@ -106,7 +110,9 @@ def test_what_lies_outside_is_named_with_how_far(salad: Any) -> None:
     weather = np.array([0.5, -0.5, 0.0, np.nan, 0.75])
     found, anywhere = known.outside(period, stock, before, {"weather": weather})
     assert anywhere.tolist() == [False, True, True, True, True]
-    told = {each.variable: (each.rows.tolist(), each.by[each.rows].tolist(), each.low, each.high) for each in found}
+    told = {
+        each.variable: (each.rows.tolist(), each.by[each.rows].tolist(), each.low[0], each.high[0]) for each in found
+    }
     assert told["period"] == ([False, True, False, False, False], [1.0], 0, 5)
     assert told["stock"] == ([False, False, True, False, False], [3.0], 0, 6)
     assert told["periods_left"] == ([False, False, False, True, False], [1.0], 0, 2)

@@ -96,19 +96,19 @@ def predictor(case: ModuleType, rules: Rules, scale: float, seed: int = 0, **oth
     return Predictor(spec, {"salad": Network(parts)})
 
 
-def by_hand(rules: Rules, before: float) -> tuple[int, float]:
-    """Cents that the rules leave a salad of list price 3.00 and cost 1.00, one rule after the other in exact numbers."""
+def by_hand(rules: Rules, before: float, listed: float = 3.0, cost: float = 1.0) -> tuple[int, float]:
+    """Cents that the rules leave, of a salad where nothing else is told, one rule after the other in exact numbers."""
     low, high = 1, float("inf")
     bounds: list[tuple[Fraction | None, Fraction | None]] = [
-        (None, Fraction(3) if rules.essential else None),
+        (None, Fraction(listed) if rules.essential else None),
         (None, None if rules.ceiling is None else Fraction(rules.ceiling)),
         (None if rules.floor is None else Fraction(rules.floor), None),
-        (None if rules.margin_floor is None else 1 / (1 - Fraction(rules.margin_floor)), None),
+        (None if rules.margin_floor is None else Fraction(cost) / (1 - Fraction(rules.margin_floor)), None),
         (None, None)
         if rules.largest_change is None
         else (
-            Fraction(before) - 3 * Fraction(rules.largest_change),
-            Fraction(before) + 3 * Fraction(rules.largest_change),
+            Fraction(before) - Fraction(listed) * Fraction(rules.largest_change),
+            Fraction(before) + Fraction(listed) * Fraction(rules.largest_change),
         ),
     ]
     hair = Fraction(1, 10**6)  # of a cent: what a float may be off

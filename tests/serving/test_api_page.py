@@ -17,7 +17,20 @@ PAGES = {
         ("recommend", "Recommend items to customers", '"hour": 18'),
     ),
     "served_pricing": (
-        ("/quote", "/reprice", "/explain", "/what_if", "/model", "/readyz", "/metrics"),
+        (
+            "/quote",
+            "/reprice",
+            "/explain",
+            "/what_if",
+            "/quote_fresh",
+            "/reprice_fresh",
+            "/explain_fresh",
+            "/what_if_fresh",
+            "/goods",
+            "/model",
+            "/readyz",
+            "/metrics",
+        ),
         ("quote", "Price one or some items of a market.", '"item_id": "I00001"'),
     ),
 }

@@ -64,7 +64,7 @@ def test_a_discount_is_shown_against_the_lowest_price_of_thirty_days(desk: Prici
 def fixed(desk: PricingDesk, request: PriceInput, price: float) -> Any:
     """A reply of a real predictor with another price in it."""
     assert desk.champion is not None and desk.champion.model is not None
-    spec = desk.champion.model.predictor.spec
+    spec = desk.champion.model.predictor.spec.model_copy(update={"fresh": None})
     networks = {each.instance.name: random_network(each.instance, 0) for each in spec.markets}
     found = Predictor(spec, networks).predict(request)
     return replace(found, price=np.full(len(found.price), price), wanted=np.full(len(found.price), price))

@@ -7,9 +7,10 @@ from collections import Counter
 
 import pytest
 from fuzzing import NO_REQUESTS, broken, off_schema, post
-from pricing_releases import columns, item
+from pricing_releases import bread, columns, fresh_columns, item, peach
 
 EACH = {"/quote": 150, "/reprice": 150, "/explain": 60, "/what_if": 60, "/model": 20}
+EACH |= {"/quote_fresh": 150, "/reprice_fresh": 150, "/explain_fresh": 60, "/what_if_fresh": 60, "/goods": 20}
 GOOD = json.dumps({"market": "salad", "items": [item(), item(item_id="b", lowest=2.5)]}).encode()
 
 
@@ -61,6 +62,63 @@ def test_items_beyond_the_bounds_are_refused(served_pricing, told: bytes) -> Non
     assert status == 400 and len(said) < 20_000, said
 
 
+@pytest.mark.parametrize(
+    "told",
+    [
+        b'"list_price":1e-9',
+        b'"list_price":1e308',
+        b'"stock":[[1]]',
+        b'"stock":' + json.dumps([1] * 31).encode(),
+        b'"stock":[1e400]',
+        b'"before":-Infinity',
+        b'"weekday":7',
+        b'"weekday":' + b"9" * 10_000,
+        b'"expected":[1]',
+        b'"expected":' + json.dumps([1e9] * 14).encode(),
+        b'"expected":{"0":1}',
+        b'"up_to":1e300',
+        b'"wait":-1',
+        b'"good":"\\ud800"',
+        b'"good":' + json.dumps("S" * 201).encode(),
+        b'"customer_id":"C1"',
+    ],
+)
+def test_fresh_goods_beyond_the_bounds_are_refused(served_pricing, told: bytes) -> None:
+    port, _ = served_pricing
+    name = json.loads(b"[" + told.split(b":", 1)[0] + b"]")[0]
+    rest = json.dumps({key: value for key, value in peach().items() if key != name}).encode()
+    status, said = post(port, "/quote_fresh", b'{"items":[' + rest[:-1] + b"," + told + b"}]}")
+    assert status == 400 and len(said) < 20_000, said
+
+
+def test_every_example_of_the_api_page_works_as_it_stands(served_pricing) -> None:
+    port, releases = served_pricing
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/docs.json") as page:
+        document = json.loads(page.read())
+    for path in EACH:
+        reference = document["paths"][path]["post"]["requestBody"]["content"]["application/json"]["schema"]["$ref"]
+        example = document["components"]["schemas"][reference.rsplit("/", 1)[1]]["example"]
+        status, said = post(port, path, json.dumps(example).encode())
+        assert status == 200, (path, said[:300])
+        if path not in ("/model", "/goods"):
+            assert json.loads(said)["served_by"] == f"champion {releases.ids['first']}", path
+
+
+def test_an_unknown_good_is_404_and_raw_bytes_of_goods_never_break_the_service(served_pricing) -> None:
+    port, _ = served_pricing
+    status, said = post(port, "/quote_fresh", json.dumps({"items": [peach(good="S9|figs")]}).encode())
+    assert status == 404 and "unknown good 'S9|figs'" in json.loads(said)["error"]
+    for path, good in (
+        ("/quote_fresh", {"items": [peach(), bread(expected=[2.0] * 14)]}),
+        ("/reprice_fresh", {"goods": fresh_columns([peach(), bread()])}),
+    ):
+        body = json.dumps(good).encode()
+        assert post(port, path, body)[0] == 200
+        statuses = Counter(post(port, path, each)[0] for each in [*NO_REQUESTS, *broken(body, 4, 150)])
+        assert set(statuses) <= {200, 400, 404, 413}, statuses
+        assert statuses[400] + statuses[404] >= 90, statuses
+
+
 def test_raw_bytes_never_break_the_service(served_pricing) -> None:
     port, _ = served_pricing
     bodies = [*NO_REQUESTS, *broken(GOOD, 2, 200)]
@@ -108,6 +166,18 @@ def test_without_approval_mode_the_pages_say_so_and_the_curve_is_drawn(served_pr
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/curve?{query}") as page:
         text = page.read().decode()
     assert text.count("<circle") == 6 and "no, floor" in text
+    query = "good=S1%7Cbread&list_price=2&stock=4&before=2&weekday=2"
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/curve_fresh?{query}") as page:
+        text = page.read().decode()
+    assert text.count("<circle") == 16 and "no, largest change of one quote" in text
+    for wrong in (
+        "stock=x",
+        query.replace("bread", "figs"),
+        query.replace("weekday=2", "weekday=9"),
+        query + "&expected=1",
+    ):
+        with pytest.raises(urllib.error.HTTPError, match=r"40[04]"):
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/curve_fresh?{wrong}")
     for wrong in ("stock=x", "stock=9,9&market=salad&period=2&before=3", "stock=1&market=milk&period=1&before=1"):
         with pytest.raises(urllib.error.HTTPError, match=r"40[04]"):
             urllib.request.urlopen(f"http://127.0.0.1:{port}/curve?{wrong}")

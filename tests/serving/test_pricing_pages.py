@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from fuzzing import post
-from pricing_releases import columns, pricing_settings, seat
+from pricing_releases import bread, columns, fresh_columns, pricing_settings, seat
 from release_factory import Releases
 from running import running
 
@@ -18,7 +18,7 @@ TOKENS = {"Ada": "ada-token-0123456789", "Vic": "vic-token-0123456789"}
 
 @pytest.fixture
 def proposing(pricing_releases: Releases, tmp_path: Path) -> Iterator[int]:
-    """The service in approval mode, with three proposals."""
+    """The service in approval mode, with three proposals of seats and one of bread."""
     environment = pricing_settings(
         pricing_releases,
         tmp_path,
@@ -29,6 +29,8 @@ def proposing(pricing_releases: Releases, tmp_path: Path) -> Iterator[int]:
     with running("serving.pricing:Pricing", environment=environment, log=tmp_path / "service.log") as port:
         store = columns([seat(item_id=f"Row {number}", before=13.0 + number) for number in range(1, 4)], "seats")
         assert post(port, "/reprice", json.dumps({"markets": [store]}).encode())[0] == 200
+        goods = fresh_columns([bread(before=9.0)])
+        assert post(port, "/reprice_fresh", json.dumps({"goods": goods}).encode())[0] == 200
         yield port
 
 
@@ -61,8 +63,13 @@ def test_prices_are_decided_by_clicks_and_nothing_goes_wrong(proposing: int, chr
         page.get_by_label("Reason").fill("the front row never sells for less")
         page.get_by_role("button", name="Reject the chosen").click()
         assert page.get_by_role("status").inner_text() == "Rejected 1 price."
+        page.get_by_label("Market").select_option("fresh")
+        page.get_by_role("button", name="Filter").click()
+        page.get_by_label("Choose S1|bread of fresh").check()
+        page.get_by_role("button", name="Approve the chosen").click()
+        assert page.get_by_role("status").inner_text() == "Approved 1 price."
         page.get_by_role("link", name="Audit trail").click()
-        assert "The chain holds: 2 decisions" in page.get_by_role("status").inner_text()
+        assert "The chain holds: 3 decisions" in page.get_by_role("status").inner_text()
         assert page.get_by_text("the front row never sells for less").is_visible()
         page.screenshot(path=tmp_path / "audit.png", full_page=True)
         page.goto(f"{home}/curve")
@@ -77,6 +84,12 @@ def test_prices_are_decided_by_clicks_and_nothing_goes_wrong(proposing: int, chr
         page.get_by_role("button", name="Show").click()
         assert page.get_by_role("img").is_visible() and page.get_by_text("no, floor").is_visible()
         page.screenshot(path=tmp_path / "curve.png", full_page=True)
+        page.get_by_role("link", name="What if, fresh goods").click()
+        assert page.get_by_label("Good", exact=True).input_value() == "S1|bread", "a morning to begin with"
+        page.get_by_label("Units by days left").fill("4")
+        page.get_by_role("button", name="Show").click()
+        assert page.get_by_role("img").is_visible() and page.get_by_role("status").is_visible()
+        page.screenshot(path=tmp_path / "curve_fresh.png", full_page=True)
         viewer = watched(browser)
         viewer.goto(f"{home}/approvals")
         viewer.get_by_label("Your token").fill(TOKENS["Vic"])
@@ -87,4 +100,9 @@ def test_prices_are_decided_by_clicks_and_nothing_goes_wrong(proposing: int, chr
     ask = {"market": "seats", "items": [seat(item_id="Row 2", before=14.0)]}
     (told,) = json.loads(post(proposing, "/quote", json.dumps(ask).encode())[1])["prices"]
     assert (told["price"], told["served_by"]) == (12.0, "approved")
-    assert all((tmp_path / f"{name}.png").stat().st_size > 10_000 for name in ("proposals", "audit", "curve"))
+    goods = json.dumps({"items": [bread(before=2.5)]}).encode()
+    (told,) = json.loads(post(proposing, "/quote_fresh", goods)[1])["prices"]
+    assert (told["price"], told["served_by"]) == (2.0, "approved")
+    assert all(
+        (tmp_path / f"{name}.png").stat().st_size > 10_000 for name in ("proposals", "audit", "curve", "curve_fresh")
+    )

@@ -3,9 +3,10 @@
 from typing import Any
 
 import pytest
-from pricing_releases import columns, item
+from pricing_releases import bread, columns, fresh_columns, item, peach
 from pydantic import ValidationError
 
+from serving.pricing_fresh_schemas import QuoteFreshRequest, RepriceFreshRequest
 from serving.pricing_schemas import QuoteRequest, RepriceRequest
 
 
@@ -51,3 +52,35 @@ def test_columns_of_other_lengths_repeated_ids_and_too_many_are_refused() -> Non
         RepriceRequest.model_validate({"markets": [half, half | {"market": "seats"}]})
     with pytest.raises(ValidationError, match="each market may be there once"):
         RepriceRequest.model_validate({"markets": [columns([item()]), columns([item(item_id="b")])]})
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"stock": []}, {"stock": [-1]}, {"stock": [1.5]}, {"stock": [1] * 31}, {"stock": ["3"]}, {"list_price": 0},
+        {"list_price": float("inf")}, {"before": float("nan")}, {"before": 2e8}, {"weekday": 7}, {"weekday": True},
+        {"weekday": 1.0}, {"coming": -1}, {"coming": None}, {"wait": 8}, {"expected": [1.0] * 13}, {"expected": [-1.0] * 14},
+        {"expected": [5_001.0] * 14}, {"up_to": -1}, {"lowest": 0}, {"good": ""}, {"customer_id": "C1"}, {"elasticity": 2.0},
+    ],
+)  # fmt: skip
+def test_nonsense_and_persons_are_refused_of_fresh_goods(changed: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        QuoteFreshRequest.model_validate({"items": [peach(**changed)]})
+    columns = fresh_columns([peach()]) | {name: [value] for name, value in changed.items()}
+    with pytest.raises(ValidationError):
+        RepriceFreshRequest.model_validate({"goods": columns})
+
+
+def test_columns_of_other_lengths_repeated_goods_and_too_many_are_refused() -> None:
+    columns = fresh_columns([peach(), bread()])
+    RepriceFreshRequest.model_validate({"goods": columns | {"expected": [None, [1.0] * 14], "lowest": None}})
+    for changed, said in (
+        ({"before": [3.0]}, "before has 1 entries, good has 2"),
+        ({"coming": [1, 2, 3]}, "coming has 3 entries, good has 2"),
+        ({"good": ["S1|milk", "S1|milk"]}, "each good may be there once"),
+        ({name: value * 5_001 for name, value in columns.items()}, "at most 10000 items"),
+    ):
+        with pytest.raises(ValidationError, match=said):
+            RepriceFreshRequest.model_validate({"goods": columns | changed})
+    with pytest.raises(ValidationError, match="each good may be there once"):
+        QuoteFreshRequest.model_validate({"items": [peach(), peach()]})
