@@ -7,8 +7,8 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.pricing_checks import Ladder, Ladders, keyed, of_key
-from models.pricing.fresh import AHEAD, MOST_LEVEL, WEEK
-from models.pricing.fresh_predict import FreshPredictor
+from models.pricing.fresh import AHEAD, WEEK
+from models.pricing.fresh_predict import MOST_EXPECTED, FreshPredictor
 from models.pricing.fresh_state import assemble
 from models.pricing.market import Floats
 from models.pricing.predict import FreshInput, Reply
@@ -38,8 +38,7 @@ class FreshTrial:
         stock = rng.poisson((worth * of.level / of.life)[:, None] * kept)
         times = np.where(rng.random(count) < 0.5, rng.choice(prices, count), rng.uniform(prices[0], prices[-1], count))
         weekday = rng.integers(0, WEEK, count)
-        week = np.take_along_axis(of.week, (weekday[:, None] + np.arange(AHEAD)) % WEEK, axis=1)
-        usual = of.level[:, None] * week * rng.lognormal(0.0, 0.5, (count, AHEAD))
+        expected = self.predictor.usual_demand(number, weekday) * rng.lognormal(0.0, 0.5, (count, AHEAD))
         return FreshInput(
             good=[self.predictor.spec.goods[each] for each in number],
             list_price=list_price,
@@ -48,7 +47,7 @@ class FreshTrial:
             weekday=weekday,
             coming=rng.integers(0, 1 + of.up_to),
             wait=rng.integers(0, of.every),
-            expected=np.minimum(usual, MOST_LEVEL),
+            expected=np.minimum(expected, MOST_EXPECTED),
             up_to=rng.integers(0, 1 + 2 * of.up_to),
         )
 

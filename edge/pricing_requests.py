@@ -7,7 +7,8 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from models.common.protocols import InputError
-from models.pricing.fresh import AHEAD, LONGEST_LIFE, MOST_LEVEL, WEEK
+from models.pricing.fresh import AHEAD, LONGEST_LIFE, WEEK
+from models.pricing.fresh_predict import MOST_EXPECTED
 from models.pricing.guardrails import LEAST
 from models.pricing.market import Floats
 from models.pricing.predict import FreshInput, PriceInput
@@ -18,7 +19,7 @@ Money = Annotated[float, Field(ge=0.01, le=1e10, allow_inf_nan=False)]
 FreshMoney = Annotated[float, Field(ge=0.01, le=1e8, allow_inf_nan=False)]
 Units = Annotated[int, Field(ge=0, le=1_000_000)]
 Level = Annotated[float, Field(ge=-100, le=100, allow_inf_nan=False)]
-Demand = Annotated[float, Field(ge=0, le=10 * MOST_LEVEL, allow_inf_nan=False)]
+Demand = Annotated[float, Field(ge=0, le=MOST_EXPECTED, allow_inf_nan=False)]
 
 
 class Strict(BaseModel):
