@@ -184,5 +184,5 @@ class FreshPredictor:
 
     def usual_demand(self, number: Ints, weekday: Ints) -> Floats:
         """Units (N, AHEAD) expected a day at list price from a `weekday` (N,) on, as trained."""
-        of, days = self.goods.rows(number), (weekday[:, None] + np.arange(AHEAD)) % WEEK
-        return np.asarray(of.level[:, None] * np.take_along_axis(of.week, days, axis=1))
+        days = (weekday[:, None] + np.arange(AHEAD)) % WEEK
+        return np.asarray(self.goods.level[number][:, None] * self.goods.week[number[:, None], days])

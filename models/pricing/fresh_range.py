@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from models.pricing.fresh import Goods
 from models.pricing.guardrails import HALF_CENT
 from models.pricing.market import Bools, Floats, Ints
@@ -28,14 +26,13 @@ class FreshRange:
         `number` (N,) of the good; stock (N, W) units by days left, W of any length; expected (N, AHEAD) units a day; list price
         and price before in money; the rest (N,) as in `FreshInput`.
         """
-        of = self.goods.rows(number)
-        none, most = np.zeros(len(number)), MOST_LEVELS * of.up_to + FEW
+        of, most = self.goods, MOST_LEVELS * self.goods.up_to[number] + FEW
         return outside_in([
-            ("stock", stock.sum(axis=1), none, most, 0.0),
-            ("days_left", longest_left(stock), none, of.life, 0.0),
+            ("stock", stock.sum(axis=1), 0, most, 0.0),
+            ("days_left", longest_left(stock), 0, of.life[number], 0.0),
             ("before", before, CHEAPEST * listed, DEAREST * listed, HALF_CENT),
-            ("expected", expected.max(axis=1), none, MOST_DEMAND * of.level, 1e-9),
-            ("coming", coming, none, most, 0.0),
-            ("wait", wait, none, of.every - 1, 0.0),
-            ("up_to", up_to, none, most, 0.0),
+            ("expected", expected.max(axis=1), 0, MOST_DEMAND * of.level[number], 1e-9),
+            ("coming", coming, 0, most, 0.0),
+            ("wait", wait, 0, of.every[number] - 1, 0.0),
+            ("up_to", up_to, 0, most, 0.0),
         ])  # fmt: skip

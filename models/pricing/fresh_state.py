@@ -117,7 +117,7 @@ def gains(at: Situation, prices: Floats, waste_weight: float) -> tuple[Floats, F
     total = at.stock.sum(axis=1)[:, None].astype(np.float64)
     sold = expected_sales(today, today + today**2 / shape, total)
     lost = np.zeros_like(sold)
-    for column in range(at.stock.shape[1]):
+    for column in np.flatnonzero(at.stock.any(axis=0)).tolist():
         rows = np.flatnonzero((at.life > column) & (at.stock[:, column] > 0))
         if rows.size:
             first, rest = today[rows], later[rows, column : column + 1]
