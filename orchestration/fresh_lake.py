@@ -43,7 +43,7 @@ class FreshMorning:
 def build_goods(workspace: Workspace) -> dict[str, Any]:
     """Write `features/fresh_goods`, a row a good, unless it was made from the very same; empty where nothing is fresh."""
     from models.pricing.fresh_data import empty_goods, goods_table
-    from orchestration.pricing import pricing_config
+    from orchestration.pricing_settings import pricing_config
 
     lake = workspace.lake
     config = pricing_config(workspace.settings)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from orchestration.absence import not_provided
 from orchestration.fingerprints import fingerprint
 from orchestration.fresh_lake import CODE, NEEDED, NOTHING_FRESH, REMEDY, FreshMorning, this_morning
-from orchestration.pricing import MODEL, pricing_config
+from orchestration.pricing_settings import MODEL, pricing_config
 from orchestration.workspace import Workspace
 
 if TYPE_CHECKING:

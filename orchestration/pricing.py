@@ -9,24 +9,16 @@ from orchestration.absence import not_provided
 from orchestration.challengers import make_challenger, record_absence
 from orchestration.fingerprints import fingerprint
 from orchestration.fresh_lake import NEEDED, NOTHING_FRESH, REMEDY
+from orchestration.pricing_settings import MODEL, pricing_config
 from orchestration.settings import Settings
 from orchestration.workspace import Workspace
 
 if TYPE_CHECKING:
     from models.common.report import Report
-    from models.pricing.config import Config
     from models.pricing.data import Dataset
     from models.pricing.train import Trained
 
-MODEL = "pricing"
 HEADLINE = ("gross margin", "waste", "mean price")
-
-
-def pricing_config(settings: Settings) -> "Config":
-    """The Config of pricing with the overrides of `params.yaml`."""
-    from models.pricing.config import Config
-
-    return Config(**settings.section(MODEL))
 
 
 def dataset(workspace: Workspace) -> "Dataset":

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from orchestration.pricing import pricing_config
+from orchestration.pricing_settings import pricing_config
 from orchestration.settings import Settings
 from orchestration.table_files import read_table
 

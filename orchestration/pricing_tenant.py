@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from orchestration.challengers import absence
 from orchestration.fresh_lake import NEEDED, REMEDY
-from orchestration.pricing import MODEL, dataset, pricing_config
+from orchestration.pricing import dataset
+from orchestration.pricing_settings import MODEL, pricing_config
 from orchestration.promotion import Budgets, PricingBudgets
 from orchestration.registry import RegisteredVersion
 from orchestration.tenants import Contest, Example, Explanation

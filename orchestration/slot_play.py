@@ -1,6 +1,6 @@
 """Delivery slots priced day by day: in the twin, where customers are as they are, and in a world where they are as fitted."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
@@ -46,6 +46,20 @@ class Played:
     def load(self) -> float:
         """Share of slots that were booked."""
         return float(self.booked.mean() / self.capacity)
+
+
+@dataclass(frozen=True)
+class Judged:
+    """All policies in one world; `promised` revenue a window, for those that go by fitted demand."""
+
+    seed: int
+    played: Mapping[str, Played]
+    promised: Mapping[str, float]
+
+    def over(self, name: str, other: str, what: str) -> float:
+        """Difference of a figure of `Played` between two policies, as a fraction of the other's; of `load` in points."""
+        ours, theirs = (getattr(self.played[each], what) for each in (name, other))
+        return float(ours - theirs if what == "load" else ours / theirs - 1.0)
 
 
 @dataclass

@@ -9,8 +9,7 @@ from models.common.figures import BAND, CHAMPION, INK, OTHER, figure, png
 from orchestration.slot_demand import KINDS
 
 if TYPE_CHECKING:
-    from orchestration.slot_play import Played
-    from orchestration.slot_pricing import Judged
+    from orchestration.slot_play import Judged, Played
 
 _COLOURS = (CHAMPION, OTHER, "#3d6fb4", "#d9a441", "#7a5195", "#4fb0ae", "#8a6d3b", "#b05a8c", INK)
 SHOWN = ("DQN", "fixed fare", "list price", "EMSR-b, marginal revenues", "bid price", "oracle")

@@ -14,7 +14,7 @@ from orchestration.intervals import interval
 from orchestration.settings import Settings
 from orchestration.slot_demand import FEES, KINDS, SlotBook
 from orchestration.slot_oracle import Solved, oracle
-from orchestration.slot_play import JUDGED_DAYS, Played, at_one_fee, by_desk, play, promised, slot_shop
+from orchestration.slot_play import JUDGED_DAYS, Judged, at_one_fee, by_desk, play, promised, slot_shop
 
 if TYPE_CHECKING:
     from models.common.report import Report
@@ -39,20 +39,6 @@ class Tuned:
 
     fee: float
     rules: Mapping[str, int]
-
-
-@dataclass(frozen=True)
-class Judged:
-    """All policies in one world; `promised` revenue a window, for those that go by fitted demand."""
-
-    seed: int
-    played: Mapping[str, Played]
-    promised: Mapping[str, float]
-
-    def over(self, name: str, other: str, what: str) -> float:
-        """Difference of a figure of `Played` between two policies, as a fraction of the other's; of `load` in points."""
-        ours, theirs = (getattr(self.played[each], what) for each in (name, other))
-        return float(ours - theirs if what == "load" else ours / theirs - 1.0)
 
 
 def wrong(factor: float) -> str:
@@ -142,7 +128,7 @@ def evaluate_slots(
     settings: Settings, seeds: Sequence[int], *, areas: int, days: int, on_progress: Callable[[str], None]
 ) -> "Report":
     """The report on the worlds `seeds`, `days` of each priced. ValueError says what is wrong with them."""
-    from orchestration.pricing import pricing_config
+    from orchestration.pricing_settings import pricing_config
     from sources.twin.slots.params import SlotParams
 
     params = SlotParams(areas=areas)
