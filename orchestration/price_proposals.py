@@ -90,7 +90,7 @@ def proposed(predictor: "FreshPredictor", morning: FreshMorning, lowest: dict[st
             "gain": reply.gain,
             "reference": pa.array(reply.reference, from_pandas=True),
             "stock_units": stock.sum(axis=1),
-            "expected_units": at.mean[known, 0],
+            "forecast_units": at.mean[known, 0],
         }
     )
 

@@ -19,7 +19,9 @@ TABLE = "fresh_goods"
 NAME, UNTIL = "good", "until"
 MADE_UP = np.datetime64("1970-01-01")  # what is told in full has no day
 WHOLE = ("life", "lead", "every", "up_to")
-COLUMNS = tuple(each.name for each in fields(Goods))
+# What a column is called: an elasticity in a table is a fitted one, which no truth may be taken for.
+COLUMN_OF = {each.name: each.name for each in fields(Goods)} | {"elasticity": "fitted_elasticity"}
+COLUMNS = tuple(COLUMN_OF.values())
 
 
 def goods_table(names: Sequence[str], goods: Goods, until: str) -> "pa.Table":
@@ -27,7 +29,9 @@ def goods_table(names: Sequence[str], goods: Goods, until: str) -> "pa.Table":
     that demand was fitted on."""
     import pyarrow as pa
 
-    columns: dict[str, Any] = {NAME: list(names)} | {name: getattr(goods, name).tolist() for name in COLUMNS}
+    columns: dict[str, Any] = {NAME: list(names)} | {
+        column: getattr(goods, name).tolist() for name, column in COLUMN_OF.items()
+    }
     return pa.table(columns | {UNTIL: [until] * len(goods)})
 
 
@@ -52,10 +56,10 @@ def read_goods(table: "pa.Table") -> tuple[tuple[str, ...], Goods, np.datetime64
     except ValueError as error:
         raise DataError(f"{TABLE}.{UNTIL}: {error}: write ISO dates") from error
     values: dict[str, npt.NDArray[Any]] = {}
-    for column in COLUMNS:
+    for name, column in COLUMN_OF.items():
         kind = np.int64 if column in WHOLE else np.float64
         try:
-            values[column] = np.array(table[column].to_pylist(), dtype=kind).reshape(len(names), -1)
+            values[name] = np.array(table[column].to_pylist(), dtype=kind).reshape(len(names), -1)
         except (TypeError, ValueError) as error:
             raise DataError(
                 f"{TABLE}.{column}: {error}: give {'lists of 7' if column == 'week' else 'numbers'}"
@@ -70,7 +74,7 @@ def goods_bytes(goods: Goods) -> bytes:
     """As safetensors."""
     from safetensors.numpy import save
 
-    return bytes(save({name: np.ascontiguousarray(getattr(goods, name)) for name in COLUMNS}))
+    return bytes(save({name: np.ascontiguousarray(getattr(goods, name)) for name in COLUMN_OF}))
 
 
 def goods_of_bytes(data: bytes) -> Goods:
@@ -80,8 +84,8 @@ def goods_of_bytes(data: bytes) -> Goods:
 
     try:
         parts = load(data)
-        if sorted(parts) != sorted(COLUMNS):
-            raise ArtifactError(f"fresh goods: expected {COLUMNS}, found {sorted(parts)}: retrain")
+        if sorted(parts) != sorted(COLUMN_OF):
+            raise ArtifactError(f"fresh goods: expected {tuple(COLUMN_OF)}, found {sorted(parts)}: retrain")
         return Goods(**parts)
     except (SafetensorError, DataError) as error:
         raise ArtifactError(f"fresh goods: {error}: fetch the artifact again") from error
