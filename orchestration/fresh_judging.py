@@ -11,7 +11,7 @@ from models.pricing.fresh import Goods
 from models.pricing.fresh_evaluate import fresh_rules
 from models.pricing.fresh_judging import FreshPath, live_fresh
 from models.pricing.fresh_plots import days_plot
-from models.pricing.fresh_rules import LADDER, FreshNetwork, FreshPolicy, candidates
+from models.pricing.fresh_rules import LADDER, LIST, FreshNetwork, FreshPolicy, candidates
 from models.pricing.train import fit_fresh
 from orchestration.fresh_diary import Floats
 from orchestration.fresh_twin import (
@@ -25,10 +25,11 @@ from orchestration.fresh_twin import (
     live_in_twin,
 )
 from orchestration.intervals import interval
+from orchestration.pricing_settings import pricing_config
 from orchestration.settings import Settings
 from sources.twin.params import TwinParams
 
-CHAMPION, PLAIN, HINDSIGHT = "DQN", "plain rule", "markdown ladder, tuned with hindsight"
+CHAMPION, HINDSIGHT = "DQN", "markdown ladder, tuned with hindsight"
 FORESEEN_SHELVES = 4  # a good
 WRONG = (0.5, 1.5)  # times the fitted elasticity
 
@@ -82,7 +83,6 @@ def judge_world(
     policies: dict[str, FreshPolicy] = {CHAMPION: network} | fresh_rules(goods, cfg)
     on_progress(f"world {seed}: true days")
     days = {name: live_in_twin(history, policy.choose) for name, policy in policies.items()}
-    days[PLAIN] = live_in_twin(history, None)
     ladders = (each for each in candidates(np.array(cfg.fresh_prices)) if each.name == LADDER)
     days[HINDSIGHT] = max(
         (live_in_twin(history, each.choose) for each in ladders), key=lambda lived: lived.gross_margin
@@ -124,7 +124,7 @@ def learned(goods: Goods, cfg: Config, *, seed: int) -> FreshNetwork:
 
 def evaluate_worlds(settings: Settings, seeds: Sequence[int], *, on_progress: Callable[[str], None]) -> Report:
     """The report over the worlds of those seeds, with the overrides of `params.yaml`."""
-    cfg = Config(**settings.section("pricing"))
+    cfg = pricing_config(settings)
     return report_worlds([judge_world(seed, cfg, on_progress=on_progress) for seed in seeds])
 
 
@@ -157,8 +157,8 @@ def report_worlds(judged: Sequence[FreshJudged]) -> Report:
     add(CHAMPION, "realised over promised takings", "fraction", [each.kept - 1.0 for each in judged])
     add(CHAMPION, "realised over foreseen takings", "fraction", [each.kept_foreseen - 1.0 for each in judged])
     for factor in judged[0].wrong:
-        over = [each.wrong[factor].gross_margin / each.days[PLAIN].gross_margin - 1.0 for each in judged]
-        add(wrong_name(factor), f"gross margin over {PLAIN}", "fraction", over)
+        over = [each.wrong[factor].gross_margin / each.days[LIST].gross_margin - 1.0 for each in judged]
+        add(wrong_name(factor), f"gross margin over {LIST}", "fraction", over)
         add(wrong_name(factor), "waste", "fraction", [each.wrong[factor].waste for each in judged])
     notes = (
         "Gross margin is takings less what goods sold or thrown away had cost; waste is of the units received.",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from models.pricing.fresh import AHEAD, ESSENTIAL, FREE, LONGEST_LEAD, LONGEST_LIFE
 from orchestration.fingerprints import fingerprint
 from orchestration.fresh_diary import Diary, Ints, promotions_on, read_diary
 from orchestration.fresh_fit import fit_fresh
@@ -23,11 +24,9 @@ NEEDED = frozenset(SOURCES)
 REMEDY = f"a source with the tables {', '.join(SOURCES)} is needed"
 NOTHING_FRESH = "no product with a shelf life of 30 days or less was on sale on the last day"
 HISTORY_DAYS = 238
-LONGEST_LIFE, LONGEST_LEAD = 30, 2
 LEVEL_SHARE = 0.9  # quantile of a morning's stock that stands for the order level
-RECENT_DAYS, AHEAD_DAYS = 56, 14
+RECENT_DAYS = 56
 CODE = tuple(f"orchestration/fresh_{part}.py" for part in ("lake", "diary", "fit", "shop"))
-FREE, ESSENTIAL = 100.0, 1.0  # ceilings, times base price
 
 
 @dataclass(frozen=True)
@@ -139,7 +138,7 @@ def books_of(diary: Diary, facts: FreshFacts, promotions: "pa.Table", day: date)
         levels=levels,
         wait=np.zeros_like(closing),
         base=diary.base[-1],
-        discount=promotions_on(promotions, diary, day, AHEAD_DAYS),
+        discount=promotions_on(promotions, diary, day, AHEAD),
     )
 
 

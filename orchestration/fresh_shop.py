@@ -6,7 +6,7 @@ from datetime import date
 
 import numpy as np
 
-from models.pricing.fresh import AHEAD, LEAST_LEVEL, LONGEST_LEAD, MOST_LEVEL, Goods, Situation
+from models.pricing.fresh import AHEAD, LEAST_LEVEL, LONGEST_LEAD, MOST_LEVEL, Goods, Situation, scale_of
 from models.pricing.fresh_state import expected_sales
 from orchestration.fresh_diary import Bools, Floats, Ints
 from orchestration.fresh_fit import LEAST_ELASTICITY, MEMORY, MOST_ELASTICITY, FreshDemand, at_least, levels
@@ -73,7 +73,7 @@ class FreshShop:
             life=life,
             lead=np.minimum(facts.lead[place], LONGEST_LEAD),
             up_to=books.levels[store, facts.number[place]],
-            scale=level + 0.5,
+            scale=scale_of(level),
             stock=left,
             coming=np.where(facts.lead[place] > 1, books.coming[store, facts.number[place]], 0),
             wait=books.wait[store, facts.number[place]],
@@ -110,7 +110,7 @@ class FreshShop:
         factor = self.demand.factor(asked, day.weekday(), books.discount[0][:, own])
         mean, units = self.demand.level * factor, sold[:, own].astype(np.float64)
         wanted = np.where(sold_out[:, own], at_least(mean, self.demand.shape, units), units)
-        self._learn_elasticity(asked, mean, np.where(on_sale, wanted - mean, 0.0) * on_sale)
+        self._learn_elasticity(asked, mean, np.where(on_sale, wanted - mean, 0.0))
         taken = MEMORY * self.demand.taken + np.where(on_sale, wanted, 0.0)
         met = MEMORY * self.demand.met + np.where(on_sale, factor, 0.0)
         self.demand = replace(self.demand, taken=taken, met=met, level=levels(taken, met, self.demand.category))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from models.pricing.fresh import FREE
 from orchestration.fresh_diary import Bools, Floats, Ints, read_diary
 from orchestration.fresh_fit import FreshDemand, fit_fresh
 from orchestration.fresh_shop import FreshFacts, FreshShop, Pricer
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 HISTORY_DAYS, TEST_DAYS, JUDGED_DAYS = 238, 56, 84
-FREE = 100.0  # times base price: no ceiling
 TABLES = ("prices", "inventory", "promotions")
 TESTED = (0.85, 1.0, 1.15)  # times base price: a shop's test, each product in each store another price each week
 # Frozen before anything was judged. Elasticity: such that list price is the best price of a fresh product whose stock is free

@@ -72,7 +72,7 @@ def evaluate(
         plots[f"map_{market.name}"] = map_plot(market, policies[CHAMPION], solution)
     if data.fresh is not None:
         on_progress("judging fresh goods", 0.9)
-        found, pictures, _ = judge_fresh(
+        found, pictures = judge_fresh(
             model.fresh.policy, data.fresh.goods, cfg, seed=seed, segment=FRESH if data.truths else "all"
         )
         rows += found

@@ -16,6 +16,7 @@ from models.pricing.shelf import age, take
 WEEK = 7
 LONGEST_LIFE, LONGEST_LEAD = 30, 2
 AHEAD = 14  # days of demand that a situation tells
+FREE, ESSENTIAL = 100.0, 1.0  # ceilings over list price: none, and that of essential goods
 LEAST_LEVEL, MOST_LEVEL = 1e-3, 500.0  # units a day
 
 
@@ -84,11 +85,16 @@ class Goods:
     @property
     def scale(self) -> Floats:
         """Units of list price (K,) that rewards are divided by: slow goods are not told louder than they bring."""
-        return np.asarray(self.level + 0.5)
+        return scale_of(self.level)
 
     def rows(self, chosen: Ints) -> "Goods":
         """The goods of numbers `chosen`."""
         return Goods(**{each.name: getattr(self, each.name)[chosen] for each in fields(self)})
+
+
+def scale_of(level: Floats) -> Floats:
+    """What rewards of goods of a level, units a day, are divided by."""
+    return np.asarray(level + 0.5)
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,8 @@ TUNING_SHARE = 4  # of the judged shelves, one in so many is enough to tune a ru
 
 def judge_fresh(
     policy: FreshPolicy, goods: Goods, cfg: Config, *, seed: int, segment: str = FRESH
-) -> tuple[list[MetricRow], dict[str, bytes], dict[str, FreshLived]]:
-    """Rows, plots and what each policy brought; demand lies within the errors of what is told, days are those nothing was
+) -> tuple[list[MetricRow], dict[str, bytes]]:
+    """Rows and plots of what each policy brought; demand lies within the errors of what is told, days are those nothing was
     tuned on."""
     prices = np.array(cfg.fresh_prices)
     policies: dict[str, FreshPolicy] = {policy.name: policy} | fresh_rules(goods, cfg)
@@ -44,7 +44,7 @@ def judge_fresh(
         "fresh_prices": asked_plot(prices, lived),
         "fresh_trade": trade_plot(lived),
     }
-    return rows, plots, lived
+    return rows, plots
 
 
 def _shown(goods: Goods) -> Ints:

@@ -33,7 +33,8 @@ def _fresh(context: BenchContext) -> BenchResult:
 
 def verdict(found: Any) -> BenchResult:
     """Waste, margin and promises of the network against the bounds."""
-    from orchestration.fresh_judging import CHAMPION, HINDSIGHT, PLAIN, WRONG, wrong_name
+    from models.pricing.fresh_rules import LIST
+    from orchestration.fresh_judging import CHAMPION, HINDSIGHT, WRONG, wrong_name
     from orchestration.fresh_twin import BAND
 
     def told(model: str, metric: str, style: str = "+.1%") -> str:
@@ -44,8 +45,8 @@ def verdict(found: Any) -> BenchResult:
     margin = found.value(CHAMPION, f"gross margin over {HINDSIGHT}")
     myopic = found.value(CHAMPION, "gross margin over myopic elasticity, low")
     kept = [found.value(CHAMPION, f"realised over {what} takings") for what in ("promised", "foreseen")]
-    still = [found.value(wrong_name(factor), f"gross margin over {PLAIN}") for factor in WRONG]
-    naive = found.value(PLAIN, "waste")
+    still = [found.value(wrong_name(factor), f"gross margin over {LIST}") for factor in WRONG]
+    naive = found.value(LIST, "waste")
     met = saved >= SAVED and margin >= 0 and myopic > 0 and max(map(abs, kept)) <= KEPT and min(still) > 0
     met &= BAND[0] <= naive <= BAND[1]
     names = [name for name in found.models() if not name.startswith(f"{CHAMPION},")]
@@ -55,7 +56,7 @@ def verdict(found: Any) -> BenchResult:
         for name in names
     )
     wrongs = "; ".join(
-        f"{wrong_name(factor)}: gross margin {told(wrong_name(factor), f'gross margin over {PLAIN}')} over list price"
+        f"{wrong_name(factor)}: gross margin {told(wrong_name(factor), f'gross margin over {LIST}')} over list price"
         for factor in WRONG
     )
     note = (
