@@ -21,24 +21,17 @@ class Config(BaseModel):
             )
         return ordered
 
-    shelves: int = Field(128, ge=1, le=10_000, description="shelves simulated in step: more cost less time a step")
+    shelves: int = Field(256, ge=1, le=10_000, description="shelves simulated in step: more cost less time a step")
     steps: int = Field(
-        16_000, ge=1, le=10_000_000, description="gradient steps a market; 16,000 take about a minute on one core"
+        32_000, ge=1, le=10_000_000, description="gradient steps a market; 32,000 take half a minute on one core"
     )
-    steps_a_round: int = Field(4, ge=1, le=1_000, description="gradient steps after each period of all shelves")
+    steps_a_round: int = Field(8, ge=1, le=100, description="gradient steps after each period of all shelves")
     batch: int = Field(
-        64, ge=1, le=100_000, description="situations a gradient step, each with the outcomes of several prices"
-    )
-    prices_a_step: int = Field(
-        64,
-        ge=1,
-        le=64,
-        description="prices of a situation that a gradient step learns from, drawn by chance, at most all: four of eight take a "
-        "third less time and reach a little less",
+        32, ge=1, le=100_000, description="situations a gradient step, each with the outcomes of all prices"
     )
     buffer: int = Field(60_000, ge=100, le=10_000_000, description="situations kept to draw from")
     learning_rate: float = Field(1e-3, gt=0, le=1, description="of Adam at the start; it falls in a straight line")
-    hidden: int = Field(128, ge=4, le=4_096, description="width of the network's two layers")
+    hidden: int = Field(96, ge=4, le=4_096, description="width of the network's two layers")
     target_rate: float = Field(
         0.02, gt=0, le=1, description="share of the way to the network that its target goes each step: at 0.005 worth of the last "
         "periods had not reached the first of 60 by the end"
@@ -82,18 +75,18 @@ class Config(BaseModel):
     )
     fresh_rules: Rules = Field(Rules(), description="limits of fresh goods' prices, see guardrails.py")
     fresh_steps: int = Field(
-        5_000,
+        10_000,
         ge=1,
         le=10_000_000,
-        description="gradient steps of the network of all fresh goods; 5,000 take half a minute",
+        description="gradient steps of the network of all fresh goods; 10,000 take half a minute",
     )
     fresh_peer_steps: int = Field(
-        1_000, ge=0, le=10_000_000, description="gradient steps of its peer, of many more outcomes each; 0: no peer"
+        2_000, ge=0, le=10_000_000, description="gradient steps of its peer, of many more outcomes each; 0: no peer"
     )
     fresh_shelves: int = Field(2_000, ge=10, le=100_000, description="shelves that rules for fresh goods are judged on")
     fresh_days: int = Field(28, ge=1, le=3_650, description="days that rules for fresh goods are judged over")
     peer_steps: int = Field(
-        16_000, ge=0, le=10_000_000, description="gradient steps of the peer a market, as many as ours; 0: no peer"
+        32_000, ge=0, le=10_000_000, description="gradient steps of the peer a market, as many as ours; 0: no peer"
     )
     peer_batch: int | None = Field(
         None,
@@ -106,3 +99,8 @@ class Config(BaseModel):
         20_000, ge=10, le=10_000_000, description="episodes a policy is judged by where the exact program does not fit"
     )
     threads: int = Field(1, ge=1, le=256, description="threads of training; another number moves results by rounding")
+
+    @property
+    def target_rate_a_round(self) -> float:
+        """Share of the way that the target goes at the end of a round."""
+        return min(1.0, self.target_rate * self.steps_a_round)

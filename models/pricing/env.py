@@ -89,13 +89,13 @@ class Shelves:
         """Numbers in a state."""
         return width(self.market)
 
-    def reading(self) -> Reading:
-        """Where the shelves stand; of an episode that has ended, in its last period."""
-        return Reading(np.minimum(self.t, self.market.periods - 1), self.e, self.b, self.stock)
+    def reading(self, rows: Ints | slice = slice(None)) -> Reading:
+        """Where the shelves `rows` stand; of an episode that has ended, in its last period."""
+        return Reading(np.minimum(self.t[rows], self.market.periods - 1), self.e[rows], self.b[rows], self.stock[rows])
 
-    def observe(self) -> npt.NDArray[np.float32]:
-        """States (N, WIDTH + A)."""
-        return self._assembler.assemble(self.reading())
+    def observe(self, rows: Ints | slice = slice(None)) -> npt.NDArray[np.float32]:
+        """States (N, WIDTH + A) of the shelves `rows`."""
+        return self._assembler.assemble(self.reading(rows))
 
     def step(self, actions: Ints) -> Period:
         """Sell at the prices of number `actions` (N,), as near as the largest change lets; what has ended waits for `restart`."""

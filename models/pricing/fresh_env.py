@@ -109,9 +109,10 @@ class FreshShelves:
             of.scale, self.stock, self.coming, -(self.day + self.good) % of.every, self.prices[self.b], self.day % WEEK,
         )  # fmt: skip
 
-    def observe(self) -> npt.NDArray[np.float32]:
-        """States (N, WIDTH + A)."""
-        return assemble(self.situation(), self.prices, self.waste_weight)
+    def observe(self, rows: Ints | None = None) -> npt.NDArray[np.float32]:
+        """States (N, WIDTH + A) of the shelves `rows`, or of all."""
+        at = self.situation()
+        return assemble(at if rows is None else at.rows(rows), self.prices, self.waste_weight)
 
     def step(self, actions: Ints) -> Period:
         """A day at the prices of number `actions` (N,)."""

@@ -11,7 +11,7 @@ import torch
 from stable_baselines3.dqn.policies import DQNPolicy, QNetwork
 from torch import nn
 
-from models.pricing.network import LEAST_LOG, MOST_LOG
+from models.pricing.network import LEAST_LOG, MOST_LOG, Array
 
 
 class DuellingQNetwork(QNetwork):
@@ -26,21 +26,24 @@ class DuellingQNetwork(QNetwork):
             layers += [nn.Linear(before, size), nn.ReLU()]
             before = size
         self.q_net = nn.Sequential(*layers)
-        self.value, self.advantage, self.weight = (
-            nn.Linear(before, 1),
-            nn.Linear(before, self.prices),
-            nn.Linear(before, 1),
-        )
-        for layer in (self.advantage, self.weight):
-            nn.init.zeros_(layer.weight)
-            nn.init.zeros_(layer.bias)
+        self.heads = nn.Linear(before, 2 + self.prices)  # one product for three heads: most of a step is overhead
+        nn.init.zeros_(self.heads.weight[1:])
+        nn.init.zeros_(self.heads.bias[1:])
 
     def forward(self, obs: Any) -> torch.Tensor:
         """Q-values (N, A) of states (N, S + A), in the market's scale."""
-        hidden = self.q_net(obs)
-        gain = obs[:, -self.prices :] * torch.exp(self.weight(hidden).clamp(LEAST_LOG, MOST_LOG))
-        advantage = self.advantage(hidden) + gain
-        return cast(torch.Tensor, self.value(hidden) + advantage - advantage.mean(dim=1, keepdim=True))
+        value, weight, advantage = self.heads(self.q_net(obs)).split((1, 1, self.prices), dim=1)
+        advantage = advantage + obs[:, -self.prices :] * weight.clamp(LEAST_LOG, MOST_LOG).exp()
+        return cast(torch.Tensor, value + advantage - advantage.mean(dim=1, keepdim=True))
+
+    def parts(self) -> dict[str, Array]:
+        """Weights and biases by the names of `network.Network`."""
+        layers = {"first": self.q_net[0], "second": self.q_net[2]}
+        found = {f"{name}.{kind}": getattr(each, kind) for name, each in layers.items() for kind in ("weight", "bias")}
+        for kind in ("weight", "bias"):
+            rows = getattr(self.heads, kind).split((1, 1, self.prices))
+            found |= {f"{name}.{kind}": part for name, part in zip(("value", "weight", "advantage"), rows, strict=True)}
+        return {name: part.detach().numpy().copy() for name, part in found.items()}
 
 
 class DuellingPolicy(DQNPolicy):

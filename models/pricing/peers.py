@@ -77,7 +77,7 @@ def _fit(shelves: Shelves | FreshShelves, cfg: Config, *, seed: int, discount: f
             buffer_size=cfg.buffer * len(shelves.prices),
             learning_starts=outcomes,
             batch_size=outcomes,
-            tau=min(1.0, cfg.target_rate * cfg.steps_a_round),
+            tau=cfg.target_rate_a_round,
             gamma=discount,
             train_freq=1,
             gradient_steps=cfg.steps_a_round,

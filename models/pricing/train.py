@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from models.pricing.data import Dataset
 from models.pricing.fresh import Goods
 from models.pricing.fresh_data import goods_bytes
 from models.pricing.market import Market
-from models.pricing.network import HEADS, Network
+from models.pricing.network import Network
 from models.pricing.predict import GOODS, MODEL, WEIGHTS, Predictor
 from models.pricing.spec import FORMAT_VERSION, FRESH, FreshSpec, MarketSpec, ModelSpec
 from models.pricing.state import NAMES, VARIABLES
@@ -141,7 +141,7 @@ def fit_shelves(
     from stable_baselines3.common.callbacks import BaseCallback
 
     from models.pricing.dqn import CounterfactualDQN, falling
-    from models.pricing.model import DuellingPolicy
+    from models.pricing.model import DuellingPolicy, DuellingQNetwork
     from models.pricing.vec_env import ShelvesVecEnv
 
     rounds = -(-cfg.steps // cfg.steps_a_round)
@@ -158,12 +158,11 @@ def fit_shelves(
             DuellingPolicy,
             ShelvesVecEnv(shelves, counterfactual=True),
             draws=draws,
-            prices_a_step=cfg.prices_a_step,
             discount=discount,
             learning_rate=falling(cfg.learning_rate),
             buffer_size=cfg.buffer,
             batch_size=cfg.batch,
-            tau=cfg.target_rate,
+            tau=cfg.target_rate_a_round,
             train_freq=1,
             gradient_steps=cfg.steps_a_round,
             exploration_initial_eps=cfg.explore_from,
@@ -174,8 +173,5 @@ def fit_shelves(
             device="cpu",
         )
         model.learn(rounds * cfg.shelves, callback=Teller(), log_interval=None)  # type: ignore[arg-type]
-        named = {name: part.detach().numpy().copy() for name, part in model.q_net.named_parameters()}
-    layers = {"first": "q_net.0", "second": "q_net.2", **{head: head for head in HEADS}}
-    return Network(
-        {f"{ours}.{kind}": named[f"{theirs}.{kind}"] for ours, theirs in layers.items() for kind in ("weight", "bias")}
-    )
+        network = cast(DuellingQNetwork, model.q_net)
+        return Network(network.parts())

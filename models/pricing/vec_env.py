@@ -38,22 +38,30 @@ class ShelvesVecEnv(VecEnv):
         self._actions = np.asarray(actions, dtype=np.int64)
 
     def step_wait(self) -> VecEnvStepReturn:
-        """Sell a period at the prices asked."""
+        """Sell a period at the prices asked. Who learns from outcomes knows what came last: `infos` tell it without them."""
+        return self._follow() if self._counterfactual else self._step()
+
+    def _step(self) -> VecEnvStepReturn:
         shelves, infos = self.shelves, self._infos
-        if self._counterfactual:
-            self.outcomes = shelves.outcomes()
-            rewards, ended = shelves.follow(self._actions, self.outcomes)
-        else:
-            lived = shelves.step(self._actions)
-            rewards, ended = lived.reward, lived.ended
-        rows = np.flatnonzero(ended)
+        lived = shelves.step(self._actions)
+        states, rows = shelves.observe(), np.flatnonzero(lived.ended)
         if rows.size:
             infos = [dict(info) for info in infos]
-            last = shelves.observe()
             for row in rows:
-                infos[row]["terminal_observation"] = last[row]
+                infos[row]["terminal_observation"] = states[row].copy()
             shelves.restart(rows)
-        return shelves.observe(), rewards.astype(np.float32), ended, infos
+            states[rows] = shelves.observe(rows)
+        return states, lived.reward.astype(np.float32), lived.ended, infos
+
+    def _follow(self) -> VecEnvStepReturn:
+        shelves = self.shelves
+        self.outcomes = found = shelves.outcomes()
+        rewards, ended = shelves.follow(self._actions, found)
+        states, rows = found.states[np.arange(self.num_envs), self._actions], np.flatnonzero(ended)
+        if rows.size:
+            shelves.restart(rows)
+            states[rows] = shelves.observe(rows)
+        return states, rewards.astype(np.float32), ended, self._infos
 
     def close(self) -> None:
         """Nothing is held."""

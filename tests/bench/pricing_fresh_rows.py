@@ -8,7 +8,7 @@ from typing import Any
 from bench_row import BenchContext, BenchResult, BenchRow
 
 SEEDS, CORES = (701, 702, 703, 704, 705), 2
-STEPS = 8_000
+STEPS = 16_000
 SAVED, KEPT = 0.6, 0.05
 
 

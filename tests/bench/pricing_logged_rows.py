@@ -10,7 +10,7 @@ import numpy as np
 from bench_row import BenchContext, BenchResult, BenchRow
 
 SEEDS, CORES = (1, 2, 3, 4, 5), 2
-EPISODES, EXPLORE, STEPS, TUNING = 4_000, 0.3, 1_000, 300
+EPISODES, EXPLORE, STEPS, TUNING = 4_000, 0.3, 2_000, 300
 COVER, ERROR = 0.9, 0.25
 WRONG, MEMBERS, SPREAD = (0.5, 1.5), 5, 0.3
 TARGETS = ("DQN", "bid price", "rule", "list price")

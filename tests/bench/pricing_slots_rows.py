@@ -9,7 +9,7 @@ from bench_row import BenchContext, BenchResult, BenchRow
 
 SEEDS, CORES = (201, 202, 203, 204, 205), 2
 AREAS, TUNED_AREAS = 12, 3  # with few areas worlds differ by their luck, which one fee for all of them cannot follow
-ENSEMBLE, STEPS, STEPS_WRONG = 4, 4_000, 2_000
+ENSEMBLE, STEPS, STEPS_WRONG = 4, 8_000, 4_000
 PRICE, LOAD, KEPT = 0.07, 0.03, 0.05
 RULES = ("list price", "myopic elasticity", "EMSR-b", "EMSR-b, marginal revenues", "bid price")
 

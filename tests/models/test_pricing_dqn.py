@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ from models.pricing.exact import solve, worth
 from models.pricing.instances import check_instances
 from models.pricing.judging import action_table, live
 from models.pricing.market import build_market
-from models.pricing.model import DuellingPolicy
+from models.pricing.model import DuellingPolicy, DuellingQNetwork
 from models.pricing.network import Network
 from models.pricing.predict import NetworkPolicy, PriceInput
 from models.pricing.train import Trained, fit_network, train
@@ -73,7 +73,6 @@ def test_numpy_says_what_torch_says(data: Dataset) -> None:
             DuellingPolicy,
             env,
             draws=0,
-            prices_a_step=3,
             buffer_size=64,
             policy_kwargs={"net_arch": [8, 8]},
             device="cpu",
@@ -83,9 +82,7 @@ def test_numpy_says_what_torch_says(data: Dataset) -> None:
                 part.normal_()
             states = env.shelves.observe()
             expected = model.q_net(torch.from_numpy(states)).numpy()
-        named = {name: part.detach().numpy() for name, part in model.q_net.named_parameters()}
-    layers = {"first": "q_net.0", "second": "q_net.2", "value": "value", "advantage": "advantage", "weight": "weight"}
-    network = Network({f"{a}.{kind}": named[f"{b}.{kind}"] for a, b in layers.items() for kind in ("weight", "bias")})
+        network = Network(cast(DuellingQNetwork, model.q_net).parts())
     np.testing.assert_allclose(network.values(states), expected, rtol=1e-4, atol=1e-4)
     again = Network.from_bytes(network.to_bytes())
     np.testing.assert_array_equal(again.values(states), network.values(states))
@@ -100,7 +97,6 @@ def test_a_fresh_network_prefers_what_gains_most_over_the_charge(data: Dataset) 
             DuellingPolicy,
             env,
             draws=0,
-            prices_a_step=3,
             buffer_size=64,
             policy_kwargs={"net_arch": [8, 8]},
             device="cpu",
@@ -118,19 +114,16 @@ def test_the_buffer_keeps_the_newest(data: Dataset) -> None:
         found = replace(shelves.outcomes(), reward=np.full((4, 3), value))
         buffer.keep(shelves.observe(), found)
     assert buffer.full and sorted(buffer.reward[:, 0].tolist()) == [2, 2, 3, 3, 3, 3]
-    drawn = buffer.draw(5, 2, np.random.default_rng(0))
-    assert drawn.states.shape[0] == 5 and drawn.reward.shape == drawn.asked.shape == drawn.open.shape == (5, 2)
-    assert drawn.following.shape[:2] == (5, 2) and drawn.goes_on.shape == (5, 1)
-    assert all(len(set(row)) == 2 for row in drawn.asked.tolist()), "a price is drawn once"
-    everything = buffer.draw(50, 9, np.random.default_rng(0))
-    assert sorted(everything.asked[0].tolist()) == [0, 1, 2]
+    drawn = buffer.draw(5, np.random.default_rng(0))
+    assert drawn.states.shape[0] == 5 and drawn.reward.shape == drawn.open.shape == (5, 3)
+    assert drawn.following.shape[:2] == (5, 3) and drawn.goes_on.shape == (5, 1)
     with pytest.raises(NotImplementedError, match="draw"):
         buffer.sample(3)
 
 
 def test_an_environment_without_outcomes_is_refused(data: Dataset) -> None:
     env = ShelvesVecEnv(Shelves(data.markets[0], 4, seed=0))
-    model = CounterfactualDQN(DuellingPolicy, env, draws=0, prices_a_step=3, buffer_size=64, train_freq=1, device="cpu")
+    model = CounterfactualDQN(DuellingPolicy, env, draws=0, buffer_size=64, train_freq=1, device="cpu")
     with pytest.raises(ValueError, match="counterfactual=True"):
         model.learn(8)
 

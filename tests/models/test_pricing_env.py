@@ -92,16 +92,22 @@ def test_steps_keep_to_the_largest_change(model_cases: dict[str, ModuleType]) ->
     assert shelves.b.tolist() == [0] * 5
 
 
-def test_episodes_start_anew_and_end_told(salad: Market) -> None:
-    env = ShelvesVecEnv(Shelves(salad, 3, seed=0), counterfactual=True)
+@pytest.mark.parametrize("counterfactual", [False, True])
+def test_episodes_start_anew(salad: Market, counterfactual: bool) -> None:
+    env = ShelvesVecEnv(Shelves(salad, 3, seed=0), counterfactual=counterfactual)
     first = env.reset()
     assert first.shape == (3, width(salad)) and first.dtype == np.float32
     for period in range(6):
         states, _, ended, infos = env.step(np.array([0, 1, 2]))
         assert ended.all() == (period == 5)
-    assert env.outcomes is not None and env.outcomes.reward.shape == (3, 3)
-    assert [info["terminal_observation"].shape for info in infos] == [(width(salad),)] * 3
     np.testing.assert_array_equal(states, first)
+    if counterfactual:
+        assert env.outcomes is not None and env.outcomes.reward.shape == (3, 3)
+    else:
+        last = np.stack([info["terminal_observation"] for info in infos])
+        assert (
+            last.shape == (3, width(salad)) and (last[:, NAMES.index("to_go")] < first[:, NAMES.index("to_go")]).all()
+        )
     with pytest.raises(AttributeError, match="alike"):
         env.set_attr("gain", 1)
 
