@@ -1,0 +1,140 @@
+"""A picture being drawn, with a second picture beside it that tells which item each pixel shows.
+
+Things are drawn from far to near. For every item the canvas notes the whole outline, also what is hidden later or lies outside
+the picture, so that boxes and visible shares are counted, not estimated.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from sources.twin.arrays import Bools, Floats
+from sources.twin.cameras.camera import NEAREST_CM, Camera
+from sources.twin.cameras.packages import Face
+from sources.twin.cameras.pixels import Ids, Mask, Pixels
+
+_SUBPIXEL_BITS = 4
+_MOST_ITEMS = 60_000  # what the pictures of numbers can tell apart
+_COVERED = 127
+
+
+@dataclass(frozen=True)
+class Outline:
+    """The whole of an item as drawn: `box` (left, top, right, bottom; right and bottom are one past the last pixel), which may
+    reach beyond the picture, and its number of `pixels`, hidden ones included."""
+
+    box: tuple[int, int, int, int]
+    pixels: int
+
+
+class Canvas:
+    """`colour` (H, W, 3) and `ids` (H, W), 0 where no item is seen, else its number plus 1."""
+
+    def __init__(self, camera: Camera, background: tuple[int, int, int] = (0, 0, 0)) -> None:
+        self.camera = camera
+        self.colour: Pixels = np.empty((camera.height, camera.width, 3), dtype=np.uint8)
+        self.colour[:] = background
+        self.ids: Ids = np.zeros((camera.height, camera.width), dtype=np.uint16)
+        self.outlines: dict[int, Outline] = {}
+
+    def copy(self) -> "Canvas":
+        """An independent copy, to draw on in another way."""
+        twin = Canvas.__new__(Canvas)
+        twin.camera = self.camera
+        twin.colour, twin.ids, twin.outlines = self.colour.copy(), self.ids.copy(), dict(self.outlines)
+        return twin
+
+    def draw(self, faces: Sequence[Face], item: int | None = None, gain: float = 1.0) -> None:
+        """Draw the sides of one thing, brightness times `gain`; `item` is its number, None for what is not counted.
+
+        A thing that reaches to or behind the lens, or lies wholly outside the picture, is left out.
+        """
+        import cv2
+
+        if item is not None and not 0 <= item < _MOST_ITEMS:
+            raise ValueError(f"item number {item} lies outside [0, {_MOST_ITEMS}); draw fewer packages in a scene")
+        if not faces:
+            return
+        corners = np.concatenate([face.corners for face in faces])
+        if self.camera.depth(corners).min() < 2 * NEAREST_CM:
+            return
+        flat = self.camera.project(corners)
+        left, top = np.floor(flat.min(axis=0)).astype(int)
+        right, bottom = np.ceil(flat.max(axis=0)).astype(int) + 1
+        height, width = self.ids.shape
+        if right <= 0 or bottom <= 0 or left >= width or top >= height:
+            return
+        # Far outside the picture nothing needs pixels: a quarter of it beyond each edge bounds the work.
+        left, right = max(left, -width // 4), min(right, width + width // 4)
+        top, bottom = max(top, -height // 4), min(bottom, height + height // 4)
+        size = (int(right - left), int(bottom - top))
+        shown: Pixels = np.zeros((size[1], size[0], 3), dtype=np.uint8)
+        covered: Mask = np.zeros((size[1], size[0]), dtype=np.uint8)
+        for number, face in enumerate(faces):
+            quad = flat[4 * number : 4 * number + 4] - (left, top)
+            self._face(shown, covered, quad, face.levels, size)
+        if gain != 1.0:
+            shown = np.asarray(cv2.convertScaleAbs(shown, alpha=gain), dtype=np.uint8)
+        self._lay(shown, covered, int(left), int(top), item)
+
+    def stamp(self, shown: Pixels, covered: Mask, left: int, top: int) -> None:
+        """Lay a drawn patch over the picture; what it hides is no longer seen."""
+        self._lay(shown, covered, left, top, None)
+
+    def visible(self, item: int) -> Bools:
+        """Pixels (H, W) that show an item."""
+        return np.asarray(self.ids == item + 1)
+
+    @staticmethod
+    def _face(shown: Pixels, covered: Mask, quad: Floats, levels: Sequence[Pixels], size: tuple[int, int]) -> None:
+        import cv2
+
+        (ax, ay), (bx, by), (cx, cy), (dx, dy) = quad.tolist()
+        across = max(np.hypot(bx - ax, by - ay), np.hypot(cx - dx, cy - dy))
+        along = max(np.hypot(cx - bx, cy - by), np.hypot(dx - ax, dy - ay))
+        texture = levels[0]
+        for smaller in levels[1:]:
+            # A texture with up to 1.5 times the pixels needed stays sharp and does not shimmer.
+            if smaller.shape[1] * 1.5 < across or smaller.shape[0] * 1.5 < along:
+                break
+            texture = smaller
+        rows, columns = texture.shape[:2]
+        own = np.array([(0, 0), (columns, 0), (columns, rows), (0, rows)], dtype=np.float32) - np.float32(0.5)
+        to_picture = cv2.getPerspectiveTransform(own, (quad - 0.5).astype(np.float32))
+        warped = cv2.warpPerspective(texture, to_picture, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        mask = np.zeros(covered.shape, dtype=np.uint8)
+        points = np.round((quad - 0.5) * 2**_SUBPIXEL_BITS).astype(np.int32)
+        cv2.fillConvexPoly(mask, points, 255, cv2.LINE_8, _SUBPIXEL_BITS)
+        if texture.shape[2] == 4:
+            mask[warped[..., 3] <= _COVERED] = 0
+            warped = np.ascontiguousarray(warped[..., :3])
+        cv2.copyTo(warped, mask, shown)
+        np.maximum(covered, mask, out=covered)
+
+    def _lay(self, shown: Pixels, covered: Mask, left: int, top: int, item: int | None) -> None:
+        import cv2
+
+        height, width = self.ids.shape
+        rows, columns = covered.shape
+        if item is not None:
+            box = extent(covered, left, top)
+            if box is None:
+                return
+            self.outlines[item] = Outline(box, int(np.count_nonzero(covered)))
+        x0, y0, x1, y1 = max(left, 0), max(top, 0), min(left + columns, width), min(top + rows, height)
+        if x0 >= x1 or y0 >= y1:
+            return
+        inside = (slice(y0 - top, y1 - top), slice(x0 - left, x1 - left))
+        here = (slice(y0, y1), slice(x0, x1))
+        mask = np.ascontiguousarray(covered[inside])
+        self.colour[here] = cv2.copyTo(np.ascontiguousarray(shown[inside]), mask, self.colour[here].copy())
+        self.ids[here][mask > 0] = 0 if item is None else item + 1
+
+
+def extent(mask: Mask | Bools, left: int = 0, top: int = 0) -> tuple[int, int, int, int] | None:
+    """Box of what is not 0 in a mask that begins at (left, top), None where there is nothing."""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if not rows.size:
+        return None
+    return left + int(columns[0]), top + int(rows[0]), left + int(columns[-1]) + 1, top + int(rows[-1]) + 1
