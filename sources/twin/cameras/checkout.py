@@ -46,7 +46,8 @@ def checkout_scene(params: CameraParams, wrapping: Wrapping, products: Ints, rng
             draw_fingers(canvas, *arm, 7.0)
         effects.glare(canvas, items, wrapping, params.effects, rng)
         canvases.append(canvas)
-        pictures.append(Picture(camera.camera_id, 0.0, effects.apply(canvas.colour, params.effects, light, rng)))
+        lens = effects.Lens.drawn(params.effects, camera.height, camera.width, rng)
+        pictures.append(Picture(camera.camera_id, 0.0, effects.apply(canvas.colour, light, lens, rng)))
     return Scene(Seen(pictures, cameras), SceneTruth(boxes_of(canvases, items), items))
 
 
@@ -76,7 +77,8 @@ def enrol_photos(params: CameraParams, wrapping: Wrapping, product: int, count: 
         light = effects.Light.drawn(params.effects, rng)
         canvases.append(canvas)
         cameras.append(camera)
-        pictures.append(Picture(camera.camera_id, 0.0, effects.apply(canvas.colour, params.effects, light, rng)))
+        lens = effects.Lens.drawn(params.effects, camera.height, camera.width, rng)
+        pictures.append(Picture(camera.camera_id, 0.0, effects.apply(canvas.colour, light, lens, rng)))
     return Scene(Seen(pictures, cameras), SceneTruth(boxes_of(canvases, [item]), [item]))
 
 

@@ -18,9 +18,11 @@ from sources.twin.cameras.packages import Placed, Wrapping
 from sources.twin.cameras.params import EffectParams
 from sources.twin.cameras.pixels import Pixels
 
+_VIGNETTE = 0.18  # loss of light towards the corners of any lens
+_SHARP_PX = 0.2  # blur below this changes no pixel to speak of
 _NOISE_SPARE = 256  # rows and columns by which the kept noise is larger than a picture: where it is cut is drawn
-_NOISE_STEP = 0.5  # grey levels between strengths of kept noise
-Picture = npt.NDArray[np.float32]
+_NOISE_STEP = 1.0  # grey levels between strengths of kept noise
+Grey = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -46,50 +48,76 @@ class Light:
             for _ in range(int(rng.integers(params.spotlights + 1)))
         )
         gains = level * np.exp(warmth / 2), level, level * np.exp(-warmth / 2)
-        return cls(gains, float(np.exp(0.1 * rng.normal())), spots, float(0.15 * rng.normal()))
+        uneven = 0.5 * params.exposure  # also in the tone curve and from side to side
+        return cls(gains, float(np.exp(uneven * rng.normal())), spots, float(uneven * rng.normal()))
 
 
-def apply(picture: Pixels, params: EffectParams, light: Light, rng: np.random.Generator) -> Pixels:
+@dataclass(frozen=True, eq=False)
+class Lens:
+    """A camera's own share: blur `sigma_px`, movement `motion` (length in pixels and angle; None = none), what a glass door adds
+    (`reflection` (H, W, 3), None = no door), `noise` in grey levels, and the `quality` of its files (None = no file)."""
+
+    sigma_px: float
+    motion: tuple[float, float] | None
+    reflection: Grey | None
+    noise: float
+    quality: int | None
+
+    @classmethod
+    def drawn(
+        cls, params: EffectParams, height: int, width: int, rng: np.random.Generator, *, still: bool = False
+    ) -> "Lens":
+        """Some camera; a `still` one has no motion blur."""
+        reflects, moves = rng.random(2) < (params.reflection, params.motion_share)
+        motion = (
+            (float(rng.uniform(2, params.motion_px)), float(rng.uniform(0, np.pi))) if params.motion_px > 2 else None
+        )
+        sigma = params.defocus_px * float(np.exp(params.defocus_spread * rng.normal()))
+        noise = params.noise * float(rng.uniform(0.3, 1.7))
+        quality = int(rng.integers(params.jpeg_lowest, 100)) if params.jpeg_lowest < 100 else None
+        reflection = _reflection(height, width, rng) if reflects else None
+        return cls(sigma, motion if moves and not still else None, reflection, noise, quality)
+
+
+def apply(picture: Pixels, light: Light, lens: Lens, rng: np.random.Generator) -> Pixels:
     """The picture (H, W, 3) as a camera stores it, same shape."""
     import cv2
 
     height, width = picture.shape[:2]
     seen: npt.NDArray[Any] = cv2.multiply(picture, _field(light, height, width), dtype=cv2.CV_8U)
-    if rng.random() < params.reflection:
-        seen = cv2.add(seen, _reflection(height, width, rng), dtype=cv2.CV_8U)
+    if lens.reflection is not None:
+        seen = cv2.add(seen, lens.reflection, dtype=cv2.CV_8U)
     if light.gamma != 1.0:
         table = np.round(255 * (np.arange(256) / 255) ** light.gamma).astype(np.uint8)
         seen = cv2.LUT(seen, table)
-    sigma = params.defocus_px * float(np.exp(params.defocus_spread * rng.normal()))
-    if sigma > 0.2:
-        seen = cv2.GaussianBlur(seen, (0, 0), sigma)
-    if rng.random() < params.motion_share and params.motion_px >= 2:
-        seen = cv2.filter2D(seen, -1, _motion(rng.uniform(2, params.motion_px), rng.uniform(0, np.pi)))
-    if params.noise:
+    if lens.sigma_px > _SHARP_PX:
+        seen = cv2.GaussianBlur(seen, (0, 0), lens.sigma_px)
+    if lens.motion is not None:
+        seen = cv2.filter2D(seen, -1, _motion(*lens.motion))
+    if lens.noise:
         # Dim pictures are amplified, and their noise with them.
-        strength = params.noise * rng.uniform(0.3, 1.7) / np.sqrt(max(light.gains[1], 0.25))
+        strength = lens.noise / np.sqrt(max(light.gains[1], 0.25))
         seen = cv2.add(seen, _noise(height, width, strength, rng), dtype=cv2.CV_8U)
     stored: Pixels = np.asarray(seen, dtype=np.uint8)
-    if params.jpeg_lowest < 100:
-        quality = int(rng.integers(params.jpeg_lowest, 96)) if params.jpeg_lowest < 95 else params.jpeg_lowest
-        _, file = cv2.imencode(".jpg", stored, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    if lens.quality is not None:
+        _, file = cv2.imencode(".jpg", stored, [cv2.IMWRITE_JPEG_QUALITY, lens.quality])
         stored = np.asarray(cv2.imdecode(file, cv2.IMREAD_COLOR), dtype=np.uint8)
     return stored
 
 
-def _field(light: Light, height: int, width: int) -> Picture:
+def _field(light: Light, height: int, width: int) -> Grey:
     """Light (H, W, 3) on each pixel, computed coarsely: light has no edges."""
     import cv2
 
     y, x = np.mgrid[0:1:24j, 0:1:32j]
-    level = 1 + light.slope * (2 * x - 1) - 0.18 * ((x - 0.5) ** 2 + (y - 0.5) ** 2)
+    level = 1 + light.slope * (2 * x - 1) - _VIGNETTE * ((x - 0.5) ** 2 + (y - 0.5) ** 2)
     for sx, sy, size, strength in light.spots:
         level += strength * np.exp(-((x - sx) ** 2 + (y - sy) ** 2) / (2 * size**2 / 4))
     coarse = (level[..., None] * np.array(light.gains)).astype(np.float32)
     return np.asarray(cv2.resize(coarse, (width, height), interpolation=cv2.INTER_LINEAR), dtype=np.float32)
 
 
-def _reflection(height: int, width: int, rng: np.random.Generator) -> Picture:
+def _reflection(height: int, width: int, rng: np.random.Generator) -> Grey:
     """Bright smears of lamps and windows in a glass door."""
     import cv2
 
@@ -104,7 +132,7 @@ def _reflection(height: int, width: int, rng: np.random.Generator) -> Picture:
     return np.asarray(cv2.resize(soft, (width, height), interpolation=cv2.INTER_LINEAR), dtype=np.float32)
 
 
-def _motion(length: float, angle: float) -> Picture:
+def _motion(length: float, angle: float) -> Grey:
     """Kernel of a straight movement, `length` pixels."""
     import cv2
 
@@ -117,7 +145,7 @@ def _motion(length: float, angle: float) -> Picture:
     return np.asarray(kernel / kernel.sum(), dtype=np.float32)
 
 
-@lru_cache(maxsize=12)
+@lru_cache(maxsize=16)
 def _kept_noise(height: int, width: int, strength: int) -> npt.NDArray[np.int16]:
     drawn = np.random.default_rng(0).standard_normal((height, width, 3), dtype=np.float32)
     return np.round(drawn * np.float32(strength * _NOISE_STEP)).astype(np.int16)

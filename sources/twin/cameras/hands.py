@@ -22,6 +22,7 @@ _SLEEVES: tuple[Colour, ...] = (
     (38, 44, 62), (122, 30, 36), (84, 96, 90), (226, 224, 216), (44, 92, 132), (30, 30, 32), (186, 150, 66), (92, 62, 104),
 )  # fmt: skip
 _FINGERS = 4
+_UPPER_ARM_CM = 60.0  # longer than any, so that no picture shows where it ends
 
 
 @dataclass(frozen=True)
@@ -41,14 +42,14 @@ class Arm:
 
 
 def draw_arm(canvas: Canvas, arm: Arm, elbow: Floats, palm: Floats) -> None:
-    """Draw the arm from `elbow` (3,) to the back of the hand, whose `palm` (3,) touches what it reaches for; cm."""
+    """Draw the arm from the shoulder over the `elbow` (3,) to the back of the hand, whose `palm` (3,) touches what it reaches
+    for; cm."""
     along = palm - elbow
     along = along / np.linalg.norm(along)
-    across = np.cross(along, (0.0, 1.0, 0.0))
-    across = across / max(float(np.linalg.norm(across)), 1e-6)
     wrist = palm - 9.0 * along
     cuff = elbow + arm.sleeve_share * (wrist - elbow)
     t = arm.thickness
+    _rod(canvas, elbow - _UPPER_ARM_CM * along, elbow, 6.4 * t, 5.6 * t, arm.sleeve)
     _rod(canvas, elbow, wrist, 4.6 * t, 2.9 * t, arm.skin)
     _rod(canvas, elbow, cuff, 5.6 * t, 4.4 * t, arm.sleeve)
     _rod(canvas, wrist, palm - 3.5 * along, 2.9 * t, 4.1 * t, arm.skin)

@@ -45,7 +45,7 @@ class Gondola:
 
 def plan(params: ShelfParams, appearances: Appearances, products: Ints, rng: np.random.Generator) -> Gondola:
     """A gondola for the products numbered `products` (N,), those of like height on one board as shops do to save room."""
-    per_board = max(2, int(params.width_cm / 9.0))
+    per_board = max(2, int(params.width_cm / 7.0))
     chosen = rng.permutation(products)
     chosen = np.resize(chosen, max(params.levels * per_board, 1))  # a small catalogue has several lanes of a product
     height = np.array([appearances[int(p)].height for p in chosen])
@@ -77,7 +77,7 @@ def stock(
         if rng.random() < params.gap_share:
             continue
         look = appearances[lane.product]
-        if rng.random() < params.fallen_share * lane.columns:
+        if rng.random() < params.fallen_share * lane.columns and look.shape != "pouch":
             placed.append(_fallen(len(placed), lane, gondola, look, rng))
             continue
         pitch = (lane.right - lane.left) / lane.columns

@@ -57,7 +57,8 @@ def shelf_scene(
             draw_fingers(canvas, arm, elbow, palm, 7.0)
         effects.glare(canvas, items, wrapping, params.effects, rng)
         canvases.append(canvas)
-        pictures.append(Picture(camera.camera_id, 0.0, effects.apply(canvas.colour, params.effects, light, rng)))
+        lens = effects.Lens.drawn(params.effects, camera.height, camera.width, rng)
+        pictures.append(Picture(camera.camera_id, 0.0, effects.apply(canvas.colour, light, lens, rng)))
     items = [*items, *extra]
     return Scene(Seen(pictures, cameras, gondola.lanes, gondola.boards), SceneTruth(boxes_of(canvases, items), items))
 
@@ -73,11 +74,11 @@ def shelf_cameras(params: CameraParams, gondola: Gondola, rng: np.random.Generat
     for k, bearing in enumerate(bearings):
         rise = np.radians(rng.uniform(2, 20))
         turn = bearing + np.radians(rng.normal(0, 4))
-        distance = away * rng.uniform(0.98, 1.12)
+        distance = away * rng.uniform(1.0, 1.14)
         middle = np.array([0, gondola.top / 2, -4.0])
         way = np.array([np.sin(turn) * np.cos(rise), np.sin(rise), np.cos(turn) * np.cos(rise)])
         position = middle + distance * way + rng.normal(0, picture.pose_jitter, 3)
-        target = middle + rng.normal(0, 0.5 * picture.pose_jitter, 3)
+        target = middle - np.array([0, 3.0, 0]) + rng.normal(0, 0.5 * picture.pose_jitter, 3)
         k1 = picture.distortion * rng.uniform(0.5, 1.5)
         cameras.append(look_at(f"C{k + 1}", position, target, picture, k1))
     return cameras
@@ -125,6 +126,6 @@ def _arms(
         look = wrapping.appearances[target.product]
         palm = target.middle(look) + np.array([0, 0, look.depth / 2 + rng.uniform(0, 12)])
         palm[2] = max(palm[2], 1.0)
-        elbow = palm + rng.uniform((-22, -28, 28), (22, -4, 40))
+        elbow = palm + rng.uniform((-16, -34, 10), (16, -20, 22))
         found.append((Arm.drawn(rng), elbow, palm))
     return found

@@ -12,6 +12,7 @@ from sources.base import SourceError
 from sources.twin.arrays import Ints
 from sources.twin.cameras.appearance import Appearances
 from sources.twin.cameras.checkout import checkout_scene, enrol_photos
+from sources.twin.cameras.clips import Clip, clip
 from sources.twin.cameras.packages import Wrapping
 from sources.twin.cameras.params import CameraParams
 from sources.twin.cameras.shelf import shelf_scene
@@ -58,6 +59,11 @@ class Studio:
         return checkout_scene(
             self.params, self._wrapping, self._chosen(products), self._generator("cameras.checkout", number)
         )
+
+    def clip(self, number: int, products: Sequence[int] | None = None) -> Clip:
+        """Clip `number` of a customer at a gondola, with the readings of scales and antennas."""
+        rng = self._generator("cameras.clip", number)
+        return clip(self.params, self._wrapping, self._chosen(products), self.products.list_price, rng)
 
     def enrol_photos(self, product: int, count: int = 5) -> Scene:
         """`count` photos of one product alone, to enrol it from; more photos leave the first ones as they are, but for the last

@@ -1,6 +1,6 @@
 """What is true of pictures and clips and in no table: boxes, identities, and who took what."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -47,7 +47,7 @@ class Boxes:
         return self.where((self.picture == picture) & (self.share > least_share))
 
 
-def boxes_of(canvases: Sequence[Canvas], items: Sequence[Placed]) -> Boxes:
+def boxes_of(canvases: Iterable[Canvas], items: Sequence[Placed]) -> Boxes:
     """Boxes counted in the pictures of numbers beside the colours."""
     product = {placed.item: placed.product for placed in items}
     rows = [row for number, canvas in enumerate(canvases) for row in _rows(number, canvas, product)]

@@ -1,0 +1,118 @@
+"""Clips: pictures of a customer's reaches from some cameras, with the readings of scales and antennas beside them."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from sources.twin.arrays import Floats, Ints
+from sources.twin.cameras import effects
+from sources.twin.cameras.camera import Camera, turned
+from sources.twin.cameras.canvas import Canvas
+from sources.twin.cameras.gondola import backdrop, draw_gondola, draw_items
+from sources.twin.cameras.hands import draw_arm, draw_fingers
+from sources.twin.cameras.packages import Placed, Wrapping
+from sources.twin.cameras.params import CameraParams
+from sources.twin.cameras.planogram import Gondola, plan, stock
+from sources.twin.cameras.seen import Picture, Seen
+from sources.twin.cameras.sensors import sense
+from sources.twin.cameras.shelf import shelf_cameras
+from sources.twin.cameras.truth import ClipTruth, boxes_of
+from sources.twin.cameras.visits import Story, tell
+
+
+@dataclass(frozen=True, eq=False)
+class Clip:
+    """What is observed of a clip: `seen` with all pictures in order of true time, `weights`, `reads` and `tags` (see `sensors`);
+    and apart from it its `truth`."""
+
+    seen: Seen
+    weights: pa.Table
+    reads: pa.Table
+    tags: pa.Table
+    truth: ClipTruth
+
+
+@dataclass(frozen=True, eq=False)
+class _Shot:
+    """A camera's share of a clip."""
+
+    camera: Camera
+    lens: effects.Lens
+    backdrop_seed: int
+    offset_s: float
+    times: Floats  # by the true clock
+
+
+def clip(params: CameraParams, wrapping: Wrapping, products: Ints, prices: Floats, rng: np.random.Generator) -> Clip:
+    """A customer at a gondola of the products numbered `products` (N,), drawn with `rng` alone."""
+    appearances = wrapping.appearances
+    gondola = plan(params.shelf, appearances, products, rng)
+    stocked = stock(gondola, params.shelf, appearances, products, rng)
+    story = tell(params.clip, gondola, stocked, appearances, rng)
+    sensed = sense(params.sensors, params.clip.clock_offset_s, story, gondola, appearances, rng)
+    light = effects.Light.drawn(params.effects, rng)
+    style = int(rng.integers(1_000))
+    shots = [_shot(params, camera, story, rng) for camera in shelf_cameras(params, gondola, rng)]
+    moments = sorted((float(at_s), number) for number, shot in enumerate(shots) for at_s in shot.times)
+    pictures: list[Picture] = []
+
+    def drawn() -> Iterator[Canvas]:
+        kept: dict[int, tuple[float, Canvas]] = {}
+        for at_s, number in moments:
+            shot, standing = shots[number], story.at(at_s)
+            if number not in kept or kept[number][0] != standing.from_s:
+                kept[number] = standing.from_s, _shelf(shot, gondola, standing.items, wrapping, prices, style)
+            canvas = kept[number][1].copy()
+            _draw_reaches(canvas, story, at_s, wrapping)
+            pixels = effects.apply(canvas.colour, light, shot.lens, rng)
+            pictures.append(Picture(shot.camera.camera_id, round(at_s + shot.offset_s, 4), pixels))
+            yield canvas
+
+    boxes = boxes_of(drawn(), story.items)
+    offsets = sensed.offsets | {shot.camera.camera_id: shot.offset_s for shot in shots}
+    seen = Seen(pictures, [shot.camera for shot in shots], gondola.lanes, gondola.boards)
+    truth = ClipTruth(story.events, boxes, story.items, offsets, sensed.epcs)
+    return Clip(seen, sensed.weights, sensed.reads, sensed.tags, truth)
+
+
+def _shot(params: CameraParams, camera: Camera, story: Story, rng: np.random.Generator) -> _Shot:
+    step = 1.0 / params.clip.frames_per_s
+    lens = effects.Lens.drawn(params.effects, camera.height, camera.width, rng, still=True)
+    offset = float(rng.uniform(-1, 1) * params.clip.clock_offset_s)
+    times = np.arange(rng.uniform(0, step), story.length_s, step)  # cameras run free of one another
+    return _Shot(camera, lens, int(rng.integers(2**31)), offset, times)
+
+
+def _shelf(
+    shot: _Shot, gondola: Gondola, items: Sequence[Placed], wrapping: Wrapping, prices: Floats, style: int
+) -> Canvas:
+    canvas = Canvas(shot.camera)
+    backdrop(canvas, np.random.default_rng(shot.backdrop_seed))
+    draw_gondola(canvas, gondola, items, wrapping, prices, style)
+    return canvas
+
+
+def _draw_reaches(canvas: Canvas, story: Story, at_s: float, wrapping: Wrapping) -> None:
+    """Arms with what they hold, before everything on the gondola."""
+    for reach in story.reaches:
+        palm = reach.palm(at_s)
+        if palm is None:
+            continue
+        elbow = palm + reach.elbow
+        draw_arm(canvas, reach.arm, elbow, palm)
+        held = [placed for grip in reach.grips if grip.from_s <= at_s < grip.to_s for placed in grip.items]
+        in_hand = [_in_hand(placed, k, len(held), palm, wrapping) for k, placed in enumerate(held)]
+        draw_items(canvas, in_hand, wrapping)
+        widest = max((wrapping.appearances[placed.product].width for placed in held), default=6.0)
+        draw_fingers(canvas, reach.arm, elbow, palm, widest)
+
+
+def _in_hand(placed: Placed, place: int, count: int, palm: Floats, wrapping: Wrapping) -> Placed:
+    """Packages side by side in a hand, the middle one before the palm, somewhat fanned."""
+    look = wrapping.appearances[placed.product]
+    beside = place - (count - 1) / 2
+    middle = palm + np.array([beside * 0.8 * look.width, 0.8 * abs(beside), -look.depth / 2 - 0.5])
+    rotation = turned(0.12 * beside, 0.0, -0.14 * beside)
+    return Placed(placed.item, placed.product, middle - rotation[:, 1] * look.height / 2, rotation)
