@@ -6,6 +6,7 @@ the picture, so that boxes and visible shares are counted, not estimated.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import hypot
 
 import numpy as np
 
@@ -73,7 +74,7 @@ class Canvas:
         covered: Mask = np.zeros((size[1], size[0]), dtype=np.uint8)
         for number, face in enumerate(faces):
             quad = flat[4 * number : 4 * number + 4] - (left, top)
-            self._face(shown, covered, quad, face.levels, size)
+            self._face(shown, covered, quad, face.levels)
         if gain != 1.0:
             shown = np.asarray(cv2.convertScaleAbs(shown, alpha=gain), dtype=np.uint8)
         self._lay(shown, covered, int(left), int(top), item)
@@ -87,30 +88,36 @@ class Canvas:
         return np.asarray(self.ids == item + 1)
 
     @staticmethod
-    def _face(shown: Pixels, covered: Mask, quad: Floats, levels: Sequence[Pixels], size: tuple[int, int]) -> None:
+    def _face(shown: Pixels, covered: Mask, quad: Floats, levels: Sequence[Pixels]) -> None:
+        """Draw one side into a patch, only on the rows and columns it spans there."""
         import cv2
 
         (ax, ay), (bx, by), (cx, cy), (dx, dy) = quad.tolist()
-        across = max(np.hypot(bx - ax, by - ay), np.hypot(cx - dx, cy - dy))
-        along = max(np.hypot(cx - bx, cy - by), np.hypot(dx - ax, dy - ay))
-        texture = levels[0]
-        for smaller in levels[1:]:
-            # A texture with up to 1.5 times the pixels needed stays sharp and does not shimmer.
-            if smaller.shape[1] * 1.5 < across or smaller.shape[0] * 1.5 < along:
-                break
-            texture = smaller
-        rows, columns = texture.shape[:2]
-        own = np.array([(0, 0), (columns, 0), (columns, rows), (0, rows)], dtype=np.float32) - np.float32(0.5)
-        to_picture = cv2.getPerspectiveTransform(own, (quad - 0.5).astype(np.float32))
+        rows, columns = covered.shape
+        left, right = max(int(min(ax, bx, cx, dx)) - 1, 0), min(int(max(ax, bx, cx, dx)) + 2, columns)
+        top, bottom = max(int(min(ay, by, cy, dy)) - 1, 0), min(int(max(ay, by, cy, dy)) + 2, rows)
+        if left >= right or top >= bottom:
+            return
+        texture = _level(
+            levels,
+            max(hypot(bx - ax, by - ay), hypot(cx - dx, cy - dy)),
+            max(hypot(cx - bx, cy - by), hypot(dx - ax, dy - ay)),
+        )
+        height, width = texture.shape[:2]
+        own = np.array([(0, 0), (width, 0), (width, height), (0, height)], dtype=np.float32) - np.float32(0.5)
+        local = quad - (left + 0.5, top + 0.5)
+        to_picture = cv2.getPerspectiveTransform(own, local.astype(np.float32))
+        size = (right - left, bottom - top)
         warped = cv2.warpPerspective(texture, to_picture, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        mask = np.zeros(covered.shape, dtype=np.uint8)
-        points = np.round((quad - 0.5) * 2**_SUBPIXEL_BITS).astype(np.int32)
+        mask = np.zeros((bottom - top, right - left), dtype=np.uint8)
+        points = np.round(local * 2**_SUBPIXEL_BITS).astype(np.int32)
         cv2.fillConvexPoly(mask, points, 255, cv2.LINE_8, _SUBPIXEL_BITS)
         if texture.shape[2] == 4:
             mask[warped[..., 3] <= _COVERED] = 0
             warped = np.ascontiguousarray(warped[..., :3])
-        cv2.copyTo(warped, mask, shown)
-        np.maximum(covered, mask, out=covered)
+        here = (slice(top, bottom), slice(left, right))
+        shown[here] = cv2.copyTo(warped, mask, shown[here].copy())
+        np.maximum(covered[here], mask, out=covered[here])
 
     def _lay(self, shown: Pixels, covered: Mask, left: int, top: int, item: int | None) -> None:
         import cv2
@@ -130,6 +137,16 @@ class Canvas:
         mask = np.ascontiguousarray(covered[inside])
         self.colour[here] = cv2.copyTo(np.ascontiguousarray(shown[inside]), mask, self.colour[here].copy())
         self.ids[here][mask > 0] = 0 if item is None else item + 1
+
+
+def _level(levels: Sequence[Pixels], across: float, along: float) -> Pixels:
+    """The smallest of a texture's levels that still has a pixel for 1.5 of the picture's: sharp, and without shimmer."""
+    texture = levels[0]
+    for smaller in levels[1:]:
+        if smaller.shape[1] * 1.5 < across or smaller.shape[0] * 1.5 < along:
+            break
+        texture = smaller
+    return texture
 
 
 def extent(mask: Mask | Bools, left: int = 0, top: int = 0) -> tuple[int, int, int, int] | None:

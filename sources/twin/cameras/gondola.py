@@ -20,7 +20,7 @@ from sources.twin.cameras.planogram import BOARD_CM, Gondola
 
 RAIL_CM = 3.6
 _RAIL_PX_PER_CM = 9
-_PIECES = 6  # of a long side: a bent lens bends it piece by piece
+_PIECES = 4  # of a long side: a bent lens bends it piece by piece
 _METALS = ((214, 214, 210), (236, 234, 228), (92, 94, 98), (176, 160, 138))
 _RAILS = ((206, 208, 212), (186, 30, 40), (38, 70, 120), (240, 196, 60), (40, 40, 44))
 

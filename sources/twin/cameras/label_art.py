@@ -171,7 +171,7 @@ def draw_art(picture: Pixels, box: tuple[float, float, float, float], look: Appe
     half = np.array([right - left, bottom - top]) / 2
     radius = half.min()
     rng = np.random.default_rng(look.art)
-    pale = tinted(look.accent, (255, 255, 255), 0.62)
+    pale = tinted(look.second, (255, 255, 255), 0.45)
     for _ in range(int(rng.integers(1, 4))):
         middle = centre + rng.uniform(-0.55, 0.55, 2) * half
         angle = np.linspace(0, 2 * np.pi, 40, endpoint=False)

@@ -198,10 +198,8 @@ def contents(look: Appearance) -> Colour:
 
 
 def cap(look: Appearance) -> Colour:
-    """Colour of a lid or screw cap: a bottle's tells the variety, others are the brand's."""
-    if look.shape == "can":
-        return METAL
-    return look.accent if look.shape == "bottle" else look.second
+    """Colour of a lid or screw cap: the brand's, but for a can's sheet metal."""
+    return METAL if look.shape == "can" else look.second
 
 
 def lid(rows: int, columns: int, look: Appearance) -> Pixels:
