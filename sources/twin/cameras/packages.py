@@ -20,7 +20,7 @@ from sources.twin.cameras.rounds import Body, view
 
 T = TypeVar("T")
 _STEP = float(np.radians(12.0))  # round packages are drawn for directions this far apart
-_KEPT = 4_000  # textures; at about 80 kB each, some 300 MB
+_KEPT, _KEPT_FINE = 3_000, 300  # textures; at about 90 and 560 kB each, under 300 and 200 MB
 _COARSE, _FINE = 170.0, 420.0  # pixels along a package's longest side
 _FRONT = 0.42  # of the way round a package, which is more than is seen at once without bending
 _SMALLEST_PX = 10  # of a texture's halvings
@@ -92,8 +92,9 @@ class Wrapping:
     def __init__(self, appearances: Appearances, *, fine: bool = False) -> None:
         self.appearances = appearances
         self._long_side = _FINE if fine else _COARSE
-        self._drawn: _Kept[_Drawn] = _Kept(_KEPT)
-        self._bodies: _Kept[Body] = _Kept(_KEPT // 8)
+        most = _KEPT_FINE if fine else _KEPT
+        self._drawn: _Kept[_Drawn] = _Kept(most)
+        self._bodies: _Kept[Body] = _Kept(most // 6)
 
     def faces(self, placed: Placed, camera: Camera) -> list[Face]:
         """The sides of a package that a camera sees; those of one package do not hide one another."""

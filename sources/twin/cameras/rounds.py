@@ -26,6 +26,7 @@ PROFILES: dict[Shape, tuple[tuple[float, float], ...]] = {
 Grid: TypeAlias = npt.NDArray[np.float32]
 _LIGHT = np.array([0.32, 0.62, 0.72])  # towards the light: right, along the axis, to the camera
 _EDGE_PX = 2
+_KEPT_COLUMNS = 180
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,10 @@ def view(body: Body, yaw: float, pitch: float, pixels_per_cm: float) -> View:
     """
     import cv2
 
-    seen = _geometry(body.shape, round(body.height / body.width, 4), pitch, round(body.width * pixels_per_cm))
+    columns = round(body.width * pixels_per_cm)
+    # Large ones are asked for once or twice, and would fill the memory.
+    geometry = _geometry if columns <= _KEPT_COLUMNS else _geometry.__wrapped__
+    seen = geometry(body.shape, round(body.height / body.width, 4), pitch, columns)
     u = ((seen.angle - np.float32(yaw)) * np.float32(0.5 / np.pi) + np.float32(0.5)) % 1.0
     u *= body.wrap.shape[1] - 1
     colour = cv2.remap(body.wrap, u, seen.row * np.float32(body.wrap.shape[0] - 1), cv2.INTER_LINEAR).astype(np.float32)
