@@ -106,7 +106,7 @@ def test_an_outline_reaches_beyond_the_picture_and_hiding_is_counted() -> None:
 
 
 def test_boxes_agree_with_the_colours(studio: Studio) -> None:
-    """One package alone on a shelf: the picture with it differs from the picture without it inside the visible box only."""
+    """Visible boxes lie in amodal ones, and hold print: a patch of board or panel would be all of one tone."""
     alone = CameraParams(
         products=40, effects=CLEAR, shelf=ShelfParams(hand_share=0, restocking_share=0, gap_share=0, cameras=1, rows=1)
     )
@@ -166,6 +166,8 @@ def test_photos_to_enrol_show_one_product_whole(studio: Studio) -> None:
     assert len(photos.seen.pictures) == 5
     boxes = photos.truth.boxes
     assert boxes.product.tolist() == [42] * 5 and (boxes.share == 1.0).all()
+    fewer = studio.enrol_photos(42, 4).seen.pictures
+    assert all(np.array_equal(a.pixels, b.pixels) for a, b in zip(fewer, photos.seen.pictures[:4], strict=True))
     sides = (boxes.visible[:, 2:] - boxes.visible[:, :2]).max(axis=1)
     assert (sides > 90).all() and (boxes.visible.min() >= 0) and (boxes.visible[:, 3].max() <= 480)
     with pytest.raises(StudioError, match="101 photos"):

@@ -66,8 +66,8 @@ class Studio:
         return clip(self.params, self._wrapping, self._chosen(products), self.products.list_price, rng)
 
     def enrol_photos(self, product: int, count: int = 5) -> Scene:
-        """`count` photos of one product alone, to enrol it from; more photos leave the first ones as they are, but for the last
-        of five, which shows the package from behind."""
+        """`count` photos of one product alone, to enrol it from; the last of five or more shows the package from
+        behind. The first four are the same however many are asked for."""
         if not 1 <= count <= _MOST_PHOTOS:
             raise StudioError(f"count = {count} photos lies outside [1, {_MOST_PHOTOS}]; ask for fewer at a time")
         self._chosen([product])
