@@ -7,7 +7,10 @@ from typing import Final
 from sources.base import SourceError
 from sources.images.rows import ImageRows
 
-FORMS: Final = "yolo:FOLDER | coco:FILE_OR_FOLDER | class_folders:FOLDER | ok_defect:FOLDER | grocery_store:FOLDER | image_set:FOLDER"
+FORMS: Final = (
+    "yolo:FOLDER | coco:FILE_OR_FOLDER | class_folders:FOLDER | ok_defect:FOLDER | grocery_store:FOLDER | "
+    "label_studio:FILE | image_set:FOLDER"
+)
 
 
 def open_images(spec: str) -> ImageRows:
@@ -29,6 +32,7 @@ def _openers() -> dict[str, Callable[[Path], ImageRows]]:
     from sources.adapters.coco_images import coco_images
     from sources.adapters.folder_images import class_folder_images, ok_defect_images
     from sources.adapters.grocery_images import grocery_images
+    from sources.adapters.label_studio_images import label_studio_images
     from sources.adapters.yolo_images import yolo_images
     from sources.images.image_set import stored_images
 
@@ -38,5 +42,6 @@ def _openers() -> dict[str, Callable[[Path], ImageRows]]:
         "class_folders": class_folder_images,
         "ok_defect": ok_defect_images,
         "grocery_store": grocery_images,
+        "label_studio": label_studio_images,
         "image_set": stored_images,
     }
