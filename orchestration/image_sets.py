@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from sources.images.image_set import ImageSet
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,59}")
-_SPEC, _SET, _PRODUCTS = "delivery.json", "set", "products"
+_SPEC, _SET, _JUDGED, _PRODUCTS = "delivery.json", "set", "judged", "products"
+_REPORTED = ("label_classes", "image_labels")
+_PLAUSIBLE = "label_is_plausible"  # the rule that a report on labels feeds
 
 
 class ImageSetError(ValueError):
@@ -70,6 +72,7 @@ class ImageSets:
         with locked(folder):
             replace_file(folder / _SPEC, lambda path: path.write_text(json.dumps({"spec": spec}), encoding="utf-8"))
             results = _judged(folder, rows.tables(), products)
+            _keep_for_report(folder, results)
             passed = all(result.success for result in results.values())
             if passed:
                 _replace(folder, rows.root, {table: result.good.to_pyarrow() for table, result in results.items()})
@@ -98,6 +101,17 @@ class ImageSets:
                     "reject rows or mend the delivery, then take it in again"
                 )
         return read_image_set(folder / _SET)
+
+    def to_report(self, name: str) -> "dict[str, pa.Table]":
+        """`label_classes` and `image_labels` of the last delivery that keep every rule, save that an earlier report may have
+        found them suspicious: what a new report judges, whether the set passed or not."""
+        import pyarrow.parquet as pq
+
+        self._last_spec(name)
+        return {
+            table: pq.read_table(self.folder(name) / _JUDGED / f"{table}.parquet", partitioning=None)
+            for table in _REPORTED
+        }
 
     def report_labels(self, name: str, issues: "pa.Table") -> TakenIn:
         """Put what a report found beside the set and judge its last delivery by it: suspicious labels go to quarantine,
@@ -151,6 +165,23 @@ def _judged(folder: Path, raw: "Mapping[str, pa.Table]", products: Collection[st
         references[table] = result.good
     build_site(folder / "site", history=history, quarantine=quarantine)
     return results
+
+
+def _keep_for_report(folder: Path, results: "Mapping[str, GateResult]") -> None:
+    """Good rows, and rows that are held for nothing but an earlier report: a better model is to judge them again."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    from data_checks.durable import replace_file
+
+    for table in _REPORTED:
+        good, held = results[table].good.to_pyarrow(), results[table].quarantined
+        alone = pa.array([rules == [_PLAUSIBLE] for rules in held["rules"].to_pylist()], pa.bool_())
+        kept = held.filter(alone).select(good.column_names)
+        typed = pa.table([pc.cast(kept[field.name], field.type) for field in good.schema], schema=good.schema)
+        rows = pa.concat_tables([good, typed])
+        replace_file(folder / _JUDGED / f"{table}.parquet", lambda path, rows=rows: pq.write_table(rows, path))
 
 
 def _replace(folder: Path, root: Path, tables: "Mapping[str, pa.Table]") -> None:

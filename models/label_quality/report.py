@@ -78,7 +78,6 @@ def _plot(parts: list[Judged]) -> bytes:
     axes.hist(
         [quality[~flagged], quality[flagged]],
         edges,
-        stacked=True,
         color=[COLOUR, OTHER],
         label=["plausible", "suspicious"],
     )
