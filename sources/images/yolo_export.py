@@ -51,5 +51,9 @@ def _describe(folder: Path, splits: tuple[str, ...], classes: tuple[str, ...]) -
         return
     import yaml
 
+    # Ultralytics asks for both; one that the set lacks is an empty folder, never another split in its place.
+    splits = tuple(split for split in ("train", "val", "test") if split in ("train", "val", *splits))
+    for split in splits:
+        (folder / "images" / split).mkdir(parents=True, exist_ok=True)
     said = {**{split: f"images/{split}" for split in splits}, "nc": len(classes), "names": dict(enumerate(classes))}
     (folder / "data.yaml").write_text(yaml.safe_dump(said, sort_keys=False, allow_unicode=True), encoding="utf-8")
