@@ -8,7 +8,7 @@ columns a delivery has.
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from data_checks.contract import RAW, SUFFIX, Column, Contract, ContractError
 from data_checks.odcs import read_contract
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CONTRACTS",
+    "IMAGE_TABLES",
     "SUFFIX",
     "Column",
     "Contract",
@@ -31,6 +32,9 @@ __all__ = [
 ]
 
 CONTRACTS = Path(__file__).parent / "contracts"
+# Tables of an image set, in the order in which the gate judges them. They come with a folder of pictures, are judged when
+# a set is taken in, and have no part in the daily loop: no shop's day waits for photographs.
+IMAGE_TABLES: Final = ("label_classes", "images", "image_labels", "label_issues")
 
 
 @cache

@@ -53,6 +53,9 @@ COMMANDS: dict[str, LazyCommand] = {
         "orchestration.commands.rooms:quarantine", "List, show, release or reject quarantined rows."
     ),
     "contracts": LazyCommand("orchestration.commands.rooms:contracts", "Read the data contracts."),
+    "images": LazyCommand(
+        "orchestration.commands.images:app", "Image sets: take in, report on labels, exchange with labelling tools."
+    ),
     "serve": LazyCommand("orchestration.commands.rooms:serve", "Serve a bot on loopback."),
     "package": LazyCommand("orchestration.commands.rooms:package", "Build and containerise a bot's bento."),
     "edge": LazyCommand("edge.cli:app", "Build, verify, run, update and roll back edge bundles."),

@@ -9,7 +9,7 @@ from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 HORIZON_MAX = 42
-SECTIONS = ("forecaster", "promotion", "recommender", "profiles", "pricing", "elasticity")
+SECTIONS = ("forecaster", "promotion", "recommender", "profiles", "pricing", "elasticity", "label_quality")
 SOURCE_FORMS = (
     "twin | folder:PATH | rossmann:PATH | online_retail:PATH | amazon_beauty:PATH | lastfm:PATH | dunnhumby:PATH"
 )

@@ -1,9 +1,12 @@
 """One whole run on the tiny twin, shared by the tests that only look at it, and settings for those that run their own."""
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))  # the helpers beside this file are no package
 
 from orchestration.settings import Settings
 from orchestration.workspace import Workspace

@@ -88,3 +88,11 @@ def test_a_sub_folder_of_another_name_is_left_alone(tmp_path: Path) -> None:
     (folder / "archive").mkdir()
     (folder / "archive" / "old.csv").write_text("a,b\n1,2\n")
     assert FolderSource(folder).tables == {"sales", "series"}
+
+
+def test_a_sub_folder_of_pictures_is_no_table(tmp_path: Path) -> None:
+    """`images` is a table of image sets: in a shop's folder the name says nothing about rows."""
+    folder = folder_of_one_file(tmp_path / "shop")
+    (folder / "images").mkdir()
+    (folder / "images" / "shelf.jpg").write_bytes(b"photo")
+    assert FolderSource(folder).tables == {"sales", "series"}
