@@ -14,7 +14,7 @@ class Config(BaseModel):
         0.005, gt=0, lt=1, description="bound on the expected share of defects that pass: what is guaranteed"
     )
     reject_level: float = Field(
-        0.005, gt=0, lt=1, description="bound on the expected share of sound packages that are rejected unseen"
+        0.002, gt=0, lt=1, description="bound on the expected share of sound packages that are rejected unseen"
     )
     control: Literal["all", "kind"] = Field(
         "all",
