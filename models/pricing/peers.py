@@ -62,7 +62,7 @@ def fit_fresh_peer(goods: Goods, cfg: Config, *, seed: int) -> FreshPeer:
 
 def _fit(shelves: Shelves | FreshShelves, cfg: Config, *, seed: int, discount: float) -> torch.nn.Module:
     """Train for `cfg.peer_steps` gradient steps: one price a situation, those beyond the largest change as the
-    nearest one that is open, Huber's loss, no double Q-learning, no duelling."""
+    nearest one that is open, Huber's loss, no duelling."""
     from stable_baselines3 import DQN
 
     from models.pricing.dqn import falling

@@ -11,7 +11,7 @@ from bench_row import BenchContext, BenchResult, BenchRow
 SEEDS, CORES = (1, 2, 3, 4, 5), 2
 SHARE, HARD, MOST_HARD, SECONDS = 0.98, 0.95, 4, 180.0
 OURS, PLAIN, FRESH = "ours", "plain", "fresh"
-ROUNDS, STEPS_AGAIN = 400, 300
+ROUNDS, STEPS_AGAIN = 600, 300
 RATIO, STEPS_A_SECOND = 0.9, 100_000
 
 
@@ -142,7 +142,10 @@ def _throughput(context: BenchContext) -> BenchResult:
         "as many situations": lambda market: fit_peer(market, alike, seed=1),
     }
     rates: dict[str, list[float]] = {kind: [] for kind in kinds}
-    for name in ("salad", "flight", "salad", "flight"):
+    warm = quick.model_copy(update={"steps": cfg.steps_a_round, "peer_steps": cfg.steps_a_round})
+    fit_network(build_market(_problem("salad")), warm, seed=1)
+    fit_peer(build_market(_problem("salad")), warm, seed=1)
+    for name in ("salad", "flight") * 3:
         market = build_market(_problem(name))
         for kind, fit in kinds.items():
             began = time.perf_counter()
