@@ -73,9 +73,14 @@ def test_a_morning_is_of_the_day_after(finished: Workspace) -> None:
     assert morning is not None
     last = max(row["date"] for row in finished.lake.arrow("clean", "inventory").to_pylist())
     assert morning.day == last + timedelta(days=1)
-    at, store, _ = morning.shop.morning(morning.books, morning.day)
+    at, store, place = morning.shop.morning(morning.books, morning.day)
     assert len(morning.names) == len(store) == len(at.before) and (at.weekday == morning.day.weekday()).all()
     assert this_morning(finished, FRESH).names == morning.names  # type: ignore[union-attr]
+    rows = finished.lake.arrow("clean", "prices").to_pylist()
+    labels = {f"{row['store_id']}|{row['product_id']}": row["price"] for row in rows if row["date"] == last}
+    base = morning.books.base[store, place]
+    assert any(labels[name] != listed for name, listed in zip(morning.names, base, strict=True)), "some are promoted"
+    np.testing.assert_allclose(at.before * base, [labels[name] for name in morning.names])
 
 
 def test_gate_evidence_release_and_proposals(workspace: Workspace) -> None:
