@@ -89,7 +89,7 @@ def this_morning(workspace: Workspace, essential: Sequence[str]) -> FreshMorning
     facts = facts_of(products, diary, essential)
     kinds = tuple(sorted(set(products["category"].to_pylist())))
     category = np.array([kinds.index(kind) for kind in products["category"].to_pylist()])
-    shop = FreshShop(facts, fit_fresh(diary, category, kinds))
+    shop = FreshShop(facts, fit_fresh(diary, category, kinds), before=diary.price[-1])
     day = diary.first + timedelta(days=len(diary.units))
     books = books_of(diary, facts, tables["promotions"], day)
     store, place = np.nonzero(books.on_sale)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 TABLE = "price_proposals"
 REFERENCE_DAYS = 30  # Directive (EU) 2019/2161: a discount is shown against the lowest price of that time
+NONE_KNOWN = "the champion knows none of today's fresh goods; train a challenger on them: `storeloop run group:pricing`"
 NO_CHAMPION = "no version passed the promotion gate yet; see `storeloop models pricing`"
 
 
@@ -38,7 +39,10 @@ def propose_prices(workspace: Workspace) -> dict[str, Any]:
         morning = this_morning(workspace, pricing_config(workspace.settings).essential_categories)
         if morning is None:
             return not_provided(NOTHING_FRESH)
-        rows = proposed(load(champion.folder).fresh, morning, _lowest(workspace, morning))
+        predictor = load(champion.folder).fresh
+        if not set(predictor.spec.goods) & set(morning.names):
+            return not_provided(NONE_KNOWN)
+        rows = proposed(predictor, morning, _lowest(workspace, morning))
         version = lake.write("features", TABLE, rows, fingerprint=made_from, sort_by=("store_id", "product_id"))
     rows = lake.arrow("features", TABLE)
     return {

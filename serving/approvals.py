@@ -103,9 +103,12 @@ class Approvals:
         self.audit = AuditChain(self._connection)
 
     def propose(self, proposals: Sequence[Proposal]) -> int:
-        """Keep those that are new, all or none, in place of older ones for the same items; how many were new."""
-        now = self._clock()
+        """Keep those that are new, all or none, in place of older ones for the same items; how many were new.
+
+        One that is known waits again if nobody decided on it before it was too old or another took its place.
+        """
         with self._writing() as connection:
+            now = self._clock()  # under the lock: no page was shown since that lacks these
             self._expire(connection, now)
             self._forget(connection, now)
             new = 0
@@ -113,7 +116,8 @@ class Approvals:
                 added = connection.execute(
                     f"INSERT INTO proposals ({_COLUMNS}, made_s, status) VALUES "  # noqa: S608 (our own names)
                     "(:proposal_id, :market, :item_id, :old_price, :new_price, :wanted, :rule, :gain, :served_by, "
-                    ":artifact_id, :made_s, 'pending') ON CONFLICT (proposal_id) DO NOTHING",
+                    ":artifact_id, :made_s, 'pending') ON CONFLICT (proposal_id) DO UPDATE SET status = 'pending', "
+                    "made_s = :made_s, follower = NULL WHERE status IN ('superseded', 'expired')",
                     {**asdict(each), "made_s": now},
                 ).rowcount
                 if added:
@@ -191,8 +195,8 @@ class Approvals:
                 f"who decides must have a name, and a reason at most {REASON_MAX} characters: shorten it"
             )
         done, known, conflicts = [], [], []
-        now = self._clock()
         with self._writing() as connection:
+            now = self._clock()
             self._expire(connection, now)
             for proposal_id in dict.fromkeys(ids):
                 row = connection.execute(

@@ -165,13 +165,16 @@ def _check_ladders(folder: Path, ladders: Ladders, predictor: Predictor) -> None
     spec, told = predictor.spec, ladders.fresh
     for each in spec.markets:
         name, ladder = each.instance.name, ladders.markets.get(each.instance.name)
-        if ladder is None or ladder.rules != each.limits() or ladder.list_price != each.instance.list_price:
+        wanted = (each.limits(), each.instance.list_price, each.instance.unit_cost)
+        if ladder is None or (ladder.rules, ladder.list_price, ladder.unit_cost) != wanted:
             raise ReleaseError(f"{folder}: the ladder of {name} lacks or has other rules: build the release again")
     if (spec.fresh is None) != (told is None):
         raise ReleaseError(f"{folder}: ladders of fresh goods lack, or the goods do: build the release again")
     if spec.fresh is not None and told is not None:
-        kept = [(each.good, each.essential, each.unit_cost) for each in told.goods]
-        known = list(zip(spec.fresh.goods, spec.fresh.essential, predictor.fresh.goods.cost.tolist(), strict=True))
+        goods = predictor.fresh.goods
+        kept = [(each.good, each.essential, each.unit_cost, each.ceiling) for each in told.goods]
+        numbers = (goods.cost.tolist(), goods.ceiling.tolist())
+        known = list(zip(spec.fresh.goods, spec.fresh.essential, *numbers, strict=True))
         if told.rules != spec.fresh.rules or kept != known:
             raise ReleaseError(f"{folder}: the ladders are of other fresh goods or rules: build the release again")
 

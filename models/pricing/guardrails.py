@@ -85,16 +85,20 @@ class Ruled:
     yielded: Bools
 
 
-def limits(rules: Rules, *, list_price: Floats, unit_cost: Floats, before: Floats) -> Limits:
-    """Combine the rules for N products, (N,) each."""
+def limits(
+    rules: Rules, *, list_price: Floats, unit_cost: Floats, before: Floats, ceiling: Floats | None = None
+) -> Limits:
+    """Combine the rules for N products, (N,) each; `ceiling` of each product, beside that of the rules."""
     count = len(list_price)
     lows, highs = np.full((len(RULES), count), -np.inf), np.full((len(RULES), count), np.inf)
     told = []
     if rules.essential:
         highs[0] = list_price
         told.append(0)
-    if rules.ceiling is not None:
-        highs[1] = rules.ceiling
+    if rules.ceiling is not None or ceiling is not None:
+        highs[1] = np.minimum(
+            np.inf if ceiling is None else ceiling, np.inf if rules.ceiling is None else rules.ceiling
+        )
         told.append(1)
     if rules.floor is not None:
         lows[2] = rules.floor
@@ -119,9 +123,11 @@ def limits(rules: Rules, *, list_price: Floats, unit_cost: Floats, before: Float
     return Limits(low, high, yielded, lows, highs)
 
 
-def limits_of_each(rules: Rules, essential: Bools, *, list_price: Floats, unit_cost: Floats, before: Floats) -> Limits:
+def limits_of_each(
+    rules: Rules, essential: Bools, *, list_price: Floats, unit_cost: Floats, before: Floats, ceiling: Floats
+) -> Limits:
     """As `limits`, for N products of which the `essential` (N,) are never above list price, whatever the rules say of it."""
-    told = {"list_price": list_price, "unit_cost": unit_cost, "before": before}
+    told = {"list_price": list_price, "unit_cost": unit_cost, "before": before, "ceiling": ceiling}
     plain = limits(rules, **told)
     if not essential.any():
         return plain

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from edge import labels
+from edge import label_queue, labels
 from edge.cli import app
 from edge.keys import read_public_key
 from edge.label_queue import price_path
@@ -87,6 +87,31 @@ def test_a_queue_is_emptied_in_order_and_what_is_wrong_stays_beside(
         price_path(box.home, runtime, tmp_path / "nowhere", now=pricing.NOW)
 
 
+def test_a_file_that_comes_under_the_name_of_one_being_decided_waits_for_the_next_pass(
+    box: Any, pricing: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue, first, second = tmp_path / "queue", *(pricing.situations_of("salad", 3, seed=seed) for seed in (1, 2))
+    queue.mkdir()
+    (queue / "now.json").write_text(json.dumps(first))
+    whole = label_queue.reprice
+
+    def meanwhile(*given: Any, **named: Any) -> Any:
+        report = whole(*given, **named)
+        if report.decided:
+            (queue / "now.json").write_text(json.dumps(second))
+        return report
+
+    runtime = open_prices(box.home, box.key)
+    with monkeypatch.context() as patch:
+        patch.setattr(label_queue, "reprice", meanwhile)
+        assert price_path(box.home, runtime, queue, now=pricing.NOW).decided == 3
+    (queue / "now.json").replace(queue / "now.json.taken")  # as a kill would leave it
+    assert price_path(box.home, runtime, queue, now=pricing.NOW).decided == 3
+    runtime.close()
+    assert not list(queue.iterdir())
+    assert {row["situation"] for row in box.labels().values()} == {row["id"] for row in second}
+
+
 class Killed(BaseException):
     """Like a kill: no handler of ours runs."""
 
@@ -153,7 +178,7 @@ def test_sigkill_at_any_moment_leaves_whole_labels_and_every_decision_is_told_on
         time.sleep(0.004 * (attempt % 4))
         process.send_signal(signal.SIGKILL)
         process.wait()
-        left.append(len(list(queue.glob("*.json"))))
+        left.append(len(list(queue.iterdir())))
         if (box.home / LABELS_FILE).exists():
             shown = box.labels()
             assert {row["situation"].split("-")[1] for row in shown.values()} <= {str(seed) for seed in range(10)}

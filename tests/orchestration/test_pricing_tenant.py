@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from orchestration import price_proposals
 from orchestration.fresh_lake import by_age, this_morning
 from orchestration.fresh_twin import LAID_OVER, fresh_params
 from orchestration.price_proposals import propose_prices
@@ -73,12 +75,17 @@ def test_a_morning_is_of_the_day_after(finished: Workspace) -> None:
     assert morning is not None
     last = max(row["date"] for row in finished.lake.arrow("clean", "inventory").to_pylist())
     assert morning.day == last + timedelta(days=1)
-    at, store, _ = morning.shop.morning(morning.books, morning.day)
+    at, store, place = morning.shop.morning(morning.books, morning.day)
     assert len(morning.names) == len(store) == len(at.before) and (at.weekday == morning.day.weekday()).all()
     assert this_morning(finished, FRESH).names == morning.names  # type: ignore[union-attr]
+    rows = finished.lake.arrow("clean", "prices").to_pylist()
+    labels = {f"{row['store_id']}|{row['product_id']}": row["price"] for row in rows if row["date"] == last}
+    base = morning.books.base[store, place]
+    assert any(labels[name] != listed for name, listed in zip(morning.names, base, strict=True)), "some are promoted"
+    np.testing.assert_allclose(at.before * base, [labels[name] for name in morning.names])
 
 
-def test_gate_evidence_release_and_proposals(workspace: Workspace) -> None:
+def test_gate_evidence_release_and_proposals(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     version = workspace.registry.versions("pricing")[-1].version
     page = workspace.root / "evidence" / "pricing" / f"version-{version}.html"
     text = page.read_text(encoding="utf-8")
@@ -88,6 +95,14 @@ def test_gate_evidence_release_and_proposals(workspace: Workspace) -> None:
         promote_and_publish(workspace, "pricing", version, who="test", reason="proposals", override=True)
     release = next((workspace.releases / "pricing").glob("*/artifact/model.json")).parent.parent
     assert (release / "fallback" / "ladders.json").is_file()
+    morning = this_morning(workspace, FRESH)
+    assert morning is not None
+    strange = replace(morning, names=tuple(f"new {name}" for name in morning.names))
+    with monkeypatch.context() as patch:
+        patch.setattr(price_proposals, "this_morning", lambda *_: strange)
+        patch.setattr(price_proposals, "fingerprint", lambda **_: "another")
+        told = propose_prices(workspace)
+    assert told["provided"] is False and "knows none" in told["remedy"]
     done = propose_prices(workspace)
     rows = workspace.lake.arrow("features", "price_proposals").to_pylist()
     assert done["rows"] == len(rows) == workspace.lake.version("features", "fresh_goods").rows  # type: ignore[union-attr]
