@@ -5,21 +5,19 @@ a chain: each entry carries the hash of the one before it, and the file refuses 
 """
 
 import sqlite3
-import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
 from serving.audit_chain import SCHEMA as AUDIT_SCHEMA
 from serving.audit_chain import AuditChain, Decision
+from serving.sqlite_file import SqliteFile
 
 Status = Literal["pending", "approved", "rejected", "superseded", "expired"]
 STATUSES: tuple[Status, ...] = ("pending", "approved", "rejected", "superseded", "expired")
 KEPT_S = 7 * 86_400.0  # what nobody needs any more; decisions stay in the chain
 REASON_MAX = 2_000
-BUSY_MS = 5_000
 MOST_AT_ONCE = 100_000  # proposals of one decision
 _COLUMNS = "proposal_id, market, item_id, old_price, new_price, wanted, rule, gain, served_by, artifact_id"
 _SCHEMA = (
@@ -88,18 +86,14 @@ class Decided:
     conflicts: tuple[str, ...]
 
 
-class Approvals:
+class Approvals(SqliteFile):
     """The file. Thread-safe; processes may share it. `clock` gives seconds since 1970, injected so that tests need not wait."""
 
     def __init__(self, file: Path, *, proposal_s: float, approved_s: float, clock: Callable[[], float]) -> None:
         """proposal_s: a proposal may be approved so long; approved_s: an approved price is served so long."""
-        file.parent.mkdir(parents=True, exist_ok=True)
-        self._file, self._clock = file, clock
+        super().__init__(file, (*_SCHEMA, *AUDIT_SCHEMA))
+        self._clock = clock
         self._proposal_s, self._approved_s = proposal_s, approved_s
-        self._threads = threading.local()
-        with self._writing() as connection:
-            for statement in (*_SCHEMA, *AUDIT_SCHEMA):
-                connection.execute(statement)
         self.audit = AuditChain(self._connection)
 
     def propose(self, proposals: Sequence[Proposal]) -> int:
@@ -236,27 +230,6 @@ class Approvals:
             "DELETE FROM proposals WHERE made_s <= ? AND (status <> 'approved' OR decided_s <= ?)",
             (now - max(KEPT_S, self._proposal_s), now - max(KEPT_S, self._approved_s)),
         )
-
-    def _connection(self) -> sqlite3.Connection:
-        """One a thread: SQLite keeps readers and the writer apart."""
-        made: sqlite3.Connection | None = getattr(self._threads, "connection", None)
-        if made is None:
-            made = sqlite3.connect(self._file, isolation_level=None, timeout=BUSY_MS / 1000)
-            made.execute("PRAGMA journal_mode = WAL")
-            made.execute("PRAGMA synchronous = FULL")  # what was answered is on the disk
-            self._threads.connection = made
-        return made
-
-    @contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
-        connection = self._connection()
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            yield connection
-        except BaseException:
-            connection.execute("ROLLBACK")
-            raise
-        connection.execute("COMMIT")
 
 
 def _conflict(item_id: str, status: Status, decided_by: str | None, follower: str | None) -> str:

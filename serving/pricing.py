@@ -21,6 +21,8 @@ from serving.approval_roles import Roles  # noqa: E402
 from serving.approvals import Approvals  # noqa: E402
 from serving.bot import KNOBS, quiet_refusals, show_pages, tell  # noqa: E402
 from serving.impressions import read_key  # noqa: E402
+from serving.label_desk import LabelDesk  # noqa: E402
+from serving.label_schemas import DecisionsReply, DecisionsRequest, ToldReply, ToldRequest  # noqa: E402
 from serving.loader import ChampionLoader, Doors  # noqa: E402
 from serving.metrics import ServiceMetrics  # noqa: E402
 from serving.pricing_answering import Answerer  # noqa: E402
@@ -89,6 +91,7 @@ class Pricing:
         )
         approvals = open_approvals(settings)
         self._answerer = Answerer(lambda: self._loader.current, approvals, ClipLog(settings.pricing), settings, metrics)
+        self._labels = LabelDesk(settings, metrics, clock=time.time)
         desk.answerer, desk.approvals, desk.roles = self._answerer, approvals, open_roles(settings)
         self._loader.start()
         quiet_refusals()
@@ -149,6 +152,20 @@ class Pricing:
         """List the fresh goods that are priced, by name, each with the ladder that it falls back to."""
         return await reply(self._answerer.goods(request))
 
+    @bentoml.api(output_spec=DecisionsReply)  # type: ignore[untyped-decorator]
+    async def decisions(self, request: DecisionsRequest, /, ctx: bentoml.Context) -> Response:
+        """Take in what a box of shelf labels decided, up to 500 prices a delivery.
+
+        With `Authorization: Bearer TOKEN`, one of `STORELOOP_SERVE_BOXES`. Answered once all is on the disk; a delivery that was
+        not answered is sent again and counts once.
+        """
+        return await reply(self._labels.take(request, ctx.request.headers.get("authorization", "")))
+
+    @bentoml.api(output_spec=ToldReply)  # type: ignore[untyped-decorator]
+    async def decisions_told(self, request: ToldRequest, /, ctx: bentoml.Context) -> Response:
+        """Tell the last prices on labels, or read on from a place; with the token of a box, a viewer or an approver."""
+        return await reply(self._labels.told(request, ctx.request.headers.get("authorization", "")))
+
     @bentoml.api(output_spec=PricingCard)  # type: ignore[untyped-decorator]
     async def model(self, request: ModelRequest, /) -> Response:
         """Tell which champion answers, its markets and fresh goods, and whether something is wrong."""
@@ -164,6 +181,7 @@ class Pricing:
         """Stop following promotions and let the worker threads go."""
         self._loader.stop()
         self._answerer.close()
+        self._labels.close()
 
 
 def open_approvals(settings: ServeSettings) -> Approvals | None:

@@ -32,7 +32,8 @@ def test_a_bundle_carries_graphs_and_the_champions_name(shop: Any, tmp_path: Pat
     markets = [each.instance.name for each in load(shop.folder / "artifact").spec.markets]
     head = {"bundle.json", "bundle.sig", "selftest.safetensors", "artifact/manifest.json", "artifact/model.json"}
     assert names == head | {f"artifact/{name}.onnx" for name in (*markets, "fresh")} | {
-        "artifact/fresh_goods.safetensors"
+        "artifact/fresh_goods.safetensors",
+        "fallback/ladders.json",
     }
     manifest, reports = shop.built
     assert manifest.artifact_id == read_manifest(shop.folder / "artifact").artifact_id
@@ -107,7 +108,7 @@ def test_the_command_from_release_to_a_box(shop: Any, tmp_path: Path) -> None:
     trust, home = ("--key", shop.public), ("--home", tmp_path / "box")
     for revision in (3, 4):
         built = command("build", shop.folder, tmp_path / f"{revision}", "--key", shop.private, "--revision", revision)
-        assert (built["bot"], built["files"]) == ("pricing", 14)
+        assert (built["bot"], built["files"]) == ("pricing", 15)
         assert command("update", tmp_path / f"{revision}", *home, *trust)["outcome"] == "updated"
     status = command("status", *home, *trust)
     assert (status["markets"], status["revision"]) == (
