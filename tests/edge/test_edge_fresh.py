@@ -154,18 +154,19 @@ def test_no_label_breaks_a_rule_with_the_model_or_without(
     assert not moved_rows(FreshTrial(cloud.fresh).ladder(question), here, there.price, there.values).size
 
 
-def test_a_reply_says_what_the_cloud_says(pricing: ModuleType, cloud: Predictor, runtime: EdgeRuntime) -> None:
-    asked = FreshTrial(cloud.fresh).situations(200, seed=3)
-    rows = pricing.fresh_shelves_of(asked)
+def test_a_reply_says_what_the_service_says(
+    pricing: ModuleType, wild: ModuleType, shop: Any, cloud: Predictor, runtime: EdgeRuntime
+) -> None:
+    rows = pricing.fresh_shelves_of(FreshTrial(cloud.fresh).situations(200, seed=3))
     for row in rows[::2]:
         row["lowest"] = 2.5
     reply = runtime.answer({"market": "fresh", "shelves": rows})
-    there = cloud.predict(asked)
+    there = wild.Cloud(shop.folder).rows("fresh", rows)
     assert reply["market"] == "fresh"
-    assert [row["price"] for row in reply["shelves"]] == there.price.tolist()
-    assert [row["rule"] for row in reply["shelves"]] == there.rule.tolist()
-    shown = [row["reference"] for row in reply["shelves"]]
-    assert shown == [2.5 if not n % 2 and price < 2.5 else None for n, price in enumerate(there.price)]
+    for name in ("price", "rule", "reference", "outside"):
+        assert [row[name] for row in reply["shelves"]] == [row[name] for row in there]
+    shown = [row["reference"] for row in there]
+    assert shown == [2.5 if not n % 2 and row["price"] < 2.5 else None for n, row in enumerate(there)]
     assert any(shown)
 
 

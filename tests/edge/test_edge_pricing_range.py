@@ -76,7 +76,7 @@ def test_a_shelf_too_old_to_know_gets_the_ladders_price_and_says_why(box: EdgeRu
     shelf = {"period": 28, "stock": [0, 0, 0, 6], "before": 3.0, "factors": levels}
     inside = shelf | {"period": 27}
     unread = inside | {"factors": {"weather": 0.5}}
-    reply = box.answer({"market": "salad", "shelves": [shelf, inside, unread, inside | {"before": 1.0}]})
+    reply = box.answer({"market": "salad", "shelves": [shelf, inside, unread, inside | {"before": 0.75}]})
     late, known, blind, cheap = reply["shelves"]
     step = read_ladders(shop.folder / "fallback").markets["salad"].steps[3]  # the oldest units have four periods left
     assert late["wanted"] == step and late["price"] == max(step, 2.25)
@@ -85,7 +85,7 @@ def test_a_shelf_too_old_to_know_gets_the_ladders_price_and_says_why(box: EdgeRu
     assert known["outside"] == [] and "served_by" not in known and known["worth"] is not None
     assert [(each["variable"], each["value"]) for each in blind["outside"]] == [("competitor_price", None)]
     cheapest = float(build_market(next(each for each in read_instances(SHIPPED) if each.name == "salad")).prices[0])
-    assert (cheap["served_by"] == NAME) == (cheapest > 1.005)
+    assert cheapest > 0.755 and [each["variable"] for each in cheap["outside"]] == ["before"]
     json.dumps(reply, allow_nan=False)
 
 
@@ -96,7 +96,8 @@ def test_a_label_outside_the_range_says_so_to_the_centre(pricing: ModuleType, sh
     rows[0]["period"] = 500
     report = box.price(rows)
     assert report.served_by == Counter([NAME, f"edge:{shop.built[0].artifact_id[:12]}"])
-    late, known = ({each["event_id"]: each for each in box.told()}[row["id"]] for row in rows)
+    heard = {each["event_id"]: each for each in box.told()}
+    late, known = (heard[row["id"]] for row in rows)
     assert (late["served_by"], late["outside"]) == (NAME, ["period"])
     assert known["served_by"].startswith("edge:") and known["outside"] == []
     box.damage()
