@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, ConfigDict, Field, StringConstraints
+from pydantic import AwareDatetime, ConfigDict, Field, JsonValue, StringConstraints
 
 from serving.schema_base import Reply, Request
 
@@ -10,7 +10,7 @@ DECISIONS_MAX, TOLD_MAX = 500, 1_000
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 Price = Annotated[float, Field(gt=0, le=1e10, allow_inf_nan=False)]
-EXAMPLE = {
+EXAMPLE: dict[str, JsonValue] = {
     "event_id": "shop-7/A1/2026-01-05T18:30", "label": "A1", "market": "salad", "before": 3.0, "price": 2.5, "wanted": 2.4,
     "rule": "largest_change", "reference": None, "served_by": "edge:0123456789ab", "revision": 4,
     "decided_at": "2026-01-05T18:30:00Z",

@@ -156,7 +156,7 @@ def test_a_box_hands_over_to_the_service_once_whatever_is_lost(
         with pytest.raises(OutboxError, match=f"7 wait.*{said}"):
             store.outbox.forward(decisions_to(service, token))
     send = decisions_to(service, TOKEN)
-    with pytest.raises(OutboxError, match="0 events sent, 7 wait.*the reply was lost"):
+    with pytest.raises(OutboxError, match=r"0 events sent, 7 wait.*the reply was lost"):
         store.outbox.forward(losing(send))
     assert asked(service, "decisions_told", {}, TOKEN)[1]["total"] == 3
     assert store.outbox.forward(send) == 7 and store.outbox.waiting() == 0
@@ -186,7 +186,8 @@ def test_a_delivery_too_large_or_of_unknown_fields_is_refused_whole(service: str
     before = asked(service, "decisions_told", {}, TOKEN)[1]["total"]
     many = {"decisions": [told(number, event_id=f"m{number}") for number in range(DECISIONS_MAX + 1)]}
     strange = {"decisions": [told(0, event_id="new"), told(1, customer_id="c1")]}
-    for body in (many, strange, {"decisions": []}, {}):
+    lone = {"decisions": [told(0, event_id="\ud800")]}
+    for body in (many, strange, lone, {"decisions": []}, {}):
         assert asked(service, "decisions", body, TOKEN)[0] == 400
     assert asked(service, "decisions_told", {}, TOKEN)[1]["total"] == before
 
