@@ -19,6 +19,7 @@ from edge.keys import read_public_key
 from edge.pricing import GraphNetwork, convert, open_bot
 from models.common.artifact import ArtifactError, read_manifest
 from models.pricing.graph import to_graph
+from models.pricing.ladder import NAME
 from models.pricing.network import Network
 from models.pricing.predict import PriceInput, load
 
@@ -126,7 +127,9 @@ def test_the_command_from_release_to_a_box(shop: Any, tmp_path: Path) -> None:
     assert "error" in second
 
 
-def test_labels_are_the_clouds_in_an_environment_of_its_own(pricing: ModuleType, shop: Any, tmp_path: Path) -> None:
+def test_labels_are_the_services_in_an_environment_of_its_own(
+    pricing: ModuleType, wild: ModuleType, shop: Any, tmp_path: Path
+) -> None:
     """Installed there: the extra `edge` alone."""
     python = pricing.edge_venv().make_edge_venv(tmp_path)
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}
@@ -148,8 +151,10 @@ def test_labels_are_the_clouds_in_an_environment_of_its_own(pricing: ModuleType,
     names = ("--home", tmp_path / "box", "--key", shop.public, "--json")
     assert on_the_box("-m", "edge.cli", "update", shop.root / "1.bundle", *names)["outcome"] == "updated"
     told = on_the_box("-m", "edge.cli", "labels", "price", tmp_path / "now.json", *names)
-    assert (told["decided"], list(told["served_by"])) == (300, [f"edge:{shop.built[0].artifact_id[:12]}"])
+    assert told["decided"] == 300 and set(told["served_by"]) == {f"edge:{shop.built[0].artifact_id[:12]}", NAME}
     shown = json.loads((tmp_path / "box" / "labels.json").read_bytes())["labels"]
-    for those, asked in ((rows[:100], pricing.columns), (rows[100:], pricing.columns), (fresh, pricing.fresh_columns)):
-        there = cloud.predict(asked(those)).price.tolist()
+    service, labelled = wild.Cloud(shop.folder), {"id", "label", "market"}
+    for those in (rows[:100], rows[100:], fresh):
+        shelves = [{name: row[name] for name in row.keys() - labelled} for row in those]
+        there = [row["price"] for row in service.rows(those[0]["market"], shelves)]
         assert [shown[row["label"]]["price"] for row in those] == there

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fuzzing import off_schema
 from pricing_releases import pricing_settings
 from release_factory import Releases
 from running import running
@@ -190,6 +191,12 @@ def test_a_delivery_too_large_or_of_unknown_fields_is_refused_whole(service: str
     for body in (many, strange, lone, {"decisions": []}, {}):
         assert asked(service, "decisions", body, TOKEN)[0] == 400
     assert asked(service, "decisions_told", {}, TOKEN)[1]["total"] == before
+
+
+@pytest.mark.parametrize("path", ["/decisions", "/decisions_told"])
+def test_requests_off_the_schema_never_break_the_service(service: str, path: str) -> None:
+    statuses = off_schema(int(service.rsplit(":", 1)[1]), path, 40)
+    assert set(statuses) <= {400, 401, 404, 405, 415} and statuses[400] > 10, statuses
 
 
 def test_a_service_that_knows_no_box_says_what_to_do(served_pricing: tuple[int, Releases]) -> None:
