@@ -259,3 +259,37 @@ def test_two_passes_at_once_decide_each_situation_once(box: Any, pricing: Module
         each.join()
     assert sorted((each.decided, each.known) for each in reports) == [(0, 300)] * 3 + [(300, 0)]
     assert len(box.told()) == len({row["id"] for row in rows}) == 300
+
+
+def test_the_token_comes_from_the_environment_and_goes_to_the_service_alone(
+    box: Any, pricing: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first address sends the box elsewhere: what follows a redirection carries no token."""
+    seen: list[tuple[str, str | None]] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self._answer(302)
+
+        def do_GET(self) -> None:
+            self._answer(404)
+
+        def _answer(self, status: int) -> None:
+            seen.append((self.path, self.headers["Authorization"]))
+            self.send_response(status)
+            self.send_header("Location", "/elsewhere")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Nothing on the terminal."""
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.setenv("STORELOOP_EDGE_TOKEN", "box-token-0123456789")
+    file = tmp_path / "now.json"
+    file.write_text(json.dumps(pricing.situations_of("salad", 2, seed=1)))
+    told = command(box, "price", file, "--to", f"http://127.0.0.1:{server.server_port}")
+    server.shutdown()
+    assert seen == [("/decisions", "Bearer box-token-0123456789"), ("/elsewhere", None)]
+    assert (told["sent"], told["waiting"]) == (0, 2) and "answered with 404" in told["problem"]
