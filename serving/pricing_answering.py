@@ -212,9 +212,10 @@ class Answerer:
         self, approvals: Approvals, champion: Champion, found: Sequence[Prices], request_id: str | None
     ) -> tuple[int, list[list[str | None]]]:
         run = request_id or f"day {datetime.now(UTC).date()}"
-        made, ids = proposals_of(found, champion.artifact_id, run)
+        # Thousands of hashes: a quote that comes in meanwhile must not wait for them.
+        made = await self._on(self._pool, lambda: proposals_of(found, champion.artifact_id, run))
         try:
-            return await self._on(self._disk, lambda: approvals.propose(made)), ids
+            return await self._on(self._disk, lambda: approvals.propose(made.proposals, made.unmoved)), made.ids
         except sqlite3.Error as error:
             raise Refusal(503, f"proposals cannot be kept ({error}): nothing was proposed; send it again") from error
 
