@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from hashlib import sha256
 
 import numpy as np
@@ -21,6 +22,11 @@ class Proposed:
     proposals: list[Proposal]
     unmoved: list[Unmoved]
     ids: list[list[str | None]]
+
+
+def day_run(day: date) -> str:
+    """Name of the run of a day, where nobody gives it another."""
+    return f"day {day}"
 
 
 def proposals_of(found: Sequence[Prices], artifact_id: str, run: str) -> Proposed:
