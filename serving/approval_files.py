@@ -31,5 +31,5 @@ def open_roles(settings: ServeSettings) -> Roles | None:
     if not settings.approval or settings.pricing is None:
         return None
     key = read_key(settings.pricing, SESSION_KEY)
-    told = (settings.approvers.get_secret_value(), settings.viewers.get_secret_value())
+    told = (each.get_secret_value() for each in (settings.approvers, settings.viewers, settings.proposers))
     return Roles(*told, key=key, clock=time.time)

@@ -50,6 +50,7 @@ from serving.pricing_schemas import (  # noqa: E402
     WhatIfReply,
     WhatIfRequest,
 )
+from serving.proposal_door import ProposalDoor  # noqa: E402
 from serving.release import POINTER_FILE  # noqa: E402
 from serving.replies import reply  # noqa: E402
 from serving.schema_base import ModelRequest, PageRequest  # noqa: E402
@@ -103,7 +104,8 @@ class Pricing:
         """Price a whole store, up to 10,000 items of several markets, as columns.
 
         In approval mode these are proposals: none is live before somebody approves it. Send a request again under its
-        `request_id` until it is answered: nothing is proposed twice.
+        `request_id` until it is answered: nothing is proposed twice. Where tokens are given out, it takes a proposer's or an
+        approver's as `Authorization: Bearer TOKEN` (401 without).
         """
         return await reply(self._answerer.reprice(request))
 
@@ -222,6 +224,7 @@ def _bounded() -> ServeSettings:
 
 service: Any = Pricing  # the decorator has made a bentoml Service of the class, which its types do not say
 service.add_asgi_middleware(DeskDoor, desk=desk)  # before the door that takes JSON alone
+service.add_asgi_middleware(ProposalDoor, desk=desk)
 show_pages(
     service,
     BOT,
