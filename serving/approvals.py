@@ -209,12 +209,13 @@ class Approvals:
 
     def _withdraw(self, connection: sqlite3.Connection, item: Unmoved, now: float) -> None:
         """What waits for an item whose reason is gone, into the chain with it."""
-        for row in connection.execute(
+        for proposal_id, old, new in connection.execute(
             "UPDATE proposals SET status = 'superseded', follower = NULL, reason = ? WHERE market = ? AND item_id = ? AND "
-            "status = 'pending' RETURNING proposal_id, market, item_id, old_price, new_price",
+            "status = 'pending' RETURNING proposal_id, old_price, new_price",
             (WITHDRAWN, item.market, item.item_id),
         ).fetchall():
-            self.audit.add(connection, Decision(now, "pricing", "withdrawn", *row, WITHDRAWN))
+            told = (proposal_id, item.market, item.item_id, old, new)
+            self.audit.add(connection, Decision(now, "pricing", "withdrawn", *told, WITHDRAWN))
 
     def _decide(self, ids: Sequence[str], verdict: Literal["approved", "rejected"], who: str, reason: str) -> Decided:
         if not who.strip() or len(reason) > REASON_MAX:

@@ -76,7 +76,7 @@ class Limits:
     @property
     def largest_change(self) -> Floats:
         """Money (N,) that prices may move by from the price before, within half a cent; infinite where no rule says."""
-        return (self.highs[LARGEST_CHANGE] - self.lows[LARGEST_CHANGE]) / 2
+        return np.asarray((self.highs[LARGEST_CHANGE] - self.lows[LARGEST_CHANGE]) / 2)
 
     def within(self, wanted: Floats) -> "Ruled":
         """Prices (N,) by whoever, within the limits."""
