@@ -24,8 +24,9 @@ Stock = Annotated[
 ]
 Money = Annotated[float, Field(ge=0.01, le=1e9, allow_inf_nan=False)]
 BEFORE = (
-    "Price on the label. The largest change is counted from it, so tell the label at the day's opening, not one that has moved "
-    "today: else each quote may move it as far again. In approval mode what is approved on one day is held to that opening."
+    "Label at the day's opening: the largest change is counted from it, so with a label that has moved today each quote may move it "
+    "as far again. In approval mode tell the label as it stands, for what differs from it is proposed; the queue holds a day's "
+    "approvals to the first label that it was told."
 )
 Reading = Annotated[float, Field(ge=-1e6, le=1e6, allow_inf_nan=False)]
 Served = Literal["champion", "approved", "fallback:approved_ladder"]
