@@ -38,7 +38,13 @@ def propose_prices(workspace: Workspace) -> dict[str, Any]:
         return not_provided(NO_CHAMPION)
     pointer = released_pointer(workspace, MODEL)
     made_from = fingerprint(
-        code=("orchestration/price_proposals.py", *CODE, "models/pricing", "serving/pricing_batches.py", "serving/pricing_fresh.py"),
+        code=(
+            "orchestration/price_proposals.py",
+            *CODE,
+            "models/pricing",
+            "serving/pricing_batches.py",
+            "serving/pricing_fresh.py",
+        ),
         inputs={"champion": pointer.artifact_id, "goods": lake.content_hash("features", "fresh_goods")},
     )
     approvals = _queue(workspace)
