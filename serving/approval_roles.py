@@ -1,4 +1,5 @@
-"""Who may look at proposed prices and who may approve them: by tokens of the environment, then by a sealed cookie.
+"""Who may look at proposed prices, approve them or have them proposed: by tokens of the environment, people then by a sealed
+cookie.
 
 Tokens are kept as hashes and compared in constant time. A form carries a seal of its own, which no other site can know.
 """
@@ -11,7 +12,9 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Literal
 
-Role = Literal["viewer", "approver"]
+Role = Literal["viewer", "approver", "proposer"]
+MAY_PROPOSE: tuple[Role, ...] = ("proposer", "approver")
+MAY_LOOK: tuple[Role, ...] = ("viewer", "approver")  # a proposer is a machine, whose token opens no page
 TOKEN_LEAST, NAME_MOST = 16, 100
 SESSION_S = 12 * 3600.0
 
@@ -27,11 +30,14 @@ class Person:
 class Roles:
     """The people that tokens were given to. `clock` gives seconds since 1970."""
 
-    def __init__(self, approvers: str, viewers: str, *, key: bytes, clock: Callable[[], float]) -> None:
-        """approvers, viewers: `name:token`, several by commas; key seals cookies. ValueError for a token too short or a name
-        twice."""
+    def __init__(
+        self, approvers: str, viewers: str, proposers: str = "", *, key: bytes, clock: Callable[[], float]
+    ) -> None:
+        """approvers, viewers, proposers: `name:token`, several by commas; key seals cookies. ValueError for a token too short or
+        a name twice."""
         self._people: list[tuple[bytes, Person]] = []
-        for told, role in ((approvers, "approver"), (viewers, "viewer")):
+        given: tuple[tuple[str, Role], ...] = ((approvers, "approver"), (viewers, "viewer"), (proposers, "proposer"))
+        for told, role in given:
             for entry in filter(None, (part.strip() for part in told.split(","))):
                 name, _, token = entry.partition(":")
                 if not name.strip() or len(name) > NAME_MOST or len(token) < TOKEN_LEAST:
@@ -39,13 +45,11 @@ class Roles:
                         f"a {role}'s entry is no `name:token` with a token of {TOKEN_LEAST} characters or more: mend "
                         f"STORELOOP_SERVE_{role.upper()}S"
                     )
-                self._people.append(
-                    (_digest(token), Person(name.strip(), "approver" if role == "approver" else "viewer"))
-                )
+                self._people.append((_digest(token), Person(name.strip(), role)))
         names = [person.name for _, person in self._people]
         if len(set(names)) < len(names) or len({digest for digest, _ in self._people}) < len(names):
             raise ValueError(
-                "a name or a token of approvers and viewers is there twice: give each person one of their own"
+                "a name or a token of approvers, viewers and proposers is there twice: give each person one of their own"
             )
         # Another token ends all sessions.
         self._key = hmac.digest(key, b"".join(digest for digest, _ in self._people), "sha256")

@@ -104,8 +104,8 @@ def load_model(folder: Path) -> Model:
     return Model(predictor, read_manifest(folder), markets, ranges)
 
 
-def open_champion(folder: Path, pointer: Pointer, settings: ServeSettings) -> Champion:
-    """Verify, open, warm up and self-test a release; ReleaseError (or what its files raise) when it must not serve."""
+def open_release(folder: Path, pointer: Pointer) -> tuple[Ladders, Model]:
+    """Verify a release and open its ladders and model; ReleaseError (or what its files raise) when they must not be used."""
     verify(folder, pointer.artifact_id)
     ladders, model = read_ladders(folder / "fallback"), load_model(folder / "artifact")
     if model.manifest.artifact_id != pointer.artifact_id:
@@ -114,6 +114,12 @@ def open_champion(folder: Path, pointer: Pointer, settings: ServeSettings) -> Ch
             "build the release again"
         )
     _check_ladders(folder, ladders, model.predictor)
+    return ladders, model
+
+
+def open_champion(folder: Path, pointer: Pointer, settings: ServeSettings) -> Champion:
+    """Open, warm up and self-test a release; ReleaseError (or what its files raise) when it must not serve."""
+    ladders, model = open_release(folder, pointer)
     _self_test(model, settings)
     return Champion(
         pointer.artifact_id,
