@@ -21,7 +21,7 @@ RULE_WORDS = {
     "ceiling": "ceiling",
     "floor": "floor",
     "margin_floor": "least margin",
-    "largest_change": "largest change of one quote",
+    "largest_change": "largest change from the label at the day's opening",
 }
 
 

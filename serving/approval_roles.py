@@ -1,5 +1,5 @@
-"""Who may look at proposed prices, who may approve them and which boxes may tell of their labels: by tokens of the environment,
-people then by a sealed cookie.
+"""Who may look at proposed prices, approve them or have them proposed, and which boxes may tell of their labels: by tokens of the
+environment, people then by a sealed cookie.
 
 Tokens are kept as hashes and compared in constant time. A form carries a seal of its own, which no other site can know.
 """
@@ -12,12 +12,15 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Literal
 
-Role = Literal["viewer", "approver", "box"]
+Role = Literal["viewer", "approver", "proposer", "box"]
 VARIABLES: Mapping[Role, str] = {
     "viewer": "STORELOOP_SERVE_VIEWERS",
     "approver": "STORELOOP_SERVE_APPROVERS",
+    "proposer": "STORELOOP_SERVE_PROPOSERS",
     "box": "STORELOOP_SERVE_BOXES",
 }
+MAY_PROPOSE: tuple[Role, ...] = ("proposer", "approver")
+MAY_LOOK: tuple[Role, ...] = ("viewer", "approver")  # a proposer is a machine, whose token opens no page
 TOKEN_LEAST, NAME_MOST = 16, 100
 SESSION_S = 12 * 3600.0
 
@@ -48,7 +51,7 @@ class Tokens:
         names = [person.name for _, person in self._people]
         if len(set(names)) < len(names) or len({digest for digest, _ in self._people}) < len(names):
             raise ValueError(
-                f"a name or a token of {' and '.join(f'{role}s' for role in told)} is there twice: give each one of their own"
+                f"a name or a token of {', '.join(VARIABLES[role] for role in told)} is there twice: give each one of their own"
             )
 
     def __bool__(self) -> bool:
@@ -66,9 +69,11 @@ class Tokens:
 class Roles(Tokens):
     """Those who may look at proposals and decide, with their sessions. `clock` gives seconds since 1970."""
 
-    def __init__(self, approvers: str, viewers: str, *, key: bytes, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, approvers: str, viewers: str, proposers: str = "", *, key: bytes, clock: Callable[[], float]
+    ) -> None:
         """key seals cookies; errors as `Tokens`."""
-        super().__init__({"approver": approvers, "viewer": viewers})
+        super().__init__({"approver": approvers, "viewer": viewers, "proposer": proposers})
         # Another token ends all sessions.
         self._key = hmac.digest(key, b"".join(digest for digest, _ in self._people), "sha256")
         self._clock = clock

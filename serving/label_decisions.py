@@ -1,5 +1,6 @@
 """Prices that boxes put on labels, as they told them: a SQLite file that only grows and survives a kill."""
 
+import sqlite3
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -41,7 +42,7 @@ class LabelDecisions(SqliteFile):
     """The file. Thread-safe; processes may share it. `clock` gives seconds since 1970."""
 
     def __init__(self, file: Path, *, clock: Callable[[], float]) -> None:
-        super().__init__(file, _SCHEMA)
+        super().__init__(file, _prepare)
         self._clock = clock
 
     def take(self, decisions: Sequence[LabelDecision], *, box: str) -> Taken:
@@ -81,3 +82,8 @@ class LabelDecisions(SqliteFile):
         (total,) = connection.execute("SELECT count(*) FROM label_decisions").fetchone()
         rows = connection.execute(f"SELECT place, box, body FROM label_decisions {which}", values)  # noqa: S608 (our own words)
         return Told(total, [{"place": place, "box": box, **from_json(body)} for place, box, body in rows])
+
+
+def _prepare(connection: sqlite3.Connection) -> None:
+    for statement in _SCHEMA:
+        connection.execute(statement)

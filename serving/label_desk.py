@@ -35,6 +35,7 @@ class LabelDesk:
             "box": settings.boxes.get_secret_value(),
             "approver": settings.approvers.get_secret_value(),
             "viewer": settings.viewers.get_secret_value(),
+            "proposer": settings.proposers.get_secret_value(),
         }
         self._tokens, self._any_box, self._metrics = Tokens(secrets), bool(secrets["box"].strip()), metrics
         folder = settings.pricing
@@ -61,7 +62,7 @@ class LabelDesk:
         return to_json({"kept": taken.kept, "conflicts": taken.conflicts})
 
     async def told(self, request: ToldRequest, authorization: str) -> bytes:
-        """Reply (JSON of `ToldReply`), to a box, a viewer or an approver. Refusal as `take`."""
+        """Reply (JSON of `ToldReply`), to whoever has a token. Refusal as `take`."""
         kept = self._open()
         self._who(authorization)
         after, limit = request.after, request.limit

@@ -16,7 +16,7 @@ from models.pricing.explain import reference_of
 from models.pricing.fresh_explain import usual_morning
 from models.pricing.fresh_ladder import FreshLadders
 from models.pricing.fresh_predict import FreshInput, FreshPredictor
-from models.pricing.ladder import ApprovedLadder, FallbackError, read_ladders
+from models.pricing.ladder import ApprovedLadder, FallbackError, Ladders, read_ladders
 from models.pricing.market import Market
 from models.pricing.predict import PriceInput, load
 from models.pricing.spec import FRESH
@@ -93,8 +93,8 @@ def load_model(folder: Path) -> Model:
     return Model(known.predictor, known.markets, known.ranges, read_manifest(folder))
 
 
-def open_champion(folder: Path, pointer: Pointer, settings: ServeSettings) -> Champion:
-    """Verify, open, warm up and self-test a release; ReleaseError (or what its files raise) when it must not serve."""
+def open_release(folder: Path, pointer: Pointer) -> tuple[Ladders, Model]:
+    """Verify a release and open its ladders and model; ReleaseError (or what its files raise) when they must not be used."""
     verify(folder, pointer.artifact_id)
     ladders, model = read_ladders(folder / "fallback"), load_model(folder / "artifact")
     if model.manifest.artifact_id != pointer.artifact_id:
@@ -106,6 +106,12 @@ def open_champion(folder: Path, pointer: Pointer, settings: ServeSettings) -> Ch
         check_ladders(ladders, model.predictor)
     except FallbackError as error:
         raise ReleaseError(f"{folder}: {error}") from error
+    return ladders, model
+
+
+def open_champion(folder: Path, pointer: Pointer, settings: ServeSettings) -> Champion:
+    """Open, warm up and self-test a release; ReleaseError (or what its files raise) when it must not serve."""
+    ladders, model = open_release(folder, pointer)
     _self_test(model, settings)
     return Champion(
         pointer.artifact_id,

@@ -23,6 +23,11 @@ Stock = Annotated[
     Field(min_length=1, max_length=400, description="Units by periods left: those that expire first come first."),
 ]
 Money = Annotated[float, Field(ge=0.01, le=1e9, allow_inf_nan=False)]
+BEFORE = (
+    "Label at the day's opening: the largest change is counted from it, so with a label that has moved today each quote may move it "
+    "as far again. In approval mode tell the label as it stands, for what differs from it is proposed; the queue holds a day's "
+    "approvals to the first label that it was told."
+)
 Reading = Annotated[float, Field(ge=-1e6, le=1e6, allow_inf_nan=False)]
 Served = Literal["champion", "approved", "fallback:approved_ladder"]
 
@@ -33,7 +38,7 @@ class Item(Request):
     item_id: Id = Field(description="Comes back with the answer.")
     period: Period
     stock: Stock
-    before: Money = Field(description="Price until now.")
+    before: Money = Field(description=BEFORE)
     factors: dict[FactorName, Reading | None] = Field(
         default={}, description="What the market watches beside; null or left out: not observed, so the ladder answers."
     )
@@ -85,7 +90,7 @@ class Shelves(Request):
     item_ids: list[Id] = Field(min_length=1, max_length=REPRICE_MAX)
     period: list[Period] = Field(min_length=1, max_length=REPRICE_MAX)
     stock: list[Stock] = Field(min_length=1, max_length=REPRICE_MAX)
-    before: list[Money] = Field(min_length=1, max_length=REPRICE_MAX)
+    before: list[Money] = Field(min_length=1, max_length=REPRICE_MAX, description=BEFORE)
     factors: dict[FactorName, Annotated[list[Reading | None], Field(max_length=REPRICE_MAX)]] = Field(default={})
     lowest: Annotated[list[Money | None], Field(max_length=REPRICE_MAX)] | None = None
 

@@ -88,6 +88,10 @@ class ServeSettings(BaseSettings):
         description="Who may approve prices: `name:token`, several by commas, tokens of 16 or more.",
     )
     viewers: SecretStr = Field(default=SecretStr(""), description="Who may look at proposals, in the same way.")
+    proposers: SecretStr = Field(
+        default=SecretStr(""),
+        description="What may call `reprice` in approval mode, in the same way; approvers may too. Without any token anybody may.",
+    )
     boxes: SecretStr = Field(
         default=SecretStr(""),
         description="Boxes of shelf labels that may tell of their decisions at `/decisions`, in the same way.",

@@ -2,7 +2,7 @@
 
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,12 +12,12 @@ BUSY_MS = 5_000
 class SqliteFile:
     """The file. What is written is on the disk before a change ends; sqlite3.Error when the disk refuses."""
 
-    def __init__(self, file: Path, schema: Sequence[str]) -> None:
+    def __init__(self, file: Path, prepare: Callable[[sqlite3.Connection], None]) -> None:
+        """prepare: makes the tables that are not there yet."""
         file.parent.mkdir(parents=True, exist_ok=True)
         self._file, self._threads = file, threading.local()
         with self._writing() as connection:
-            for statement in schema:
-                connection.execute(statement)
+            prepare(connection)
 
     def _connection(self) -> sqlite3.Connection:
         """One a thread: SQLite keeps readers and the writer apart."""

@@ -121,7 +121,7 @@ class FreshPredictor:
 
     def wanted(self, at: Situation, listed: Floats) -> Floats:
         """What the network asks on N shelves, before the rules, in the money of their list prices (N,)."""
-        return np.minimum(self.policy.choose(at), at.ceiling) * listed
+        return self.policy.choose(at) * listed
 
     def number_of(self, good: Any) -> Ints:
         """Numbers (N,) of goods; InputError for the first that is unknown."""

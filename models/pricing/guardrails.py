@@ -1,7 +1,9 @@
 """Rules around the network, which it cannot break: limits -> model -> limits.
 
 Order of precedence, the first wins where two cannot both hold: 1. essential goods never above list price; 2. ceiling;
-3. floor; 4. margin floor; 5. largest change of one quote. A rule that yields is kept as nearly as those before it let it, and named.
+3. floor; 4. margin floor; 5. largest change. A rule that yields is kept as nearly as those before it let it, and named.
+The largest change is counted from the price before that the caller tells. It bounds a day only if that is the label at the
+day's opening: whoever tells the label as it moves may move it again with each quote.
 Discounts may be shown only against the lowest price of the past 30 days (Directive (EU) 2019/2161, Article 6a of 98/6/EC).
 """
 
@@ -20,7 +22,7 @@ HALF_CENT = CENT / 2
 LEAST = CENT  # nothing is given away
 _EPS = 1e-6  # of a cent: 0.30 / 0.01 is a little below 30
 RULES = ("essential", "ceiling", "floor", "margin_floor", "largest_change")
-NO_RULE = -1
+NO_RULE, LARGEST_CHANGE = -1, RULES.index("largest_change")
 
 
 class Rules(BaseModel):
@@ -38,7 +40,10 @@ class Rules(BaseModel):
         description="least (price - unit cost) / price; below 0 a loss is allowed, as for goods that expire",
     )
     largest_change: float | None = Field(
-        None, gt=0, le=10, description="largest move from the price before, as a fraction of list price"
+        None,
+        gt=0,
+        le=10,
+        description="largest move from the price before, the label at the day's opening, as a fraction of list price",
     )
 
     @model_validator(mode="after")
@@ -67,6 +72,11 @@ class Limits:
         breaks = (wanted[None, :] < self.lows - HALF_CENT) | (wanted[None, :] > self.highs + HALF_CENT)
         moved = breaks.any(axis=0) & (np.abs(price - wanted) > HALF_CENT)
         return price, np.where(moved, breaks.argmax(axis=0), NO_RULE)
+
+    @property
+    def largest_change(self) -> Floats:
+        """Money (N,) that prices may move by from the price before, within half a cent; infinite where no rule says."""
+        return np.asarray((self.highs[LARGEST_CHANGE] - self.lows[LARGEST_CHANGE]) / 2)
 
     def within(self, wanted: Floats) -> "Ruled":
         """Prices (N,) by whoever, within the limits."""

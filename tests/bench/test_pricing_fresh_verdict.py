@@ -61,7 +61,7 @@ def test_a_sound_report_is_met() -> None:
         (MYOPIC, 0.009),  # its interval holds 0
         (PROMISED, -0.051),
         (FORESEEN, 0.051),
-        (f"{wrong_name(WRONG[0])}|gross margin over {LIST}", 0.0),
+        (f"{wrong_name(WRONG[0])}|gross margin over {LIST}", 0.009),
         (f"{wrong_name(WRONG[-1])}|gross margin over {LIST}", -0.1),
         (f"{LIST}|waste", 0.001),  # a twin that hardly wastes shows nothing
         (f"{LIST}|waste", 0.6),

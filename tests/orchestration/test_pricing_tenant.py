@@ -1,6 +1,7 @@
 """Prices in the house: goods and mornings from the lake, gate, release and proposals on the tiny twin."""
 
 import shutil
+import sqlite3
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -109,7 +110,18 @@ def test_gate_evidence_release_and_proposals(workspace: Workspace, monkeypatch: 
     prices = workspace.lake.arrow("clean", "prices").to_pylist()
     for row in rows:
         check_proposal(row, prices)
-    assert propose_prices(workspace)["unchanged"] is True
+    again = propose_prices(workspace)
+    assert again["unchanged"] is True and (again["approval"], again["proposed"]) == ("off", 0)
+    # Once approval mode is on, what was written before is handed over, and once.
+    monkeypatch.setenv("STORELOOP_SERVE_APPROVAL", "true")
+    moved = sum(abs(row["price"] - row["before"]) > 0.005 for row in rows)
+    assert moved > 0 and propose_prices(workspace)["proposed"] == moved
+    assert propose_prices(workspace)["proposed"] == 0
+    queue = workspace.releases.parent / "pricing" / "approvals.sqlite"
+    with sqlite3.connect(queue) as held:
+        told = held.execute("SELECT item_id, old_price, new_price FROM proposals WHERE status = 'pending'").fetchall()
+    by_name = {f"{row['store_id']}|{row['product_id']}": (row["before"], row["price"]) for row in rows}
+    assert len(told) == moved and all(by_name[name] == (old, new) for name, old, new in told)
 
 
 def check_proposal(row: dict[str, Any], prices: list[dict[str, Any]]) -> None:
@@ -118,5 +130,7 @@ def check_proposal(row: dict[str, Any], prices: list[dict[str, Any]]) -> None:
     own = [p for p in prices if (p["store_id"], p["product_id"]) == (row["store_id"], row["product_id"])]
     lowest = min(p["price"] for p in own if since <= p["date"] < row["date"])
     assert 0.01 <= row["price"] <= row["list_price"] + 1e-9
+    assert row["served_by"] in {"champion", "fallback:approved_ladder"}
+    assert (row["gain"] is None) == (row["served_by"] != "champion")
     assert round(row["price"], 2) == pytest.approx(row["price"])
     assert row["reference"] == (pytest.approx(lowest) if row["price"] < lowest - 0.005 else None)

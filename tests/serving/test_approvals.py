@@ -8,26 +8,15 @@ import subprocess
 import sys
 import threading
 import time
-from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
+from approval_case import DAY_S, Clock, proposal, statuses
 
-from serving.approvals import ApprovalError, Approvals, Filter, Proposal
+from serving.approvals import ApprovalError, Approvals, Filter
 
 ROOT = Path(__file__).resolve().parents[2]
-DAY_S = 86_400.0
-
-
-class Clock:
-    """Seconds that pass when a test says so."""
-
-    def __init__(self) -> None:
-        self.now = 1_767_600_000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture
@@ -38,15 +27,6 @@ def clock() -> Clock:
 @pytest.fixture
 def approvals(tmp_path: Path, clock: Clock) -> Approvals:
     return Approvals(tmp_path / "approvals.sqlite", proposal_s=DAY_S, approved_s=3 * DAY_S, clock=clock)
-
-
-def proposal(name: str, item_id: str = "I1", price: float = 2.0, **changed: object) -> Proposal:
-    made = Proposal(name, "salad", item_id, 3.0, price, 1.0, "floor", 0.5, "champion", "a" * 64)
-    return replace(made, **changed)
-
-
-def statuses(approvals: Approvals) -> dict[str, int]:
-    return {name: count for name, count in approvals.counts().items() if count}
 
 
 def test_a_run_that_is_sent_again_proposes_nothing_twice(approvals: Approvals) -> None:
