@@ -162,6 +162,12 @@ SOUND = {"period": 0, "stock": [0, 0, 0, 6], "before": 3.0, "factors": {"weather
         ({"factors": {"weather": 0.5, "income": 1.0}}, "are missing"),
         ({"lowest": -1.0}, "lowest"),
         ({"customer": "c1"}, "customer"),
+        ({"factors": {**SOUND["factors"], "willingness": 1.1}}, "willingness_people.*: not told"),
+        (
+            {"factors": {**SOUND["factors"], "willingness": 1.1}, "willingness_people": 19},
+            "shelves.0: .*: 19: .* 20 people",
+        ),
+        ({"factors": {**SOUND["factors"], "willingness": 1.1}, "willingness_people": 20}, "are unknown to salad"),
     ],
 )
 def test_a_wrong_request_says_field_and_bound(box: EdgeRuntime, changed: dict[str, Any], message: str) -> None:
