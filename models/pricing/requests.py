@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +12,7 @@ from models.pricing.market import FACTORS, Bools, Floats, Ints, Market
 from models.pricing.state import Reading
 
 MAX_PRODUCTS = 100_000
-WILLINGNESS = "willingness"
+WILLINGNESS: Final = "willingness"
 PEOPLE, MOST_PEOPLE = "willingness_people", 1e6
 LEAST_PEOPLE = 20  # behind a reading of willingness to pay, a store and hour: fewer would tell of persons
 
