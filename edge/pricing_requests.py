@@ -1,10 +1,10 @@
 """What a box is asked about prices: shelves of a market, or shelves of fresh goods, which go by the market's name `fresh`."""
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from models.common.protocols import InputError
 from models.pricing.fresh import AHEAD, LONGEST_LIFE, WEEK
@@ -12,6 +12,7 @@ from models.pricing.fresh_predict import MOST_EXPECTED
 from models.pricing.guardrails import LEAST
 from models.pricing.market import Floats
 from models.pricing.predict import FreshInput, PriceInput
+from models.pricing.requests import MOST_PEOPLE, WILLINGNESS, check_people
 from models.pricing.spec import FRESH
 
 SHELVES_MAX = 10_000
@@ -35,6 +36,12 @@ class Shelf(Strict):
     stock: list[Units] = Field(min_length=1, max_length=100, description="units by periods left, least first")
     before: Money = Field(description="price until now")
     factors: dict[str, Level] = Field(default={}, max_length=20, description="what the market shows, by name")
+    willingness_people: int | None = Field(
+        default=None,
+        ge=0,
+        le=MOST_PEOPLE,
+        description="whom a factor willingness sums up, in a store and hour: 20 at least",
+    )
     lowest: Money | None = Field(default=None, description="price of the past 30 days, if a discount is to be shown")
     last_good: Money | None = Field(default=None, description="last price that the model gave; list price where null")
 
@@ -42,6 +49,12 @@ class Shelf(Strict):
     def told(self) -> tuple[str, ...]:
         """What shelves of one request have in common."""
         return (f"stock of {len(self.stock)} ages", *sorted(self.factors))
+
+    @model_validator(mode="after")
+    def _of_many(self) -> Self:
+        if WILLINGNESS in self.factors:
+            check_people([self.factors[WILLINGNESS]], [self.willingness_people])
+        return self
 
 
 class FreshShelf(Strict):
@@ -118,14 +131,15 @@ def to_input(asked: ShelfRequest | FreshRequest) -> PriceInput | FreshInput:
     shown = None if np.isnan(lowest).all() else np.where(np.isnan(lowest), LEAST, lowest)
     if isinstance(asked, FreshRequest):
         return _fresh(asked.shelves, before, shown)
-    shelves = asked.shelves
+    shelves, told = asked.shelves, asked.shelves[0].factors
     return PriceInput(
         market=asked.market,
         period=np.array([shelf.period for shelf in shelves]),
         stock=np.array([shelf.stock for shelf in shelves]),
         before=before,
-        factors={name: column([shelf.factors[name] for shelf in shelves]) for name in sorted(shelves[0].factors)},
+        factors={name: column([shelf.factors[name] for shelf in shelves]) for name in sorted(told)},
         lowest=shown,
+        willingness_people=column([shelf.willingness_people for shelf in shelves]) if WILLINGNESS in told else None,
     )
 
 

@@ -19,6 +19,7 @@ from models.pricing.fresh_range import FreshRange
 from models.pricing.ladder import ApprovedLadder, FallbackError, Ladders, read_ladders
 from models.pricing.market import Market, build_market
 from models.pricing.predict import Predictor, PriceInput, load
+from models.pricing.requests import simulated_people
 from models.pricing.spec import FRESH
 from models.pricing.training_range import TrainingRange
 from serving.guarded import make_breaker
@@ -158,7 +159,10 @@ def opening(market: Market) -> PriceInput:
     """The first morning of a market, as a request of one item."""
     usual = reference_of(market)
     factors = {name: [value] for name, value in usual.factors.items()}
-    return PriceInput(market.name, [usual.period], [list(usual.stock)], [usual.before], factors)
+    people = simulated_people(factors, 1)
+    return PriceInput(
+        market.name, [usual.period], [list(usual.stock)], [usual.before], factors, willingness_people=people
+    )
 
 
 def fresh_opening(fresh: FreshPredictor) -> FreshInput:

@@ -14,7 +14,7 @@ from models.pricing.instances import FactorName
 from models.pricing.ladder import ApprovedLadder
 from models.pricing.market import Bools, Floats, Ints
 from models.pricing.predict import PriceInput
-from models.pricing.requests import Reply
+from models.pricing.requests import WILLINGNESS, Reply
 from models.pricing.training_range import Outside
 from models.pricing.what_if import Curve, what_if
 from serving.pricing_champion import Model
@@ -23,8 +23,8 @@ from serving.pricing_schemas import Item, Shelves
 
 @dataclass(frozen=True)
 class MarketItems:
-    """N items of one market, `serving.pricing_batches.Asked`: period, before (N,), stock (N, W) by periods left, factors and
-    lowest (N,) with NaN for none."""
+    """N items of one market, `serving.pricing_batches.Asked`: period, before (N,), stock (N, W) by periods left, factors,
+    lowest and `people` behind a reading of willingness (N,) with NaN for none."""
 
     ladder: ApprovedLadder
     item_ids: tuple[str, ...]
@@ -33,6 +33,7 @@ class MarketItems:
     before: Floats
     factors: Mapping[str, Floats]
     lowest: Floats
+    people: Floats
     endpoint: str = ""
 
     @property
@@ -99,7 +100,14 @@ class MarketItems:
         stock = np.zeros((int(rows.sum()), known.ages), dtype=np.int64)
         stock[:, :width] = self.stock[rows, :width]
         factors = {name: self.factors[name][rows] for name in known.factors}
-        return PriceInput(self.market, self.period[rows], stock, self.before[rows], factors)
+        return PriceInput(
+            self.market,
+            self.period[rows],
+            stock,
+            self.before[rows],
+            factors,
+            willingness_people=self.people[rows] if WILLINGNESS in factors else None,
+        )
 
 
 def of_items(ladder: ApprovedLadder, items: Sequence[Item]) -> MarketItems:
@@ -113,6 +121,7 @@ def of_items(ladder: ApprovedLadder, items: Sequence[Item]) -> MarketItems:
         [item.before for item in items],
         {name: [item.factors.get(name) for item in items] for name in names},
         [item.lowest for item in items],
+        [item.willingness_people for item in items],
     )
 
 
@@ -126,6 +135,7 @@ def of_shelves(ladder: ApprovedLadder, shelves: Shelves) -> MarketItems:
         shelves.before,
         shelves.factors,
         [None] * len(shelves.item_ids) if shelves.lowest is None else shelves.lowest,
+        [None] * len(shelves.item_ids) if shelves.willingness_people is None else shelves.willingness_people,
     )
 
 
@@ -137,6 +147,7 @@ def _items(
     before: Sequence[float],
     factors: Mapping[FactorName, Sequence[float | None]],
     lowest: Sequence[float | None],
+    people: Sequence[int | None],
 ) -> MarketItems:
     return MarketItems(
         ladder,
@@ -146,6 +157,7 @@ def _items(
         np.asarray(before, dtype=np.float64),
         {str(name): np.asarray(column, dtype=np.float64) for name, column in factors.items()},
         np.asarray(lowest, dtype=np.float64),
+        np.asarray(people, dtype=np.float64),
     )
 
 
