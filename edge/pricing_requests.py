@@ -1,10 +1,10 @@
 """What a box is asked about prices: shelves of a market, or shelves of fresh goods, which go by the market's name `fresh`."""
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from models.common.protocols import InputError
 from models.pricing.answering import FreshShelves, MarketShelves, by_left
@@ -14,6 +14,7 @@ from models.pricing.fresh_predict import MOST_EXPECTED
 from models.pricing.instances import FactorName
 from models.pricing.ladder import Ladders
 from models.pricing.market import Floats
+from models.pricing.requests import MOST_PEOPLE, WILLINGNESS, check_people
 from models.pricing.spec import FRESH
 
 SHELVES_MAX = 10_000
@@ -43,8 +44,20 @@ class Shelf(Strict):
     factors: dict[FactorName, Level | None] = Field(
         default={}, description="what the market shows; null or left out: not observed, so the ladder answers"
     )
+    willingness_people: int | None = Field(
+        default=None,
+        ge=0,
+        le=MOST_PEOPLE,
+        description="whom a factor willingness sums up, in a store and hour: 20 at least",
+    )
     lowest: Money | None = Field(default=None, description="price of the past 30 days, if a discount is to be shown")
     last_good: Money | None = Field(default=None, description="last price that the model gave; list price where null")
+
+    @model_validator(mode="after")
+    def _of_many(self) -> Self:
+        if WILLINGNESS in self.factors:
+            check_people([self.factors[WILLINGNESS]], [self.willingness_people])
+        return self
 
 
 class FreshShelf(Strict):
@@ -119,6 +132,7 @@ def to_shelves(asked: ShelfRequest | FreshRequest, ladders: Ladders) -> MarketSh
         before,
         {name: column([shelf.factors.get(name) for shelf in shelves]) for name in sorted(names)},
         lowest,
+        column([shelf.willingness_people for shelf in shelves]),
     )
 
 

@@ -15,6 +15,7 @@ import bentoml  # noqa: E402
 from starlette.responses import Response  # noqa: E402
 
 from models.pricing.explain import reference_of  # noqa: E402
+from models.pricing.requests import PEOPLE, simulated_people  # noqa: E402
 from serving import curve_forms  # noqa: E402
 from serving.approval_desk import Desk, DeskDoor  # noqa: E402
 from serving.approval_files import open_approvals, open_roles  # noqa: E402
@@ -212,6 +213,8 @@ def _examples(champion: Champion) -> dict[str, Any]:
             usual = reference_of(model.markets[name])
             told = {"period": usual.period, "stock": list(usual.stock), "before": usual.before}
             factors = dict(usual.factors)
+            if (people := simulated_people(factors, 1)) is not None:
+                told[PEOPLE] = int(people[0])
             found[EXAMPLE_ITEM] = {"item_id": "I00001", **told, "factors": factors}
             columns = {"market": name, "item_ids": ["I00001"], **_columns(told), "factors": _columns(factors)}
             found[EXAMPLE_COLUMNS] = columns

@@ -19,6 +19,7 @@ from models.pricing.fresh_predict import FreshInput, FreshPredictor
 from models.pricing.ladder import ApprovedLadder, FallbackError, Ladders, read_ladders
 from models.pricing.market import Market
 from models.pricing.predict import PriceInput, load
+from models.pricing.requests import simulated_people
 from models.pricing.spec import FRESH
 from serving.guarded import make_breaker
 from serving.release import Pointer, ReleaseError, verify
@@ -150,7 +151,10 @@ def opening(market: Market) -> PriceInput:
     """The first morning of a market, as a request of one item."""
     usual = reference_of(market)
     factors = {name: [value] for name, value in usual.factors.items()}
-    return PriceInput(market.name, [usual.period], [list(usual.stock)], [usual.before], factors)
+    people = simulated_people(factors, 1)
+    return PriceInput(
+        market.name, [usual.period], [list(usual.stock)], [usual.before], factors, willingness_people=people
+    )
 
 
 def fresh_opening(fresh: FreshPredictor) -> FreshInput:

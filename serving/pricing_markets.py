@@ -72,6 +72,7 @@ def of_items(ladder: ApprovedLadder, items: Sequence[Item]) -> MarketItems:
         [item.before for item in items],
         {name: [item.factors.get(name) for item in items] for name in names},
         [item.lowest for item in items],
+        [item.willingness_people for item in items],
     )
 
 
@@ -85,6 +86,7 @@ def of_shelves(ladder: ApprovedLadder, shelves: Shelves) -> MarketItems:
         shelves.before,
         shelves.factors,
         [None] * len(shelves.item_ids) if shelves.lowest is None else shelves.lowest,
+        [None] * len(shelves.item_ids) if shelves.willingness_people is None else shelves.willingness_people,
     )
 
 
@@ -96,6 +98,7 @@ def _items(
     before: Sequence[float],
     factors: Mapping[FactorName, Sequence[float | None]],
     lowest: Sequence[float | None],
+    people: Sequence[int | None],
 ) -> MarketItems:
     return MarketItems(
         ladder,
@@ -104,5 +107,6 @@ def _items(
         np.asarray(before, dtype=np.float64),
         {str(name): np.asarray(column, dtype=np.float64) for name, column in factors.items()},
         np.asarray(lowest, dtype=np.float64),
+        np.asarray(people, dtype=np.float64),
         tuple(item_ids),
     )

@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
 from models.pricing.instances import FactorName
+from models.pricing.requests import MOST_PEOPLE, PEOPLE, WILLINGNESS, check_people
 from serving.schema_base import Breaker, CardReply, Reply, Request
 
 QUOTE_MAX, REPRICE_MAX, EXPLAIN_MAX, MARKETS_MAX = 500, 10_000, 20, 1_000
@@ -29,6 +30,7 @@ BEFORE = (
     "approvals to the first label that it was told."
 )
 Reading = Annotated[float, Field(ge=-1e6, le=1e6, allow_inf_nan=False)]
+People = Annotated[int, Field(ge=0, le=MOST_PEOPLE, strict=True)]
 Served = Literal["champion", "approved", "fallback:approved_ladder"]
 
 
@@ -43,6 +45,15 @@ class Item(Request):
         default={}, description="What the market watches beside; null or left out: not observed, so the ladder answers."
     )
     lowest: Money | None = Field(default=None, description="Lowest price of the past 30 days, to show a discount.")
+    willingness_people: People | None = Field(
+        default=None,
+        description="Of a store and hour that a factor `willingness` sums up: 20 at least, else it is refused.",
+    )
+
+    @model_validator(mode="after")
+    def _of_many(self) -> Self:
+        check_people([self.factors.get(WILLINGNESS)], [self.willingness_people])
+        return self
 
 
 class MarketRequest(Request):
@@ -93,17 +104,20 @@ class Shelves(Request):
     before: list[Money] = Field(min_length=1, max_length=REPRICE_MAX, description=BEFORE)
     factors: dict[FactorName, Annotated[list[Reading | None], Field(max_length=REPRICE_MAX)]] = Field(default={})
     lowest: Annotated[list[Money | None], Field(max_length=REPRICE_MAX)] | None = None
+    willingness_people: Annotated[list[People | None], Field(max_length=REPRICE_MAX)] | None = None
 
     @model_validator(mode="after")
     def _one_length(self) -> Self:
         count = len(self.item_ids)
         columns: list[tuple[str, Sized]] = [("period", self.period), ("stock", self.stock), ("before", self.before)]
         columns += [*self.factors.items(), *(() if self.lowest is None else (("lowest", self.lowest),))]
+        columns += [] if self.willingness_people is None else [(PEOPLE, self.willingness_people)]
         for name, column in columns:
             if len(column) != count:
                 raise ValueError(f"{name} has {len(column)} entries, item_ids has {count}: give one an item")
         if len(set(self.item_ids)) < count:
             raise ValueError("each item_id may be there once in a market; remove the repeated ones")
+        check_people(self.factors.get(WILLINGNESS, []), self.willingness_people)
         return self
 
 

@@ -16,7 +16,7 @@ from models.pricing.guardrails import HALF_CENT, RULES, Limits, Ruled, rule_name
 from models.pricing.ladder import ApprovedLadder, FallbackError, Ladders
 from models.pricing.market import Bools, Floats, Ints, Market, build_market
 from models.pricing.predict import Predictor, PriceInput
-from models.pricing.requests import Reply
+from models.pricing.requests import WILLINGNESS, Reply
 from models.pricing.training_range import Outside, TrainingRange
 
 RULE_TEXT = rule_names(np.zeros(0, dtype=np.int64)).dtype
@@ -72,8 +72,8 @@ class Shelves(Protocol):
 
 @dataclass(frozen=True)
 class MarketShelves:
-    """`Shelves` of one market: period, before (N,), stock (N, W) by periods left, W of any length; factors and lowest (N,) with
-    NaN for none."""
+    """`Shelves` of one market: period, before (N,), stock (N, W) by periods left, W of any length; factors, lowest and
+    `people` behind a reading of willingness (N,) with NaN for none."""
 
     ladder: ApprovedLadder
     period: Ints
@@ -81,6 +81,7 @@ class MarketShelves:
     before: Floats
     factors: Mapping[str, Floats]
     lowest: Floats
+    people: Floats
 
     @property
     def market(self) -> str:
@@ -110,7 +111,8 @@ class MarketShelves:
         stock = np.zeros((int(rows.sum()), trained.ages), dtype=np.int64)
         stock[:, :width] = self.stock[rows, :width]
         factors = {name: self.factors[name][rows] for name in trained.factors}
-        return PriceInput(self.market, self.period[rows], stock, self.before[rows], factors)
+        people = self.people[rows] if WILLINGNESS in factors else None
+        return PriceInput(self.market, self.period[rows], stock, self.before[rows], factors, willingness_people=people)
 
 
 @dataclass(frozen=True)

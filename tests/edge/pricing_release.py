@@ -151,6 +151,7 @@ def shelves_of(asked: PriceInput) -> list[dict[str, Any]]:
         {
             "period": int(asked.period[row]), "stock": asked.stock[row].tolist(), "before": float(asked.before[row]),
             "factors": {name: float(levels[row]) for name, levels in asked.factors.items()},
+            **({} if asked.willingness_people is None else {"willingness_people": int(asked.willingness_people[row])}),
         }
         for row in range(len(asked.period))
     ]  # fmt: skip
@@ -200,7 +201,8 @@ def columns(rows: list[dict[str, Any]]) -> PriceInput:
     """The situations of one market, as the cloud is asked of them."""
     factors = {name: [row["factors"][name] for row in rows] for name in rows[0]["factors"]}
     period, stock, before = ([row[name] for row in rows] for name in ("period", "stock", "before"))
-    return PriceInput(rows[0]["market"], period, stock, before, factors)
+    people = [row["willingness_people"] for row in rows] if "willingness" in factors else None
+    return PriceInput(rows[0]["market"], period, stock, before, factors, willingness_people=people)
 
 
 def edge_venv() -> ModuleType:

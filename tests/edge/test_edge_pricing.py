@@ -71,7 +71,8 @@ def drawn(market: Any, data: st.DataObject) -> PriceInput:
     before = data.draw(st.one_of(st.sampled_from(market.prices.tolist()), st.floats(0.01, 100 * market.list_price)))
     known = [name for number, name in enumerate(FACTORS) if not np.isnan(market.chain.shown[0, number])]
     factors = {name: [data.draw(st.floats(-100, 100))] for name in known}
-    return PriceInput(market.name, [data.draw(st.integers(0, market.periods - 1))], [stock], [before], factors)
+    period, people = [data.draw(st.integers(0, market.periods - 1))], [data.draw(st.integers(20, 1_000_000))]
+    return PriceInput(market.name, period, [stock], [before], factors, willingness_people=people)
 
 
 @settings(max_examples=600, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
@@ -161,6 +162,11 @@ SOUND = {"period": 0, "stock": [0, 0, 0, 6], "before": 3.0, "factors": {"weather
         ({"factors": {"weather": 0.5, "income": 1.0}}, "factors.income.*'competitor_price'"),
         ({"lowest": -1.0}, "lowest"),
         ({"customer": "c1"}, "customer"),
+        ({"factors": {**SOUND["factors"], "willingness": 1.1}}, "willingness_people.*: not told"),
+        (
+            {"factors": {**SOUND["factors"], "willingness": 1.1}, "willingness_people": 19},
+            "shelves.0: .*: 19: .* 20 people",
+        ),
     ],
 )
 def test_a_wrong_request_says_field_and_bound(box: EdgeRuntime, changed: dict[str, Any], message: str) -> None:
