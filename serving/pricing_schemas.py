@@ -117,7 +117,8 @@ class Shelves(Request):
                 raise ValueError(f"{name} has {len(column)} entries, item_ids has {count}: give one an item")
         if len(set(self.item_ids)) < count:
             raise ValueError("each item_id may be there once in a market; remove the repeated ones")
-        check_people(self.factors.get(WILLINGNESS, []), self.willingness_people)
+        if WILLINGNESS in self.factors:
+            check_people(self.factors[WILLINGNESS], self.willingness_people)
         return self
 
 

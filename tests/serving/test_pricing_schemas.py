@@ -101,3 +101,9 @@ def test_a_reading_of_willingness_is_of_twenty_people_or_more(people: int | None
         with pytest.raises(ValidationError, match=rf"willingness_people\.{row}: .* 20 people or more"):
             kind.model_validate(body)
     QuoteRequest.model_validate({"market": "salad", "items": [item(factors={"willingness": None})]})
+
+
+def test_people_may_be_told_beside_columns_without_a_reading_of_willingness() -> None:
+    told = {"item_ids": ["a", "b", "c"], "period": [0] * 3, "stock": [[3, 3]] * 3, "before": [3.0] * 3}
+    store = {"markets": [{"market": "salad", **told, "willingness_people": [20] * 3}]}
+    assert RepriceRequest.model_validate(store).markets[0].willingness_people == [20] * 3
