@@ -126,7 +126,11 @@ class PricingTenant:
         for row in range(EXAMPLES):
             one = at.rows(_one(row))
             price = float(predictor.policy.choose(one)[0])
-            stock = ", ".join(f"{units} with {left + 1} days left" for left, units in enumerate(one.stock[0]) if units)
+            stock = ", ".join(
+                f"{units} with {left + 1} {'day' if left == 0 else 'days'} left"
+                for left, units in enumerate(one.stock[0])
+                if units
+            )
             examples.append(
                 Example(
                     known=f"{fresh.names[int(shelves.good[row])]}: {stock or 'nothing in stock'}; {one.mean[0, 0]:.1f} units "
