@@ -10,6 +10,15 @@ import typer
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 PublicKey = Annotated[Path, typer.Option("--key", help="Public key that the box trusts (PEM).")]
+Token = Annotated[
+    str,
+    typer.Option(
+        envvar="STORELOOP_EDGE_TOKEN",
+        show_envvar=True,
+        show_default=False,
+        help="Token that the service knows this box by; best left to the environment, where no list of processes shows it.",
+    ),
+]
 Home = Annotated[Path, typer.Option("--home", help="Folder of the box: its bundles and which one runs.")]
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from edge.console import AsJson, Home, PublicKey, errors, show
+from edge.console import AsJson, Home, PublicKey, Token, errors, show
 
 app = typer.Typer(no_args_is_help=True, help="Price the electronic labels of shelves, without a network.")
 
@@ -26,6 +26,7 @@ def price(
         typer.Option(min=0.1, max=86_400, help="Seconds between passes, until interrupted; one pass if none."),
     ] = None,
     to: Annotated[str | None, typer.Option(help="Address of the pricing service, to tell after each pass.")] = None,
+    token: Token = "",
     as_json: AsJson = False,
 ) -> None:
     """Decide what is new and write labels.json in the box's folder; exit code 1 when a situation was refused."""
@@ -34,12 +35,12 @@ def price(
     with errors(as_json):
         trusted = read_public_key(key)
         if every is None:
-            if _pass(situations, home, trusted, to, as_json):
+            if _pass(situations, home, trusted, to, token, as_json):
                 raise typer.Exit(1)
             return
         while True:
             try:
-                _pass(situations, home, trusted, to, as_json)
+                _pass(situations, home, trusted, to, token, as_json)
             except (ValueError, RuntimeError, KeyError, OSError) as error:  # the next pass may find it mended
                 show({"error": str(error)}, as_json)
             time.sleep(every)
@@ -49,6 +50,7 @@ def price(
 def forward(
     home: Home,
     to: Annotated[str, typer.Option(help="Address of the pricing service, such as http://10.0.0.5:3000.")],
+    token: Token = "",
     as_json: AsJson = False,
 ) -> None:
     """Tell the service of the decisions that it has not heard of; what it does not take waits (exit code 1)."""
@@ -57,7 +59,7 @@ def forward(
     with errors(as_json):
         store = LabelStore(home)
         store.hand_over()
-        show({"sent": store.outbox.forward(decisions_to(to)), "waiting": store.outbox.waiting()}, as_json)
+        show({"sent": store.outbox.forward(decisions_to(to, token)), "waiting": store.outbox.waiting()}, as_json)
 
 
 @app.command(name="show")
@@ -77,7 +79,7 @@ def show_labels(home: Home, as_json: AsJson = False) -> None:
         show(summary, as_json)
 
 
-def _pass(situations: Path, home: Path, trusted: Any, to: str | None, as_json: bool) -> bool:
+def _pass(situations: Path, home: Path, trusted: Any, to: str | None, token: str, as_json: bool) -> bool:
     """One pass; whether a situation was refused."""
     from edge.label_queue import price_path
     from edge.label_store import LabelStore, decisions_to
@@ -93,7 +95,7 @@ def _pass(situations: Path, home: Path, trusted: Any, to: str | None, as_json: b
     outbox = LabelStore(home).outbox
     if to is not None:
         try:
-            told["sent"] = outbox.forward(decisions_to(to))
+            told["sent"] = outbox.forward(decisions_to(to, token))
         except OutboxError as error:  # without a network the shop prices on
             told["sent"], told["problem"] = 0, report.problem or str(error)
     show(told | {"waiting": outbox.waiting()}, as_json)

@@ -37,7 +37,12 @@ class PriceDecision(Event):
     )
     yielded: tuple[Name, ...] = Field(default=(), description="rules that could not hold")
     reference: float | None = Field(description="price that a discount may be shown against")
-    served_by: Name = Field(description="edge:ARTIFACT, or fallback:last_price or fallback:list_price")
+    outside: tuple[Name, ...] = Field(
+        default=(), description="variables outside the range of training: there the approved ladder answers"
+    )
+    served_by: Name = Field(
+        description="edge:ARTIFACT, or fallback:approved_ladder, fallback:last_price or fallback:list_price"
+    )
     revision: int = Field(ge=0, description="of the bundle")
     decided_at: AwareDatetime
 
@@ -129,6 +134,6 @@ class LabelStore:
         return Transaction(self._file)
 
 
-def decisions_to(url: str) -> Send:
-    """Send decisions to the pricing service at `url`: POST /decisions, `{"decisions": [...]}`."""
-    return to_service(url, path="decisions", field="decisions")
+def decisions_to(url: str, token: str) -> Send:
+    """Send decisions to the pricing service at `url`: POST /decisions, `{"decisions": [...]}`; `token` is the box's."""
+    return to_service(url, path="decisions", field="decisions", token=token)

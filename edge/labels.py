@@ -4,7 +4,6 @@ A situation is decided once, whatever is killed or run again. Where no bundle op
 kept to, and each price says so in `served_by`.
 """
 
-import base64
 import hashlib
 import json
 from collections import Counter
@@ -21,33 +20,29 @@ from edge.files import locked, sweep_unfinished, write_whole
 from edge.label_situations import Shown, Situation, to_shelf
 from edge.label_store import LabelStore, PriceDecision
 from edge.outbox import OutboxError
-from edge.pricing import PricingBot
+from edge.pricing import LADDERS, PricingBot
 from edge.runtime import EdgeRuntime, RuntimeConfig, open_box
 from edge.update import BUNDLES
 from models.common.protocols import InputError
-from models.pricing.fresh_data import goods_of_bytes
-from models.pricing.predict import GOODS, MODEL
-from models.pricing.spec import ModelSpec
+from models.pricing.ladder import ladders_of_bytes
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 LABELS_FILE, LOCK_FILE, RULES_FILE = "labels.json", "labels.lock", "rules.json"
-TOLD, TOLD_GOODS = f"artifact/{MODEL}", f"artifact/{GOODS}"
 AT_ONCE = 1_000  # shelves a call of the model
 READABLE = 0o644
 
 
 class KeptRules(BaseModel):
-    """Content of `rules.json`: the signed manifest of the last bundle that opened, and the rules that it names by hash; `goods` are
-    the numbers of fresh goods (Base64), whose costs some rules go by."""
+    """Content of `rules.json`: the signed manifest of the last bundle that opened, and the ladders that it names by hash, which tell
+    the rules of each market and good."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     manifest: str
     signature: str
-    model: str
-    goods: str | None = None
+    ladders: str
 
 
 @dataclass
@@ -89,10 +84,8 @@ def open_prices(home: Path, key: "Ed25519PublicKey", config: RuntimeConfig | Non
             f"{home} runs the {runtime.manifest.bot}: labels need a bundle of pricing; give another --home"
         )
     folder = home / BUNDLES / runtime.manifest.folder_name
-    parts = ((folder / name).read_text(encoding="utf-8") for name in (MANIFEST, SIGNATURE, TOLD))
-    goods = folder / TOLD_GOODS
-    numbers = base64.b64encode(goods.read_bytes()).decode() if goods.exists() else None
-    kept = KeptRules(**dict(zip(("manifest", "signature", "model"), parts, strict=True)), goods=numbers)
+    parts = ((folder / name).read_text(encoding="utf-8") for name in (MANIFEST, SIGNATURE, LADDERS))
+    kept = KeptRules(**dict(zip(("manifest", "signature", "ladders"), parts, strict=True)))
     _write_changed(home / RULES_FILE, kept.model_dump_json().encode())
     return runtime
 
@@ -102,12 +95,8 @@ def _rules_alone(home: Path, key: "Ed25519PublicKey", problem: Exception, config
     try:
         kept = KeptRules.model_validate_json(file.read_bytes())
         manifest = trusted(kept.manifest.encode(), kept.signature.encode(), key, file)
-        spec = ModelSpec.model_validate_json(_signed(manifest, TOLD, kept.model.encode(), file))
-        goods = None
-        if spec.fresh is not None:
-            numbers = base64.b64decode(kept.goods or "", validate=True)
-            goods = goods_of_bytes(_signed(manifest, TOLD_GOODS, numbers, file))
-        bot = PricingBot(spec, None, goods, problem=str(problem))
+        ladders = ladders_of_bytes(_signed(manifest, LADDERS, kept.ladders.encode(), file), file)
+        bot = PricingBot(ladders, None, problem=str(problem))
     except (OSError, KeyError, ValueError) as error:
         raise BundleError(
             f"no bundle opens ({problem}) and no rules are kept ({error}): labels stay as they are; install a bundle"
@@ -134,9 +123,9 @@ def reprice(home: Path, runtime: EdgeRuntime, situations: Sequence[Situation], *
         sweep_unfinished(home / LABELS_FILE)
         new = _new(store, situations, report)
         last_good = store.last_good({each.shown for each in new.values()})
-        alike: dict[tuple[str, ...], list[Situation]] = {}
+        alike: dict[str, list[Situation]] = {}
         for each in new.values():
-            alike.setdefault((each.market, *each.told), []).append(each)
+            alike.setdefault(each.market, []).append(each)
         decided = {}
         for those in alike.values():
             for first in range(0, len(those), AT_ONCE):
@@ -196,6 +185,7 @@ def _decision(asked: Situation, reply: Mapping[str, Any], now: datetime) -> Pric
         before=asked.before,
         served_by=f"{reply['served_by']}{source}",
         decided_at=now,
+        outside=tuple(each["variable"] for each in reply.get("outside", ())),
         **{name: reply[name] for name in ("price", "wanted", "rule", "yielded", "reference", "revision")},
     )
 

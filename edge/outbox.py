@@ -21,6 +21,7 @@ FILE = "outbox.sqlite"
 CAPACITY = 200_000  # events, some 60 MB: weeks of a busy kiosk without network
 BATCH = 500
 TIMEOUT_S = 10.0
+SAID_BYTES = 300  # of a refusal, for the message
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 Send = Callable[[Sequence[Mapping[str, Any]]], None]
 
@@ -114,8 +115,9 @@ class Outbox:
         return Transaction(self._file)
 
 
-def to_service(url: str, *, path: str = "feedback", field: str = "events") -> Send:
-    """Send to `path` of the service at `url`, `{field: [...]}`; whatever is not answered with 200 is an OSError."""
+def to_service(url: str, *, path: str = "feedback", field: str = "events", token: str = "") -> Send:
+    """Send to `path` of the service at `url`, `{field: [...]}`, with the `token` that it knows this box by, if it asks for one;
+    whatever is not answered with 200 is an OSError, which says what the service said."""
     if not url.startswith(("http://", "https://")):
         raise InputError(f"{url[:80]!r} is no address of a service: give http://HOST:PORT or https://HOST")
 
@@ -124,9 +126,15 @@ def to_service(url: str, *, path: str = "feedback", field: str = "events") -> Se
         request = urllib.request.Request(  # noqa: S310 - the scheme was checked above
             f"{url.rstrip('/')}/{path}", body, {"Content-Type": "application/json"}
         )
-        with urllib.request.urlopen(request, timeout=TIMEOUT_S) as reply:  # noqa: S310
-            if reply.status != 200:
-                raise urllib.error.URLError(f"{url} answered with {reply.status}")
+        if token:
+            request.add_unredirected_header("Authorization", f"Bearer {token}")  # for this service alone
+        try:
+            with urllib.request.urlopen(request, timeout=TIMEOUT_S) as reply:  # noqa: S310
+                if reply.status != 200:
+                    raise urllib.error.URLError(f"{url} answered with {reply.status}")
+        except urllib.error.HTTPError as error:
+            said = error.read(SAID_BYTES).decode(errors="replace")
+            raise urllib.error.URLError(f"{url} answered with {error.code}: {said}") from error
 
     return send
 

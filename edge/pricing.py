@@ -1,7 +1,7 @@
 """Prices on a box of a shop: the cloud's state, rules and choice, with ONNX Runtime in place of the cloud's arithmetic.
 
-A box has no price of its own to fall back on: it goes on with the last one that the model gave a shelf, else with list price,
-both within the rules.
+Outside the range that a network was trained on the last approved ladder answers, as in the cloud. Where the model fails, a box
+goes on with the last price that it gave a shelf, else with list price, both within the rules.
 """
 
 from collections.abc import Mapping
@@ -15,22 +15,21 @@ import numpy.typing as npt
 from edge.bots import Answer, SelfTestError, SelfTestReport
 from edge.fresh_checks import FreshTrial
 from edge.pricing_checks import RELATIVE_TOLERANCE, MarketTrial, Trial, compare, moved_rows, relative
-from edge.pricing_requests import column, read_request, to_input
+from edge.pricing_requests import column, read_request, to_shelves
 from edge.session import open_session
 from models.common.artifact import ArtifactError, read_file
-from models.common.protocols import InputError
-from models.pricing.fresh import Goods
+from models.pricing.answering import FreshShelves, Known, MarketShelves, answer, check_ladders
 from models.pricing.fresh_data import MADE_UP
-from models.pricing.fresh_predict import FreshPredictor
-from models.pricing.fresh_state import WIDTH
 from models.pricing.graph import INPUT, OUTPUT
-from models.pricing.guardrails import RULES, Limits, limits, rule_names, shown_reference
+from models.pricing.guardrails import RULES, Limits, rule_names, shown_reference
+from models.pricing.ladder import LADDERS_FILE, FallbackError, Ladders, read_ladders
+from models.pricing.ladder import NAME as LADDER
 from models.pricing.market import Bools, Floats, build_market
-from models.pricing.network import Network, ValueFunction
+from models.pricing.network import Network
 from models.pricing.predict import WEIGHTS, FreshInput, Predictor, PriceInput, Reply, read_told
-from models.pricing.requests import read
-from models.pricing.spec import ModelSpec
+from models.pricing.training_range import told_by_row
 
+LADDERS = f"fallback/{LADDERS_FILE}"
 GRAPH = "{}.onnx"
 SELF_TEST_SHELVES = 64  # a network
 COMPARED_SHELVES = 2_000  # a network, when it is exported
@@ -39,14 +38,13 @@ LAST_PRICE, LIST_PRICE = "last_price", "list_price"
 
 @dataclass(frozen=True)
 class Question:
-    """A checked request for N shelves of `market`: what the model is asked, list prices, the rules' limits, and `lowest` and
-    `last_good` (N,), NaN where there is none."""
+    """A checked request for N shelves of `market`: what is asked, list prices, the rules' limits, and `last_good` (N,), NaN where
+    there is none."""
 
     market: str
-    asked: PriceInput | FreshInput
+    asked: MarketShelves | FreshShelves
     list_price: Floats
     limits: Limits
-    lowest: Floats
     last_good: Floats
 
 
@@ -67,19 +65,6 @@ class GraphNetwork:
         return np.asarray(self._session.run([OUTPUT], {INPUT: states})[0])
 
 
-@dataclass(frozen=True)
-class NoNetwork:
-    """Stands where a network would: fresh goods are read and their limits known without one."""
-
-    width: int
-    prices: int
-    problem: str
-
-    def values(self, _: npt.NDArray[np.float32], /) -> npt.NDArray[np.float32]:
-        """RuntimeError."""
-        raise RuntimeError(f"the rules alone are known: {self.problem}")
-
-
 def open_bot(folder: Path) -> "PricingBot":
     """Open the release in `folder`; ArtifactError when it is not whole, or made for another state."""
     manifest, spec, goods = read_told(folder / "artifact")
@@ -87,60 +72,63 @@ def open_bot(folder: Path) -> "PricingBot":
     networks = {
         name: GraphNetwork(read_file(folder / "artifact", manifest, graph), graph) for name, graph in graphs.items()
     }
+    predictor = Predictor(spec, networks, goods)
+    if not (folder / LADDERS).exists():
+        raise ArtifactError(
+            f"{folder} holds no approved ladders ({LADDERS}), which answer outside the range of training: build the release, and "
+            "the bundle of it, again with this version"
+        )
+    try:
+        ladders = read_ladders((folder / LADDERS).parent)
+        check_ladders(ladders, predictor)
+    except FallbackError as error:
+        raise ArtifactError(f"{folder}: {error}") from error
     known = manifest.trained_until
-    return PricingBot(spec, networks, goods, knows_until=None if known == MADE_UP.astype(object) else known.isoformat())
+    return PricingBot(
+        ladders, Known.of(predictor), knows_until=None if known == MADE_UP.astype(object) else known.isoformat()
+    )
 
 
 class PricingBot:
-    """`edge.bots.EdgeBot` of pricing. Without networks it keeps to the rules and falls back."""
+    """`edge.bots.EdgeBot` of pricing. Without networks it keeps to the rules, which the ladders tell, and falls back."""
 
     def __init__(
         self,
-        spec: ModelSpec,
-        networks: Mapping[str, ValueFunction] | None,
-        goods: Goods | None = None,
+        ladders: Ladders,
+        known: Known | None,
         *,
         knows_until: str | None = None,
         problem: str = "no network was given",
     ) -> None:
-        self.spec, self.goods, self._knows_until, self._problem = spec, goods, knows_until, problem
-        self._predictor = None if networks is None else Predictor(spec, networks, goods)
-        self._told = {each.instance.name: each for each in spec.markets}
-        self._markets = {name: build_market(each.instance) for name, each in self._told.items()}
-        self._fresh = self._fresh_goods()
-        self.trials: tuple[Trial, ...] = tuple(MarketTrial(market) for market in self._markets.values())
-        if self._fresh is not None:
-            self.trials += (FreshTrial(self._fresh),)
+        self.ladders, self.known, self._knows_until, self._problem = ladders, known, knows_until, problem
+        self.trials: tuple[Trial, ...] = () if known is None else trials_of(known.predictor)
 
     def check(self, request: Mapping[str, Any]) -> Question:
-        """Bounds, a known market or good, a reading that fits it; InputError otherwise."""
+        """Bounds, a known market or good; InputError otherwise."""
         told = read_request(request)
-        asked, name = to_input(told), told.market
-        if isinstance(asked, FreshInput) and self._fresh is not None:
-            reading = self._fresh.read(asked)
-            listed, bounds = reading.list_price, self._fresh.limits(reading)
-        elif isinstance(asked, PriceInput) and name in self._markets:
-            before, instance = read(asked, self._markets[name])[1], self._told[name].instance
-            listed, cost = (np.full(len(before), each) for each in (instance.list_price, instance.unit_cost))
-            bounds = limits(self._told[name].limits(), list_price=listed, unit_cost=cost, before=before)
-        else:
-            raise InputError(f"market: {name} is unknown; name one of {', '.join(self.spec.networks)}")
-        lowest, last_good = (column([getattr(each, kind) for each in told.shelves]) for kind in ("lowest", "last_good"))
-        return Question(name, asked, listed, bounds, lowest, last_good)
+        asked = to_shelves(told, self.ladders)
+        rows = np.arange(len(told.shelves))
+        listed = asked.listed if isinstance(asked, FreshShelves) else np.full(len(rows), asked.ladder.list_price)
+        last_good = column([each.last_good for each in told.shelves])
+        return Question(told.market, asked, listed, asked.bounds(rows), last_good)
 
     def ask(self, request: Question) -> Answer:
-        """The network's prices, within the rules."""
-        reply = self.quote(request.asked)
-        if not np.isfinite(reply.values).all():
-            raise ArithmeticError("a value is not finite")
-        rows = [
-            {"price": price, "wanted": wanted, "rule": rule, "worth": worth, "gain": gain}
+        """The network's prices, within the rules; outside the range of training the ladder's, in whose rows `served_by` says so and
+        `outside` why. UnsoundError for a price that may not be passed on."""
+        if self.known is None:
+            raise RuntimeError(f"the rules alone are known: {self._problem}")
+        found = answer(request.asked, self.known)
+        ruled, outside = found.ruled, told_by_row(found.outside)
+        rows: list[dict[str, Any]] = [
+            {"price": price, "wanted": wanted, "rule": rule, "worth": worth, "gain": gain, "outside": []}
             for price, wanted, rule, worth, gain in zip(
-                reply.price.tolist(), reply.wanted.tolist(), reply.rule.tolist(), reply.worth.tolist(),
-                reply.gain.tolist(), strict=True,
+                ruled.price.tolist(), ruled.wanted.tolist(), ruled.rule.tolist(), found.worth.tolist(), found.gain.tolist(),
+                strict=True,
             )
         ]  # fmt: skip
-        return Answer(_reply(request, rows, reply.yielded, reply.reference), 1.0)
+        for row, told in outside.items():
+            rows[row] |= {"worth": None, "gain": None, "outside": told, "served_by": LADDER}
+        return Answer(_reply(request, rows, ruled.yielded), 1.0)
 
     def fall_back(self, request: Question) -> Answer:
         """The last price that was the model's, else list price, within the rules."""
@@ -153,7 +141,7 @@ class PricingBot:
                 price.tolist(), wanted.tolist(), rule_names(rule).tolist(), known.tolist(), strict=True
             )
         ]
-        return Answer(_reply(request, rows, request.limits.yielded, shown_reference(price, request.lowest)), 0.0)
+        return Answer(_reply(request, rows, request.limits.yielded), 0.0)
 
     def model_inputs(self) -> dict[str, dict[str, npt.NDArray[np.float32]]]:
         """States of made-up shelves of each network."""
@@ -163,9 +151,9 @@ class PricingBot:
 
     def quote(self, asked: PriceInput | FreshInput) -> Reply:
         """The network's prices, within the rules, with their values; InputError as `Predictor.predict`."""
-        if self._predictor is None:
+        if self.known is None:
             raise RuntimeError(f"the rules alone are known: {self._problem}")
-        return self._predictor.predict(asked)
+        return self.known.predictor.predict(asked)
 
     def expected(self) -> bytes:
         """Prices and values of made-up shelves (safetensors)."""
@@ -206,20 +194,19 @@ class PricingBot:
 
     def card(self) -> dict[str, Any]:
         """Size of what it prices, and the age of what it knows; problems told in full have none."""
-        told = {"markets": sorted(self._markets), "prices": sum(len(each.prices) for each in self._markets.values())}
-        if self._fresh is not None:
-            told["fresh_goods"] = len(self._fresh.goods)
+        markets = {} if self.known is None else self.known.markets
+        told = {
+            "markets": sorted(self.ladders.markets), "prices": sum(len(each.prices) for each in markets.values())
+        }  # fmt: skip
+        if self.ladders.fresh is not None:
+            told["fresh_goods"] = len(self.ladders.fresh.goods)
         return told if self._knows_until is None else told | {"knows_until": self._knows_until}
 
-    def _fresh_goods(self) -> FreshPredictor | None:
-        if (told := self.spec.fresh) is None:
-            return None
-        if self._predictor is not None:
-            return self._predictor.fresh
-        if self.goods is None:
-            raise ArtifactError("fresh goods are told of and not there: install a bundle")
-        prices = len(told.prices)
-        return FreshPredictor(told, self.goods, NoNetwork(WIDTH + prices, prices, self._problem))
+
+def trials_of(predictor: Predictor) -> tuple[Trial, ...]:
+    """Made-up shelves of each network."""
+    markets = tuple(MarketTrial(build_market(each.instance)) for each in predictor.spec.markets)
+    return markets if predictor.spec.fresh is None else (*markets, FreshTrial(predictor.fresh))
 
 
 def convert(artifact: Path, out: Path) -> None:
@@ -231,7 +218,7 @@ def convert(artifact: Path, out: Path) -> None:
     files: dict[str, bytes | Path] = {name: read_file(artifact, manifest, name) for name in manifest.files}
     weights = {name: WEIGHTS.format(name) for name in spec.networks}
     networks = {name: Network.from_bytes(read_file(artifact, manifest, file)) for name, file in weights.items()}
-    for trial in PricingBot(spec, networks, goods).trials:
+    for trial in trials_of(Predictor(spec, networks, goods)):
         network, name = networks[trial.name], GRAPH.format(trial.name)
         del files[weights[trial.name]]
         files[name] = graph = to_graph(network)
@@ -256,8 +243,9 @@ def moved(before: PricingBot, after: PricingBot) -> str:
     return f"weights of 8 bits move prices of {COMPARED_SHELVES} shelves a network, 0 is the bound: {told}"
 
 
-def _reply(request: Question, rows: list[dict[str, Any]], yielded: Bools, reference: Floats) -> dict[str, Any]:
+def _reply(request: Question, rows: list[dict[str, Any]], yielded: Bools) -> dict[str, Any]:
     """Rows with the rules that gave way, and the price that a discount may be shown against where there is one."""
+    reference = shown_reference(np.array([row["price"] for row in rows]), request.asked.lowest)
     for row, gave_way, shown in zip(rows, yielded, reference.tolist(), strict=True):
         row["yielded"] = [name for name, gave in zip(RULES, gave_way.tolist(), strict=True) if gave]
         row["reference"] = None if np.isnan(shown) else shown

@@ -11,7 +11,7 @@ from edge.bots import SelfTestError
 from models.pricing.guardrails import HALF_CENT
 from models.pricing.market import FACTORS, Floats, Ints, Market
 from models.pricing.predict import PriceInput, Reply
-from models.pricing.requests import read
+from models.pricing.requests import read, simulated_people
 from models.pricing.state import Assembler
 
 RELATIVE_TOLERANCE = 1e-4
@@ -95,7 +95,9 @@ class MarketTrial:
         """Questions and answers."""
         own, price, values = of_key(self.name, tensors)
         factors = {name.removeprefix(_FACTOR): each for name, each in own.items() if name.startswith(_FACTOR)}
-        return PriceInput(self.name, own["period"], own["stock"], own["before"], factors), price, values
+        people = simulated_people(factors, len(price))
+        asked = PriceInput(self.name, own["period"], own["stock"], own["before"], factors, willingness_people=people)
+        return asked, price, values
 
 
 def situations(market: Market, count: int, seed: int = 0) -> PriceInput:
@@ -112,7 +114,8 @@ def situations(market: Market, count: int, seed: int = 0) -> PriceInput:
     factors: dict[str, Floats] = {
         name: shown[:, number] for number, name in enumerate(FACTORS) if not np.isnan(shown[0, number])
     }
-    return PriceInput(market.name, rng.integers(0, market.periods, count), stock, before, factors)
+    period, people = rng.integers(0, market.periods, count), simulated_people(factors, count)
+    return PriceInput(market.name, period, stock, before, factors, willingness_people=people)
 
 
 def keyed(network: str, told: Mapping[str, Any], reply: Reply) -> dict[str, npt.NDArray[np.generic]]:

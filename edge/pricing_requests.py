@@ -1,17 +1,20 @@
 """What a box is asked about prices: shelves of a market, or shelves of fresh goods, which go by the market's name `fresh`."""
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from models.common.protocols import InputError
+from models.pricing.answering import FreshShelves, MarketShelves, by_left
 from models.pricing.fresh import AHEAD, LONGEST_LIFE, WEEK
+from models.pricing.fresh_ladder import FreshLadders
 from models.pricing.fresh_predict import MOST_EXPECTED
-from models.pricing.guardrails import LEAST
+from models.pricing.instances import FactorName
+from models.pricing.ladder import Ladders
 from models.pricing.market import Floats
-from models.pricing.predict import FreshInput, PriceInput
+from models.pricing.requests import MOST_PEOPLE, WILLINGNESS, check_people
 from models.pricing.spec import FRESH
 
 SHELVES_MAX = 10_000
@@ -22,6 +25,10 @@ Level = Annotated[float, Field(ge=-100, le=100, allow_inf_nan=False)]
 Demand = Annotated[float, Field(ge=0, le=MOST_EXPECTED, allow_inf_nan=False)]
 
 
+_WHOLE = ("weekday", "coming", "wait")
+_NOT_TOLD = [np.nan] * AHEAD
+
+
 class Strict(BaseModel):
     """No field that is not known, no text that looks like a number."""
 
@@ -29,19 +36,28 @@ class Strict(BaseModel):
 
 
 class Shelf(Strict):
-    """One shelf as it stands: what `models.pricing.requests.PriceInput` says of it, and the last price that was the model's."""
+    """One shelf as it stands, and the last price that was the model's. Outside the range of training the ladder answers."""
 
     period: int = Field(ge=0, le=10_000, description="of the market's, from 0")
     stock: list[Units] = Field(min_length=1, max_length=100, description="units by periods left, least first")
     before: Money = Field(description="price until now")
-    factors: dict[str, Level] = Field(default={}, max_length=20, description="what the market shows, by name")
+    factors: dict[FactorName, Level | None] = Field(
+        default={}, description="what the market shows; null or left out: not observed, so the ladder answers"
+    )
+    willingness_people: int | None = Field(
+        default=None,
+        ge=0,
+        le=MOST_PEOPLE,
+        description="whom a factor willingness sums up, in a store and hour: 20 at least",
+    )
     lowest: Money | None = Field(default=None, description="price of the past 30 days, if a discount is to be shown")
     last_good: Money | None = Field(default=None, description="last price that the model gave; list price where null")
 
-    @property
-    def told(self) -> tuple[str, ...]:
-        """What shelves of one request have in common."""
-        return (f"stock of {len(self.stock)} ages", *sorted(self.factors))
+    @model_validator(mode="after")
+    def _of_many(self) -> Self:
+        if WILLINGNESS in self.factors:
+            check_people([self.factors[WILLINGNESS]], [self.willingness_people])
+        return self
 
 
 class FreshShelf(Strict):
@@ -67,11 +83,6 @@ class FreshShelf(Strict):
     lowest: FreshMoney | None = Field(default=None, description="price of the past 30 days, if a discount is shown")
     last_good: FreshMoney | None = Field(default=None, description="last price that the model gave; list price if null")
 
-    @property
-    def told(self) -> tuple[str, ...]:
-        """What shelves of one request have in common."""
-        return tuple(name for name in ("expected", "up_to") if getattr(self, name) is not None)
-
 
 class ShelfRequest(Strict):
     """Prices of some shelves of one market."""
@@ -91,16 +102,9 @@ def read_request(request: Mapping[str, Any]) -> ShelfRequest | FreshRequest:
     """The request; InputError names the field, the value and the bound."""
     kind: type[ShelfRequest] | type[FreshRequest] = FreshRequest if request.get("market") == FRESH else ShelfRequest
     try:
-        asked = kind.model_validate(dict(request))
+        return kind.model_validate(dict(request))
     except ValidationError as error:
         raise InputError(first_problem(error, "request")) from error
-    shelves: Sequence[Shelf | FreshShelf] = asked.shelves
-    told = shelves[0].told
-    for number, shelf in enumerate(shelves):
-        if shelf.told != told:
-            here, there = (", ".join(each)[:200] or "nothing more" for each in (shelf.told, told))
-            raise InputError(f"shelves.{number}: tells {here}; shelves.0 tells {there}: give all of them alike")
-    return asked
 
 
 def first_problem(error: ValidationError, whole: str) -> str:
@@ -110,42 +114,45 @@ def first_problem(error: ValidationError, whole: str) -> str:
     return f"{where}: {first['msg']} (given: {str(first['input'])[:80]})"
 
 
-def to_input(asked: ShelfRequest | FreshRequest) -> PriceInput | FreshInput:
-    """The request as the model takes it."""
+def to_shelves(asked: ShelfRequest | FreshRequest, ladders: Ladders) -> MarketShelves | FreshShelves:
+    """The request beside the ladders of its market or goods; InputError for one that has none."""
     lowest = column([shelf.lowest for shelf in asked.shelves])
     before = column([shelf.before for shelf in asked.shelves])
-    # Against the least price there is no discount can be shown: what is not told shows none.
-    shown = None if np.isnan(lowest).all() else np.where(np.isnan(lowest), LEAST, lowest)
-    if isinstance(asked, FreshRequest):
-        return _fresh(asked.shelves, before, shown)
+    if isinstance(asked, FreshRequest) and ladders.fresh is not None:
+        return _fresh(asked.shelves, ladders.fresh, before, lowest)
+    if isinstance(asked, FreshRequest) or asked.market not in ladders.markets:
+        known = [*ladders.markets, *([] if ladders.fresh is None else [FRESH])]
+        raise InputError(f"market: {asked.market} is unknown; name one of {', '.join(known)}")
     shelves = asked.shelves
-    return PriceInput(
-        market=asked.market,
-        period=np.array([shelf.period for shelf in shelves]),
-        stock=np.array([shelf.stock for shelf in shelves]),
-        before=before,
-        factors={name: column([shelf.factors[name] for shelf in shelves]) for name in sorted(shelves[0].factors)},
-        lowest=shown,
+    names: set[FactorName] = {name for shelf in shelves for name in shelf.factors}
+    return MarketShelves(
+        ladders.markets[asked.market],
+        np.array([shelf.period for shelf in shelves], dtype=np.int64),
+        by_left([shelf.stock for shelf in shelves]),
+        before,
+        {name: column([shelf.factors.get(name) for shelf in shelves]) for name in sorted(names)},
+        lowest,
+        column([shelf.willingness_people for shelf in shelves]),
     )
 
 
 def column(values: Sequence[float | None]) -> Floats:
     """Numbers (N,), NaN where there is none."""
-    return np.array([np.nan if value is None else value for value in values])
+    return np.array([np.nan if value is None else value for value in values], dtype=np.float64)
 
 
-def _fresh(shelves: Sequence[FreshShelf], before: Floats, lowest: Floats | None) -> FreshInput:
-    ages = max(len(shelf.stock) for shelf in shelves)
-    told = shelves[0].told
-    return FreshInput(
-        good=[shelf.good for shelf in shelves],
-        list_price=column([shelf.list_price for shelf in shelves]),
-        stock=np.array([shelf.stock + [0] * (ages - len(shelf.stock)) for shelf in shelves]),
+def _fresh(shelves: Sequence[FreshShelf], ladders: FreshLadders, before: Floats, lowest: Floats) -> FreshShelves:
+    whole = {name: np.array([getattr(shelf, name) for shelf in shelves], dtype=np.int64) for name in _WHOLE}
+    found = FreshShelves(
+        ladders,
+        tuple(shelf.good for shelf in shelves),
+        listed=column([shelf.list_price for shelf in shelves]),
+        stock=by_left([shelf.stock for shelf in shelves]),
         before=before,
-        weekday=np.array([shelf.weekday for shelf in shelves]),
-        coming=np.array([shelf.coming for shelf in shelves]),
-        wait=np.array([shelf.wait for shelf in shelves]),
-        expected=np.array([shelf.expected for shelf in shelves], np.float64) if "expected" in told else None,
-        up_to=np.array([shelf.up_to for shelf in shelves]) if "up_to" in told else None,
+        **whole,
+        expected=np.array([shelf.expected or _NOT_TOLD for shelf in shelves], dtype=np.float64),
+        up_to=column([shelf.up_to for shelf in shelves]),
         lowest=lowest,
     )
+    _ = found.number  # a good that is unknown is refused here
+    return found

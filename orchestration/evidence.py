@@ -37,6 +37,11 @@ def render(evidence: Evidence, report: "Report", verdict: "Verdict") -> str:
 
     environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined)
     figures = {(row.model, row.metric): row.value for row in report.rows if row.segment == "all"}
+    parts = {
+        segment: {(row.model, row.metric): row.value for row in report.rows if row.segment == segment}
+        for segment in report.segments()
+        if segment != "all"
+    }
     order = {name: position for position, name in enumerate([report.champion, *report.models()][::-1])}
     pictures = {name: base64.b64encode(png).decode() for name, png in report.plots.items()}
     most = max((abs(value) for _, value in evidence.explanation.weights), default=1.0) or 1.0
@@ -46,6 +51,7 @@ def render(evidence: Evidence, report: "Report", verdict: "Verdict") -> str:
         verdict=verdict,
         models=sorted({name for name, _ in figures}, key=order.__getitem__),
         figures=figures,
+        parts=parts,
         pictures=pictures,
         most=most,
     )

@@ -11,6 +11,7 @@ from models.pricing.fresh import AHEAD, ESSENTIAL, FREE, LONGEST_LEAD, LONGEST_L
 from orchestration.fingerprints import fingerprint
 from orchestration.fresh_diary import Diary, Ints, promotions_on, read_diary
 from orchestration.fresh_fit import fit_fresh
+from orchestration.fresh_orders import RECENT_DAYS, orders_of
 from orchestration.fresh_shop import FreshFacts, FreshShop
 from orchestration.workspace import Workspace
 
@@ -25,8 +26,7 @@ REMEDY = f"a source with the tables {', '.join(SOURCES)} is needed"
 NOTHING_FRESH = "no product with a shelf life of 30 days or less was on sale on the last day"
 HISTORY_DAYS = 238
 LEVEL_SHARE = 0.9  # quantile of a morning's stock that stands for the order level
-RECENT_DAYS = 56
-CODE = tuple(f"orchestration/fresh_{part}.py" for part in ("lake", "diary", "fit", "shop"))
+CODE = tuple(f"orchestration/fresh_{part}.py" for part in ("lake", "diary", "orders", "fit", "shop"))
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def this_morning(workspace: Workspace, essential: Sequence[str]) -> FreshMorning
     facts = facts_of(products, diary, essential)
     kinds = tuple(sorted(set(products["category"].to_pylist())))
     category = np.array([kinds.index(kind) for kind in products["category"].to_pylist()])
-    shop = FreshShop(facts, fit_fresh(diary, category, kinds))
+    shop = FreshShop(facts, fit_fresh(diary, category, kinds), before=diary.price[-1])
     day = diary.first + timedelta(days=len(diary.units))
     books = books_of(diary, facts, tables["promotions"], day)
     store, place = np.nonzero(books.on_sale)
@@ -120,23 +120,25 @@ def facts_of(products: "pa.Table", diary: Diary, essential: Sequence[str]) -> Fr
 
 
 def books_of(diary: Diary, facts: FreshFacts, promotions: "pa.Table", day: date) -> "Books":
-    """The morning's books: what was left over night by age, oldest sold first, and today's delivery as the level asks for it."""
+    """The morning's books: what was left over night by age, oldest sold first, and the open orders as deliveries tell them."""
     from sources.twin.books import Books
 
-    closing = np.nan_to_num(diary.closing[-1]).astype(np.int64)
-    aged = by_age(np.nan_to_num(diary.received).astype(np.int64), closing, int(facts.life.max()))
+    received, left = (np.nan_to_num(each).astype(np.int64) for each in (diary.received, diary.closing))
+    closing = left[-1]
+    aged = by_age(received, closing, int(facts.life.max()))
     met = np.where(np.isfinite(diary.closing), np.nan_to_num(diary.closing) + np.nan_to_num(diary.units), np.nan)
     seen = np.isfinite(met[-RECENT_DAYS:]).any(axis=0)
     level = np.zeros(closing.shape)
     level[seen] = np.nanquantile(met[-RECENT_DAYS:][:, seen], LEVEL_SHARE, axis=0)
     levels = np.maximum(np.ceil(level), 0).astype(np.int64)
-    aged[:, :, 0] += np.where(facts.every == 1, np.maximum(levels - closing, 0), 0)
+    orders = orders_of(received, left, levels, every=facts.every, lead=facts.lead)
+    aged[:, :, 0] += orders.today
     return Books(
         on_sale=np.isfinite(diary.price[-1]) & np.isfinite(diary.closing[-1]),
         stock=aged,
-        coming=np.zeros_like(closing),
+        coming=orders.tomorrow,
         levels=levels,
-        wait=np.zeros_like(closing),
+        wait=orders.wait,
         base=diary.base[-1],
         discount=promotions_on(promotions, diary, day, AHEAD),
     )

@@ -34,9 +34,9 @@ class FreshFacts:
 class FreshShop:
     """Knows the demand of its goods and learns from each day. Grids are (S, P) of fresh products."""
 
-    def __init__(self, facts: FreshFacts, demand: FreshDemand) -> None:
-        self.facts, self.demand = facts, demand
-        self._before: Floats | None = None
+    def __init__(self, facts: FreshFacts, demand: FreshDemand, before: Floats | None = None) -> None:
+        """before (S, P): prices on the labels until now, in money; none: base prices."""
+        self.facts, self.demand, self._before = facts, demand, before
         self._move: Floats | None = None
 
     def morning(self, books: Books, day: date) -> tuple[Situation, Ints, Ints]:

@@ -103,6 +103,8 @@ def _judge(
         unit=contest.unit,
         champion_problem=contest.champion_problem,
         judged=contest.judged,
+        slack=contest.slack,
+        beside=contest.beside,
     )
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from orchestration.challengers import absence
 from orchestration.fresh_lake import NEEDED, REMEDY
 from orchestration.pricing import dataset
+from orchestration.pricing_markets import judge_markets
 from orchestration.pricing_settings import MODEL, pricing_config
 from orchestration.promotion import Budgets, PricingBudgets
 from orchestration.registry import RegisteredVersion
@@ -30,7 +31,7 @@ class PricingTenant:
 
     name = MODEL
     optional = True
-    judging_code = ("orchestration/pricing_tenant.py", "models/pricing")
+    judging_code = ("orchestration/pricing_tenant.py", "orchestration/pricing_markets.py", "models/pricing")
     release_code = ("orchestration/pricing_tenant.py", "models/pricing", "serving/release.py")
     serving_code: tuple[str, ...] = ()
     judged_tables: "tuple[tuple[Layer, str], ...]" = (("features", "fresh_goods"),)
@@ -52,11 +53,13 @@ class PricingTenant:
     def contest(
         self, workspace: Workspace, challenger: RegisteredVersion, champion: RegisteredVersion | None
     ) -> Contest:
-        """Gross margin given up a shelf and day: challenger, champion and the best simple rule meet the same customers."""
+        """Gross margin given up a shelf and day: challenger, champion and the best simple rule meet the same customers.
+        Markets told in a file stand beside, each judged by itself."""
         import numpy as np
 
         from models.pricing.fresh_evaluate import fresh_rules
         from models.pricing.fresh_judging import live_fresh
+        from models.pricing.predict import load
 
         fresh, cfg = dataset(workspace).fresh, pricing_config(workspace.settings)
         if fresh is None:
@@ -68,15 +71,21 @@ class PricingTenant:
                 fresh.goods, prices, policy, shelves=cfg.fresh_shelves, days=cfg.fresh_days, seed=JUDGING_SEED
             )
 
-        own = lived(_policy(challenger))
+        priced, budgets = load(challenger.folder), self.budgets(workspace)
+        own = lived(priced.fresh.policy)
         rules = {name: lived(rule) for name, rule in fresh_rules(fresh.goods, cfg).items()}
         best = max(rules, key=lambda name: rules[name].gross_margin)
-        loss, problem = {"challenger": -own.gross, "baseline": -rules[best].gross}, None
+        loss, problem, rival = {"challenger": -own.gross, "baseline": -rules[best].gross}, None, None
         if champion is not None:
             try:
-                loss["champion"] = -lived(_policy(champion)).gross
+                rival = load(champion.folder)
+                loss["champion"] = -lived(rival.fresh.policy).gross
             except ValueError as error:  # ArtifactError and InputError are such
                 problem = str(error)
+        markets = judge_markets(priced, rival, cfg, budgets, seed=JUDGING_SEED)
+        # The same goods give the same network again, which is no better than itself: markets that come or go would never pass.
+        moved = bool(markets.changes) and "champion" in loss
+        told = "".join(f"Markets {each}. " for each in markets.changes)
         return Contest(
             window=None,
             trained_until={},
@@ -87,9 +96,11 @@ class PricingTenant:
             },
             unit="shelves",
             champion_problem=problem,
-            judged=f"Judged on {cfg.fresh_shelves:,} simulated shelves of {len(fresh.names):,} goods over {cfg.fresh_days} days, "
-            "demand within the errors of what was fitted; the baseline is the best simple rule, each tuned on other days: "
+            judged=f"{told}Judged on {cfg.fresh_shelves:,} simulated shelves of {len(fresh.names):,} goods over {cfg.fresh_days} "
+            "days, demand within the errors of what was fitted; the baseline is the best simple rule, each tuned on other days: "
             f"{best}",
+            slack=budgets.margin_given_up_max * abs(float(loss["champion"].mean())) if moved else None,
+            beside=markets.criteria,
         )
 
     def explanation(self, workspace: Workspace, version: RegisteredVersion) -> Explanation:
@@ -115,7 +126,11 @@ class PricingTenant:
         for row in range(EXAMPLES):
             one = at.rows(_one(row))
             price = float(predictor.policy.choose(one)[0])
-            stock = ", ".join(f"{units} with {left + 1} days left" for left, units in enumerate(one.stock[0]) if units)
+            stock = ", ".join(
+                f"{units} with {left + 1} {'day' if left == 0 else 'days'} left"
+                for left, units in enumerate(one.stock[0])
+                if units
+            )
             examples.append(
                 Example(
                     known=f"{fresh.names[int(shelves.good[row])]}: {stock or 'nothing in stock'}; {one.mean[0, 0]:.1f} units "
@@ -128,7 +143,15 @@ class PricingTenant:
 
     def limits(self, manifest: "Manifest") -> list[str]:
         """What it cannot know."""
+        from models.pricing import predict
+        from models.pricing.spec import FRESH
+
+        markets = set(manifest.files) - {predict.MODEL, predict.GOODS, predict.WEIGHTS.format(FRESH)}
+        told = (
+            "Markets told in a file are judged on the demand that the file tells: customers who differ are not in it."
+        )
         return [
+            *([told] if markets else []),
             f"Demand and elasticities are fitted from what was sold until {manifest.trained_until}; where prices hardly moved, "
             "a product's elasticity is that of its category, and its error says so.",
             "It is judged on simulated shelves: what customers do beyond a price response with a constant elasticity is not in "
@@ -177,12 +200,6 @@ def latency_p99_ms(version: RegisteredVersion, fresh: "FreshGoods") -> float:
     if not seconds:
         raise ValueError("this version knows none of today's goods: train a challenger on the data at hand")
     return float(np.quantile(seconds, 0.99) * 1e3)
-
-
-def _policy(version: RegisteredVersion) -> "FreshPolicy":
-    from models.pricing.predict import load
-
-    return load(version.folder).fresh.policy
 
 
 def _one(row: int) -> Any:

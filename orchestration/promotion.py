@@ -1,6 +1,6 @@
 """The promotion gate: a challenger wins only on held-out data that neither model saw, and within its budgets."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import date
 from typing import TYPE_CHECKING, Any
@@ -72,6 +72,19 @@ class PricingBudgets(CommonBudgets, frozen=True, extra="forbid"):
 
     waste_ratio_max: float = Field(
         default=1.0, gt=0, le=10, description="Share thrown away over that of the best simple rule, at most."
+    )
+    market_shortfall_max: float = Field(
+        default=0.0,
+        ge=0,
+        le=0.5,
+        description="Value of a market told in a file below that of the best simple rule, or of the champion, as a share of it.",
+    )
+    margin_given_up_max: float = Field(
+        default=0.01,
+        ge=0,
+        le=0.5,
+        description="Gross margin of fresh goods below the champion's, as a share of it, where the markets beside are not the "
+        "champion's; else it must be above.",
     )
 
     def criteria(
@@ -180,6 +193,8 @@ def judge_challenger(
     by_period: Mapping[str, NDArray[np.float64]] | None = None,
     champion_problem: str | None = None,
     judged: str = "",
+    slack: float | None = None,
+    beside: Sequence[Criterion] = (),
 ) -> Verdict:
     """Judge a challenger on one window.
 
@@ -188,7 +203,9 @@ def judge_challenger(
     the budgets ask. The difference is judged by a paired bootstrap over series; with fewer than `MIN_SERIES` of them, over
     the periods of the window, for which `by_period` holds the losses of `challenger` and `champion` as (N, H).
     `champion_problem` says why a champion could not be scored; such a challenger never passes by itself. `trained_until`
-    holds the models that must not have seen the window: ValueError when one saw any of it.
+    holds the models that must not have seen the window: ValueError when one saw any of it. `slack` is the loss over the
+    champion's that is allowed to one that brings what the champion cannot do; None: it must lose less. `beside` are the
+    criteria that the model brings itself.
     """
     for name, until in trained_until.items():
         if window is not None and until >= window[0]:
@@ -196,7 +213,7 @@ def judge_challenger(
                 f"the window starts on {window[0]} but {name} was trained until {until}: judge on later data "
                 "or train with an earlier cutoff"
             )
-    rows = list(budgets.criteria(loss, measured, seed=seed))
+    rows = [*budgets.criteria(loss, measured, seed=seed), *beside]
     if champion_problem is not None:
         rows.append(Criterion(UNSCORED, 1.0, "0", False, champion_problem))
     elif champion is not None:
@@ -205,8 +222,8 @@ def judge_challenger(
             Criterion(
                 "loss difference to the champion, upper 95 % bound",
                 result.high,
-                "< 0",
-                result.high < 0,
+                "< 0" if slack is None else f"<= {slack:.4g}",
+                result.high < 0 if slack is None else result.high <= slack,
                 f"mean {result.diff:.5g}, interval [{result.low:.5g}, {result.high:.5g}], {result.blocks} {drawn}",
             )
         )

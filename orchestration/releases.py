@@ -95,7 +95,7 @@ def build_bento(workspace: Workspace, model: str) -> dict[str, Any]:
     """Package the released champion as a bento."""
     from serving.packaging import TEMPLATE, Bento, build
 
-    pointer = _released(workspace, model)
+    pointer = released_pointer(workspace, model)
     store = workspace.root / "bentos"
     stamp, packed = Stamp(store / f"built_{model}.json"), (TEMPLATE, ROOT / "requirements.lock")
     made_from = fingerprint(
@@ -120,7 +120,7 @@ def build_edge_bundle(workspace: Workspace, model: str) -> dict[str, Any]:
     from edge.export import build_bundle
     from edge.keys import generate_keys, key_id, read_private_key, read_public_key
 
-    release = _released(workspace, model).release
+    release = released_pointer(workspace, model).release
     keys, folder = workspace.root / "keys", workspace.root / "edge" / model
     private, public = keys / "edge_private.pem", keys / "edge_public.pem"
     if not (private.exists() and public.exists()):
@@ -218,7 +218,8 @@ def _write_release(workspace: Workspace, version: RegisteredVersion, target: Pat
     build_release(target, version.artifact_id, lambda folder: released.fill(workspace, version, folder))
 
 
-def _released(workspace: Workspace, model: str) -> "Pointer":
+def released_pointer(workspace: Workspace, model: str) -> "Pointer":
+    """Which release services load now; ReleaseError where there is none."""
     from serving.release import read_pointer
 
     return read_pointer(workspace.releases / model / POINTER)

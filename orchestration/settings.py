@@ -56,12 +56,16 @@ class Settings(BaseSettings):
         description="Draws by which each peer of the recommender is tuned; `make bench` gives 20.",
     )
     memory_gb: float = Field(default=3.0, ge=0.5, le=1024, description="Memory the table engine may take, GiB.")
+    pricing_instances: Path | None = Field(
+        default=None,
+        description="YAML or JSON file of markets that prices are learned for beside fresh goods; default: fresh goods alone.",
+    )
     threads: int = Field(default=2, ge=1, le=256, description="Threads of the table engine.")
     engine: str = Field(default="duckdb://", description="Table engine: duckdb:// here, spark://... at scale.")
     online_store: str = Field(default="sqlite", description="sqlite, or a redis://host:port address.")
     actor: str = Field(default="storeloop", min_length=1, max_length=100, description="Who acts, where nobody says.")
 
-    @field_validator("home", "params", "twin_params")
+    @field_validator("home", "params", "twin_params", "pricing_instances")
     @classmethod
     def _absolute(cls, path: Path | None) -> Path | None:
         return None if path is None else path.expanduser().resolve()

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from data_checks.lake import Layer
     from models.common.artifact import Manifest
-    from orchestration.promotion import CommonBudgets
+    from orchestration.promotion import CommonBudgets, Criterion
 
 TENANTS: Mapping[str, str] = {
     "forecaster": "orchestration.forecaster_tenant:ForecasterTenant",
@@ -38,6 +38,8 @@ class Contest:
     by_period: "Mapping[str, NDArray[np.float64]] | None" = None
     champion_problem: str | None = None
     judged: str = ""
+    slack: float | None = None
+    beside: "Sequence[Criterion]" = ()
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from serving.approval_pages import (
     proposals_page,
     style_sheet,
 )
-from serving.approval_roles import SESSION_S, Person, Roles
+from serving.approval_roles import MAY_LOOK, SESSION_S, Person, Roles
 from serving.approvals import ApprovalError, Approvals
 from serving.curve_forms import FORMS, CurveForm
 from serving.front_door import App, Receive, Scope, Send
@@ -147,7 +147,7 @@ class DeskDoor:
         _, roles = self._desk.opened()
         _check_same_origin(request)
         person = roles.who((await _read_form(request)).get("token", [""])[0])
-        if person is None:
+        if person is None or person.role not in MAY_LOOK:
             return _html(login_page("This token is nobody's: ask whoever runs this service for yours."), 403)
         response = RedirectResponse(PREFIX, 303)
         response.set_cookie(

@@ -15,13 +15,13 @@ from serving.curve_forms import CurveForm
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-PAGE_ROWS = 50
+PAGE_ROWS, PAGE_DIGITS = 50, 10
 RULE_WORDS = {
     "essential": "essential goods never above list price",
     "ceiling": "ceiling",
     "floor": "floor",
     "margin_floor": "least margin",
-    "largest_change": "largest change of one quote",
+    "largest_change": "largest change from the label at the day's opening",
 }
 
 
@@ -38,7 +38,7 @@ class View:
         status, page = query.get("status") or "pending", query.get("page") or "1"
         if status not in STATUSES:
             raise ApprovalError(f"status {status[:20]!r}: use one of {', '.join(STATUSES)}")
-        if not page.isascii() or not page.isdigit() or not 1 <= int(page[:10]) <= 1_000_000:
+        if not page.isascii() or not page.isdigit() or len(page) > PAGE_DIGITS or not 1 <= int(page) <= 1_000_000:
             raise ApprovalError(f"page {page[:20]!r}: use a number from 1 to 1,000,000")
         words = (query.get(name, "")[:200] for name in ("market", "rule", "search"))
         return cls(Filter(status, *words), int(page))

@@ -1,4 +1,5 @@
-"""Who may look at proposed prices and who may approve them: by tokens of the environment, then by a sealed cookie.
+"""Who may look at proposed prices, approve them or have them proposed, and which boxes may tell of their labels: by tokens of the
+environment, people then by a sealed cookie.
 
 Tokens are kept as hashes and compared in constant time. A form carries a seal of its own, which no other site can know.
 """
@@ -6,50 +7,52 @@ Tokens are kept as hashes and compared in constant time. A form carries a seal o
 import base64
 import hmac
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Literal
 
-Role = Literal["viewer", "approver"]
+Role = Literal["viewer", "approver", "proposer", "box"]
+VARIABLES: Mapping[Role, str] = {
+    "viewer": "STORELOOP_SERVE_VIEWERS",
+    "approver": "STORELOOP_SERVE_APPROVERS",
+    "proposer": "STORELOOP_SERVE_PROPOSERS",
+    "box": "STORELOOP_SERVE_BOXES",
+}
+MAY_PROPOSE: tuple[Role, ...] = ("proposer", "approver")
+MAY_LOOK: tuple[Role, ...] = ("viewer", "approver")  # a proposer is a machine, whose token opens no page
 TOKEN_LEAST, NAME_MOST = 16, 100
 SESSION_S = 12 * 3600.0
 
 
 @dataclass(frozen=True)
 class Person:
-    """Somebody by the name beside the token."""
+    """Somebody, or a box, by the name beside the token."""
 
     name: str
     role: Role
 
 
-class Roles:
-    """The people that tokens were given to. `clock` gives seconds since 1970."""
+class Tokens:
+    """The people and boxes that tokens were given to."""
 
-    def __init__(self, approvers: str, viewers: str, *, key: bytes, clock: Callable[[], float]) -> None:
-        """approvers, viewers: `name:token`, several by commas; key seals cookies. ValueError for a token too short or a name
-        twice."""
+    def __init__(self, told: Mapping[Role, str]) -> None:
+        """told: of each role `name:token`, several by commas. ValueError for a token too short, or a name or token twice."""
         self._people: list[tuple[bytes, Person]] = []
-        for told, role in ((approvers, "approver"), (viewers, "viewer")):
-            for entry in filter(None, (part.strip() for part in told.split(","))):
+        for role, entries in told.items():
+            for entry in filter(None, (part.strip() for part in entries.split(","))):
                 name, _, token = entry.partition(":")
                 if not name.strip() or len(name) > NAME_MOST or len(token) < TOKEN_LEAST:
                     raise ValueError(
                         f"a {role}'s entry is no `name:token` with a token of {TOKEN_LEAST} characters or more: mend "
-                        f"STORELOOP_SERVE_{role.upper()}S"
+                        f"{VARIABLES[role]}"
                     )
-                self._people.append(
-                    (_digest(token), Person(name.strip(), "approver" if role == "approver" else "viewer"))
-                )
+                self._people.append((_digest(token), Person(name.strip(), role)))
         names = [person.name for _, person in self._people]
         if len(set(names)) < len(names) or len({digest for digest, _ in self._people}) < len(names):
             raise ValueError(
-                "a name or a token of approvers and viewers is there twice: give each person one of their own"
+                f"a name or a token of {', '.join(VARIABLES[role] for role in told)} is there twice: give each one of their own"
             )
-        # Another token ends all sessions.
-        self._key = hmac.digest(key, b"".join(digest for digest, _ in self._people), "sha256")
-        self._clock = clock
 
     def __bool__(self) -> bool:
         return bool(self._people)
@@ -61,6 +64,19 @@ class Roles:
             if hmac.compare_digest(digest, given):
                 found = person
         return found
+
+
+class Roles(Tokens):
+    """Those who may look at proposals and decide, with their sessions. `clock` gives seconds since 1970."""
+
+    def __init__(
+        self, approvers: str, viewers: str, proposers: str = "", *, key: bytes, clock: Callable[[], float]
+    ) -> None:
+        """key seals cookies; errors as `Tokens`."""
+        super().__init__({"approver": approvers, "viewer": viewers, "proposer": proposers})
+        # Another token ends all sessions.
+        self._key = hmac.digest(key, b"".join(digest for digest, _ in self._people), "sha256")
+        self._clock = clock
 
     def session(self, person: Person) -> str:
         """A cookie's value for somebody who has shown a token."""

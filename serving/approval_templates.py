@@ -134,7 +134,8 @@ _PROPOSALS = """{% extends "base" %}{% block content %}
     <td>{{ p.served_by }}<br><small class="id">{{ p.artifact_id[:12] }}</small></td>
     <td>{{ row.made_s | moment }}</td>
     <td>{% if row.decided_by %}{{ row.decided_by }}, {{ row.decided_s | moment }}<br><small>{{ row.reason }}</small>
-      {% elif row.follower %}<small>in its place <span class="id">{{ row.follower[:8] }}</span></small>{% endif %}</td></tr>
+      {% elif row.follower %}<small>in its place <span class="id">{{ row.follower[:8] }}</span></small>
+      {% elif row.reason %}<small>{{ row.reason }}</small>{% endif %}</td></tr>
   {% endfor %}
   </tbody></table></div>
   <nav class="pager" aria-label="Pages">

@@ -1,39 +1,31 @@
 """Proposed prices, who approved or rejected them and why: a SQLite file that survives a kill.
 
-A proposal is pending until somebody decides, a newer one for the same item takes its place, or it is too old. Decisions form
-a chain: each entry carries the hash of the one before it, and the file refuses to change or remove one.
+A proposal is pending until somebody decides, a newer one for the same item takes its place, the label's price is wanted again,
+or it is too old. Decisions form a chain: each entry carries the hash of the one before it, and the file refuses to change or
+remove one.
 """
 
 import sqlite3
-import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
-from serving.audit_chain import SCHEMA as AUDIT_SCHEMA
+from serving.approval_schema import prepare
 from serving.audit_chain import AuditChain, Decision
+from serving.price_openings import remember, too_far
+from serving.sqlite_file import SqliteFile
 
 Status = Literal["pending", "approved", "rejected", "superseded", "expired"]
 STATUSES: tuple[Status, ...] = ("pending", "approved", "rejected", "superseded", "expired")
 KEPT_S = 7 * 86_400.0  # what nobody needs any more; decisions stay in the chain
 REASON_MAX = 2_000
-BUSY_MS = 5_000
 MOST_AT_ONCE = 100_000  # proposals of one decision
-_COLUMNS = "proposal_id, market, item_id, old_price, new_price, wanted, rule, gain, served_by, artifact_id"
-_SCHEMA = (
-    """
-CREATE TABLE IF NOT EXISTS proposals (
-    proposal_id TEXT PRIMARY KEY, market TEXT NOT NULL, item_id TEXT NOT NULL,
-    old_price REAL NOT NULL, new_price REAL NOT NULL, wanted REAL NOT NULL, rule TEXT NOT NULL, gain REAL,
-    served_by TEXT NOT NULL, artifact_id TEXT NOT NULL, made_s REAL NOT NULL,
-    status TEXT NOT NULL, decided_s REAL, decided_by TEXT, reason TEXT, follower TEXT
-) STRICT""",
-    "CREATE INDEX IF NOT EXISTS proposals_by_item ON proposals (market, item_id, status)",
-    "CREATE INDEX IF NOT EXISTS proposals_by_status ON proposals (status, made_s)",
-    "CREATE INDEX IF NOT EXISTS proposals_by_age ON proposals (made_s)",
+WITHDRAWN = "the last run wants the price that is on the label"
+_COLUMNS = (
+    "proposal_id, market, item_id, old_price, new_price, wanted, rule, gain, served_by, artifact_id, largest_change"
 )
+_FIELDS = _COLUMNS.count(",") + 1
 
 
 class ApprovalError(ValueError):
@@ -42,7 +34,8 @@ class ApprovalError(ValueError):
 
 @dataclass(frozen=True)
 class Proposal:
-    """A price for an item, beside the one on its label, in the item's currency; `gain` over list price, None unknown."""
+    """A price for an item, beside the one on its label, in the item's currency; `gain` over list price, None unknown;
+    `largest_change` of a day, None where no rule says one or it gave way to another rule."""
 
     proposal_id: str
     market: str
@@ -54,6 +47,16 @@ class Proposal:
     gain: float | None
     served_by: str
     artifact_id: str
+    largest_change: float | None = None
+
+
+@dataclass(frozen=True)
+class Unmoved:
+    """An item of a run whose `price`, on its label, is the one wanted."""
+
+    market: str
+    item_id: str
+    price: float
 
 
 @dataclass(frozen=True)
@@ -88,42 +91,38 @@ class Decided:
     conflicts: tuple[str, ...]
 
 
-class Approvals:
+class Approvals(SqliteFile):
     """The file. Thread-safe; processes may share it. `clock` gives seconds since 1970, injected so that tests need not wait."""
 
     def __init__(self, file: Path, *, proposal_s: float, approved_s: float, clock: Callable[[], float]) -> None:
         """proposal_s: a proposal may be approved so long; approved_s: an approved price is served so long."""
-        file.parent.mkdir(parents=True, exist_ok=True)
-        self._file, self._clock = file, clock
+        super().__init__(file, prepare)
+        self._clock = clock
         self._proposal_s, self._approved_s = proposal_s, approved_s
-        self._threads = threading.local()
-        with self._writing() as connection:
-            for statement in (*_SCHEMA, *AUDIT_SCHEMA):
-                connection.execute(statement)
         self.audit = AuditChain(self._connection)
 
-    def propose(self, proposals: Sequence[Proposal]) -> int:
-        """Keep those that are new, all or none, in place of older ones for the same items; how many were new."""
-        now = self._clock()
+    def propose(self, proposals: Sequence[Proposal], unmoved: Sequence[Unmoved] = (), *, once: str = "") -> int:
+        """Keep those that are new, all or none, in place of older ones for the same items; how many were new.
+
+        One that is known waits again if nobody decided on it before it was too old or another took its place. What waits for
+        an `unmoved` item is withdrawn. A run named by `once` is kept once: nothing happens when it comes again.
+        """
         with self._writing() as connection:
+            now = self._clock()  # under the lock: no page was shown since that lacks these
             self._expire(connection, now)
             self._forget(connection, now)
-            new = 0
-            for each in proposals:
-                added = connection.execute(
-                    f"INSERT INTO proposals ({_COLUMNS}, made_s, status) VALUES "  # noqa: S608 (our own names)
-                    "(:proposal_id, :market, :item_id, :old_price, :new_price, :wanted, :rule, :gain, :served_by, "
-                    ":artifact_id, :made_s, 'pending') ON CONFLICT (proposal_id) DO NOTHING",
-                    {**asdict(each), "made_s": now},
-                ).rowcount
-                if added:
-                    new += 1
-                    connection.execute(
-                        "UPDATE proposals SET status = 'superseded', follower = ? WHERE market = ? AND item_id = ? AND "
-                        "status = 'pending' AND proposal_id <> ?",
-                        (each.proposal_id, each.market, each.item_id, each.proposal_id),
-                    )
+            if once and not connection.execute("INSERT OR IGNORE INTO runs VALUES (?, ?)", (once, now)).rowcount:
+                return 0
+            remember(connection, ((each.market, each.item_id, each.old_price) for each in proposals), now)
+            remember(connection, ((each.market, each.item_id, each.price) for each in unmoved), now)
+            new = sum(self._keep(connection, each, now) for each in proposals)
+            for stays in unmoved:
+                self._withdraw(connection, stays, now)
         return new
+
+    def knows(self, run: str) -> bool:
+        """Whether a run of this name was kept."""
+        return self._connection().execute("SELECT 1 FROM runs WHERE run = ?", (run,)).fetchone() is not None
 
     def approve(self, ids: Sequence[str], *, who: str, reason: str = "") -> Decided:
         """Let these prices go live; approved before: nothing happens. ApprovalError for a reason too long."""
@@ -160,7 +159,7 @@ class Approvals:
             "ORDER BY gain DESC NULLS LAST, proposal_id LIMIT ? OFFSET ?",
             (*values, count, first),
         ).fetchall()
-        return [Kept(Proposal(*row[:10]), *row[10:]) for row in rows], total
+        return [Kept(Proposal(*row[:_FIELDS]), *row[_FIELDS:]) for row in rows], total
 
     def every(self, wanted: Filter, *, until_s: float) -> list[str]:
         """Ids of all proposals of a view that were made until a moment: what somebody has seen, not what came since."""
@@ -185,29 +184,60 @@ class Approvals:
         rows = self._connection().execute(f"SELECT DISTINCT {column} FROM proposals ORDER BY 1 LIMIT 1000")  # noqa: S608
         return [row[0] for row in rows]
 
+    @staticmethod
+    def _keep(connection: sqlite3.Connection, proposal: Proposal, now: float) -> int:
+        """1 where it waits now and did not before."""
+        added = connection.execute(
+            f"INSERT INTO proposals ({_COLUMNS}, made_s, status) VALUES "  # noqa: S608 (our own names)
+            "(:proposal_id, :market, :item_id, :old_price, :new_price, :wanted, :rule, :gain, :served_by, :artifact_id, "
+            ":largest_change, :made_s, 'pending') ON CONFLICT (proposal_id) DO UPDATE SET status = 'pending', "
+            "made_s = :made_s, follower = NULL, reason = NULL WHERE status IN ('superseded', 'expired')",
+            {**asdict(proposal), "made_s": now},
+        ).rowcount
+        if added:
+            connection.execute(
+                "UPDATE proposals SET status = 'superseded', follower = ? WHERE market = ? AND item_id = ? AND "
+                "status = 'pending' AND proposal_id <> ?",
+                (proposal.proposal_id, proposal.market, proposal.item_id, proposal.proposal_id),
+            )
+        return added
+
+    def _withdraw(self, connection: sqlite3.Connection, item: Unmoved, now: float) -> None:
+        """What waits for an item whose reason is gone, into the chain with it."""
+        for proposal_id, old, new in connection.execute(
+            "UPDATE proposals SET status = 'superseded', follower = NULL, reason = ? WHERE market = ? AND item_id = ? AND "
+            "status = 'pending' RETURNING proposal_id, old_price, new_price",
+            (WITHDRAWN, item.market, item.item_id),
+        ).fetchall():
+            told = (proposal_id, item.market, item.item_id, old, new)
+            self.audit.add(connection, Decision(now, "pricing", "withdrawn", *told, WITHDRAWN))
+
     def _decide(self, ids: Sequence[str], verdict: Literal["approved", "rejected"], who: str, reason: str) -> Decided:
         if not who.strip() or len(reason) > REASON_MAX:
             raise ApprovalError(
                 f"who decides must have a name, and a reason at most {REASON_MAX} characters: shorten it"
             )
         done, known, conflicts = [], [], []
-        now = self._clock()
         with self._writing() as connection:
+            now = self._clock()
             self._expire(connection, now)
             for proposal_id in dict.fromkeys(ids):
                 row = connection.execute(
-                    "SELECT status, decided_by, follower, market, item_id, old_price, new_price FROM proposals WHERE "
-                    "proposal_id = ?",
+                    "SELECT status, decided_by, follower, market, item_id, old_price, new_price, largest_change FROM proposals "
+                    "WHERE proposal_id = ?",
                     (proposal_id,),
                 ).fetchone()
                 if row is None:
                     conflicts.append(f"{proposal_id[:40]!r}: there is no such proposal: reprice again")
                     continue
-                status, decided_by, follower, market, item_id, old_price, new_price = row
+                status, decided_by, follower, market, item_id, old_price, new_price, most = row
+                far = verdict == "approved" and most is not None
                 if status == verdict:
                     known.append(proposal_id)
                 elif status != "pending":
                     conflicts.append(_conflict(item_id, status, decided_by, follower))
+                elif far and (said := too_far(connection, market, item_id, new_price, most, now)):
+                    conflicts.append(said)
                 else:
                     connection.execute(
                         "UPDATE proposals SET status = ?, decided_s = ?, decided_by = ?, reason = ? WHERE proposal_id = ?",
@@ -233,31 +263,12 @@ class Approvals:
             (now - max(KEPT_S, self._proposal_s), now - max(KEPT_S, self._approved_s)),
         )
 
-    def _connection(self) -> sqlite3.Connection:
-        """One a thread: SQLite keeps readers and the writer apart."""
-        made: sqlite3.Connection | None = getattr(self._threads, "connection", None)
-        if made is None:
-            made = sqlite3.connect(self._file, isolation_level=None, timeout=BUSY_MS / 1000)
-            made.execute("PRAGMA journal_mode = WAL")
-            made.execute("PRAGMA synchronous = FULL")  # what was answered is on the disk
-            self._threads.connection = made
-        return made
-
-    @contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
-        connection = self._connection()
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            yield connection
-        except BaseException:
-            connection.execute("ROLLBACK")
-            raise
-        connection.execute("COMMIT")
-
 
 def _conflict(item_id: str, status: Status, decided_by: str | None, follower: str | None) -> str:
     told = {
-        "superseded": f"a newer proposal ({(follower or '')[:8]}) took its place: decide on that one",
+        "superseded": f"a newer proposal ({follower[:8]}) took its place: decide on that one"
+        if follower
+        else f"{WITHDRAWN}: there is nothing to decide",
         "expired": "it is too old: reprice again",
         "approved": f"{decided_by} approved it already: reject the next one, or let it expire",
         "rejected": f"{decided_by} rejected it already: reprice again",

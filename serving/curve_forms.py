@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from models.pricing.requests import PEOPLE
 from serving.pricing_fresh_schemas import WhatIfFreshRequest
 from serving.pricing_schemas import WhatIfRequest
 
@@ -36,6 +37,7 @@ def _market(asked: Mapping[str, str]) -> WhatIfRequest:
         "stock": _numbers(asked["stock"], int),
         "before": float(asked["before"]),
         "factors": {name: float(value) for name, value in factors.items()},
+        PEOPLE: int(asked[PEOPLE]) if asked[PEOPLE].strip() else None,
     }
     return WhatIfRequest.model_validate({"market": asked["market"], "item": item})
 
@@ -66,6 +68,7 @@ MARKET = CurveForm(
         Box("stock", "Units by periods left", 16),
         Box("before", "Price before"),
         Box("factors", "Factors", 30, "weather=0.5, attention=1"),
+        Box(PEOPLE, "People behind willingness", 6, "20"),
     ),
     "until the end",
     _market,

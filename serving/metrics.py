@@ -95,6 +95,14 @@ class ServiceMetrics:
         self._clipped = Counter(
             "clipped_prices", "Prices that a rule moved, by rule", ["bot", "rule"], namespace="storeloop", registry=where
         )  # fmt: skip
+        self._labels = Counter(
+            "label_decisions", "Decisions on labels that boxes told, once each, by who priced them", ["bot", "source"],
+            namespace="storeloop", registry=where,
+        )  # fmt: skip
+        self._label_conflicts = Counter(
+            "label_decision_conflicts", "Decisions on labels not kept: their id was given before with another content", ["bot"],
+            namespace="storeloop", registry=where,
+        )  # fmt: skip
         self._last: tuple[str, str, str] | None = None
 
     def answered(self, endpoint: str, served_by: str, seconds: float) -> None:
@@ -119,6 +127,13 @@ class ServiceMetrics:
         """How many prices each rule moved."""
         for rule, count in counts.items():
             self._clipped.labels(self._bot, rule).inc(count)
+
+    def label_decisions(self, new: Mapping[str, int], *, conflicts: int) -> None:
+        """How many decisions on labels each source of prices brought, and how many could not be kept."""
+        for source, count in new.items():
+            self._labels.labels(self._bot, source).inc(count)
+        if conflicts:
+            self._label_conflicts.labels(self._bot).inc(conflicts)
 
     def breaker(self, state: str) -> None:
         """The breaker is `closed`, `half_open` or `open`."""

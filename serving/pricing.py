@@ -8,19 +8,20 @@ switch_off(os.environ)  # before BentoML is imported: it reads its switches once
 
 import gc  # noqa: E402
 import time  # noqa: E402
-from collections.abc import Mapping  # noqa: E402
+from collections.abc import Awaitable, Mapping  # noqa: E402
 from typing import Any  # noqa: E402
 
 import bentoml  # noqa: E402
 from starlette.responses import Response  # noqa: E402
 
 from models.pricing.explain import reference_of  # noqa: E402
+from models.pricing.requests import PEOPLE, simulated_people  # noqa: E402
 from serving import curve_forms  # noqa: E402
 from serving.approval_desk import Desk, DeskDoor  # noqa: E402
-from serving.approval_roles import Roles  # noqa: E402
-from serving.approvals import Approvals  # noqa: E402
+from serving.approval_files import open_approvals, open_roles  # noqa: E402
 from serving.bot import KNOBS, quiet_refusals, show_pages, tell  # noqa: E402
-from serving.impressions import read_key  # noqa: E402
+from serving.label_desk import LabelDesk  # noqa: E402
+from serving.label_schemas import DecisionsReply, DecisionsRequest, ToldReply, ToldRequest  # noqa: E402
 from serving.loader import ChampionLoader, Doors  # noqa: E402
 from serving.metrics import ServiceMetrics  # noqa: E402
 from serving.pricing_answering import Answerer  # noqa: E402
@@ -53,13 +54,13 @@ from serving.pricing_schemas import (  # noqa: E402
     WhatIfReply,
     WhatIfRequest,
 )
+from serving.proposal_door import ProposalDoor  # noqa: E402
 from serving.release import POINTER_FILE  # noqa: E402
 from serving.replies import reply  # noqa: E402
 from serving.schema_base import ModelRequest, PageRequest  # noqa: E402
 from serving.settings import ServeSettings  # noqa: E402
 
 STORE_BYTES = 8 << 20  # 10,000 items, and then some
-APPROVALS_FILE, SESSION_KEY = "approvals.sqlite", "sessions.key"
 
 FORM_EXAMPLES = {curve_forms.MARKET.path: EXAMPLE_ITEM, curve_forms.FRESH.path: EXAMPLE_GOOD}
 
@@ -89,6 +90,7 @@ class Pricing:
         )
         approvals = open_approvals(settings)
         self._answerer = Answerer(lambda: self._loader.current, approvals, ClipLog(settings.pricing), settings, metrics)
+        self._labels = LabelDesk(settings, metrics, clock=time.time)
         desk.answerer, desk.approvals, desk.roles = self._answerer, approvals, open_roles(settings)
         self._loader.start()
         quiet_refusals()
@@ -107,7 +109,8 @@ class Pricing:
         """Price a whole store, up to 10,000 items of several markets, as columns.
 
         In approval mode these are proposals: none is live before somebody approves it. Send a request again under its
-        `request_id` until it is answered: nothing is proposed twice.
+        `request_id` until it is answered: nothing is proposed twice. Where tokens are given out, it takes a proposer's or an
+        approver's as `Authorization: Bearer TOKEN` (401 without).
         """
         return await reply(self._answerer.reprice(request))
 
@@ -149,6 +152,20 @@ class Pricing:
         """List the fresh goods that are priced, by name, each with the ladder that it falls back to."""
         return await reply(self._answerer.goods(request))
 
+    @bentoml.api(output_spec=DecisionsReply)  # type: ignore[untyped-decorator]
+    async def decisions(self, request: DecisionsRequest, /, ctx: bentoml.Context) -> Response:
+        """Take in what a box of shelf labels decided, up to 500 prices a delivery.
+
+        With `Authorization: Bearer TOKEN`, one of `STORELOOP_SERVE_BOXES`. Answered once all is on the disk; a delivery that was
+        not answered is sent again and counts once.
+        """
+        return await _with_status(ctx, self._labels.take(request, ctx.request.headers.get("authorization", "")))
+
+    @bentoml.api(output_spec=ToldReply)  # type: ignore[untyped-decorator]
+    async def decisions_told(self, request: ToldRequest, /, ctx: bentoml.Context) -> Response:
+        """Tell the last prices on labels, or read on from a place; with any token of this service."""
+        return await _with_status(ctx, self._labels.told(request, ctx.request.headers.get("authorization", "")))
+
     @bentoml.api(output_spec=PricingCard)  # type: ignore[untyped-decorator]
     async def model(self, request: ModelRequest, /) -> Response:
         """Tell which champion answers, its markets and fresh goods, and whether something is wrong."""
@@ -164,31 +181,14 @@ class Pricing:
         """Stop following promotions and let the worker threads go."""
         self._loader.stop()
         self._answerer.close()
+        self._labels.close()
 
 
-def open_approvals(settings: ServeSettings) -> Approvals | None:
-    """The file of proposals, in approval mode; ValueError where no folder is named."""
-    if not settings.approval:
-        return None
-    if settings.pricing is None:
-        raise ValueError(
-            "STORELOOP_SERVE_APPROVAL=true needs STORELOOP_SERVE_PRICING: the folder that proposals lie in"
-        )
-    return Approvals(
-        settings.pricing / APPROVALS_FILE,
-        proposal_s=settings.proposal_s,
-        approved_s=settings.approved_s,
-        clock=time.time,
-    )
-
-
-def open_roles(settings: ServeSettings) -> Roles | None:
-    """Who may look and decide; None where prices are live. ValueError for a token too short."""
-    if not settings.approval or settings.pricing is None:
-        return None
-    key = read_key(settings.pricing, SESSION_KEY)
-    told = (settings.approvers.get_secret_value(), settings.viewers.get_secret_value())
-    return Roles(*told, key=key, clock=time.time)
+async def _with_status(ctx: bentoml.Context, answer: Awaitable[bytes]) -> Response:
+    """`reply` of a method that asks for the context, whose status BentoML puts over that of the response."""
+    response = await reply(answer)
+    ctx.response.status_code = response.status_code
+    return response
 
 
 def _measure(loader: ChampionLoader[Champion]) -> None:
@@ -213,6 +213,8 @@ def _examples(champion: Champion) -> dict[str, Any]:
             usual = reference_of(model.markets[name])
             told = {"period": usual.period, "stock": list(usual.stock), "before": usual.before}
             factors = dict(usual.factors)
+            if (people := simulated_people(factors, 1)) is not None:
+                told[PEOPLE] = int(people[0])
             found[EXAMPLE_ITEM] = {"item_id": "I00001", **told, "factors": factors}
             columns = {"market": name, "item_ids": ["I00001"], **_columns(told), "factors": _columns(factors)}
             found[EXAMPLE_COLUMNS] = columns
@@ -251,6 +253,7 @@ def _bounded() -> ServeSettings:
 
 service: Any = Pricing  # the decorator has made a bentoml Service of the class, which its types do not say
 service.add_asgi_middleware(DeskDoor, desk=desk)  # before the door that takes JSON alone
+service.add_asgi_middleware(ProposalDoor, desk=desk)
 show_pages(
     service,
     BOT,

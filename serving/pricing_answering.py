@@ -29,7 +29,7 @@ from serving.pricing_fresh_schemas import (
     RepriceFreshRequest,
     WhatIfFreshRequest,
 )
-from serving.pricing_proposals import proposals_of
+from serving.pricing_proposals import day_run, proposals_of
 from serving.pricing_reasons import WhatIf, curve_of, reasons_of
 from serving.pricing_schemas import ExplainRequest, QuoteRequest, RepriceRequest, WhatIfRequest
 from serving.replies import Refusal, page
@@ -211,10 +211,11 @@ class Answerer:
     async def _propose(
         self, approvals: Approvals, champion: Champion, found: Sequence[Prices], request_id: str | None
     ) -> tuple[int, list[list[str | None]]]:
-        run = request_id or f"day {datetime.now(UTC).date()}"
-        made, ids = proposals_of(found, champion.artifact_id, run)
+        run = request_id or day_run(datetime.now(UTC).date())
+        # Thousands of hashes: a quote that comes in meanwhile must not wait for them.
+        made = await self._on(self._pool, lambda: proposals_of(found, champion.artifact_id, run))
         try:
-            return await self._on(self._disk, lambda: approvals.propose(made)), ids
+            return await self._on(self._disk, lambda: approvals.propose(made.proposals, made.unmoved)), made.ids
         except sqlite3.Error as error:
             raise Refusal(503, f"proposals cannot be kept ({error}): nothing was proposed; send it again") from error
 

@@ -7,13 +7,13 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from models.pricing.answering import RULE_TEXT, Shelves, UnsoundError, answer
 from models.pricing.explain import PriceReasons
 from models.pricing.fresh_explain import FreshReasons
-from models.pricing.guardrails import HALF_CENT, RULES, Limits, Ruled, rule_names, shown_reference
+from models.pricing.guardrails import RULES, Ruled, shown_reference
 from models.pricing.ladder import NAME
 from models.pricing.market import Bools, Floats, Ints
-from models.pricing.requests import Reply
-from models.pricing.training_range import Outside
+from models.pricing.training_range import Outside, told_by_row
 from models.pricing.what_if import Curve
 from serving.guarded import Implausible
 from serving.pricing_champion import Champion, Model
@@ -21,10 +21,9 @@ from serving.pricing_champion import Champion, Model
 CHAMPION, APPROVED, LADDER = "champion", "approved", NAME
 WORST = (CHAMPION, APPROVED, LADDER)  # the last one says most
 SERVED = np.array(WORST)
-RULE_TEXT = rule_names(np.zeros(0, dtype=np.int64)).dtype
 
 
-class Asked(Protocol):
+class Asked(Shelves, Protocol):
     """N items of one market, or N fresh goods, with the approved ladder that is always there for them."""
 
     @property
@@ -38,14 +37,6 @@ class Asked(Protocol):
     @property
     def item_ids(self) -> tuple[str, ...]: ...
     @property
-    def before(self) -> Floats:
-        """Prices until now (N,)."""
-
-    @property
-    def lowest(self) -> Floats:
-        """Of the past 30 days (N,), NaN for none."""
-
-    @property
     def moment(self) -> Ints:
         """When (N,) by the clock of the model; what tells two proposals of a run apart."""
 
@@ -54,18 +45,6 @@ class Asked(Protocol):
 
     def head(self) -> dict[str, Any]:
         """How columns of a reply name their items."""
-
-    def bounds(self, rows: Ints) -> Limits:
-        """What the rules leave."""
-
-    def by_ladder(self, rows: Ints) -> Ruled:
-        """Prices by the approved ladder."""
-
-    def outside(self, model: Model) -> tuple[tuple[Outside, ...], Bools]:
-        """In which variables some lie outside the range of training, and which (N,) do in any."""
-
-    def predict(self, model: Model, rows: Bools) -> Reply:
-        """Prices by the network, of rows that all lie inside."""
 
     def explain(self, model: Model, rows: Bools) -> PriceReasons | FreshReasons:
         """Why, of rows that all lie inside."""
@@ -130,36 +109,19 @@ class Prices:
 
     def outside_of(self) -> dict[int, list[dict[str, Any]]]:
         """Fields of `OutsideRange` by row, of those that are."""
-        found: dict[int, list[dict[str, Any]]] = {}
-        for each in self.outside:
-            by = each.by
-            for row in np.flatnonzero(each.rows).tolist():
-                told = {"variable": each.variable, "low": float(each.low[row]), "high": float(each.high[row])}
-                given = not np.isnan(each.value[row])
-                values = (
-                    {"value": float(each.value[row]), "by": float(by[row])} if given else {"value": None, "by": None}
-                )
-                found.setdefault(row, []).append({**told, **values})
-        return found
+        return told_by_row(self.outside)
 
 
 def price(asked: Asked, model: Model) -> Prices:
     """Rows inside the range of training by the network, the others by the ladder; Implausible for a price out of the rules."""
-    found = Prices.empty(asked)
-    found.outside, outside = asked.outside(model)
-    inside, rows = ~outside, np.flatnonzero(outside)
-    if rows.size:
-        found.take(rows, asked.by_ladder(rows), LADDER)
-    if not inside.any():
-        return found
-    rows = np.flatnonzero(inside)
-    reply, bounds = asked.predict(model, inside), asked.bounds(rows)
-    sound = (reply.price >= bounds.low - HALF_CENT) & (reply.price <= bounds.high + HALF_CENT)
-    if not (sound.all() and np.isfinite(reply.price).all() and np.isfinite(reply.worth).all()):
-        raise Implausible("a price lies outside the rules, or its worth is no number")
-    found.take(rows, Ruled(reply.price, reply.wanted, reply.rule, reply.yielded), CHAMPION)
-    found.worth[rows], found.gain[rows] = reply.worth, reply.gain
-    return found
+    try:
+        found = answer(asked, model)
+    except UnsoundError as error:
+        raise Implausible(str(error)) from error
+    ruled, served = found.ruled, np.where(found.by_network, WORST.index(CHAMPION), WORST.index(LADDER))
+    return Prices(
+        asked, ruled.price, ruled.wanted, ruled.rule, ruled.yielded, found.worth, found.gain, served, found.outside
+    )
 
 
 def rows_of(found: Prices, champion: Champion) -> list[dict[str, Any]]:

@@ -11,16 +11,16 @@ import numpy as np
 
 from models.common.artifact import Manifest, read_manifest
 from models.common.guard import CircuitBreaker
+from models.pricing.answering import Known, check_ladders
 from models.pricing.explain import reference_of
 from models.pricing.fresh_explain import usual_morning
 from models.pricing.fresh_ladder import FreshLadders
 from models.pricing.fresh_predict import FreshInput, FreshPredictor
-from models.pricing.fresh_range import FreshRange
 from models.pricing.ladder import ApprovedLadder, FallbackError, Ladders, read_ladders
-from models.pricing.market import Market, build_market
-from models.pricing.predict import Predictor, PriceInput, load
+from models.pricing.market import Market
+from models.pricing.predict import PriceInput, load
+from models.pricing.requests import simulated_people
 from models.pricing.spec import FRESH
-from models.pricing.training_range import TrainingRange
 from serving.guarded import make_breaker
 from serving.release import Pointer, ReleaseError, verify
 from serving.settings import ServeSettings
@@ -30,18 +30,10 @@ SELF_TESTS = 5
 
 
 @dataclass(frozen=True)
-class Model:
+class Model(Known):
     """A loaded artifact, its markets as arrays and what their networks were trained on."""
 
-    predictor: Predictor
     manifest: Manifest
-    markets: Mapping[str, Market]
-    ranges: Mapping[str, TrainingRange]
-
-    @property
-    def fresh_range(self) -> FreshRange:
-        """What the network of fresh goods was trained on. InputError where the artifact has none."""
-        return FreshRange(self.predictor.fresh.goods)
 
 
 @dataclass(frozen=True)
@@ -98,14 +90,12 @@ class Champion:
 
 def load_model(folder: Path) -> Model:
     """Open an artifact folder; ArtifactError when it is not what its manifest says."""
-    predictor = load(folder)
-    markets = {each.instance.name: build_market(each.instance) for each in predictor.spec.markets}
-    ranges = {name: TrainingRange.of(market) for name, market in markets.items()}
-    return Model(predictor, read_manifest(folder), markets, ranges)
+    known = Known.of(load(folder))
+    return Model(known.predictor, known.markets, known.ranges, read_manifest(folder))
 
 
-def open_champion(folder: Path, pointer: Pointer, settings: ServeSettings) -> Champion:
-    """Verify, open, warm up and self-test a release; ReleaseError (or what its files raise) when it must not serve."""
+def open_release(folder: Path, pointer: Pointer) -> tuple[Ladders, Model]:
+    """Verify a release and open its ladders and model; ReleaseError (or what its files raise) when they must not be used."""
     verify(folder, pointer.artifact_id)
     ladders, model = read_ladders(folder / "fallback"), load_model(folder / "artifact")
     if model.manifest.artifact_id != pointer.artifact_id:
@@ -113,7 +103,16 @@ def open_champion(folder: Path, pointer: Pointer, settings: ServeSettings) -> Ch
             f"{folder} holds artifact {model.manifest.artifact_id}, the pointer asks for {pointer.artifact_id}: "
             "build the release again"
         )
-    _check_ladders(folder, ladders, model.predictor)
+    try:
+        check_ladders(ladders, model.predictor)
+    except FallbackError as error:
+        raise ReleaseError(f"{folder}: {error}") from error
+    return ladders, model
+
+
+def open_champion(folder: Path, pointer: Pointer, settings: ServeSettings) -> Champion:
+    """Open, warm up and self-test a release; ReleaseError (or what its files raise) when it must not serve."""
+    ladders, model = open_release(folder, pointer)
     _self_test(model, settings)
     return Champion(
         pointer.artifact_id,
@@ -152,28 +151,15 @@ def opening(market: Market) -> PriceInput:
     """The first morning of a market, as a request of one item."""
     usual = reference_of(market)
     factors = {name: [value] for name, value in usual.factors.items()}
-    return PriceInput(market.name, [usual.period], [list(usual.stock)], [usual.before], factors)
+    people = simulated_people(factors, 1)
+    return PriceInput(
+        market.name, [usual.period], [list(usual.stock)], [usual.before], factors, willingness_people=people
+    )
 
 
 def fresh_opening(fresh: FreshPredictor) -> FreshInput:
     """The usual morning of the first good at a list price of 1, as a request of one item."""
     return usual_morning(fresh, np.zeros(1, dtype=np.int64), np.ones(1))
-
-
-def _check_ladders(folder: Path, ladders: Ladders, predictor: Predictor) -> None:
-    """ReleaseError unless they fit the artifact beside them."""
-    spec, told = predictor.spec, ladders.fresh
-    for each in spec.markets:
-        name, ladder = each.instance.name, ladders.markets.get(each.instance.name)
-        if ladder is None or ladder.rules != each.limits() or ladder.list_price != each.instance.list_price:
-            raise ReleaseError(f"{folder}: the ladder of {name} lacks or has other rules: build the release again")
-    if (spec.fresh is None) != (told is None):
-        raise ReleaseError(f"{folder}: ladders of fresh goods lack, or the goods do: build the release again")
-    if spec.fresh is not None and told is not None:
-        kept = [(each.good, each.essential, each.unit_cost) for each in told.goods]
-        known = list(zip(spec.fresh.goods, spec.fresh.essential, predictor.fresh.goods.cost.tolist(), strict=True))
-        if told.rules != spec.fresh.rules or kept != known:
-            raise ReleaseError(f"{folder}: the ladders are of other fresh goods or rules: build the release again")
 
 
 def _self_test(model: Model, settings: ServeSettings) -> None:

@@ -8,6 +8,7 @@ from pydantic import ConfigDict, Field, model_validator
 from models.pricing.fresh import AHEAD, LONGEST_LIFE, WEEK
 from models.pricing.fresh_predict import MOST_EXPECTED
 from serving.pricing_schemas import (
+    BEFORE,
     EXPLAIN_MAX,
     QUOTE_MAX,
     REPRICE_MAX,
@@ -44,7 +45,7 @@ class FreshItem(Request):
     good: Id = Field(description="A product in a shop, as `/goods` lists; comes back with the answer.")
     list_price: Money = Field(description="Of today.")
     stock: Stock
-    before: Money = Field(description="Price until now.")
+    before: Money = Field(description=BEFORE)
     weekday: Weekday
     coming: Units = Field(default=0, description="Units that arrive tomorrow whatever happens.")
     wait: Wait = 0
@@ -90,7 +91,7 @@ class FreshShelves(Request):
     good: list[Id] = Field(min_length=1, max_length=REPRICE_MAX)
     list_price: list[Money] = Field(min_length=1, max_length=REPRICE_MAX)
     stock: list[Stock] = Field(min_length=1, max_length=REPRICE_MAX)
-    before: list[Money] = Field(min_length=1, max_length=REPRICE_MAX)
+    before: list[Money] = Field(min_length=1, max_length=REPRICE_MAX, description=BEFORE)
     weekday: list[Weekday] = Field(min_length=1, max_length=REPRICE_MAX)
     coming: Annotated[list[Units], Field(max_length=REPRICE_MAX)] | None = None
     wait: Annotated[list[Wait], Field(max_length=REPRICE_MAX)] | None = None

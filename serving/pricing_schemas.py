@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
 from models.pricing.instances import FactorName
+from models.pricing.requests import MOST_PEOPLE, PEOPLE, WILLINGNESS, check_people
 from serving.schema_base import Breaker, CardReply, Reply, Request
 
 QUOTE_MAX, REPRICE_MAX, EXPLAIN_MAX, MARKETS_MAX = 500, 10_000, 20, 1_000
@@ -23,7 +24,13 @@ Stock = Annotated[
     Field(min_length=1, max_length=400, description="Units by periods left: those that expire first come first."),
 ]
 Money = Annotated[float, Field(ge=0.01, le=1e9, allow_inf_nan=False)]
+BEFORE = (
+    "Label at the day's opening: the largest change is counted from it, so with a label that has moved today each quote may move it "
+    "as far again. In approval mode tell the label as it stands, for what differs from it is proposed; the queue holds a day's "
+    "approvals to the first label that it was told."
+)
 Reading = Annotated[float, Field(ge=-1e6, le=1e6, allow_inf_nan=False)]
+People = Annotated[int, Field(ge=0, le=MOST_PEOPLE, strict=True)]
 Served = Literal["champion", "approved", "fallback:approved_ladder"]
 
 
@@ -33,11 +40,20 @@ class Item(Request):
     item_id: Id = Field(description="Comes back with the answer.")
     period: Period
     stock: Stock
-    before: Money = Field(description="Price until now.")
+    before: Money = Field(description=BEFORE)
     factors: dict[FactorName, Reading | None] = Field(
         default={}, description="What the market watches beside; null or left out: not observed, so the ladder answers."
     )
     lowest: Money | None = Field(default=None, description="Lowest price of the past 30 days, to show a discount.")
+    willingness_people: People | None = Field(
+        default=None,
+        description="Of a store and hour that a factor `willingness` sums up: 20 at least, else it is refused.",
+    )
+
+    @model_validator(mode="after")
+    def _of_many(self) -> Self:
+        check_people([self.factors.get(WILLINGNESS)], [self.willingness_people])
+        return self
 
 
 class MarketRequest(Request):
@@ -85,20 +101,24 @@ class Shelves(Request):
     item_ids: list[Id] = Field(min_length=1, max_length=REPRICE_MAX)
     period: list[Period] = Field(min_length=1, max_length=REPRICE_MAX)
     stock: list[Stock] = Field(min_length=1, max_length=REPRICE_MAX)
-    before: list[Money] = Field(min_length=1, max_length=REPRICE_MAX)
+    before: list[Money] = Field(min_length=1, max_length=REPRICE_MAX, description=BEFORE)
     factors: dict[FactorName, Annotated[list[Reading | None], Field(max_length=REPRICE_MAX)]] = Field(default={})
     lowest: Annotated[list[Money | None], Field(max_length=REPRICE_MAX)] | None = None
+    willingness_people: Annotated[list[People | None], Field(max_length=REPRICE_MAX)] | None = None
 
     @model_validator(mode="after")
     def _one_length(self) -> Self:
         count = len(self.item_ids)
         columns: list[tuple[str, Sized]] = [("period", self.period), ("stock", self.stock), ("before", self.before)]
         columns += [*self.factors.items(), *(() if self.lowest is None else (("lowest", self.lowest),))]
+        columns += [] if self.willingness_people is None else [(PEOPLE, self.willingness_people)]
         for name, column in columns:
             if len(column) != count:
                 raise ValueError(f"{name} has {len(column)} entries, item_ids has {count}: give one an item")
         if len(set(self.item_ids)) < count:
             raise ValueError("each item_id may be there once in a market; remove the repeated ones")
+        if WILLINGNESS in self.factors:
+            check_people(self.factors[WILLINGNESS], self.willingness_people)
         return self
 
 

@@ -88,6 +88,14 @@ class ServeSettings(BaseSettings):
         description="Who may approve prices: `name:token`, several by commas, tokens of 16 or more.",
     )
     viewers: SecretStr = Field(default=SecretStr(""), description="Who may look at proposals, in the same way.")
+    proposers: SecretStr = Field(
+        default=SecretStr(""),
+        description="What may call `reprice` in approval mode, in the same way; approvers may too. Without any token anybody may.",
+    )
+    boxes: SecretStr = Field(
+        default=SecretStr(""),
+        description="Boxes of shelf labels that may tell of their decisions at `/decisions`, in the same way.",
+    )
     proposal_s: float = Field(
         default=86_400.0, ge=1, le=30 * 86_400, description="Seconds in which a proposed price may be approved."
     )

@@ -75,10 +75,10 @@ class Config(BaseModel):
     )
     fresh_rules: Rules = Field(Rules(), description="limits of fresh goods' prices, see guardrails.py")
     fresh_steps: int = Field(
-        10_000,
+        16_000,
         ge=1,
         le=10_000_000,
-        description="gradient steps of the network of all fresh goods; 10,000 take half a minute",
+        description="gradient steps of the network of all fresh goods; 16,000 take half a minute",
     )
     fresh_peer_steps: int = Field(
         2_000, ge=0, le=10_000_000, description="gradient steps of its peer, of many more outcomes each; 0: no peer"

@@ -16,6 +16,7 @@ import numpy.typing as npt
 import torch
 from stable_baselines3 import DQN
 from stable_baselines3.common.buffers import BaseBuffer, ReplayBuffer
+from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.type_aliases import ReplayBufferSamples
 from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.dqn.policies import DQNPolicy
@@ -161,3 +162,9 @@ class CounterfactualDQN(DQN):
 def falling(rate: float) -> Callable[[float], float]:
     """A learning rate that falls in a straight line with what remains of training."""
     return lambda remaining: rate * max(remaining, LAST_RATE)
+
+
+def unlogged(model: DQN) -> DQN:
+    """The model, which from now on logs nowhere: by default every training leaves a folder among the machine's temporary ones."""
+    model.set_logger(Logger(None, []))
+    return model

@@ -97,6 +97,11 @@ def scale_of(level: Floats) -> Floats:
     return np.asarray(level + 0.5)
 
 
+def dearest(ceiling: Floats, listed: Floats) -> Floats:
+    """Money (N,) that no price goes above, of ceilings over list price; infinite where there is none."""
+    return np.where(ceiling < FREE, ceiling * listed, np.inf)
+
+
 @dataclass(frozen=True)
 class Situation:
     """N shelves in the morning, deliveries in: `mean` (N, AHEAD) expected units at list price, today first; `elasticity`,

@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from models.common.protocols import InputError
-from models.pricing.fresh import LONGEST_LIFE
+from models.pricing.fresh import LONGEST_LIFE, dearest
 from models.pricing.guardrails import Limits, Ruled, Rules, limits_of_each
 from models.pricing.instances import CHEAPEST, DEAREST
 from models.pricing.market import Bools, Floats, Ints
@@ -60,8 +60,9 @@ class FreshLadders(BaseModel):
 
     def bounds(self, number: Ints, listed: Floats, before: Floats) -> Limits:
         """What the rules leave of N prices of the goods of `number`, (N,) each, in money of today."""
-        cost = self._cost[number] * listed
-        return limits_of_each(self.rules, self._essential[number], list_price=listed, unit_cost=cost, before=before)
+        cost, most = self._cost[number] * listed, dearest(self._ceiling[number], listed)
+        told = {"list_price": listed, "unit_cost": cost, "before": before, "ceiling": most}
+        return limits_of_each(self.rules, self._essential[number], **told)
 
     def answer(self, number: Ints, listed: Floats, stock: Ints, before: Floats) -> Ruled:
         """Prices of N shelves: stock (N, W) units by days left, those that expire tonight first; the rest (N,)."""
@@ -74,7 +75,11 @@ class FreshLadders(BaseModel):
         """(K, S + 1), each ladder's steps, then its top as often as it takes; no more than the ceiling."""
         most = max(len(each.steps) for each in self.goods)
         rows = [[*each.steps, *([each.top] * (most + 1 - len(each.steps)))] for each in self.goods]
-        return np.asarray(np.minimum(rows, np.array([each.ceiling for each in self.goods])[:, None]))
+        return np.asarray(np.minimum(rows, self._ceiling[:, None]))
+
+    @cached_property
+    def _ceiling(self) -> Floats:
+        return np.array([each.ceiling for each in self.goods])
 
     @cached_property
     def _cost(self) -> Floats:

@@ -13,21 +13,26 @@ def trade_plot(lived: Mapping[str, FreshLived]) -> bytes:
     """Gross margin against waste, a mark a policy: up and to the left is better."""
     drawn = figure(7, 4.2)
     axis = drawn.subplots()
-    for number, (name, each) in enumerate(lived.items()):
-        axis.scatter(
-            100 * each.waste,
-            each.gross_margin,
-            s=90 if not number else 40,
-            color=CHAMPION if not number else OTHER,
-            zorder=3,
-        )
+    champion = next(iter(lived), None)
+    for (waste, margin), names in _by_place(lived).items():
+        first = champion in names
+        axis.scatter(100 * waste, margin, s=90 if first else 40, color=CHAMPION if first else OTHER, zorder=3)
         axis.annotate(
-            name, (100 * each.waste, each.gross_margin), xytext=(6, 4), textcoords="offset points", fontsize=8
+            "\n".join(names), (100 * waste, margin), xytext=(6, 4), textcoords="offset points", fontsize=8, va="bottom"
         )
+    axis.margins(x=0.25, y=0.1)
     axis.set_xlabel("waste, % of what was sold or thrown away")
     axis.set_ylabel("gross margin a shelf and day, list prices")
     drawn.suptitle("Fresh goods: margin against waste (up and to the left is better)", fontsize=10)
     return png(drawn)
+
+
+def _by_place(lived: Mapping[str, FreshLived]) -> dict[tuple[float, float], list[str]]:
+    """Waste and gross margin -> the policies that have both: rules that come to the same prices are one mark, not words on words."""
+    places: dict[tuple[float, float], list[str]] = {}
+    for name, each in lived.items():
+        places.setdefault((round(each.waste, 6), round(each.gross_margin, 6)), []).append(name)
+    return places
 
 
 def asked_plot(prices: Floats, lived: Mapping[str, FreshLived]) -> bytes:

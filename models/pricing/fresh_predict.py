@@ -8,7 +8,7 @@ import numpy as np
 
 from models.common.artifact import ArtifactError
 from models.common.protocols import InputError
-from models.pricing.fresh import AHEAD, LEAST_LEVEL, MOST_LEVEL, WEEK, Goods, Situation
+from models.pricing.fresh import AHEAD, LEAST_LEVEL, MOST_LEVEL, WEEK, Goods, Situation, dearest
 from models.pricing.fresh_rules import FreshNetwork
 from models.pricing.fresh_state import WIDTH
 from models.pricing.guardrails import HALF_CENT, Limits, limits_of_each, rule_names, shown_reference
@@ -105,10 +105,10 @@ class FreshPredictor:
         return FreshReading(number, at, listed, before, lowest)
 
     def limits(self, reading: FreshReading) -> Limits:
-        """The rules; of essential goods with their own."""
-        listed = reading.list_price
-        told = {"list_price": listed, "unit_cost": reading.at.cost * listed, "before": reading.before}
-        return limits_of_each(self.spec.rules, self._essential[reading.number], **told)
+        """The rules; of essential goods with their own, and no good above its own ceiling."""
+        at, listed = reading.at, reading.list_price
+        told = {"list_price": listed, "unit_cost": at.cost * listed, "ceiling": dearest(at.ceiling, listed)}
+        return limits_of_each(self.spec.rules, self._essential[reading.number], before=reading.before, **told)
 
     def asked(self, reading: FreshReading) -> Floats:
         """Money (N, A) that each price of the ladder asks: none above a good's ceiling."""
@@ -121,7 +121,7 @@ class FreshPredictor:
 
     def wanted(self, at: Situation, listed: Floats) -> Floats:
         """What the network asks on N shelves, before the rules, in the money of their list prices (N,)."""
-        return np.minimum(self.policy.choose(at), at.ceiling) * listed
+        return self.policy.choose(at) * listed
 
     def number_of(self, good: Any) -> Ints:
         """Numbers (N,) of goods; InputError for the first that is unknown."""

@@ -1,7 +1,9 @@
 """Rules around the network, which it cannot break: limits -> model -> limits.
 
 Order of precedence, the first wins where two cannot both hold: 1. essential goods never above list price; 2. ceiling;
-3. floor; 4. margin floor; 5. largest change of one quote. A rule that yields is kept as nearly as those before it let it, and named.
+3. floor; 4. margin floor; 5. largest change. A rule that yields is kept as nearly as those before it let it, and named.
+The largest change is counted from the price before that the caller tells. It bounds a day only if that is the label at the
+day's opening: whoever tells the label as it moves may move it again with each quote.
 Discounts may be shown only against the lowest price of the past 30 days (Directive (EU) 2019/2161, Article 6a of 98/6/EC).
 """
 
@@ -20,7 +22,7 @@ HALF_CENT = CENT / 2
 LEAST = CENT  # nothing is given away
 _EPS = 1e-6  # of a cent: 0.30 / 0.01 is a little below 30
 RULES = ("essential", "ceiling", "floor", "margin_floor", "largest_change")
-NO_RULE = -1
+NO_RULE, LARGEST_CHANGE = -1, RULES.index("largest_change")
 
 
 class Rules(BaseModel):
@@ -38,7 +40,10 @@ class Rules(BaseModel):
         description="least (price - unit cost) / price; below 0 a loss is allowed, as for goods that expire",
     )
     largest_change: float | None = Field(
-        None, gt=0, le=10, description="largest move from the price before, as a fraction of list price"
+        None,
+        gt=0,
+        le=10,
+        description="largest move from the price before, the label at the day's opening, as a fraction of list price",
     )
 
     @model_validator(mode="after")
@@ -68,6 +73,11 @@ class Limits:
         moved = breaks.any(axis=0) & (np.abs(price - wanted) > HALF_CENT)
         return price, np.where(moved, breaks.argmax(axis=0), NO_RULE)
 
+    @property
+    def largest_change(self) -> Floats:
+        """Money (N,) that prices may move by from the price before, within half a cent; infinite where no rule says."""
+        return np.asarray((self.highs[LARGEST_CHANGE] - self.lows[LARGEST_CHANGE]) / 2)
+
     def within(self, wanted: Floats) -> "Ruled":
         """Prices (N,) by whoever, within the limits."""
         price, rule = self.clip(wanted)
@@ -85,16 +95,20 @@ class Ruled:
     yielded: Bools
 
 
-def limits(rules: Rules, *, list_price: Floats, unit_cost: Floats, before: Floats) -> Limits:
-    """Combine the rules for N products, (N,) each."""
+def limits(
+    rules: Rules, *, list_price: Floats, unit_cost: Floats, before: Floats, ceiling: Floats | None = None
+) -> Limits:
+    """Combine the rules for N products, (N,) each; `ceiling` of each product, beside that of the rules."""
     count = len(list_price)
     lows, highs = np.full((len(RULES), count), -np.inf), np.full((len(RULES), count), np.inf)
     told = []
     if rules.essential:
         highs[0] = list_price
         told.append(0)
-    if rules.ceiling is not None:
-        highs[1] = rules.ceiling
+    if rules.ceiling is not None or ceiling is not None:
+        highs[1] = np.minimum(
+            np.inf if ceiling is None else ceiling, np.inf if rules.ceiling is None else rules.ceiling
+        )
         told.append(1)
     if rules.floor is not None:
         lows[2] = rules.floor
@@ -119,9 +133,11 @@ def limits(rules: Rules, *, list_price: Floats, unit_cost: Floats, before: Float
     return Limits(low, high, yielded, lows, highs)
 
 
-def limits_of_each(rules: Rules, essential: Bools, *, list_price: Floats, unit_cost: Floats, before: Floats) -> Limits:
+def limits_of_each(
+    rules: Rules, essential: Bools, *, list_price: Floats, unit_cost: Floats, before: Floats, ceiling: Floats
+) -> Limits:
     """As `limits`, for N products of which the `essential` (N,) are never above list price, whatever the rules say of it."""
-    told = {"list_price": list_price, "unit_cost": unit_cost, "before": before}
+    told = {"list_price": list_price, "unit_cost": unit_cost, "before": before, "ceiling": ceiling}
     plain = limits(rules, **told)
     if not essential.any():
         return plain

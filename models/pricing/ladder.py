@@ -84,15 +84,25 @@ def read_ladders(folder: Path) -> Ladders:
     """The ladders of a fallback folder; FallbackError when the file lacks or is not what was written."""
     file = folder / LADDERS_FILE
     try:
-        if file.stat().st_size > MOST_BYTES:
-            raise FallbackError(f"{file} is larger than {MOST_BYTES} bytes: build the release again")
-        content = json.loads(file.read_text(encoding="utf-8"))
-        told = {name: content[name] for name in ("ladders", "fresh")}
-        if _digest(told) != content["sha256"]:
+        with file.open("rb") as stream:
+            content = stream.read(MOST_BYTES + 1)
+    except OSError as error:
+        raise FallbackError(f"{file}: no readable ladders ({type(error).__name__}): build the release again") from error
+    return ladders_of_bytes(content, file)
+
+
+def ladders_of_bytes(content: bytes, file: Path) -> Ladders:
+    """The ladders that `write_ladders` wrote; FallbackError, which names `file`, when they are not what was written."""
+    if len(content) > MOST_BYTES:
+        raise FallbackError(f"{file} is larger than {MOST_BYTES} bytes: build the release again")
+    try:
+        whole = json.loads(content)
+        told = {name: whole[name] for name in ("ladders", "fresh")}
+        if _digest(told) != whole["sha256"]:
             raise FallbackError(f"{file} was altered (its SHA-256 is not the one it names): build the release again")
         markets = TypeAdapter(list[ApprovedLadder]).validate_python(told["ladders"])
         fresh = TypeAdapter(FreshLadders | None).validate_python(told["fresh"])
-    except (OSError, KeyError, TypeError, ValidationError, RecursionError, ValueError) as error:
+    except (KeyError, TypeError, ValidationError, RecursionError, ValueError) as error:
         if isinstance(error, FallbackError):
             raise
         raise FallbackError(f"{file}: no readable ladders ({type(error).__name__}): build the release again") from error
@@ -101,7 +111,7 @@ def read_ladders(folder: Path) -> Ladders:
         raise FallbackError(
             f"{file}: {len(markets)} ladders of {len(ladders.markets)} markets: build the release again"
         )
-    _some(folder, ladders)
+    _some(file.parent, ladders)
     return ladders
 
 

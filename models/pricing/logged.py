@@ -6,6 +6,7 @@ The table `logged_prices`, a row a priced period:
     period         0 to T - 1, each once an episode
     <factor>       a column for each factor of the problem, as it was shown (competitor_price, weather, ...)
     stock          list of L units before the price is asked, by periods left, those that expire first come first
+    willingness_people   beside a factor `willingness`: how many people of the store and hour it sums up
     before         price until then
     price          price asked, one of the ladder
     propensities   list of A chances with which the shop would have asked each price of the ladder, cheapest first
@@ -22,7 +23,7 @@ import numpy as np
 from models.common.arrow_columns import need_columns, numbers, refuse_nulls
 from models.common.protocols import DataError, InputError
 from models.pricing.market import FACTORS, Floats, Ints, Market
-from models.pricing.requests import MAX_PRODUCTS, PriceInput, read
+from models.pricing.requests import MAX_PRODUCTS, MOST_PEOPLE, PEOPLE, WILLINGNESS, PriceInput, read
 from models.pricing.state import Reading
 
 NAME, STOCK, PROPENSITIES = "logged_prices", "stock", "propensities"
@@ -69,9 +70,10 @@ def read_log(table: Any, market: Market) -> Log:
     DataError names the column, the value, the bound and the remedy.
     """
     factors = [name for number, name in enumerate(FACTORS) if not np.isnan(market.chain.shown[0, number])]
+    people = [PEOPLE] if WILLINGNESS in factors else []
     need_columns(
         NAME, table,
-        ("episode", "period", *factors, STOCK, "before", "price", PROPENSITIES, "sold", "wasted", "money"),
+        ("episode", "period", *factors, *people, STOCK, "before", "price", PROPENSITIES, "sold", "wasted", "money"),
     )  # fmt: skip
     if not market.periods * LEAST_EPISODES <= table.num_rows <= MOST_ROWS:
         raise DataError(
@@ -92,6 +94,7 @@ def read_log(table: Any, market: Market) -> Log:
         stock,
         before,
         {name: column(name, -100, 100) for name in factors},
+        column(PEOPLE, 0, MOST_PEOPLE, whole=True) if people else None,
     )
     action, b = _on_ladder("price", column("price", 0.01, 1e10), market), at.b.reshape(shape)
     total = at.stock.sum(axis=1)
@@ -137,14 +140,20 @@ def _order(table: Any, periods: int) -> Ints:
     return np.asarray(order, dtype=np.int64)
 
 
-def _situations(market: Market, period: Floats, stock: Floats, before: Floats, factors: dict[str, Floats]) -> Reading:
+def _situations(
+    market: Market, period: Floats, stock: Floats, before: Floats, factors: dict[str, Floats], people: Floats | None
+) -> Reading:
     """As a request is read, in parts of what a request may hold."""
     parts = []
     for first in range(0, len(period), MAX_PRODUCTS):
         rows = slice(first, first + MAX_PRODUCTS)
         seen = {name: values[rows] for name, values in factors.items()}
+        asked = PriceInput(
+            market.name, period[rows], stock[rows], before[rows], seen,
+            willingness_people=None if people is None else people[rows],
+        )  # fmt: skip
         try:
-            parts.append(read(PriceInput(market.name, period[rows], stock[rows], before[rows], seen), market)[0])
+            parts.append(read(asked, market)[0])
         except InputError as error:
             raise DataError(f"{NAME}.{error}") from error
     return Reading(*(np.concatenate([getattr(part, name) for part in parts]) for name in ("t", "e", "b", "stock")))

@@ -62,10 +62,10 @@ def fit_fresh_peer(goods: Goods, cfg: Config, *, seed: int) -> FreshPeer:
 
 def _fit(shelves: Shelves | FreshShelves, cfg: Config, *, seed: int, discount: float) -> torch.nn.Module:
     """Train for `cfg.peer_steps` gradient steps: one price a situation, those beyond the largest change as the
-    nearest one that is open, Huber's loss, no double Q-learning, no duelling."""
+    nearest one that is open, Huber's loss, no duelling."""
     from stable_baselines3 import DQN
 
-    from models.pricing.dqn import falling
+    from models.pricing.dqn import falling, unlogged
     from models.pricing.vec_env import ShelvesVecEnv
 
     outcomes = cfg.peer_batch or cfg.batch * len(shelves.prices)
@@ -92,7 +92,7 @@ def _fit(shelves: Shelves | FreshShelves, cfg: Config, *, seed: int, discount: f
         state = np.random.get_state()  # noqa: NPY002 (the peer explores by the global stream: as it was before, afterwards)
         try:
             np.random.seed(seed)  # noqa: NPY002
-            model.learn(-(-cfg.peer_steps // cfg.steps_a_round) * cfg.shelves, log_interval=None)  # type: ignore[arg-type]
+            unlogged(model).learn(-(-cfg.peer_steps // cfg.steps_a_round) * cfg.shelves, log_interval=None)  # type: ignore[arg-type]
         finally:
             np.random.set_state(state)  # noqa: NPY002
     return model.q_net

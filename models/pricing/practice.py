@@ -15,6 +15,7 @@ from models.pricing.baselines import Policy
 from models.pricing.env import Shelves
 from models.pricing.logged import PROPENSITIES, STOCK
 from models.pricing.market import FACTORS, Floats, Ints, Market
+from models.pricing.requests import PEOPLE, simulated_people
 from models.pricing.shelf import deliver
 from models.pricing.state import Reading
 
@@ -99,6 +100,7 @@ def simulated_log(market: Market, practice: Practice, *, episodes: int, seed: in
     days, draws = (int(each) for each in np.random.SeedSequence(seed).generate_state(2))
     shelves, rng = Shelves(market, episodes, seed=days), np.random.default_rng(draws)
     rows = np.arange(episodes)
+    people = simulated_people({name: None for name in FACTORS if _moves(market, name)}, episodes)
     _, came = deliver(market.stock, market.delivered[0], market.up_to[0], market.room)
     parts: dict[str, list[npt.NDArray[Any]]] = {}
     for t in range(market.periods):
@@ -110,6 +112,7 @@ def simulated_log(market: Market, practice: Practice, *, episodes: int, seed: in
             "episode": rows,
             "period": at.t,
             **{name: market.chain.shown[at.e, FACTORS.index(name)] for name in FACTORS if _moves(market, name)},
+            **({} if people is None else {PEOPLE: people}),
             STOCK: at.stock,
             "before": market.prices[at.b],
             "price": market.prices[actions],

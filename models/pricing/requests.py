@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -12,13 +12,16 @@ from models.pricing.market import FACTORS, Bools, Floats, Ints, Market
 from models.pricing.state import Reading
 
 MAX_PRODUCTS = 100_000
+WILLINGNESS: Final = "willingness"
+PEOPLE, MOST_PEOPLE = "willingness_people", 1e6
+LEAST_PEOPLE = 20  # behind a reading of willingness to pay, a store and hour: fewer would tell of persons
 
 
 @dataclass(frozen=True)
 class PriceInput:
     """N shelves of one market: `period` (N,), `stock` (N, L) units by periods left (those that expire first come first),
     `factors` by name (N,) as far as the market has them, `before` (N,) the price until now. `lowest` (N,) of the past 30
-    days, if a discount is to be shown."""
+    days, if a discount is to be shown. `willingness_people` (N,) counts those whom a factor `willingness` sums up."""
 
     market: str
     period: Any
@@ -26,6 +29,7 @@ class PriceInput:
     before: Any
     factors: Mapping[str, Any]
     lowest: Any = None
+    willingness_people: Any = None
 
 
 @dataclass(frozen=True)
@@ -56,8 +60,33 @@ def read(request: PriceInput, market: Market) -> tuple[Reading, Floats, Floats |
     before = column("before", request.before, 0.01, 100 * market.list_price, count)
     lowest = None if request.lowest is None else column("lowest", request.lowest, 0.01, 100 * market.list_price, count)
     chain = _chain(request.factors, market, count)
+    if WILLINGNESS in request.factors:
+        told = request.willingness_people
+        people = None if told is None else column(PEOPLE, told, 0, MOST_PEOPLE, count, whole=True)
+        check_people(request.factors[WILLINGNESS], people)
     nearest = np.abs(market.prices[None, :] - before[:, None]).argmin(axis=1)
     return Reading(period.astype(np.int64), chain, nearest, stock.astype(np.int64)), before, lowest
+
+
+def check_people(readings: Any, people: Any) -> None:
+    """InputError unless at least LEAST_PEOPLE stand behind each reading of willingness that is told.
+
+    readings (N,) and people (N,): None or NaN for one that is not told; people None: of none.
+    """
+    told = ~np.isnan(np.asarray(readings, dtype=np.float64))
+    known = np.full(told.shape, np.nan) if people is None else np.asarray(people, dtype=np.float64)
+    if (wrong := told & ~(known >= LEAST_PEOPLE)).any():
+        number = int(wrong.argmax())
+        found = "not told" if np.isnan(known[number]) else f"{known[number]:g}"
+        raise InputError(
+            f"{PEOPLE}.{number}: {found}: a reading of willingness sums up {LEAST_PEOPLE} people or more of a store and hour; "
+            "tell their number beside it, or leave the reading out"
+        )
+
+
+def simulated_people(factors: Mapping[str, Any], count: int) -> Ints | None:
+    """`willingness_people` (N,) of `count` made-up shelves, behind whose readings nobody stands; None without such a reading."""
+    return np.full(count, LEAST_PEOPLE) if WILLINGNESS in factors else None
 
 
 def _chain(factors: Mapping[str, Any], market: Market, count: int) -> Ints:

@@ -140,7 +140,7 @@ def fit_shelves(
     """A network that learns on simulated shelves; `draws` seeds exploration and batches."""
     from stable_baselines3.common.callbacks import BaseCallback
 
-    from models.pricing.dqn import CounterfactualDQN, falling
+    from models.pricing.dqn import CounterfactualDQN, falling, unlogged
     from models.pricing.model import DuellingPolicy, DuellingQNetwork
     from models.pricing.vec_env import ShelvesVecEnv
 
@@ -172,6 +172,6 @@ def fit_shelves(
             target_update_interval=cfg.shelves,
             device="cpu",
         )
-        model.learn(rounds * cfg.shelves, callback=Teller(), log_interval=None)  # type: ignore[arg-type]
+        unlogged(model).learn(rounds * cfg.shelves, callback=Teller(), log_interval=None)  # type: ignore[arg-type]
         network = cast(DuellingQNetwork, model.q_net)
         return Network(network.parts())

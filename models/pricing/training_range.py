@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -90,3 +91,16 @@ def outside_in(told: Sequence[Told]) -> tuple[tuple[Outside, ...], Bools]:
             found.append(Outside(name, value, low, high, rows))
             anywhere |= rows
     return tuple(found), anywhere
+
+
+def told_by_row(outside: Sequence[Outside]) -> dict[int, list[dict[str, Any]]]:
+    """By row that lies outside: variable, its low and high, value and how far beyond, None where it was not given."""
+    found: dict[int, list[dict[str, Any]]] = {}
+    for each in outside:
+        by = each.by
+        for row in np.flatnonzero(each.rows).tolist():
+            told = {"variable": each.variable, "low": float(each.low[row]), "high": float(each.high[row])}
+            given = not np.isnan(each.value[row])
+            values = {"value": float(each.value[row]), "by": float(by[row])} if given else {"value": None, "by": None}
+            found.setdefault(row, []).append({**told, **values})
+    return found

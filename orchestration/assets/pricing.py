@@ -44,13 +44,14 @@ def challenger(context: dg.AssetExecutionContext, workspace: WorkspaceResource) 
 
 @dg.asset(
     key=["pricing", "proposals"],
-    deps=[GOODS, dg.AssetKey(["pricing", "champion"])],
+    deps=[GOODS, dg.AssetKey(["pricing", "release"])],
     group_name="pricing",
     owners=ENGINEERS,
     kinds={"numpy"},
     op_tags={PRIORITY_TAG: LATER},
     description="features/price_proposals: what the champion asks for every fresh good this morning, the rule that moved it, "
-    "its gain over list price, and the price that a discount may be shown against.",
+    "who decided, its gain over list price, and the price that a discount may be shown against. In approval mode they wait at "
+    "`/approvals` of the service.",
 )
 def proposals(workspace: WorkspaceResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
     """One row a good."""

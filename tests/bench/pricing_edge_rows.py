@@ -1,5 +1,5 @@
-"""The row of prices on a box, of markets and of fresh goods: the cloud's to the cent, how large the bundle is, how soon a label
-has its price."""
+"""The row of prices on a box, of markets and of fresh goods: the service's to the cent, outside the range of training too, how large
+the bundle is, how soon a label has its price."""
 
 import importlib.util
 import json
@@ -13,8 +13,12 @@ from bench_row import BenchContext, BenchResult, BenchRow
 ROOT = Path(__file__).parents[2]
 STEPS, SHELVES, SEED = 1_500, 10_000, 17  # enough for networks that choose every price; shelves a market
 FRESH_GOODS, FRESH_SHELVES = 1_000, 50_000
+BENT, FRESH_BENT = (
+    2_000,
+    10_000,
+)  # shelves a market that the service's answering layer prices, most of them bent out of range
 TOLERANCE = 1e-4
-# Runs on the box, where the extra `edge` alone is installed: reads what the cloud answered and the situations of labels.
+# Runs on the box, where the extra `edge` alone is installed: reads what networks and service answered and situations of labels.
 ON_THE_BOX = """
 import json, sys, time
 from datetime import UTC, datetime
@@ -29,7 +33,7 @@ from edge.pricing_checks import relative
 from edge.update import BUNDLES, installed
 from models.pricing.predict import load
 
-home, key, release, answers, labels = map(Path, sys.argv[1:])
+home, key, release, answers, labels, service = map(Path, sys.argv[1:])
 tensors = load_tensors(answers.read_bytes())
 bot = open_bot(home / BUNDLES / installed(home).current)
 prices = differ = 0
@@ -39,6 +43,14 @@ for trial in bot.trials:
     reply = bot.quote(asked)
     prices, differ = prices + price.size, differ + int((reply.price != price).sum())
     worst = max(worst, float(relative(trial.ladder(asked), reply.values, values).max()))
+
+
+answered = outside = otherwise = 0
+for market, told in json.loads(service.read_bytes()).items():
+    rows = bot.ask(bot.check({"market": market, "shelves": told["shelves"]})).reply["shelves"]
+    for row, wanted in zip(rows, told["rows"], strict=True):
+        found = [row["price"], row["rule"], row.get("served_by", "network"), [each["variable"] for each in row["outside"]]]
+        answered, outside, otherwise = answered + 1, outside + bool(row["outside"]), otherwise + (found != wanted)
 
 
 def milliseconds(call, times):
@@ -53,11 +65,12 @@ def milliseconds(call, times):
 runtime = open_prices(home, read_public_key(key))
 cloud = load(release / "artifact")
 found = {"prices": prices, "differ": differ, "worst": worst}
+found |= {"answered": answered, "outside": outside, "otherwise": otherwise}
 passes = iter(range(100))
 for kind, rows in json.loads(labels.read_bytes()).items():
     shelf = {name: value for name, value in rows[0].items() if name not in {"id", "label", "market"}}
     request = {"market": rows[0]["market"], "shelves": [shelf]}
-    question = bot.check(request).asked
+    question = bot.check(request).asked.request(bot.known, np.array([True]))
 
     def label_pass():
         number = next(passes)
@@ -88,6 +101,8 @@ def _release(folder: Path) -> Path:
     from models.pricing.data import prepare, problem_table
     from models.pricing.fresh_data import goods_table
     from models.pricing.instances import SHIPPED, read_instances
+    from models.pricing.ladder import write_ladders
+    from models.pricing.predict import load
     from models.pricing.train import train
 
     made = _beside("pricing_release")
@@ -99,6 +114,8 @@ def _release(folder: Path) -> Path:
     }
     data = prepare(tables, cfg)
     train(data, cfg, seed=SEED).save(folder / "artifact")
+    spec = load(folder / "artifact").spec
+    write_ladders(folder / "fallback", made.random_ladders(spec, goods, seed=SEED))
     return folder
 
 
@@ -115,6 +132,31 @@ def _answers(cloud: Any) -> bytes:
         asked = trial.situations(FRESH_SHELVES if isinstance(trial, FreshTrial) else SHELVES, seed=SEED)
         tensors |= trial.to_tensors(asked, cloud.predict(asked))
     return bytes(save(tensors))
+
+
+def _service(release: Path, cloud: Any, made: Any) -> dict[str, Any]:
+    """Shelves of every market and of fresh goods, most of them bent out of the range of training, and the service's rows: price,
+    rule, who gave it, variables outside."""
+    from edge.fresh_checks import FreshTrial
+    from edge.pricing_checks import situations
+    from models.pricing.ladder import NAME
+    from models.pricing.market import build_market
+
+    wild, told = _beside("pricing_wild"), {}
+    service = wild.Cloud(release)
+    plain = {
+        each.instance.name: made.shelves_of(situations(build_market(each.instance), BENT, seed=SEED))
+        for each in cloud.spec.markets
+    }
+    plain["fresh"] = made.fresh_shelves_of(FreshTrial(cloud.fresh).situations(FRESH_BENT, seed=SEED))
+    for market, whole in plain.items():
+        shelves = wild.bend(whole, seed=SEED)
+        rows = [
+            [row["price"], row["rule"], NAME if row["served_by"] == NAME else "network", [each["variable"] for each in row["outside"]]]
+            for row in service.rows(market, shelves)
+        ]  # fmt: skip
+        told[market] = {"shelves": shelves, "rows": rows}
+    return told
 
 
 def edge(context: BenchContext) -> BenchResult:
@@ -139,6 +181,7 @@ def edge(context: BenchContext) -> BenchResult:
         "fresh": made.fresh_situations_of(cloud.fresh, 1_000, seed=SEED),
     }
     (folder / "labels.json").write_text(json.dumps(rows))
+    (folder / "service.json").write_text(json.dumps(_service(release, cloud, made)))
     python = _beside("edge_venv").make_edge_venv(folder)
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
 
@@ -147,7 +190,14 @@ def edge(context: BenchContext) -> BenchResult:
         return json.loads(subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout)
 
     on_the_box("-m", "edge.cli", "update", bundle, "--home", folder / "box", "--key", key, "--json")
-    files = (folder / "box", key, release, folder / "answers.safetensors", folder / "labels.json")
+    files = (
+        folder / "box",
+        key,
+        release,
+        folder / "answers.safetensors",
+        folder / "labels.json",
+        folder / "service.json",
+    )
     found = on_the_box("-c", ON_THE_BOX, *files)
     graphs = sum(report.bytes_after for report in reports) / 1e3
     return verdict(found, bundle.stat().st_size / 1e6, f"{len(reports)} graphs of {graphs:.0f} kB in all; {small}")
@@ -157,12 +207,14 @@ def verdict(found: dict[str, Any], size_mb: float, note: str) -> BenchResult:
     """Equal prices decide; the times are told."""
     market, fresh = found["market"], found["fresh"]
     told = (
-        f"{found['differ']} of {found['prices']:,} prices differ, values by {found['worst']:.1e} at most; bundle {size_mb:.2f} MB; "
+        f"{found['differ']} of {found['prices']:,} prices of networks differ, values by {found['worst']:.1e} at most; of "
+        f"{found['answered']:,} shelves, {found['outside']:,} outside the range of training, {found['otherwise']} get another price, "
+        f"rule or source than from the service; bundle {size_mb:.2f} MB; "
         f"a market's quote {_times(market)}; a fresh good's {_times(fresh)}, {fresh['inside'][0] / fresh['numpy'][0]:.2f}x the "
         f"cloud's; {note}"
     )
-    met = found["differ"] == 0 and found["worst"] <= TOLERANCE
-    bound = f"every price the cloud's to the cent, values within {TOLERANCE}"
+    met = found["differ"] == found["otherwise"] == 0 < found["outside"] and found["worst"] <= TOLERANCE
+    bound = f"every price, rule and source the service's, values within {TOLERANCE}"
     return BenchResult(market["inside"][0], "ms a quote", "the cloud's in NumPy", market["numpy"][0], bound, met, told)
 
 
@@ -174,5 +226,5 @@ def _times(of: dict[str, Any]) -> str:
 
 
 ROWS = [
-    BenchRow("pricing-edge", "pricing", "quote on an edge box", edge, rooms=("models", "edge")),
+    BenchRow("pricing-edge", "pricing", "quote on an edge box", edge, rooms=("models", "serving", "edge")),
 ]

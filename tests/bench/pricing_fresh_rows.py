@@ -8,7 +8,6 @@ from typing import Any
 from bench_row import BenchContext, BenchResult, BenchRow
 
 SEEDS, CORES = (701, 702, 703, 704, 705), 2
-STEPS = 16_000
 SAVED, KEPT = 0.6, 0.05
 
 
@@ -17,7 +16,7 @@ def judged(seed: int) -> Any:
     from models.pricing.config import Config
     from orchestration.fresh_judging import judge_world
 
-    return judge_world(seed, Config(fresh_steps=STEPS, fresh_shelves=4_000, fresh_days=56))
+    return judge_world(seed, Config(fresh_shelves=4_000, fresh_days=56))
 
 
 def _fresh(context: BenchContext) -> BenchResult:
@@ -45,7 +44,7 @@ def verdict(found: Any) -> BenchResult:
     margin = found.value(CHAMPION, f"gross margin over {HINDSIGHT}")
     myopic = found.value(CHAMPION, "gross margin over myopic elasticity, low")
     kept = [found.value(CHAMPION, f"realised over {what} takings") for what in ("promised", "foreseen")]
-    still = [found.value(wrong_name(factor), f"gross margin over {LIST}") for factor in WRONG]
+    still = [found.value(wrong_name(factor), f"gross margin over {LIST}, low") for factor in WRONG]
     naive = found.value(LIST, "waste")
     met = saved >= SAVED and margin >= 0 and myopic > 0 and max(map(abs, kept)) <= KEPT and min(still) > 0
     met &= BAND[0] <= naive <= BAND[1]

@@ -117,6 +117,7 @@ def items(problem: Any, count: int, rng: np.random.Generator) -> list[dict[str, 
             "stock": rng.multinomial(rng.integers(0, room + 1), np.full(ages, 1 / ages)).tolist(),
             "before": float(rng.choice(problem.prices)),
             "factors": {each.name: float(rng.choice([one.value for one in each.levels])) for each in problem.factors},
+            "willingness_people": 20,
         }
         for number in range(count)
     ]
@@ -134,7 +135,7 @@ def store(problems: list[Any], count: int, seed: int) -> bytes:
     rng, markets = np.random.default_rng(seed), []
     for number, each in enumerate(problems):
         rows = items(each, count // len(problems) + (number < count % len(problems)), rng)
-        columns = {name: [row[name] for row in rows] for name in ("period", "stock", "before")}
+        columns = {name: [row[name] for row in rows] for name in ("period", "stock", "before", "willingness_people")}
         factors = {factor.name: [row["factors"][factor.name] for row in rows] for factor in each.factors}
         ids = [row["item_id"] for row in rows]
         markets.append({"market": each.name, "item_ids": ids, **columns, "factors": factors})

@@ -61,6 +61,11 @@ def pricing() -> ModuleType:
 
 
 @pytest.fixture(scope="session")
+def wild() -> ModuleType:
+    return _beside("pricing_wild")
+
+
+@pytest.fixture(scope="session")
 def shop(pricing: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """A shop with a bundle of prices, revision 1."""
     shop = pricing.Shop(tmp_path_factory.mktemp("shop"))

@@ -23,9 +23,11 @@ from models.pricing import fresh_state
 from models.pricing.config import Config
 from models.pricing.fresh import WEEK, Goods
 from models.pricing.fresh_data import goods_bytes
+from models.pricing.fresh_ladder import FreshLadders, GoodLadder
 from models.pricing.fresh_predict import FreshPredictor
 from models.pricing.guardrails import Rules
 from models.pricing.instances import SHIPPED, read_instances
+from models.pricing.ladder import ApprovedLadder, Ladders, write_ladders
 from models.pricing.market import build_market
 from models.pricing.network import Network
 from models.pricing.predict import GOODS, MODEL, WEIGHTS, FreshInput, PriceInput
@@ -97,8 +99,29 @@ def he_network(inputs: int, prices: int, *, seed: int, heads: float = 0.03, valu
     return Network(parts)
 
 
+def random_ladders(spec: ModelSpec, goods: Goods, *, seed: int) -> Ladders:
+    """Ladders that fit the artifact, with steps of any of its prices: what a network would not have asked."""
+    rng = np.random.default_rng(seed)
+    markets = {}
+    for each in spec.markets:
+        told, market = each.instance, build_market(each.instance)
+        markets[told.name] = ApprovedLadder(
+            market=told.name, list_price=told.list_price, unit_cost=told.unit_cost, rules=each.limits(), made_by="random",
+            steps=tuple(rng.choice(market.prices, market.ages).tolist()),
+        )  # fmt: skip
+    told = zip(spec.fresh.goods, spec.fresh.essential, goods.cost.tolist(), goods.ceiling.tolist(), strict=True)
+    fresh = tuple(
+        GoodLadder(
+            good=name, essential=essential, unit_cost=cost, ceiling=ceiling, top=1.0,
+            steps=tuple(rng.choice(FRESH_PRICES, 2).tolist()),
+        )
+        for name, essential, cost, ceiling in told
+    )  # fmt: skip
+    return Ladders(markets, FreshLadders(rules=spec.fresh.rules, goods=fresh, made_by="random"))
+
+
 def write_release(folder: Path, *, seed: int = 5, **shares: float) -> Path:
-    """`folder/artifact`, as `models.pricing.train.Trained.save` writes it; returns `folder`."""
+    """`folder/artifact`, as `models.pricing.train.Trained.save` writes it, and `folder/fallback`; returns `folder`."""
     instances = read_instances(SHIPPED)
     spec = ModelSpec(
         format_version=FORMAT_VERSION,
@@ -114,6 +137,7 @@ def write_release(folder: Path, *, seed: int = 5, **shares: float) -> Path:
     prices = len(FRESH_PRICES)
     files[WEIGHTS.format(FRESH)] = he_network(fresh_state.WIDTH + prices, prices, seed=seed, **shares).to_bytes()
     files[GOODS] = goods_bytes(random_goods(FRESH_GOODS, seed=1))
+    write_ladders(folder / "fallback", random_ladders(spec, random_goods(FRESH_GOODS, seed=1), seed=seed))
     write_artifact(
         folder / "artifact", name="pricing", config=Config(), files=files, metrics=(), input_schema={}, output_schema={},
         data_fingerprint="shipped", code_revision="test", trained_until=date(1970, 1, 1), seed=seed,
@@ -127,6 +151,7 @@ def shelves_of(asked: PriceInput) -> list[dict[str, Any]]:
         {
             "period": int(asked.period[row]), "stock": asked.stock[row].tolist(), "before": float(asked.before[row]),
             "factors": {name: float(levels[row]) for name, levels in asked.factors.items()},
+            **({} if asked.willingness_people is None else {"willingness_people": int(asked.willingness_people[row])}),
         }
         for row in range(len(asked.period))
     ]  # fmt: skip
@@ -176,7 +201,8 @@ def columns(rows: list[dict[str, Any]]) -> PriceInput:
     """The situations of one market, as the cloud is asked of them."""
     factors = {name: [row["factors"][name] for row in rows] for name in rows[0]["factors"]}
     period, stock, before = ([row[name] for row in rows] for name in ("period", "stock", "before"))
-    return PriceInput(rows[0]["market"], period, stock, before, factors)
+    people = [row["willingness_people"] for row in rows] if "willingness" in factors else None
+    return PriceInput(rows[0]["market"], period, stock, before, factors, willingness_people=people)
 
 
 def edge_venv() -> ModuleType:

@@ -26,8 +26,8 @@ from models.common.artifact import ArtifactError, read_artifact, read_file
 from models.common.protocols import InputError
 from models.pricing.fresh_predict import FreshPredictor
 from models.pricing.fresh_rules import FreshNetwork
+from models.pricing.ladder import NAME, Ladders
 from models.pricing.predict import Predictor, load
-from models.pricing.spec import ModelSpec
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +53,7 @@ def alone(bot: PricingBot) -> EdgeRuntime:
     files = {"a.json": BundledFile(sha256="0" * 64, size=0)}
     manifest = BundleManifest(bot="pricing", revision=4, artifact_id="f" * 64, files=files)
     config = RuntimeConfig(failures=1, reset_s=60)
-    resting = EdgeRuntime(PricingBot(bot.spec, None, bot.goods), manifest, config)
+    resting = EdgeRuntime(PricingBot(bot.ladders, None), manifest, config)
     yield resting
     resting.close()
 
@@ -71,7 +71,9 @@ def test_prices_are_the_clouds_to_the_cent(cloud: Predictor, bot: PricingBot) ->
         worst = relative(trial.ladder(told), here.values, there.values).max()
         assert 0 < worst <= RELATIVE_TOLERANCE, "0 would mean that one arithmetic was compared with itself"
     times = np.round(there.wanted / asked.list_price, 1)
-    assert len(np.unique(times)) == len(bot.spec.fresh.prices), "with few prices chosen this would say little"
+    assert len(np.unique(times)) == len(bot.known.predictor.fresh.prices), (
+        "with few prices chosen this would say little"
+    )
     assert set(here.rule.tolist()) == {"", "essential", "floor", "margin_floor", "largest_change"}
 
 
@@ -146,30 +148,31 @@ def test_no_label_breaks_a_rule_with_the_model_or_without(
         )
         assert "floor" not in yielded or listed < 0.15
         json.dumps(reply, allow_nan=False)
-    question = bot.check(request).asked
+    question = bot.check(request).asked.request(bot.known, np.array([True]))
     here, there = bot.quote(question), cloud.predict(question)
     assert relative(FreshTrial(cloud.fresh).ladder(question), here.values, there.values).max() <= RELATIVE_TOLERANCE
     assert not moved_rows(FreshTrial(cloud.fresh).ladder(question), here, there.price, there.values).size
 
 
-def test_a_reply_says_what_the_cloud_says(pricing: ModuleType, cloud: Predictor, runtime: EdgeRuntime) -> None:
-    asked = FreshTrial(cloud.fresh).situations(200, seed=3)
-    rows = pricing.fresh_shelves_of(asked)
+def test_a_reply_says_what_the_service_says(
+    pricing: ModuleType, wild: ModuleType, shop: Any, cloud: Predictor, runtime: EdgeRuntime
+) -> None:
+    rows = pricing.fresh_shelves_of(FreshTrial(cloud.fresh).situations(200, seed=3))
     for row in rows[::2]:
         row["lowest"] = 2.5
     reply = runtime.answer({"market": "fresh", "shelves": rows})
-    there = cloud.predict(asked)
+    there = wild.Cloud(shop.folder).rows("fresh", rows)
     assert reply["market"] == "fresh"
-    assert [row["price"] for row in reply["shelves"]] == there.price.tolist()
-    assert [row["rule"] for row in reply["shelves"]] == there.rule.tolist()
-    shown = [row["reference"] for row in reply["shelves"]]
-    assert shown == [2.5 if not n % 2 and price < 2.5 else None for n, price in enumerate(there.price)]
+    for name in ("price", "rule", "reference", "outside"):
+        assert [row[name] for row in reply["shelves"]] == [row[name] for row in there]
+    shown = [row["reference"] for row in there]
+    assert shown == [2.5 if not n % 2 and row["price"] < 2.5 else None for n, row in enumerate(there)]
     assert any(shown)
 
 
 def test_without_a_model_the_last_price_then_list_price_within_the_rules(alone: EdgeRuntime, bot: PricingBot) -> None:
     """List price 2.00 and a step of 0.64: good-0 is essential, good-1 is not; a loss of 40 % of the price at most."""
-    least = np.ceil(100 * 2.0 * bot.goods.cost[1] / 1.4) / 100
+    least = np.ceil(100 * 2.0 * bot.known.predictor.goods.cost[1] / 1.4) / 100
     rows = [
         shelf(last_good=1.5, before=1.8),
         shelf(),
@@ -194,7 +197,7 @@ def test_without_a_model_the_last_price_then_list_price_within_the_rules(alone: 
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"good": "milk"}, "good: 'milk' is unknown"),
+        ({"good": "milk"}, "unknown good 'milk'"),
         ({"good": ""}, "good"),
         ({"list_price": 0.001}, "list_price.*greater than or equal to 0.01"),
         ({"list_price": "2"}, "list_price.*valid number"),
@@ -202,7 +205,6 @@ def test_without_a_model_the_last_price_then_list_price_within_the_rules(alone: 
         ({"stock": [-1]}, "stock"),
         ({"stock": [1.5]}, "stock"),
         ({"stock": [0] * 31}, "stock.*at most 30"),
-        ({"stock": [0] * 21 + [1]}, "stock: shape"),
         ({"before": float("inf")}, "before"),
         ({"weekday": 7}, "weekday.*less than 7"),
         ({"wait": 8}, "wait"),
@@ -220,23 +222,16 @@ def test_a_wrong_shelf_says_field_and_bound(runtime: EdgeRuntime, changed: dict[
     assert runtime.status()["breaker"] == "closed"
 
 
-def test_a_unit_keeps_no_longer_than_its_good(runtime: EdgeRuntime, bot: PricingBot) -> None:
-    number = int((bot.goods.life == 2).argmax())
-    asked = shelf(good=f"good-{number}", stock=[1, 1, 1])
-    with pytest.raises(InputError, match=f"stock: good-{number} keeps 2 days: no unit can have more left"):
-        runtime.answer({"market": "fresh", "shelves": [asked]})
+def test_a_unit_that_keeps_longer_than_its_good_is_priced_by_the_ladder(runtime: EdgeRuntime, bot: PricingBot) -> None:
+    goods = bot.known.predictor.goods
+    asked = shelf(good=f"good-{int((goods.life == 2).argmax())}", stock=[1, 1, 1])
+    (row,) = runtime.answer({"market": "fresh", "shelves": [asked]})["shelves"]
+    assert (row["served_by"], row["outside"][0]["variable"], row["outside"][0]["by"]) == (NAME, "days_left", 1.0)
 
 
-def test_shelves_of_one_request_are_alike_and_of_goods_there_are(runtime: EdgeRuntime, bot: PricingBot) -> None:
-    with pytest.raises(
-        InputError, match=r"shelves\.1: tells up_to; shelves\.0 tells nothing more: give all of them alike"
-    ):
-        runtime.answer({"market": "fresh", "shelves": [shelf(), shelf(up_to=3)]})
-    without = ModelSpec.model_validate(bot.spec.model_dump() | {"fresh": None})
+def test_goods_that_no_artifact_tells_are_refused(bot: PricingBot) -> None:
     with pytest.raises(InputError, match="market: fresh is unknown; name one of salad"):
-        PricingBot(without, None).check({"market": "fresh", "shelves": [shelf()]})
-    with pytest.raises(ArtifactError, match="fresh goods are told of and not there"):
-        PricingBot(bot.spec, None)
+        PricingBot(Ladders(bot.ladders.markets, None), None).check({"market": "fresh", "shelves": [shelf()]})
 
 
 def test_a_shelf_asks_what_the_model_takes() -> None:

@@ -1,6 +1,5 @@
 """Labels of fresh goods: the cloud's prices among those of markets, and what a label falls back on where no bundle opens."""
 
-import base64
 import json
 from pathlib import Path
 from types import ModuleType
@@ -11,8 +10,10 @@ import pytest
 from edge.bundle import BundleError
 from edge.labels import RULES_FILE, open_prices
 from edge.runtime import EdgeRuntime
+from models.pricing.ladder import NAME
 from models.pricing.predict import Predictor, load
 
+LABELLED = {"id", "label", "market"}
 SOUND = {"good": "good-0", "list_price": 2.0, "stock": [3], "before": 2.0, "weekday": 4}
 
 
@@ -28,8 +29,8 @@ def box(pricing: ModuleType, shop: Any, tmp_path: Path) -> Any:
     return box
 
 
-def test_labels_of_both_kinds_are_the_clouds(
-    box: Any, pricing: ModuleType, cloud: Predictor, monkeypatch: pytest.MonkeyPatch
+def test_labels_of_both_kinds_are_the_services(
+    box: Any, pricing: ModuleType, wild: ModuleType, shop: Any, cloud: Predictor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answer, calls = EdgeRuntime.answer, []
     monkeypatch.setattr(EdgeRuntime, "answer", lambda self, asked: calls.append(asked) or answer(self, asked))
@@ -39,17 +40,21 @@ def test_labels_of_both_kinds_are_the_clouds(
         | {"id": f"{row['id']}-plain", "label": f"{row['label']}-plain"}
         for row in fresh
     ]
+    served_by = f"edge:{shop.built[0].artifact_id[:12]}"
     report = box.price([*fresh[:100], *salad, *plain, *fresh[100:]])
-    assert (report.decided, report.refused, len(report.served_by)) == (650, [], 1)
-    assert sorted(len(each["shelves"]) for each in calls) == [50, 300, 300], "those that tell alike go together"
+    assert (report.decided, report.refused, set(report.served_by) - {NAME}) == (650, [], {served_by})
+    assert sorted(len(each["shelves"]) for each in calls) == [50, 600], "those of a market go together"
     shown, heard = box.labels(), {each["event_id"]: each for each in box.told()}
+    service = wild.Cloud(shop.folder)
     for rows in (fresh, plain):
-        there = cloud.predict(pricing.fresh_columns(rows))
-        assert [shown[row["label"]]["price"] for row in rows] == there.price.tolist()
+        there = service.rows("fresh", [{name: row[name] for name in row.keys() - LABELLED} for row in rows])
+        assert [shown[row["label"]]["price"] for row in rows] == [each["price"] for each in there]
+        by = [NAME if each["served_by"] == NAME else served_by for each in there]
+        assert [heard[row["id"]]["served_by"] for row in rows] == by
         assert [(heard[row["id"]]["market"], heard[row["id"]]["good"]) for row in rows] == [
             ("fresh", row["good"]) for row in rows
         ]
-        assert [heard[row["id"]]["rule"] for row in rows] == there.rule.tolist()
+        assert [heard[row["id"]]["rule"] for row in rows] == [each["rule"] for each in there]
     assert {shown[row["label"]]["good"] for row in salad} == {None}
     assert box.price(fresh).known == 300
 
@@ -81,10 +86,10 @@ def test_rules_of_fresh_goods_that_were_altered_are_not_kept_to(box: Any, pricin
     open_prices(box.home, box.key).close()
     box.damage()
     kept = json.loads((box.home / RULES_FILE).read_bytes())
-    goods = bytearray(base64.b64decode(kept["goods"]))
-    goods[-1] ^= 1
-    for altered in (base64.b64encode(goods).decode(), None, "no base64"):
-        (box.home / RULES_FILE).write_text(json.dumps(kept | {"goods": altered}))
+    ladders = json.loads(kept["ladders"])
+    ladders["fresh"]["goods"][0]["unit_cost"] /= 2
+    for altered in (json.dumps(ladders), kept["ladders"][:-1], "no json"):
+        (box.home / RULES_FILE).write_text(json.dumps(kept | {"ladders": altered}))
         with pytest.raises(BundleError, match=r"no rules are kept .*labels stay as they are"):
             box.price([row])
     (box.home / RULES_FILE).write_text(json.dumps(kept))

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from edge import labels
+from edge import label_queue, labels
 from edge.cli import app
 from edge.keys import read_public_key
 from edge.label_queue import price_path
@@ -87,6 +87,31 @@ def test_a_queue_is_emptied_in_order_and_what_is_wrong_stays_beside(
         price_path(box.home, runtime, tmp_path / "nowhere", now=pricing.NOW)
 
 
+def test_a_file_that_comes_under_the_name_of_one_being_decided_waits_for_the_next_pass(
+    box: Any, pricing: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue, first, second = tmp_path / "queue", *(pricing.situations_of("salad", 3, seed=seed) for seed in (1, 2))
+    queue.mkdir()
+    (queue / "now.json").write_text(json.dumps(first))
+    whole = label_queue.reprice
+
+    def meanwhile(*given: Any, **named: Any) -> Any:
+        report = whole(*given, **named)
+        if report.decided:
+            (queue / "now.json").write_text(json.dumps(second))
+        return report
+
+    runtime = open_prices(box.home, box.key)
+    with monkeypatch.context() as patch:
+        patch.setattr(label_queue, "reprice", meanwhile)
+        assert price_path(box.home, runtime, queue, now=pricing.NOW).decided == 3
+    (queue / "now.json").replace(queue / "now.json.taken")  # as a kill would leave it
+    assert price_path(box.home, runtime, queue, now=pricing.NOW).decided == 3
+    runtime.close()
+    assert not list(queue.iterdir())
+    assert {row["situation"] for row in box.labels().values()} == {row["id"] for row in second}
+
+
 class Killed(BaseException):
     """Like a kill: no handler of ours runs."""
 
@@ -153,7 +178,7 @@ def test_sigkill_at_any_moment_leaves_whole_labels_and_every_decision_is_told_on
         time.sleep(0.004 * (attempt % 4))
         process.send_signal(signal.SIGKILL)
         process.wait()
-        left.append(len(list(queue.glob("*.json"))))
+        left.append(len(list(queue.iterdir())))
         if (box.home / LABELS_FILE).exists():
             shown = box.labels()
             assert {row["situation"].split("-")[1] for row in shown.values()} <= {str(seed) for seed in range(10)}
@@ -234,3 +259,37 @@ def test_two_passes_at_once_decide_each_situation_once(box: Any, pricing: Module
         each.join()
     assert sorted((each.decided, each.known) for each in reports) == [(0, 300)] * 3 + [(300, 0)]
     assert len(box.told()) == len({row["id"] for row in rows}) == 300
+
+
+def test_the_token_comes_from_the_environment_and_goes_to_the_service_alone(
+    box: Any, pricing: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first address sends the box elsewhere: what follows a redirection carries no token."""
+    seen: list[tuple[str, str | None]] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self._answer(302)
+
+        def do_GET(self) -> None:
+            self._answer(404)
+
+        def _answer(self, status: int) -> None:
+            seen.append((self.path, self.headers["Authorization"]))
+            self.send_response(status)
+            self.send_header("Location", "/elsewhere")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Nothing on the terminal."""
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.setenv("STORELOOP_EDGE_TOKEN", "box-token-0123456789")
+    file = tmp_path / "now.json"
+    file.write_text(json.dumps(pricing.situations_of("salad", 2, seed=1)))
+    told = command(box, "price", file, "--to", f"http://127.0.0.1:{server.server_port}")
+    server.shutdown()
+    assert seen == [("/decisions", "Bearer box-token-0123456789"), ("/elsewhere", None)]
+    assert (told["sent"], told["waiting"]) == (0, 2) and "answered with 404" in told["problem"]

@@ -120,7 +120,7 @@ def test_rules_that_were_altered_are_not_kept_to(box: Any, pricing: ModuleType) 
     shown = (box.home / LABELS_FILE).read_bytes()
     box.damage()
     kept = json.loads((box.home / RULES_FILE).read_bytes())
-    altered = kept | {"model": kept["model"].replace('"list_price":3.0', '"list_price":9.0')}
+    altered = kept | {"ladders": kept["ladders"].replace('"list_price": 3.0', '"list_price": 9.0')}
     assert altered != kept
     (box.home / RULES_FILE).write_text(json.dumps(altered))
     with pytest.raises(BundleError, match=r"no rules are kept .*is signed.*labels stay as they are"):
@@ -147,7 +147,7 @@ def test_a_model_that_fails_is_not_asked_of_the_labels(
     rows = [read_situation(row | {"before": 10.0}) for row in pricing.situations_of("resin", 4, seed=1)]
     report = reprice(box.home, runtime, rows, now=NOW)
     runtime.close()
-    assert dict(report.served_by) == {"fallback:list_price": 4} and "not finite" in report.problem
+    assert dict(report.served_by) == {"fallback:list_price": 4} and "its worth is no number" in report.problem
     assert {row["price"] for row in box.labels().values()} == {10.0}
 
 
@@ -222,9 +222,9 @@ SOUND = {"id": "s", "label": "A", "market": "salad", "period": 0, "stock": [0, 0
         ({"before": float("nan")}, "before: "),
         ({"customer_id": "c1"}, "customer_id: "),
         ({"market": "milk"}, "market: milk is unknown"),
-        ({"period": 28}, "period: 28: expected whole numbers from 0 to 27"),
-        ({"stock": [0, 0, 0, 15]}, "stock: 15: expected"),
-        ({"factors": {"weather": 0.5}}, "are missing"),
+        ({"period": 10_001}, "period: "),
+        ({"stock": [0, 0, 0, -1]}, "stock.3: "),
+        ({"factors": {"income": 0.5}}, "factors.income"),
     ],
 )
 def test_a_wrong_situation_is_refused_and_the_others_priced(box: Any, changed: dict[str, Any], message: str) -> None:

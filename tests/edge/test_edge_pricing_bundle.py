@@ -19,6 +19,7 @@ from edge.keys import read_public_key
 from edge.pricing import GraphNetwork, convert, open_bot
 from models.common.artifact import ArtifactError, read_manifest
 from models.pricing.graph import to_graph
+from models.pricing.ladder import NAME
 from models.pricing.network import Network
 from models.pricing.predict import PriceInput, load
 
@@ -32,7 +33,8 @@ def test_a_bundle_carries_graphs_and_the_champions_name(shop: Any, tmp_path: Pat
     markets = [each.instance.name for each in load(shop.folder / "artifact").spec.markets]
     head = {"bundle.json", "bundle.sig", "selftest.safetensors", "artifact/manifest.json", "artifact/model.json"}
     assert names == head | {f"artifact/{name}.onnx" for name in (*markets, "fresh")} | {
-        "artifact/fresh_goods.safetensors"
+        "artifact/fresh_goods.safetensors",
+        "fallback/ladders.json",
     }
     manifest, reports = shop.built
     assert manifest.artifact_id == read_manifest(shop.folder / "artifact").artifact_id
@@ -107,7 +109,7 @@ def test_the_command_from_release_to_a_box(shop: Any, tmp_path: Path) -> None:
     trust, home = ("--key", shop.public), ("--home", tmp_path / "box")
     for revision in (3, 4):
         built = command("build", shop.folder, tmp_path / f"{revision}", "--key", shop.private, "--revision", revision)
-        assert (built["bot"], built["files"]) == ("pricing", 14)
+        assert (built["bot"], built["files"]) == ("pricing", 15)
         assert command("update", tmp_path / f"{revision}", *home, *trust)["outcome"] == "updated"
     status = command("status", *home, *trust)
     assert (status["markets"], status["revision"]) == (
@@ -125,7 +127,9 @@ def test_the_command_from_release_to_a_box(shop: Any, tmp_path: Path) -> None:
     assert "error" in second
 
 
-def test_labels_are_the_clouds_in_an_environment_of_its_own(pricing: ModuleType, shop: Any, tmp_path: Path) -> None:
+def test_labels_are_the_services_in_an_environment_of_its_own(
+    pricing: ModuleType, wild: ModuleType, shop: Any, tmp_path: Path
+) -> None:
     """Installed there: the extra `edge` alone."""
     python = pricing.edge_venv().make_edge_venv(tmp_path)
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}
@@ -147,8 +151,10 @@ def test_labels_are_the_clouds_in_an_environment_of_its_own(pricing: ModuleType,
     names = ("--home", tmp_path / "box", "--key", shop.public, "--json")
     assert on_the_box("-m", "edge.cli", "update", shop.root / "1.bundle", *names)["outcome"] == "updated"
     told = on_the_box("-m", "edge.cli", "labels", "price", tmp_path / "now.json", *names)
-    assert (told["decided"], list(told["served_by"])) == (300, [f"edge:{shop.built[0].artifact_id[:12]}"])
+    assert told["decided"] == 300 and set(told["served_by"]) == {f"edge:{shop.built[0].artifact_id[:12]}", NAME}
     shown = json.loads((tmp_path / "box" / "labels.json").read_bytes())["labels"]
-    for those, asked in ((rows[:100], pricing.columns), (rows[100:], pricing.columns), (fresh, pricing.fresh_columns)):
-        there = cloud.predict(asked(those)).price.tolist()
+    service, labelled = wild.Cloud(shop.folder), {"id", "label", "market"}
+    for those in (rows[:100], rows[100:], fresh):
+        shelves = [{name: row[name] for name in row.keys() - labelled} for row in those]
+        there = [row["price"] for row in service.rows(those[0]["market"], shelves)]
         assert [shown[row["label"]]["price"] for row in those] == there

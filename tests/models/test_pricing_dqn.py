@@ -1,5 +1,6 @@
 """Learning prices: near the optimum on a small problem, the same network in NumPy and torch, the knobs that matter."""
 
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -23,6 +24,7 @@ from models.pricing.judging import action_table, live
 from models.pricing.market import build_market
 from models.pricing.model import DuellingPolicy, DuellingQNetwork
 from models.pricing.network import Network
+from models.pricing.peers import fit_peer
 from models.pricing.predict import NetworkPolicy, PriceInput
 from models.pricing.train import Trained, fit_network, train
 from models.pricing.vec_env import ShelvesVecEnv
@@ -126,6 +128,14 @@ def test_an_environment_without_outcomes_is_refused(data: Dataset) -> None:
     model = CounterfactualDQN(DuellingPolicy, env, draws=0, buffer_size=64, train_freq=1, device="cpu")
     with pytest.raises(ValueError, match="counterfactual=True"):
         model.learn(8)
+
+
+def test_training_leaves_no_folder_behind(data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    cfg = Config(**{**QUICK, "steps": 40, "peer_steps": 40})
+    fit_network(data.markets[0], cfg, seed=0)
+    fit_peer(data.markets[0], cfg, seed=0)
+    assert list(tmp_path.glob("SB3-*")) == []
 
 
 def test_rates_fall_in_a_straight_line() -> None:

@@ -27,6 +27,8 @@ PAGES = {
             "/explain_fresh",
             "/what_if_fresh",
             "/goods",
+            "/decisions",
+            "/decisions_told",
             "/model",
             "/readyz",
             "/metrics",

@@ -237,7 +237,17 @@ def test_without_tokens_or_approval_mode_everything_is_refused_with_the_reason(d
             assert page.status_code == 403 and said in page.text, path
 
 
-@pytest.mark.parametrize("query", ["status=sold", "page=0", "page=-1", "page=9999999999999", "page=%00"])
+@pytest.mark.parametrize(
+    "query",
+    [
+        "status=sold",
+        "page=0",
+        "page=-1",
+        "page=9999999999999",
+        "page=%00",
+        *(f"page=0000000001{'9' * n}" for n in (30, 5_000)),
+    ],
+)
 def test_addresses_that_make_no_sense_are_400(browser: Browser, query: str) -> None:
     browser.sign_in("Ada")
     assert browser.ask("GET", f"/approvals?{query}").status_code == 400

@@ -8,26 +8,15 @@ import subprocess
 import sys
 import threading
 import time
-from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
+from approval_case import DAY_S, Clock, proposal, statuses
 
-from serving.approvals import ApprovalError, Approvals, Filter, Proposal
+from serving.approvals import ApprovalError, Approvals, Filter
 
 ROOT = Path(__file__).resolve().parents[2]
-DAY_S = 86_400.0
-
-
-class Clock:
-    """Seconds that pass when a test says so."""
-
-    def __init__(self) -> None:
-        self.now = 1_767_600_000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture
@@ -40,15 +29,6 @@ def approvals(tmp_path: Path, clock: Clock) -> Approvals:
     return Approvals(tmp_path / "approvals.sqlite", proposal_s=DAY_S, approved_s=3 * DAY_S, clock=clock)
 
 
-def proposal(name: str, item_id: str = "I1", price: float = 2.0, **changed: object) -> Proposal:
-    made = Proposal(name, "salad", item_id, 3.0, price, 1.0, "floor", 0.5, "champion", "a" * 64)
-    return replace(made, **changed)
-
-
-def statuses(approvals: Approvals) -> dict[str, int]:
-    return {name: count for name, count in approvals.counts().items() if count}
-
-
 def test_a_run_that_is_sent_again_proposes_nothing_twice(approvals: Approvals) -> None:
     run = [proposal("p1"), proposal("p2", "I2")]
     assert approvals.propose(run) == 2
@@ -56,6 +36,38 @@ def test_a_run_that_is_sent_again_proposes_nothing_twice(approvals: Approvals) -
     assert statuses(approvals) == {"pending": 2}
     approvals.reject(["p1"], who="Ada", reason="too low")
     assert approvals.propose(run) == 0 and statuses(approvals) == {"pending": 1, "rejected": 1}
+
+
+def test_what_was_passed_over_or_too_old_waits_again_when_it_is_proposed_again(
+    approvals: Approvals, clock: Clock
+) -> None:
+    """The same situation twice in a day is one proposal: its price counts again, and `reprice again` helps."""
+    first, second = proposal("p1"), proposal("p2", price=2.5)
+    for each in (first, second, first):
+        assert approvals.propose([each]) == 1
+    (kept,), _ = approvals.listed(Filter(), first=0, count=10)
+    assert kept.proposal == first and kept.follower is None and statuses(approvals) == {"pending": 1, "superseded": 1}
+    clock.now += DAY_S
+    assert "reprice again" in approvals.approve(["p1"], who="Ada").conflicts[0]
+    assert approvals.propose([first]) == 1 and approvals.approve(["p1"], who="Ada").done == ("p1",)
+    assert approvals.propose([first]) == 0, "what somebody decided on stays decided"
+
+
+def test_a_proposal_that_waits_for_the_file_is_as_old_as_its_place_in_it(
+    approvals: Approvals, tmp_path: Path, clock: Clock
+) -> None:
+    """A page that was shown while it waited lacks it, so that `every proposal of this view` must not mean it."""
+    holder = sqlite3.connect(tmp_path / "approvals.sqlite", isolation_level=None)
+    holder.execute("BEGIN IMMEDIATE")
+    waiting = threading.Thread(target=approvals.propose, args=([proposal("p1")],))
+    waiting.start()
+    time.sleep(0.3)
+    clock.now += 10
+    shown_s = approvals.now()
+    clock.now += 1
+    holder.execute("ROLLBACK")
+    waiting.join()
+    assert statuses(approvals) == {"pending": 1} and approvals.every(Filter(), until_s=shown_s) == []
 
 
 def test_all_of_a_run_is_kept_or_nothing(approvals: Approvals) -> None:

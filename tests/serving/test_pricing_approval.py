@@ -24,6 +24,7 @@ from serving.pricing_batches import LADDER
 from serving.replies import Refusal
 
 TOKEN = "ada-token-0123456789"
+BEARER = {"Content-Type": "application/json", "Authorization": f"Bearer {TOKEN}"}
 SERVICE = "serving.pricing:Pricing"
 
 
@@ -73,6 +74,25 @@ def test_an_approved_price_keeps_to_the_rules_as_they_are_now(desk: PricingDesk,
     for before, price, rule in ((8.0, 11.0, ""), (7.0, 10.0, "largest_change"), (20.0, 17.0, "largest_change")):
         (told,) = desk.quote(seat(before=before), market="seats")["prices"]
         assert (told["price"], told["rule"], told["served_by"]) == (price, rule, "approved")
+
+
+def test_a_days_approvals_keep_to_the_largest_change(desk: PricingDesk, approvals: Approvals) -> None:
+    """A seat of 14.00 may fall to 11.00 on a day, 3.00; a label of 11.00 told at noon may not fall again."""
+    (part,) = desk.reprice(columns([seat()], "seats"), request_id="morning")["markets"]
+    assert approvals.approve(part["proposal_ids"], who="Ada").done == tuple(part["proposal_ids"])
+    (part,) = desk.reprice(columns([seat(before=11.0)], "seats"), request_id="noon")["markets"]
+    assert part["price"] == [10.0]
+    (said,) = approvals.approve(part["proposal_ids"], who="Ada").conflicts
+    assert said.startswith(
+        "S1: 10.00 lies 4.00 from today's opening label, 14.00, and the largest change of a day is 3.00"
+    )
+
+
+def test_a_reprice_that_wants_the_label_withdraws_what_waits(desk: PricingDesk, approvals: Approvals) -> None:
+    (part,) = desk.reprice(columns([seat()], "seats"))["markets"]
+    (part_now,) = desk.reprice(columns([seat(before=10.0)], "seats"))["markets"]
+    assert part_now["price"] == [10.0] and part_now["proposal_ids"] == [None]
+    assert "nothing to decide" in approvals.approve(part["proposal_ids"], who="Ada").conflicts[0]
 
 
 def test_proposals_that_cannot_be_kept_are_refused_and_quotes_go_on(
@@ -145,12 +165,13 @@ def killable(pricing_releases: Releases, tmp_path: Path) -> Iterator[Any]:
 def test_from_proposal_to_price_with_a_kill_after_each_step(killable: Any) -> None:
     port = killable()
     store = {"request_id": "monday", "markets": [columns([seat(), seat(item_id="S2", before=13.0)], "seats")]}
-    status, body = post(port, "/reprice", json.dumps(store).encode())
+    assert post(port, "/reprice", json.dumps(store).encode())[0] == 401, "tokens are given out, and this is none"
+    status, body = post(port, "/reprice", json.dumps(store).encode(), BEARER)
     assert status == 200 and json.loads(body)["proposed"] == 2
     ids = json.loads(body)["markets"][0]["proposal_ids"]
 
     port = killable()
-    again = json.loads(post(port, "/reprice", json.dumps(store).encode())[1])
+    again = json.loads(post(port, "/reprice", json.dumps(store).encode(), BEARER)[1])
     assert again["proposed"] == 0 and again["markets"][0]["proposal_ids"] == ids
     ada = Person(port)
     ada.send("/approvals/login", token=TOKEN)

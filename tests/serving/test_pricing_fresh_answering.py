@@ -24,6 +24,7 @@ from pricing_releases import (
 )
 from release_factory import Releases
 
+from models.pricing.guardrails import Rules
 from models.pricing.ladder import Ladders, read_ladders, write_ladders
 from models.pricing.predict import FreshInput
 from models.pricing.spec import MarketSpec
@@ -31,7 +32,7 @@ from serving.approvals import Approvals, Filter
 from serving.pricing_batches import LADDER
 from serving.pricing_champion import degrade, open_champion
 from serving.pricing_clips import ClipLog
-from serving.release import Pointer, ReleaseError, read_pointer, write_pointer
+from serving.release import Pointer, ReleaseError, read_pointer, seal, write_pointer
 from serving.replies import Refusal
 
 
@@ -209,17 +210,26 @@ def test_ladders_of_other_goods_or_rules_are_refused(pricing_releases: Releases)
     folder = pricing_releases.bot / pointer.release
     sound = read_ladders(folder / "fallback")
     assert sound.fresh is not None and sound.fresh.rules == FRESH_RULES
-    one = sound.fresh.goods[0]
-    for changed in (
-        {"goods": sound.fresh.goods[:2]},
-        {"goods": (one.model_copy(update={"essential": False}), *sound.fresh.goods[1:])},
-        {"rules": FRESH_RULES.model_copy(update={"floor": None})},
-        None,
-    ):
-        fresh = None if changed is None else sound.fresh.model_copy(update=changed)
-        write_ladders(folder / "fallback", Ladders(sound.markets, fresh))
-        with pytest.raises(ReleaseError, match="build the release again"):
+    one, salad = sound.fresh.goods[0], sound.markets["salad"]
+    with_one = [
+        sound.fresh.model_copy(update={"goods": (one.model_copy(update=changed), *sound.fresh.goods[1:])})
+        for changed in ({"essential": False}, {"unit_cost": 0.5}, {"ceiling": 2.0})
+    ]
+    others = sound.fresh.model_copy(update={"rules": FRESH_RULES.model_copy(update={"floor": None})})
+    fewer = sound.fresh.model_copy(update={"goods": sound.fresh.goods[:2]})
+    told = [(Ladders(sound.markets, each), "of other fresh goods or rules") for each in (fewer, *with_one, others)]
+    told.append((Ladders(sound.markets, None), "ladders of fresh goods lack"))
+    for changed in ({"unit_cost": 0.0}, {"list_price": 9.0}, {"rules": Rules()}):
+        markets = {**sound.markets, "salad": salad.model_copy(update=changed)}
+        told.append((Ladders(markets, sound.fresh), "the ladder of salad"))
+    for ladders, why in told:
+        write_ladders(folder / "fallback", ladders)
+        seal(folder, pointer.artifact_id)  # whole and sealed: nothing but the check itself can refuse it
+        with pytest.raises(ReleaseError, match=why):
             open_champion(folder, pointer, SETTINGS)
+    write_ladders(folder / "fallback", sound)
+    seal(folder, pointer.artifact_id)
+    assert open_champion(folder, pointer, SETTINGS).fresh == sound.fresh
 
 
 def test_the_clip_log_names_the_good(pricing_releases: Releases, tmp_path: Path) -> None:

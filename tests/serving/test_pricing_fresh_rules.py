@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pricing_releases import PricingDesk, bread, fresh_network, fresh_spec, peach
 from release_factory import Releases, model_helper
 
-from models.pricing.fresh import AHEAD, Goods
+from models.pricing.fresh import AHEAD, FREE, Goods
 from models.pricing.fresh_ladder import FreshLadders, GoodLadder
 from models.pricing.guardrails import Rules
 from models.pricing.predict import Predictor
@@ -102,8 +102,12 @@ def test_no_served_price_breaks_a_rule(
     np.testing.assert_array_equal(price, np.round(price * 100) / 100)
     own = (goods.ceiling <= 1.0) | essential
     assert (price[own] <= np.maximum(listed[own], 0.01) + 1e-9).all(), "the first rule never yields"
-    for row in range(0, SHELVES, 25):
-        strict = rules.model_copy(update={"essential": bool(own[row])})
+    top = np.where(goods.ceiling < FREE, goods.ceiling * listed, np.inf)
+    top = np.minimum(top, np.inf if most is None else most)
+    assert (price <= np.maximum(top, 0.01) + 1e-8).all(), "no price goes above a good's own ceiling"
+    for row in range(SHELVES):
+        ceiling = float(top[row]) if np.isfinite(top[row]) else None
+        strict = rules.model_copy(update={"essential": bool(own[row]), "ceiling": ceiling})
         low, high = by_hand(strict, float(before[row]), float(listed[row]), float(goods.cost[row] * listed[row]))
         assert low <= round(price[row] * 100) <= high
     moved = np.abs(price - np.maximum(wanted, 0.01)) > 0.005 + 1e-9  # more than to the nearest cent, of one at least

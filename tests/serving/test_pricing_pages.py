@@ -28,9 +28,10 @@ def proposing(pricing_releases: Releases, tmp_path: Path) -> Iterator[int]:
     )
     with running("serving.pricing:Pricing", environment=environment, log=tmp_path / "service.log") as port:
         store = columns([seat(item_id=f"Row {number}", before=13.0 + number) for number in range(1, 4)], "seats")
-        assert post(port, "/reprice", json.dumps({"markets": [store]}).encode())[0] == 200
+        bearer = {"Content-Type": "application/json", "Authorization": f"Bearer {TOKENS['Ada']}"}
+        assert post(port, "/reprice", json.dumps({"markets": [store]}).encode(), bearer)[0] == 200
         goods = fresh_columns([bread(before=9.0)])
-        assert post(port, "/reprice_fresh", json.dumps({"goods": goods}).encode())[0] == 200
+        assert post(port, "/reprice_fresh", json.dumps({"goods": goods}).encode(), bearer)[0] == 200
         yield port
 
 

@@ -84,3 +84,26 @@ def test_columns_of_other_lengths_repeated_goods_and_too_many_are_refused() -> N
             RepriceFreshRequest.model_validate({"goods": columns | changed})
     with pytest.raises(ValidationError, match="each good may be there once"):
         QuoteFreshRequest.model_validate({"items": [peach(), peach()]})
+
+
+@pytest.mark.parametrize(("people", "sound"), [(20, True), (5_000, True), (19, False), (0, False), (None, False)])
+def test_a_reading_of_willingness_is_of_twenty_people_or_more(people: int | None, sound: bool) -> None:
+    factors = {"willingness": 1.1}
+    one = {"market": "salad", "items": [item(factors=factors, willingness_people=people)]}
+    columns = {"market": "salad", "item_ids": ["a", "b"], "period": [0, 0], "stock": [[1], [1]], "before": [3.0, 3.0]}
+    told = {"factors": {"willingness": [None, 1.1]}, "willingness_people": [None, people]}
+    store = {"markets": [{**columns, **told}]}
+    if sound:
+        assert QuoteRequest.model_validate(one).items[0].willingness_people == people
+        assert RepriceRequest.model_validate(store).markets[0].willingness_people == [None, people]
+        return
+    for kind, body, row in ((QuoteRequest, one, 0), (RepriceRequest, store, 1)):
+        with pytest.raises(ValidationError, match=rf"willingness_people\.{row}: .* 20 people or more"):
+            kind.model_validate(body)
+    QuoteRequest.model_validate({"market": "salad", "items": [item(factors={"willingness": None})]})
+
+
+def test_people_may_be_told_beside_columns_without_a_reading_of_willingness() -> None:
+    told = {"item_ids": ["a", "b", "c"], "period": [0] * 3, "stock": [[3, 3]] * 3, "before": [3.0] * 3}
+    store = {"markets": [{"market": "salad", **told, "willingness_people": [20] * 3}]}
+    assert RepriceRequest.model_validate(store).markets[0].willingness_people == [20] * 3
