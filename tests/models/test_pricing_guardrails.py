@@ -202,6 +202,7 @@ def test_two_customers_get_one_price(model_cases: dict[str, ModuleType]) -> None
         "before",
         "factors",
         "lowest",
+        "willingness_people",  # how many an aggregate sums up, 20 at the least: a count, nobody of them
     }
     told = PriceInput("salad", [2, 2], [[1, 3], [1, 3]], [3.0, 3.0], {"weather": [0.5, 0.5]})
     first, second = predictor(model_cases["pricing"], Rules(), 1.0).predict(told).price

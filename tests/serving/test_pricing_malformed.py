@@ -169,7 +169,7 @@ def test_without_approval_mode_the_pages_say_so_and_the_curve_is_drawn(served_pr
     query = "good=S1%7Cbread&list_price=2&stock=4&before=2&weekday=2"
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/curve_fresh?{query}") as page:
         text = page.read().decode()
-    assert text.count("<circle") == 16 and "no, largest change of one quote" in text
+    assert text.count("<circle") == 16 and "no, largest change from the label at the day&#39;s opening" in text
     for wrong in (
         "stock=x",
         query.replace("bread", "figs"),
