@@ -1,8 +1,8 @@
 """How events are judged: the fusion with ever more sources, on clips of the twin, against who took what in truth."""
 
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from eyes_detections import DetectorErrors, Lookalikes, recording
@@ -88,30 +88,39 @@ def matched(found: Sequence[PickPut], true: Sequence[Event], *, timed: bool) -> 
     return event_right, was_right, len(found) - len(answers)
 
 
-def judged(cases: Sequence[tuple[Recording, Sequence[Event]]]) -> dict[str, Judged]:
-    """Every stage on the same clips."""
-    found = {}
-    for stage in STAGES:
-        event_right: list[bool] = []
-        was_right: list[bool] = []
-        sure: list[float] = []
-        false, spent = 0, 0.0
-        for whole, true in cases:
+@dataclass(eq=False)
+class _Tally:
+    event_right: list[bool] = field(default_factory=list)
+    was_right: list[bool] = field(default_factory=list)
+    sure: list[float] = field(default_factory=list)
+    false: int = 0
+    seconds: float = 0.0
+
+
+def judged(cases: Iterable[tuple[Recording, Sequence[Event]]]) -> dict[str, Judged]:
+    """Every stage on the same clips, one clip after another: what is seen in hundreds would fill the memory."""
+    tallies = {stage: _Tally() for stage in STAGES}
+    clips = 0
+    for whole, true in cases:
+        clips += 1
+        for stage, tally in tallies.items():
             part = with_sources(whole, stage)
             began = time.perf_counter()
             events = fuse(part, least_confidence=0.0 if stage == "camera" else LEAST_CONFIDENCE)
-            spent += time.perf_counter() - began
+            tally.seconds += time.perf_counter() - began
             rights, each, extra = matched(events, true, timed=stage != "camera")
-            event_right += rights
-            was_right += each
-            sure += [event.confidence for event in events]
-            false += extra
-        found[stage] = Judged(
-            float(np.mean(event_right)) if event_right else float("nan"),
-            len(event_right),
-            np.array(sure),
-            np.array(was_right, dtype=bool),
-            false,
-            1e3 * spent / max(len(cases), 1),
+            tally.event_right += rights
+            tally.was_right += each
+            tally.sure += [event.confidence for event in events]
+            tally.false += extra
+    return {
+        stage: Judged(
+            float(np.mean(tally.event_right)) if tally.event_right else float("nan"),
+            len(tally.event_right),
+            np.array(tally.sure),
+            np.array(tally.was_right, dtype=bool),
+            tally.false,
+            1e3 * tally.seconds / max(clips, 1),
         )
-    return found
+        for stage, tally in tallies.items()
+    }

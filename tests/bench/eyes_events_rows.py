@@ -15,8 +15,7 @@ def _events(context: BenchContext) -> BenchResult:
     del context
     from eyes_events import judged, told
 
-    learnt = judged(list(told(*LEARNT)))
-    return events_verdict(learnt, judged(list(told(*SEEN))))
+    return events_verdict(judged(told(*LEARNT)), judged(told(*SEEN)))
 
 
 def events_verdict(learnt: dict[str, Any], seen: dict[str, Any]) -> BenchResult:

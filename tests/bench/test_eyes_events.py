@@ -48,8 +48,7 @@ def test_both_bounds_decide(right: float, wrong_share: float, met: bool) -> None
 
 
 def test_more_sources_tell_more() -> None:
-    cases = list(told(5, 3, 16, SMALL))
-    found = judged(cases)
+    found = judged(told(5, 3, 16, SMALL))
     rights = [found[stage].right for stage in STAGES]
     assert found["camera"].events >= 14
     assert rights[0] < min(rights[1:3]) and max(rights[1:3]) < rights[3] <= rights[4]
@@ -58,5 +57,5 @@ def test_more_sources_tell_more() -> None:
 
 def test_hands_that_take_nothing_are_no_event() -> None:
     idle = SMALL.model_copy(update={"clip": ClipParams(browse_share=1, swap_share=0, put_share=0)})
-    found = judged(list(told(6, 3, 8, idle)))
+    found = judged(told(6, 3, 8, idle))
     assert found["+ RFID"].events == 0 and found["+ RFID"].false == 0
