@@ -193,3 +193,13 @@ def test_cameras_tell_no_effects_from_truth() -> None:
         PARAMS.model_copy(update={"effects": EffectParams(noise=0, jpeg_lowest=100)}), 2, world_seed=11
     ).clip(5)
     assert plain.truth.events == STUDIO.clip(5).truth.events
+
+
+def test_an_undeveloped_clip_lacks_pixels_alone() -> None:
+    whole, blank = STUDIO.clip(3), STUDIO.clip(3, developed=False)
+    assert {picture.pixels.shape for picture in blank.seen.pictures} == {(0, 0, 3)}
+    assert [(p.camera_id, p.at_s) for p in blank.seen.pictures] == [(p.camera_id, p.at_s) for p in whole.seen.pictures]
+    for name in ("picture", "item", "product", "amodal", "visible", "share"):
+        np.testing.assert_array_equal(getattr(blank.truth.boxes, name), getattr(whole.truth.boxes, name))
+    assert blank.reads.equals(whole.reads) and blank.weights.equals(whole.weights)
+    assert list(blank.truth.events) == list(whole.truth.events)

@@ -1,0 +1,48 @@
+"""Rows of the eyes' events: what was taken or put back, told by ever more sources."""
+
+from typing import Any
+
+from bench_row import BenchContext, BenchResult, BenchRow
+
+LEARNT, SEEN = (
+    (201, 7, 400),
+    (202, 8, 400),
+)  # seed, world and number of clips: to calibrate on, and to judge on (others)
+RIGHT, ERROR = 0.99, 0.02
+
+
+def _events(context: BenchContext) -> BenchResult:
+    del context
+    from eyes_events import judged, told
+
+    return events_verdict(judged(told(*LEARNT)), judged(told(*SEEN)))
+
+
+def events_verdict(learnt: dict[str, Any], seen: dict[str, Any]) -> BenchResult:
+    """The share of right events by all sources, calibrated on other clips of other products; abstentions count as wrong."""
+    last, first = list(seen)[-1], next(iter(seen))
+    errors = {stage: each.error(learnt[stage].calibration()) for stage, each in seen.items()}
+    parts = [
+        f"{stage} {each.right:.1%} (calibration error {errors[stage]:.1%}, raw {each.error():.1%}; {each.false} false; "
+        f"{each.ms:.0f} ms a clip)"
+        for stage, each in seen.items()
+    ]
+    note = (
+        f"{seen[last].events} events; boxes and names drawn from the truth with a detector's errors: {'; '.join(parts)}"
+    )
+    met = seen[last].right >= RIGHT and errors[last] <= ERROR
+    bound = f">= {RIGHT:.0%}, calibration error <= {ERROR:.0%}"
+    return BenchResult(
+        seen[last].right, "events with right product and count", first, seen[first].right, bound, met, note
+    )
+
+
+ROWS = [
+    BenchRow(
+        "eyes-events",
+        "eyes",
+        "Pick and put events of 400 unseen clips, other products",
+        _events,
+        rooms=("sources", "models"),
+    )
+]
