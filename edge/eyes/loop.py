@@ -47,10 +47,11 @@ class EyesRuntime:
         forwarder: Forwarder | None = None,
         config: EyesConfig | None = None,
         retry_s: float = 1.0,
+        flush_s: float = 0.0,
     ) -> None:
         self._detector, self._namer, self._feeds, self._forwarder = detector, namer, feeds, forwarder
         self._config, self._outbox, self._heartbeat = config or EyesConfig(), outbox, home / HEARTBEAT
-        self._keeper = Keeper(outbox, retry_s=retry_s)
+        self._keeper, self._flush_s = Keeper(outbox, retry_s=retry_s), flush_s
         self._views: dict[str, tuple[View, datetime]] = {}
         self._stop = threading.Event()
         self._frames = self._failed = self._in_a_row = 0
@@ -75,7 +76,7 @@ class EyesRuntime:
         finally:
             self._feeds.close()
             if self._forwarder is not None:
-                self._forwarder.close()
+                self._forwarder.close(flush_s=self._flush_s)
 
     def stop(self) -> None:
         """End after the frame at hand."""
