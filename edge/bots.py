@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 # Bot -> module with `open_bot(folder)`, and where there are such: `LEFT_OUT`, `PRECISE`, `convert` and `moved`, see below.
 BOTS: Mapping[str, str] = {
+    "detector": "edge.eyes.bot",
     "forecaster": "edge.forecaster",
     "pricing": "edge.pricing",
     "recommender": "edge.recommender",

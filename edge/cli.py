@@ -141,13 +141,28 @@ def run(
     stdin: Annotated[
         bool, typer.Option("--stdin", help="Answer JSON requests from standard input, one a line.")
     ] = False,
+    camera: Annotated[
+        list[str] | None,
+        typer.Option(help="NAME=ADDRESS of a camera to look at (repeatable): a folder, a video, or rtsp://..."),
+    ] = None,
+    to: Annotated[
+        str | None, typer.Option(help="Where events of cameras go: mqtt://HOST:PORT, or http://HOST:PORT of a service.")
+    ] = None,
+    health_port: Annotated[
+        int | None, typer.Option(min=0, max=65_535, help="Loopback port of the health page of cameras.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Answer with the installed bundle: one request from the options, or many from standard input until it ends."""
+    """Answer with the installed bundle: one request from the options, many from standard input, or cameras until they end."""
     from edge.keys import read_public_key
     from edge.runtime import open_box
 
     with errors(as_json):
+        if camera:
+            from edge.eyes.cameras import run_cameras
+
+            show(run_cameras(home, read_public_key(key), camera, to=to, health_port=health_port), as_json)
+            return
         runtime = open_box(home, read_public_key(key))
         try:
             if stdin:
@@ -163,6 +178,7 @@ def run(
 @app.command()
 def status(home: Home, key: PublicKey, as_json: AsJson = False) -> None:
     """What is installed, whether it is whole, and how old its knowledge is."""
+    from edge.eyes.cameras import camera_status
     from edge.keys import read_public_key
     from edge.runtime import open_bundle
     from edge.update import BUNDLES, installed
@@ -173,7 +189,7 @@ def status(home: Home, key: PublicKey, as_json: AsJson = False) -> None:
             raise ValueError(f"{home} holds no bundle: install one with `storeloop edge update`")
         runtime = open_bundle(home / BUNDLES / state.current, read_public_key(key))
         runtime.close()
-        report = state.model_dump() | runtime.status()
+        report = state.model_dump() | runtime.status() | camera_status(home)
         if "knows_until" in report:
             today = datetime.now(UTC).date()
             report["days_behind"] = (today - datetime.fromisoformat(report["knows_until"]).date()).days

@@ -43,6 +43,7 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 # marker -> why its tests cannot run here ("" = they can)
 TOOLS: dict[str, Callable[[], str]] = {
     "services": lambda: _absent("redis-server"),
+    "broker": lambda: _absent("mosquitto"),
     "browser": lambda: _absent("|".join(BROWSERS)),
     "container": _no_containers,
     "spark": _no_spark,

@@ -1,0 +1,73 @@
+"""`storeloop edge run --camera`: an installed bundle at work on cameras, until files end or somebody asks it to stop."""
+
+import signal
+import socket
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edge.eyes.addresses import camera_of
+from edge.eyes.bot import open_eyes
+from edge.eyes.camera_events import FILE, PATH, Forwarder, camera_outbox
+from edge.eyes.feed import Feeds
+from edge.eyes.health import HealthPage
+from edge.eyes.loop import HEARTBEAT, EyesConfig, EyesRuntime
+from edge.eyes.mqtt import ToBroker
+from edge.outbox import Send, to_service
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+FLUSH_S = 5.0
+
+
+def sender(to: str, *, box: str) -> Send:
+    """Events to mqtt:// or mqtts:// brokers, or to a service over http:// or https://; InputError for anything else."""
+    if to.startswith(("mqtt://", "mqtts://")):
+        return ToBroker(to, client_id=f"storeloop-{box}")
+    return to_service(to, path=PATH)
+
+
+def run_cameras(
+    home: Path,
+    key: "Ed25519PublicKey",
+    cameras: Sequence[str],
+    *,
+    to: str | None = None,
+    health_port: int | None = None,
+) -> dict[str, Any]:
+    """Look at the cameras (NAME=ADDRESS) until all files are read; how it went. SIGTERM and SIGINT end it between two frames.
+
+    What is seen lies in the outbox; with `to` it is forwarded all the while, and up to `FLUSH_S` seconds after the end.
+    """
+    feeds = Feeds([camera_of(each) for each in cameras])
+    send = None if to is None else sender(to, box=socket.gethostname())
+    bot = open_eyes(home, key)
+    outbox = camera_outbox(home)
+    forwarder = None if send is None else Forwarder(outbox, send)
+    config = EyesConfig(view=bot.spec.view)
+    eyes = EyesRuntime(
+        bot.detector, bot.namer, feeds, outbox, home=home, forwarder=forwarder, config=config, flush_s=FLUSH_S
+    )
+    page = None if health_port is None else HealthPage(eyes.health, health_port)
+    before = {each: signal.signal(each, lambda *_: eyes.stop()) for each in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        if page is not None:
+            page.start()
+        eyes.run()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        if page is not None:
+            page.close()
+        if isinstance(send, ToBroker):
+            send.close()
+    return eyes.health()
+
+
+def camera_status(home: Path) -> dict[str, Any]:
+    """Events that wait, and seconds since the loop's last sign of life, where cameras ever ran under `home`."""
+    beat = home / HEARTBEAT
+    told: dict[str, Any] = {"events_waiting": camera_outbox(home).waiting()} if (home / FILE).exists() else {}
+    return told | ({"heartbeat_age_s": round(time.time() - beat.stat().st_mtime, 1)} if beat.exists() else {})

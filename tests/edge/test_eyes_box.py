@@ -1,0 +1,223 @@
+"""The whole way by the command, with small graphs in place of trained ones: release, bundle, box, cameras, events."""
+
+import importlib.util
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from datetime import date
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from pydantic import RootModel
+from typer.testing import CliRunner
+
+from edge.cli import app
+from edge.eyes.camera_events import FILE, camera_outbox
+
+ROOT = Path(__file__).parents[2]
+SIDE = 64
+
+
+def beside(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+FAKES, BROKERS = beside("eyes_fakes"), beside("mqtt_broker")
+
+
+def detector_graph() -> bytes:
+    """(1, 3, 64, 64) to (1, 5, 4): four boxes that stand where each product of the fakes may stand, scored by its brightness."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    kernel = np.zeros((1, 3, 8, 8), np.float32)
+    kernel[:] = 1 / 64  # mean of each colour over 8 x 8, summed: 1.02 to 1.92 on the fakes' colours, 0 on black
+    where = np.array([[11, 8, 12, 12], [11, 23, 12, 12], [11, 38, 12, 12], [11, 53, 12, 12]], np.float32).T[None]
+    places = np.array([[0, 0, 4 + 15 * row, 7] for row in range(4)], np.int64)
+    nodes = [
+        helper.make_node("Conv", ["images", "kernel"], ["bright"]),
+        helper.make_node("GatherND", ["bright", "places"], ["scores"]),
+        helper.make_node("Clip", ["scores", "zero", "one"], ["clipped"]),
+        helper.make_node("Unsqueeze", ["clipped", "axes"], ["row"]),
+        helper.make_node("Concat", ["where", "row"], ["output"], axis=1),
+    ]
+    constants = {"kernel": kernel, "where": where, "places": places, "axes": np.array([0, 1], np.int64)}
+    constants |= {"zero": np.float32(0), "one": np.float32(1)}
+    return _graph(nodes, constants, [1, 3, SIDE, SIDE], [1, 5, 4], helper, numpy_helper, TensorProto)
+
+
+def embedder_graph() -> bytes:
+    """(B, 3, 16, 16) to (B, 3): the mean colour, ImageNet's scaling undone."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    nodes = [
+        helper.make_node("GlobalAveragePool", ["images"], ["pooled"]),
+        helper.make_node("Flatten", ["pooled"], ["flat"]),
+        helper.make_node("Mul", ["flat", "std"], ["scaled"]),
+        helper.make_node("Add", ["scaled", "mean"], ["output"]),
+    ]
+    constants = {"std": np.float32([0.229, 0.224, 0.225]), "mean": np.float32([0.485, 0.456, 0.406])}
+    return _graph(nodes, constants, ["b", 3, 16, 16], ["b", 3], helper, numpy_helper, TensorProto)
+
+
+def _graph(nodes: Any, constants: Any, given: Any, made: Any, helper: Any, numpy_helper: Any, kinds: Any) -> bytes:
+    graph = helper.make_graph(
+        nodes,
+        "g",
+        [helper.make_tensor_value_info("images", kinds.FLOAT, given)],
+        [helper.make_tensor_value_info("output", kinds.FLOAT, made)],
+        [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    return model.SerializeToString()
+
+
+def command(*arguments: Any, code: int = 0) -> dict[str, Any]:
+    result = CliRunner().invoke(app, [*map(str, arguments), "--json"])
+    assert result.exit_code == code, result.output
+    return json.loads(result.stdout.splitlines()[-1])
+
+
+def pictures(folder: Path, count: int) -> Path:
+    """Ten a second, the same story every 8 s: tea is taken after 3 s, rice is put after 5, then it is as at first."""
+    folder.mkdir()
+    for number in range(count):
+        tea, rice = {"tea": 5} if number % 80 < 30 else {}, {"rice": 5} if number % 80 >= 50 else {}
+        file = folder / f"{number:03d}.png"
+        cv2.imwrite(str(file), FAKES.picture(milk=5, **tea, **rice)[..., ::-1])
+        os.utime(file, (1_767_600_000 + number / 10,) * 2)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A signed bundle, its keys, and a folder of pictures: milk and tea stand there, tea is taken, rice is put."""
+    from safetensors.numpy import save
+
+    from edge.eyes.bot import BOT, EyesSpec
+    from edge.eyes.networks import DetectorConfig, NamerConfig
+    from models.common.artifact import write_artifact
+
+    root = tmp_path_factory.mktemp("eyes")
+    vectors = np.array(list(FAKES.PRODUCTS.values()), np.float32)
+    spec = EyesSpec(
+        detector=DetectorConfig(side=SIDE),
+        namer=NamerConfig(side=16, margin=0, least_similarity=0.9),
+        products=list(FAKES.PRODUCTS),
+    )
+    files = {
+        "detector.onnx": detector_graph(),
+        "embedder.onnx": embedder_graph(),
+        "gallery.safetensors": save({"vectors": vectors / np.linalg.norm(vectors, axis=1, keepdims=True)}),
+        "eyes.json": spec.model_dump_json().encode(),
+    }
+    write_artifact(
+        root / "release" / "artifact", name=BOT, config=RootModel[dict[str, Any]]({}), files=files, metrics=(), input_schema={},
+        output_schema={}, data_fingerprint="none", code_revision="none", trained_until=date(2026, 1, 1), seed=0,
+    )  # fmt: skip
+    command("keygen", "--private", root / "s.pem", "--public", root / "t.pem")
+    command("build", root / "release", root / "1.bundle", "--key", root / "s.pem", "--revision", 1)
+    pictures(root / "pictures", 80)
+    return root
+
+
+def test_a_box_looks_at_a_camera_and_tells_the_broker(shop: Path, tmp_path: Path) -> None:
+    box = ("--home", tmp_path, "--key", shop / "t.pem")
+    assert command("verify", shop / "1.bundle", "--key", shop / "t.pem")["bot"] == "detector"
+    assert command("update", shop / "1.bundle", *box)["outcome"] == "updated"
+    broker, began = BROKERS.Broker(), time.time()
+    told = command("run", *box, "--camera", f"shelf={shop / 'pictures'}", "--to", broker.address, "--health-port", 0)
+    broker.close()
+    assert (told["frames"], told["failed"], told["events_stored"], told["events_forwarded"]) == (80, 0, 2, 2)
+    assert [(each["kind"], each["product"]) for each in broker.got] == [("take", "tea"), ("put", "rice")]
+    status = command("status", *box)
+    assert (status["events_waiting"], status["products"], status["bot"]) == (0, 4, "detector")
+    assert -1 < status["heartbeat_age_s"] < time.time() - began + 1
+
+
+def test_one_picture_is_answered_and_what_is_none_refused(shop: Path, tmp_path: Path) -> None:
+    import base64
+
+    box = ("--home", str(tmp_path), "--key", str(shop / "t.pem"))
+    command("update", shop / "1.bundle", *box)
+    told = base64.b64encode((shop / "pictures" / "000.png").read_bytes()).decode()
+    lines = [json.dumps({"picture": told}), json.dumps({"picture": "aGVsbG8="}), json.dumps({"file": "/etc/passwd"})]
+    result = CliRunner().invoke(app, ["run", *box, "--stdin"], input="\n".join(lines))
+    good, *bad = (json.loads(line) for line in result.stdout.splitlines())
+    assert [(each["product"], each["box"]) for each in good["items"]] == [
+        ("milk", [5, 2, 17, 14]),
+        ("tea", [5, 17, 17, 29]),
+    ]
+    assert "no JPEG or PNG" in bad[0]["error"] and "in Base64" in bad[1]["error"]
+    assert "give NAME=ADDRESS" in command("run", *box, "--camera", "here", code=1)["error"]
+    assert "no address of a service" in command("run", *box, "--camera", f"a={shop}", "--to", "here", code=1)["error"]
+
+
+def test_a_bundle_that_sees_otherwise_is_not_taken_over(shop: Path, tmp_path: Path) -> None:
+    from safetensors.numpy import load, save
+
+    from edge.bundle import build, unpack
+    from edge.keys import read_private_key, read_public_key
+    from edge.runtime import SELF_TEST_FILE
+
+    box = ("--home", tmp_path / "box", "--key", shop / "t.pem")
+    command("update", shop / "1.bundle", *box)
+    unpack(shop / "1.bundle", read_public_key(shop / "t.pem"), tmp_path / "other")
+    for name in ("bundle.json", "bundle.sig"):
+        (tmp_path / "other" / name).unlink()
+    told = load((tmp_path / "other" / SELF_TEST_FILE).read_bytes())
+    told["embedder.onnx"] = told["embedder.onnx"] * np.float32(1.2)
+    (tmp_path / "other" / SELF_TEST_FILE).write_bytes(save(told))
+    build(
+        tmp_path / "other",
+        tmp_path / "2.bundle",
+        read_private_key(shop / "s.pem"),
+        bot="detector",
+        revision=2,
+        artifact_id="a",
+    )
+    report = command("update", tmp_path / "2.bundle", *box, code=1)
+    assert report["outcome"] == "kept" and "embedder.onnx: an output is" in report["reason"]
+    assert command("status", *box)["revision"] == 1
+
+
+def test_sigkill_at_ten_random_moments_loses_and_doubles_no_event(shop: Path, tmp_path: Path) -> None:
+    """The video is read from its start after each kill; what was told before is known by its id."""
+    box = ("--home", str(tmp_path / "box"), "--key", str(shop / "t.pem"))
+    command("update", shop / "1.bundle", *box)
+    (tmp_path / "plain").mkdir()
+    camera = ("--camera", f"shelf={pictures(tmp_path / 'pictures', 240)}")
+    command("update", shop / "1.bundle", "--home", tmp_path / "plain", "--key", shop / "t.pem")
+    command("run", "--home", tmp_path / "plain", "--key", shop / "t.pem", *camera)
+    wanted: list[str] = []
+    camera_outbox(tmp_path / "plain").forward(lambda events: wanted.extend(each["event_id"] for each in events))
+    broker, moments = BROKERS.Broker(), random.Random(3)
+    arguments = [sys.executable, "-m", "edge.cli", "run", *box, *camera, "--to", broker.address, "--json"]
+    where = {"cwd": ROOT, "env": {**os.environ, "PYTHONPATH": str(ROOT)}, "stdout": subprocess.PIPE}
+    for _ in range(10):
+        broker.unanswered = moments.randrange(2)
+        process = subprocess.Popen(arguments, **where)
+        beat, began = tmp_path / "box" / "eyes.heartbeat", time.monotonic()
+        beat.unlink(missing_ok=True)
+        while not beat.exists() and time.monotonic() - began < 20:
+            time.sleep(0.005)
+        time.sleep(moments.random() * 0.6)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+    broker.unanswered = 0
+    last = json.loads(subprocess.run(arguments, check=True, timeout=60, **where).stdout)
+    broker.close()
+    got = [each["event_id"] for each in broker.got]
+    assert set(got) == set(wanted) and len(set(wanted)) == len(wanted) == 2 + 4 * 2 and last["events_waiting"] == 0
+    assert len(got) > len(wanted), "something came twice, or this test says nothing"
+    assert (tmp_path / "box" / FILE).exists()

@@ -1,0 +1,164 @@
+"""Letter-box, suppression and tracks by values worked by hand."""
+
+import numpy as np
+import pytest
+
+from edge.eyes.boxes import Detections, crop, decode, letterbox, overlaps, suppress, to_tensor
+from edge.eyes.tracks import Tracker, TrackerConfig, associate
+
+
+def boxes(*rows: tuple[float, float, float, float]) -> np.ndarray:
+    return np.array(rows, dtype=np.float64).reshape(-1, 4)
+
+
+def test_a_wide_picture_lies_in_the_middle_of_its_square() -> None:
+    """200 x 100 in a square of 64: scale 0.32, so 64 x 32, with 16 rows above and below."""
+    image = np.full((100, 200, 3), 250, np.uint8)
+    square, fit = letterbox(image, 64)
+    assert (fit.scale, fit.left, fit.top, fit.width, fit.height) == (0.32, 0, 16, 200, 100)
+    assert square.shape == (64, 64, 3)
+    assert (square[:16] == 114).all() and (square[16:48] == 250).all() and (square[48:] == 114).all()
+    tall, fit = letterbox(image.transpose(1, 0, 2), 64)
+    assert (fit.left, fit.top) == (16, 0) and (tall[:, :16] == 114).all() and (tall[:, 16:48] == 250).all()
+    same, fit = letterbox(np.zeros((64, 64, 3), np.uint8), 64)
+    assert fit.scale == 1 and not same.any()
+
+
+def test_an_odd_rest_goes_below_and_right_as_in_ultralytics() -> None:
+    """30 x 61 in 64: scale 64 / 61, 31 rows (31.48), 33 left over: 16 above, 17 below."""
+    _, fit = letterbox(np.zeros((30, 61, 3), np.uint8), 64)
+    assert (fit.left, fit.top) == (0, 16)
+
+
+def test_a_tensor_holds_channels_first_from_0_to_1() -> None:
+    square = np.zeros((2, 2, 3), np.uint8)
+    square[0, 1] = (255, 51, 0)
+    tensor = to_tensor([square, square])
+    assert tensor.shape == (2, 3, 2, 2) and tensor.dtype == np.float32
+    np.testing.assert_allclose(tensor[1, :, 0, 1], [1.0, 0.2, 0.0])
+    scaled = to_tensor([square], mean=(0.5, 0.2, 0.0), std=(0.5, 0.1, 2.0))
+    np.testing.assert_allclose(scaled[0, :, 0, 1], [1.0, 0.0, 0.0], atol=1e-6)
+
+
+def test_overlap_of_boxes_by_hand() -> None:
+    """Two of 4 x 4 that share 2 x 4: 8 / (16 + 16 - 8)."""
+    found = overlaps(boxes((0, 0, 4, 4)), boxes((2, 0, 6, 4), (0, 0, 4, 4), (4, 0, 8, 4), (1, 1, 1, 3)))
+    np.testing.assert_allclose(found, [[1 / 3, 1.0, 0.0, 0.0]])
+    assert overlaps(boxes(), boxes((0, 0, 1, 1))).shape == (0, 1)
+
+
+def test_suppression_keeps_the_best_of_each_heap() -> None:
+    heap = boxes((0, 0, 10, 10), (1, 0, 11, 10), (20, 0, 30, 10), (0, 0, 10, 9), (5, 5, 5, 9))
+    scores = np.array([0.8, 0.9, 0.5, 0.7, 0.99])
+    # 1 beats 0 (90 / 110) and 3 (81 / 109 = 0.743); 4 has no area
+    assert suppress(heap, scores, iou=0.7, limit=9).tolist() == [1, 2]
+    assert suppress(heap, scores, iou=0.75, limit=9).tolist() == [1, 3, 2]
+    assert suppress(heap, scores, iou=0.9, limit=2).tolist() == [1, 0]
+
+
+def test_a_graphs_output_becomes_boxes_of_the_picture() -> None:
+    """A picture of 200 x 100 in a square of 64: x / 0.32, (y - 16) / 0.32."""
+    _, fit = letterbox(np.zeros((100, 200, 3), np.uint8), 64)
+    output = np.array(
+        [[32, 32, 16, 8], [33, 32, 16, 8], [64, 32, 32, 64], [np.nan, 1, 1, 1], [10, 10, 4, 4]], dtype=np.float32
+    ).T
+    output = np.concatenate([output, [[0.9, 0.8, 0.6, 0.9, 0.2]]])
+    found = decode(output, fit, least_score=0.25, iou=0.7, limit=300)
+    np.testing.assert_allclose(found.boxes, [[75, 37.5, 125, 62.5], [150, 0, 200, 100]])
+    np.testing.assert_allclose(found.scores, [0.9, 0.6])
+    assert decode(np.zeros((5, 0)), fit, least_score=0.25, iou=0.7, limit=300).boxes.shape == (0, 4)
+    with pytest.raises(ValueError, match=r"shape \(84, 10\)"):
+        decode(np.zeros((84, 10)), fit, least_score=0.25, iou=0.7, limit=300)
+
+
+def test_a_crop_shows_the_box_and_stays_within_the_picture() -> None:
+    image = np.zeros((40, 40, 3), np.uint8)
+    image[10:20, 10:20] = 200
+    assert (crop(image, boxes((10, 10, 20, 20))[0], 10, margin=0) == 200).all()
+    wider = crop(image, boxes((10, 10, 20, 20))[0], 20, margin=0.5)
+    assert (wider[5:15, 5:15] == 200).all() and not wider[:4].any()
+    for edge in ((-5, -5, 3, 3), (38, 38, 60, 60), (40, 40, 40, 40), (12, 12, 12, 12)):
+        assert crop(image, boxes(edge)[0], 8).shape == (8, 8, 3)
+
+
+def seen(*rows: tuple[float, float, float, float], scores: tuple[float, ...] | None = None) -> Detections:
+    return Detections(boxes(*rows), np.array(scores if scores is not None else (0.9,) * len(rows), dtype=np.float64))
+
+
+def test_pairs_are_taken_best_first_and_none_twice() -> None:
+    first, second = boxes((0, 0, 10, 10), (4, 0, 14, 10)), boxes((3, 0, 13, 10), (1, 0, 11, 10), (50, 0, 60, 10))
+    # overlaps: 7/13 and 9/11 of the first, 9/11 and 7/13 of the second
+    assert associate(first, second, 0.3) == [(0, 1), (1, 0)]
+    assert associate(first, second, 0.9) == []
+    assert associate(boxes(), second, 0.1) == []
+
+
+def test_an_item_is_one_after_two_frames_and_keeps_its_number_as_it_moves() -> None:
+    tracker = Tracker()
+    assert not tracker.update(seen((0, 0, 10, 10)), 0.0).seen
+    moved = tracker.update(seen((4, 0, 14, 10)), 1.0)
+    assert [(each.number, each.hits) for each in moved.confirmed] == [(1, 2)]
+    track = moved.confirmed[0]
+    assert track.velocity.tolist() == [4.0, 0.0] and track.at(1.5).tolist() == [6.0, 0.0, 16.0, 10.0]
+    # by 14 a second: expected at 8, overlap with 14 to 24 is 4 / 16; without velocity (4 to 14) there would be none
+    assert [each.number for each in tracker.update(seen((14, 0, 24, 10)), 2.0).seen] == [1]
+    assert track.velocity.tolist() == [7.0, 0.0], "half of 4, half of 10"
+
+
+def test_two_that_cross_keep_their_numbers_by_their_velocity() -> None:
+    tracker = Tracker(TrackerConfig(confirm_hits=1))
+    left, right = None, None
+    for step in range(11):
+        at = (4 * step, 0, 4 * step + 20, 10), (40 - 4 * step, 1, 60 - 4 * step, 11)
+        moved = tracker.update(seen(*(at if step % 2 else at[::-1])), step / 10)
+        by_number = {each.number: each.box[0] for each in moved.seen}
+        if step == 0:
+            left, right = (number for number, _ in sorted(by_number.items(), key=lambda each: each[1]))
+    assert by_number == {left: 40.0, right: 0.0}
+
+
+def test_a_half_hidden_item_is_kept_by_a_box_of_low_score_which_begins_no_track() -> None:
+    tracker = Tracker(TrackerConfig(confirm_hits=1, keep_s=0.5))
+    tracker.update(seen((0, 0, 10, 10)), 0.0)
+    moved = tracker.update(seen((0, 0, 10, 9), (50, 0, 60, 10), (0, 50, 9, 60), scores=(0.2, 0.3, 0.05)), 1.0)
+    assert [(each.number, each.score) for each in moved.seen] == [(1, 0.2)] and not moved.ended
+    gone = tracker.update(seen(), 1.6)
+    assert [each.number for each in gone.ended] == [1]
+    assert tracker.update(seen((0, 0, 10, 10), scores=(0.55,)), 1.7).seen == [], "0.55 is high, and too low to begin"
+
+
+def test_a_lost_item_is_waited_for_and_found_again_under_its_number() -> None:
+    tracker = Tracker(TrackerConfig(confirm_hits=1, keep_s=1.0))
+    tracker.update(seen((0, 0, 10, 10)), 0.0)
+    assert not tracker.update(seen(), 0.5).ended
+    low = tracker.update(seen((0, 0, 10, 10), scores=(0.3,)), 0.9)
+    assert not low.seen and not low.ended, "a lost item is found again by a box of high score alone"
+    assert [each.number for each in tracker.update(seen((1, 0, 11, 10)), 1.0).seen] == [1]
+    assert [each.number for each in tracker.update(seen(), 2.1).ended] == [1]
+    assert [each.number for each in tracker.update(seen((1, 0, 11, 10)), 2.2).seen] == [2]
+
+
+def test_a_box_that_flashes_up_is_no_item() -> None:
+    tracker = Tracker(TrackerConfig(confirm_hits=3))
+    for second in range(6):
+        moved = tracker.update(seen((0, 0, 10, 10)) if second != 2 else seen(), float(second))
+        assert len(moved.confirmed) == (second == 5), "two frames, none, then three"
+    assert not moved.ended
+
+
+def test_tracks_are_bounded_and_time_goes_on() -> None:
+    tracker = Tracker(TrackerConfig(max_tracks=5, confirm_hits=1))
+    many = [(20.0 * number, 0.0, 20.0 * number + 10, 10.0) for number in range(50)]
+    assert len(tracker.update(seen(*many), 1.0).seen) == 5
+    with pytest.raises(ValueError, match=r"second 0\.5 after one of 1\.0"):
+        tracker.update(seen(), 0.5)
+    assert len(tracker.update(seen(*many), 1.0).seen) == 5, "two frames of one moment"
+
+
+def test_a_name_is_that_with_most_confidence() -> None:
+    tracker = Tracker(TrackerConfig(confirm_hits=1))
+    (track,) = tracker.update(seen((0, 0, 10, 10)), 0.0).seen
+    assert (track.product, track.confidence) == (None, 0.0)
+    for product, confidence in (("milk", 0.9), ("tea", 0.5), ("tea", 0.6), (None, 0.3)):
+        track.vote(product, confidence)
+    assert track.product == "tea" and track.confidence == pytest.approx(1.1 / 4)
