@@ -95,6 +95,9 @@ class ServiceMetrics:
         self._clipped = Counter(
             "clipped_prices", "Prices that a rule moved, by rule", ["bot", "rule"], namespace="storeloop", registry=where
         )  # fmt: skip
+        self._decisions = Counter(
+            "decisions", "What was decided on packages", ["bot", "decision"], namespace="storeloop", registry=where
+        )  # fmt: skip
         self._last: tuple[str, str, str] | None = None
 
     def answered(self, endpoint: str, served_by: str, seconds: float) -> None:
@@ -119,6 +122,10 @@ class ServiceMetrics:
         """How many prices each rule moved."""
         for rule, count in counts.items():
             self._clipped.labels(self._bot, rule).inc(count)
+
+    def decided(self, decision: str) -> None:
+        """One package is to be passed, rejected or seen by a human."""
+        self._decisions.labels(self._bot, decision).inc()
 
     def breaker(self, state: str) -> None:
         """The breaker is `closed`, `half_open` or `open`."""
