@@ -66,8 +66,8 @@ class InspectionTenant:
         kind = data.kind[rows]
         if len(rows) < LEAST_JUDGED or not kind.any() or kind.all():
             raise ValueError(
-                f"{len(rows)} packages, {int((kind > 0).sum())} with a defect, were packed after {challenger.trained_until}, "
-                f"when version {challenger.version} stops; at least {LEAST_JUDGED} of both sorts are needed: inspect more days"
+                f"{len(rows)} packages, {int((kind > 0).sum())} with a defect, were not seen by version {challenger.version}, "
+                f"whose packages end on {challenger.trained_until}; at least {LEAST_JUDGED} of both sorts are needed: inspect more"
             )
         model = load(challenger.folder)
         decided, score = _decided(model, data, rows)
@@ -91,8 +91,8 @@ class InspectionTenant:
             measured={**_measured(model, data, decided, score, kind), "latency_p99_ms": latency_p99_ms(model, data)},
             unit="packages",
             champion_problem=problem,
-            judged=f"Judged on {len(rows):,} packages, {int((kind > 0).sum()):,} with a defect, packed after all that was trained "
-            "or calibrated on; a package that is sent to a human counts as wrong",
+            judged=f"Judged on {len(rows):,} packages, {int((kind > 0).sum()):,} with a defect, that it was neither trained nor "
+            "calibrated on; a package that is sent to a human counts as wrong",
         )
 
     def explanation(self, workspace: Workspace, version: RegisteredVersion) -> Explanation:
@@ -187,9 +187,14 @@ def latency_p99_ms(model: "Predictor", data: "Dataset") -> float:
 
 
 def _unseen(data: "Dataset", version: RegisteredVersion) -> "Rows":
-    """Packages packed after all that a version was trained or calibrated on."""
+    """What a version held out of these very packages; of one trained on others, what was packed after the last day it saw."""
     import numpy as np
 
+    from models.common.artifact import read_manifest
+
+    manifest = read_manifest(version.folder)
+    if manifest.data_fingerprint == data.fingerprint and manifest.config["test_share"] == data.config.test_share:
+        return np.arange(data.test_from, len(data.kind))
     return np.flatnonzero(data.packed_on > np.datetime64(version.trained_until))
 
 

@@ -35,7 +35,8 @@ def test_verdict_and_evidence(inspected: Workspace) -> None:
     rows = {row.name: row for row in verdict.criteria}
     assert {"AUROC", "miss rate", "human share", "latency p99, ms", "size, MB"} <= rows.keys()
     assert rows["miss rate"].passed == (rows["miss rate"].value <= float(rows["miss rate"].bound.removeprefix("<= ")))
-    assert verdict.window_start is not None and verdict.window_start.isoformat() == "2024-01-03"  # day 2 was trained on
+    assert verdict.window_start is not None and verdict.window_start.isoformat() == "2024-01-03"
+    assert "Judged on 72 packages" in verdict.judged  # the newest 30 % of 240
     report: Report = read_report(inspected, "inspection")
     assert any(row.segment.startswith("severity") for row in report.rows)
     page = (inspected.root / "evidence" / "inspection" / "index.html").read_text(encoding="utf-8")
