@@ -84,7 +84,7 @@ def test_pictures_are_read_within_bounds(case: ModuleType) -> None:
     Image.fromarray(scene()).save(gif, format="GIF")
     wide = case.png(scene()[:40])
     for file, message in (
-        (bomb, r"t: picture of row 1: the picture has 40000 x 40000 = 1,600,000,000 pixels; at most 1,048,576"),
+        (bomb, r"t: picture of row 1: Image size \(1600000000 pixels\) .* at most 1,048,576 are decoded"),
         (sound[: len(sound) // 2], "row 1: the PNG of 64 x 64 pixels .* is cut off or damaged"),
         (b"not a picture", "row 1: 13 bytes that are no JPEG, PNG or WebP"),
         (gif.getvalue(), "row 1: .* that are no JPEG, PNG or WebP"),
