@@ -1,4 +1,4 @@
-"""The six column types of a contract and what each is called by every library that meets a table."""
+"""The seven column types of a contract and what each is called by every library that meets a table."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, get_args
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 if TYPE_CHECKING:
     import pyarrow as pa
 
-ColumnType = Literal["str", "int", "float", "bool", "date", "ts"]
+ColumnType = Literal["str", "int", "float", "bool", "date", "ts", "bytes"]
 COLUMN_TYPES: tuple[ColumnType, ...] = get_args(ColumnType)
 
 
@@ -28,9 +28,13 @@ TYPE_NAMES: dict[ColumnType, TypeNames] = {
     "bool": TypeNames("boolean", "BOOLEAN", "boolean", "bool", "boolean"),
     "date": TypeNames("date", "DATE", "date", "date32", "date32[day][pyarrow]"),
     "ts": TypeNames("timestamp", "TIMESTAMP", "timestamp(6)", "timestamp[us]", "datetime64[us]"),
+    "bytes": TypeNames("string", "BLOB", "binary", "binary", "object"),
 }
-
-TYPE_OF_LOGICAL: dict[str, ColumnType] = {names.logical: column_type for column_type, names in TYPE_NAMES.items()}
+# The standard has no type of its own for bytes, only a format of its strings.
+BINARY_FORMAT = "binary"
+TYPE_OF_LOGICAL: dict[str, ColumnType] = {
+    names.logical: column_type for column_type, names in TYPE_NAMES.items() if column_type != "bytes"
+}
 
 
 def arrow_type(column_type: ColumnType) -> "pa.DataType":

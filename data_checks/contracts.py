@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 __all__ = [
+    "BELT_TABLES",
     "CONTRACTS",
     "IMAGE_TABLES",
     "SUFFIX",
@@ -35,6 +36,8 @@ CONTRACTS = Path(__file__).parent / "contracts"
 # Tables of an image set, in the order in which the gate judges them. They come with a folder of pictures, are judged when
 # a set is taken in, and have no part in the daily loop: no shop's day waits for photographs.
 IMAGE_TABLES: Final = ("label_classes", "images", "image_labels", "label_issues")
+# Tables of a packing line, in the same order: packages are inspected beside a shop, by a source of their own.
+BELT_TABLES: Final = ("approved_samples", "inspections")
 
 
 @cache

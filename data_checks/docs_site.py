@@ -226,7 +226,7 @@ class ValidationSite:
             "contracts",
             contract=contract,
             facts=contract_facts(contract),
-            types={column_type: names.logical for column_type, names in TYPE_NAMES.items()},
+            types={column_type: names.logical for column_type, names in TYPE_NAMES.items()} | {"bytes": "bytes"},
             table_address=f"table-{name}.html" if name in self.history.tables() else None,
         )
 

@@ -134,7 +134,7 @@ def _flagged(masks: "ibis.Table", rows: "ibis.Table", decisions: Decisions, cont
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    text = {name: rows[name].cast("string") for name in contract.column_names}
+    text = {name: _as_text(rows[name]) for name in contract.column_names}
     spelt = rows.select(ROW_KEY, DAY, ROW_CLASS, REPAIRED, TYPE_ERRORS, **text)
     broken = masks.filter(masks[BROKEN] != 0).select(ROW_KEY, BROKEN)
     verdicts = decisions.verdicts
@@ -144,6 +144,12 @@ def _flagged(masks: "ibis.Table", rows: "ibis.Table", decisions: Decisions, cont
         broken = broken.union(whole)
     flagged: pa.Table = con.to_pyarrow(spelt.inner_join(broken, ROW_KEY))
     return flagged
+
+
+def _as_text(column: Any) -> Any:
+    """As a page shows it: of bytes what they are known by, for a file is no text and would fill the page."""
+    text = column.cast("string")
+    return "bytes with MD5 " + text.hexdigest("md5") if column.type().is_binary() else text
 
 
 def _validate(contract: Contract, facts: tuple[RuleFact, ...], total: int, *, provided: bool) -> dict[str, Any]:

@@ -179,7 +179,7 @@ def _looked_up(
 def _same_kind(dtype: Any, column_type: str) -> bool:
     checks = {
         "str": dtype.is_string, "int": dtype.is_integer, "float": dtype.is_floating, "bool": dtype.is_boolean,
-        "date": dtype.is_date, "ts": dtype.is_timestamp,
+        "date": dtype.is_date, "ts": dtype.is_timestamp, "bytes": dtype.is_binary,
     }  # fmt: skip
     return bool(checks[column_type]())
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from data_checks.column_types import TYPE_NAMES, TYPE_OF_LOGICAL
+from data_checks.column_types import BINARY_FORMAT, TYPE_NAMES, TYPE_OF_LOGICAL
 from data_checks.contract import RAW, SUFFIX, Column, Contract, ContractError, Freshness
 from data_checks.rules import (
     Lookup,
@@ -118,6 +118,8 @@ class _Reader:
             raise self.error(
                 f"{field}: logicalType", prop.logicalType, f"use one of {', '.join(sorted(TYPE_OF_LOGICAL))}"
             )
+        if column_type == "str" and (prop.logicalTypeOptions or {}).get("format") == BINARY_FORMAT:
+            column_type = "bytes"
         physical = "ANY" if self.lenient else TYPE_NAMES[column_type].duckdb
         if prop.physicalType != physical:
             raise self.error(f"{field}: physicalType", prop.physicalType, f"{prop.logicalType} is stored as {physical}")
@@ -172,10 +174,11 @@ class _Reader:
     def column_rules(self, prop: Any, column: Column) -> Iterable[Rule]:
         field, name, checks = f"column {prop.name}", column.name, prop.quality or ()
         if column.type != "str":
-            yield type_rule(name, TYPE_NAMES[column.type].logical, self.tolerated)
+            said = "a file" if column.type == "bytes" else TYPE_NAMES[column.type].logical
+            yield type_rule(name, said, self.tolerated)
         if column.required:
             yield required_rule(name, self.quality(checks, "nullValues"))
-        options = prop.logicalTypeOptions or {}
+        options = {} if column.type == "bytes" else prop.logicalTypeOptions or {}
         bounds: list[float | None] = [None, None]
         strict = [False, False]
         for option, value in options.items():

@@ -45,6 +45,12 @@ def _value(column: Column, contract: Contract, position: int) -> Any:
         # An optional part of the key still has to tell rows apart.
         return position if column.name in contract.primary_key and column.type == "int" else None
     day = FIRST_DAY + timedelta(days=position)
+    plain: dict[str, Any] = {
+        "date": day,
+        "ts": datetime.combine(day, time(12)),
+        "bool": False,
+        "bytes": f"{column.name}-{position}".encode(),
+    }
     match column.type:
         case "str":
             allowed = next((rule.allowed for rule in contract.rules if rule.rule_id == f"allowed:{column.name}"), ())
@@ -53,14 +59,10 @@ def _value(column: Column, contract: Contract, position: int) -> Any:
                 (key for lookup in contract.lookups for mine, key in lookup.on if mine == column.name), column.name
             )
             return (*allowed, *column.examples, f"{named}-{position}")[0]
-        case "date":
-            return day
-        case "ts":
-            return datetime.combine(day, time(12))
-        case "bool":
-            return False
-    number = _least(column, contract)
-    return int(number) if column.type == "int" else number
+        case "int" | "float":
+            number = _least(column, contract)
+            return int(number) if column.type == "int" else number
+    return plain[column.type]
 
 
 def _least(column: Column, contract: Contract) -> float:

@@ -30,6 +30,7 @@ IBIS_TYPES: Final[Mapping[str, str]] = {
     "bool": "boolean",
     "date": "date",
     "ts": "timestamp(6)",
+    "bytes": "binary",
 }
 _TRUE: Final = ("true", "t", "yes", "y", "1", "1.0")
 _FALSE: Final = ("false", "f", "no", "n", "0", "0.0")
@@ -142,7 +143,9 @@ def cast_value(value: ibis.Value, kind: str) -> ibis.Value:
     source = value.type()
     if isinstance(source, dt.String):
         value = _trimmed(value)
-    casts = {"str": _as_text, "int": _as_integer, "float": _as_float, "bool": _as_flag, "date": _as_date}
+    casts = {
+        "str": _as_text, "int": _as_integer, "float": _as_float, "bool": _as_flag, "date": _as_date, "bytes": _as_bytes,
+    }  # fmt: skip
     return casts[kind](value) if kind in casts else value.try_cast(IBIS_TYPES[kind])
 
 
@@ -172,6 +175,10 @@ def _as_integer(value: ibis.Value) -> ibis.Value:
 def _as_float(value: ibis.Value) -> ibis.Value:
     number = value.try_cast("float64")
     return (number.isnan() | number.isinf()).ifelse(ibis.null("float64"), number)
+
+
+def _as_bytes(value: ibis.Value) -> ibis.Value:
+    return value if isinstance(value.type(), dt.Binary) else ibis.null("binary")  # text is no file
 
 
 def _as_flag(value: ibis.Value) -> ibis.Value:

@@ -8,12 +8,14 @@ import dagster as dg
 from orchestration.days import CHANGED, HOW_TO_CHOOSE
 from orchestration.resources import WorkspaceResource
 
-MODELS = ("forecaster", "recommender", "pricing")
+MODELS = ("forecaster", "recommender", "pricing", "inspection")
 TABLES_AND_FEATURES = dg.AssetSelection.groups("sources", "gate", "demand", "features", "customers")
 # What customers took is of the recommender's group, and made every day; the challenger is not.
 TAKEN = dg.AssetSelection.assets(["features", "interactions"], ["features", "item_attributes"])
 # So are the goods of a morning and the prices proposed for them.
 PRICED = dg.AssetSelection.assets(["features", "fresh_goods"], ["pricing", "proposals"])
+# And the packages of a day, whose approved samples go into the release.
+PACKED = dg.AssetSelection.assets(["belt", "approved_samples"], ["belt", "inspections"])
 RELEASES = dg.AssetSelection.assets(*([model, "release"] for model in MODELS))
 
 full_job = dg.define_asset_job(
@@ -24,7 +26,7 @@ full_job = dg.define_asset_job(
 )
 daily_job = dg.define_asset_job(
     "daily",
-    TABLES_AND_FEATURES | TAKEN | RELEASES | PRICED,
+    TABLES_AND_FEATURES | TAKEN | RELEASES | PRICED | PACKED,
     description="A new day: tables, gate, features, online store, forecasts and recommendations with the champions in "
     "place, prices proposed for the morning. " + HOW_TO_CHOOSE,
 )

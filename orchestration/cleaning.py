@@ -50,7 +50,7 @@ def clean_table(workspace: Workspace, table: str, *, run_id: str, force: Collect
     if version is not None and not open_days and not gone and runs and runs[-1].success:
         counts = runs[-1].counts
         metadata = {**counts, "rows": version.rows, "content_hash": version.content_hash, "unchanged": True}
-        return TableOutcome(True, metadata | work.day_facts(()), _last_check(workspace, table))
+        return TableOutcome(True, metadata | work.day_facts(()), last_check(workspace, table))
     return work.judge_and_write(open_days, gone, run_id)
 
 
@@ -127,7 +127,7 @@ class _Work:
                 self.delivered().write("", self.inputs.raw)
                 metadata |= {"rows": version.rows, "content_hash": version.content_hash}
         later(build_site, workspace.site, history=workspace.history, quarantine=workspace.quarantine, judged=self.table)
-        return TableOutcome(verdict.success, metadata, _last_check(workspace, self.table), made)
+        return TableOutcome(verdict.success, metadata, last_check(workspace, self.table), made)
 
     def _verdict(self, tallies: "Tallies", samples: "list[pa.Table]", notes: dict[str, str]) -> "Verdict":
         """On the whole table; where that passes and rows were delivered since the last time it did, on those days alone.
@@ -223,7 +223,7 @@ class _Work:
         return {file.day: file.made_from for file in version.files if file.day}
 
 
-def _last_check(workspace: Workspace, table: str) -> dict[str, Any]:
+def last_check(workspace: Workspace, table: str) -> dict[str, Any]:
     """What the newest judgement of a table says in the UI: figures, the page to read, and what stops it."""
     last = workspace.history.runs(table)[-1]
     facts: dict[str, Any] = {

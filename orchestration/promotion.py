@@ -99,6 +99,34 @@ class PricingBudgets(CommonBudgets, frozen=True, extra="forbid"):
         )
 
 
+class InspectionBudgets(CommonBudgets, frozen=True, extra="forbid"):
+    """What visual inspection must keep: loss is 1 where a package is not rightly passed or rejected, a human's counted as wrong;
+    the baseline is logistic regression with thresholds set in the same way."""
+
+    auroc_min: float = Field(default=0.85, gt=0.5, le=1, description="Defects told from sound packages, at least.")
+    miss_errors_max: float = Field(
+        default=2.0, ge=0, le=10, description="Standard errors by which misses may lie above the level guaranteed."
+    )
+    human_share_max: float = Field(default=0.95, gt=0, le=1, description="Share of packages sent to a human, at most.")
+
+    def criteria(
+        self, loss: Mapping[str, NDArray[np.float64]], measured: Mapping[str, float], *, seed: int
+    ) -> "tuple[Criterion, ...]":
+        """AUROC, misses beside their level, the humans' share, better than the baseline by more than chance, the common lines."""
+        missed, level, error = (measured[name] for name in ("miss_rate", "miss_level", "miss_error"))
+        most = level + self.miss_errors_max * error
+        return (
+            Criterion("AUROC", measured["auroc"], f">= {self.auroc_min:g}", measured["auroc"] >= self.auroc_min),
+            Criterion(
+                "miss rate", missed, f"<= {most:.3g}", missed <= most,
+                f"level {level:g} and {self.miss_errors_max:g} standard errors of {error:.2g}",
+            ),
+            _at_most("human share", measured["human_share"], self.human_share_max),
+            _below("logistic regression", loss["challenger"], loss["baseline"], "packages", seed),
+            *super().criteria(loss, measured, seed=seed),
+        )  # fmt: skip
+
+
 class Budgets(CommonBudgets, frozen=True, extra="forbid"):
     """The section `promotion` of `params.yaml`: the forecaster's budgets, and below their names those of other models."""
 
@@ -113,6 +141,9 @@ class Budgets(CommonBudgets, frozen=True, extra="forbid"):
     )
     pricing: PricingBudgets = Field(
         default=PricingBudgets(), exclude=True, description="Those of prices; they decide nothing here."
+    )
+    inspection: InspectionBudgets = Field(
+        default=InspectionBudgets(), exclude=True, description="Those of inspection; they decide nothing here."
     )
 
     def criteria(

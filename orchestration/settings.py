@@ -9,7 +9,17 @@ from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 HORIZON_MAX = 42
-SECTIONS = ("forecaster", "promotion", "recommender", "profiles", "pricing", "elasticity", "label_quality")
+SECTIONS = (
+    "forecaster",
+    "promotion",
+    "recommender",
+    "profiles",
+    "pricing",
+    "elasticity",
+    "label_quality",
+    "inspection",
+    "belt",
+)
 SOURCE_FORMS = (
     "twin | folder:PATH | rossmann:PATH | online_retail:PATH | amazon_beauty:PATH | lastfm:PATH | dunnhumby:PATH"
 )
@@ -37,6 +47,11 @@ class Settings(BaseSettings):
         default=None, ge=1, le=3_650, description="Days the twin has lived; default: as `storeloop twin` left it."
     )
     params: Path = Field(default=Path("params.yaml"), description="Overrides that each model's Config validates.")
+    belt: str = Field(
+        default="",
+        description="Packing line that is inspected: belt (the twin's), a folder of inspections.parquet and "
+        "approved_samples.parquet, or off; default: the twin's belt where the source is the twin, none otherwise.",
+    )
     seed: int = Field(default=7, ge=0, le=2**31 - 1, description="Seed of training and of the bootstrap.")
     cutoff: date | None = Field(
         default=None, description="First held-out period; default: the last `horizon` are held out."

@@ -23,6 +23,7 @@ TENANTS: Mapping[str, str] = {
     "forecaster": "orchestration.forecaster_tenant:ForecasterTenant",
     "recommender": "orchestration.recommender_tenant:RecommenderTenant",
     "pricing": "orchestration.pricing_tenant:PricingTenant",
+    "inspection": "orchestration.inspection_tenant:InspectionTenant",
 }
 
 

@@ -103,6 +103,9 @@ class ServiceMetrics:
             "label_decision_conflicts", "Decisions on labels not kept: their id was given before with another content", ["bot"],
             namespace="storeloop", registry=where,
         )  # fmt: skip
+        self._decisions = Counter(
+            "decisions", "What was decided on packages", ["bot", "decision"], namespace="storeloop", registry=where
+        )  # fmt: skip
         self._last: tuple[str, str, str] | None = None
 
     def answered(self, endpoint: str, served_by: str, seconds: float) -> None:
@@ -134,6 +137,10 @@ class ServiceMetrics:
             self._labels.labels(self._bot, source).inc(count)
         if conflicts:
             self._label_conflicts.labels(self._bot).inc(conflicts)
+
+    def decided(self, decision: str) -> None:
+        """One package is to be passed, rejected or seen by a human."""
+        self._decisions.labels(self._bot, decision).inc()
 
     def breaker(self, state: str) -> None:
         """The breaker is `closed`, `half_open` or `open`."""

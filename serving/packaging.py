@@ -12,13 +12,16 @@ from pathlib import Path
 from models.common.telemetry import TELEMETRY_OFF
 from serving.closure import module_files
 from serving.release import POINTER_FILE, Pointer, read_pointer, verify, write_pointer
-from serving.requirements import pinned
+from serving.requirements import SERVICE_ROOTS, pinned
 
 BOTS: Mapping[str, str] = {
     "forecaster": "serving.forecaster:Forecaster",
+    "inspection": "serving.inspection:Inspection",
     "pricing": "serving.pricing:Pricing",
     "recommender": "serving.recommender:Recommender",
 }
+# What a bot needs beside `requirements.SERVICE_ROOTS`.
+MORE_ROOTS: Mapping[str, tuple[str, ...]] = {"inspection": ("pillow",)}
 TEMPLATE = Path(__file__).parent / "deploy" / "Dockerfile.template"
 LOCK = "requirements.lock"
 BASE_IMAGE = "docker.io/library/python:3.11-slim"
@@ -96,9 +99,10 @@ def _stage(bot: str, root: Path, release: Path, pointer: Pointer, stage: Path) -
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(file, target)
     packed = stage / "releases" / bot
+    roots = (*SERVICE_ROOTS, *MORE_ROOTS.get(bot, ()))
     shutil.copytree(release, packed / pointer.release)
     write_pointer(packed / POINTER_FILE, pointer)
-    (stage / LOCK).write_text(pinned(root / "requirements.lock"), encoding="utf-8")
+    (stage / LOCK).write_text(pinned(root / "requirements.lock", roots), encoding="utf-8")
     (stage / "README.md").write_text(
         f"# Storeloop {bot}\n\nOne champion: artifact {pointer.artifact_id}, registry version "
         f"{pointer.registry_version}.\n",

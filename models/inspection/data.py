@@ -20,6 +20,7 @@ READINGS = ("weight_g", "pressure_kpa", "temperature_c")
 SAMPLE_COLUMNS = ("batch_id", "picture", *READINGS)
 COLUMNS = ("package_id", "batch_id", "packed_on", "picture", *READINGS, "defect")
 LEAST_ROWS = 20
+FARTHEST = 30.0  # spreads of sound readings that a reading is told off nominal, at most
 _USUAL_SIDE = 128  # `furthest_px` is told in pixels of such a picture
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -136,7 +137,7 @@ def assemble(pictures: Pixels, approved: Pixels, off: Floats, spread: Floats) ->
         for each in (pictures, approved)
     ]
     # Beyond this nobody needs to know how far off a reading is, and a broken sensor must not drown the picture.
-    readings = np.clip(off / spread, -30, 30).astype(np.float32)
+    readings = np.clip(off / spread, -FARTHEST, FARTHEST).astype(np.float32)
     return {"picture": as_planes[0], "approved": as_planes[1], "readings": readings}
 
 

@@ -133,6 +133,22 @@ def pricing(
 
 
 @app.command()
+def inspection(
+    source: Annotated[
+        str, typer.Option("--source", help="belt | FOLDER of inspections.parquet and approved_samples.parquet")
+    ] = "belt",
+    json_file: JsonOption = None,
+    seed: SeedOption = None,
+    plots: Annotated[Path | None, typer.Option(help="Write the report's pictures into this folder.")] = None,
+    twin_seed: TwinSeedOption = None,
+) -> None:
+    """Packages of a packing line passed, rejected or sent to a human, misses bounded, beside simple methods."""
+    home = _home(["inspection", source, seed, twin_seed])
+    asked = {"home": home, "seed": seed, "belt": source, "twin_seed": twin_seed}
+    _evaluate("inspection", settings_with(**asked), json_file, plots=plots, source=source)
+
+
+@app.command()
 def slots(
     seed: Annotated[list[int], typer.Option(min=0, help="Seed of a world to judge on; give two or more.")],
     areas: Annotated[int, typer.Option(min=1, max=100, help="Delivery areas of each world.")] = 3,
@@ -261,13 +277,17 @@ def _home(question: list[Any]) -> Path:
     return Settings().home / "evaluations" / sha256(json.dumps(question).encode()).hexdigest()[:12]
 
 
-def _evaluate(model: str, settings: Settings, json_file: Path | None) -> None:
-    """Run all that the model's challenger stands on, then show or write its report."""
+def _evaluate(
+    model: str, settings: Settings, json_file: Path | None, *, plots: Path | None = None, source: str | None = None
+) -> None:
+    """Run all that the model's challenger stands on, then show or write its report, and its pictures where that is asked."""
     from orchestration.challengers import read_report
+    from orchestration.dvc_outputs import write_plots
     from orchestration.runner import run
     from orchestration.workspace import Workspace
 
-    with StepPrinter(f"evaluate {model} on {settings.source}", quiet=_to_stdout(json_file)) as printer:
+    source = source or settings.source
+    with StepPrinter(f"evaluate {model} on {source}", quiet=_to_stdout(json_file)) as printer:
         outcome = run(settings, f"+{model}/challenger", on_step=printer, on_message=printer.message)
     if not outcome.success:
         for step, message in outcome.failures.items():
@@ -275,8 +295,10 @@ def _evaluate(model: str, settings: Settings, json_file: Path | None) -> None:
         raise typer.Exit(1)
     said = outcome.metadata.get(f"{model}/challenger", {})
     if said.get("provided") is False:
-        typer.secho(f"{settings.source} has nothing to evaluate a {model} on: {said['remedy']}", fg="red", err=True)
+        typer.secho(f"{source} has nothing to evaluate a {model} on: {said['remedy']}", fg="red", err=True)
         raise typer.Exit(1)
+    if plots is not None:
+        write_plots(Workspace(settings), outcome, plots)
     _show(read_report(Workspace(settings), model), json_file)
 
 

@@ -28,9 +28,10 @@ from data_checks.rules import Rule
 from data_checks.samples import tagged, valid_rows
 
 TABLES = (
-    "calendar", "covariates", "customers", "events", "friendships", "image_labels", "images", "impressions", "inventory",
-    "item_attributes", "label_classes", "label_issues", "price_plans", "prices", "products", "promotions", "sales",
-    "series", "sessions", "social_heat", "stores", "transactions", "weather", "weather_forecast",
+    "approved_samples", "calendar", "covariates", "customers", "events", "friendships", "image_labels", "images",
+    "impressions", "inspections", "inventory", "item_attributes", "label_classes", "label_issues", "price_plans", "prices",
+    "products", "promotions", "sales", "series", "sessions", "social_heat", "stores", "transactions", "weather",
+    "weather_forecast",
 )  # fmt: skip
 
 

@@ -10,11 +10,13 @@ import pytest
 import yaml
 
 from models.forecaster.config import Config
+from models.inspection.config import Config as InspectionConfig
 from models.pricing.config import Config as PricingConfig
 from models.profiles.config import Config as ProfilesConfig
 from models.recommender.config import Config as RecommenderConfig
+from orchestration.belt import BeltConfig
 from orchestration.dvc_outputs import write_metrics
-from orchestration.promotion import Budgets, PricingBudgets, RecommenderBudgets
+from orchestration.promotion import Budgets, InspectionBudgets, PricingBudgets, RecommenderBudgets
 from orchestration.runner import RunOutcome
 
 ROOT = Path(__file__).parents[2]
@@ -37,6 +39,8 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     params["forecaster"] |= {"trees": 20, "quantile_trees": 10, "max_pairs": 600, "max_rows": 8000}
     params["recommender"] |= {"width": 16, "epochs": 2, "steps_min": 30, "ranker_epochs": 1}
     params["pricing"] |= {"fresh_steps": 60, "fresh_peer_steps": 20, "hidden": 16, "fresh_shelves": 40, "fresh_days": 2}
+    params["inspection"] |= {"width": 4, "epochs": 2, "resamplings": 5, "miss_level": 0.1, "reject_level": 0.1}
+    params["belt"] = {"days": 3, "line": {"size_px": 64, "batch_size": 20, "batches_per_day": 4}}
     params["profiles"] |= {"clusters_max": 4, "epochs": 5, "resamples": 2, "restarts": 2}
     (folder / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
     git = ["git", "-c", "user.name=test", "-c", "user.email=test@example.com"]
@@ -140,3 +144,6 @@ def test_the_knobs_of_params_yaml_are_the_defaults() -> None:
     assert RecommenderBudgets(**params["promotion"]["recommender"]) == RecommenderBudgets()
     assert PricingConfig(**params["pricing"]) == PricingConfig()
     assert PricingBudgets(**params["promotion"]["pricing"]) == PricingBudgets()
+    assert InspectionConfig(**params["inspection"]) == InspectionConfig()
+    assert BeltConfig(**params["belt"]) == BeltConfig()
+    assert InspectionBudgets(**params["promotion"]["inspection"]) == InspectionBudgets()

@@ -21,7 +21,7 @@ def inspections(belt: Belt, first: int, count: int) -> pa.Table:
     """Rows of packages `first`, ..., `first + count - 1`, in the order of the belt."""
     seen, truth = belt.packages(first, count), belt.truth(first, count)
     columns = [
-        [f"K{number:09d}" for number in range(first, first + count)],
+        [package_id(number) for number in range(first, first + count)],
         *_batch_columns(belt, seen.batch, seen.pictures),
         seen.weight_g,
         seen.pressure_kpa,
@@ -29,6 +29,11 @@ def inspections(belt: Belt, first: int, count: int) -> pa.Table:
         truth.names,
     ]
     return pa.table([pa.array(each) for each in columns], schema=INSPECTIONS)
+
+
+def package_id(number: int) -> str:
+    """Key of a package."""
+    return f"K{number:09d}"
 
 
 def approved_samples(belt: Belt, first: int, count: int) -> pa.Table:
