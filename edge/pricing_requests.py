@@ -18,6 +18,9 @@ from models.pricing.requests import MOST_PEOPLE, WILLINGNESS, check_people
 from models.pricing.spec import FRESH
 
 SHELVES_MAX = 10_000
+BEFORE = (
+    "label at the day's opening: the largest change is counted from it, so one that moved today may move as far again"
+)
 Money = Annotated[float, Field(ge=0.01, le=1e10, allow_inf_nan=False)]
 FreshMoney = Annotated[float, Field(ge=0.01, le=1e8, allow_inf_nan=False)]
 Units = Annotated[int, Field(ge=0, le=1_000_000)]
@@ -40,7 +43,7 @@ class Shelf(Strict):
 
     period: int = Field(ge=0, le=10_000, description="of the market's, from 0")
     stock: list[Units] = Field(min_length=1, max_length=100, description="units by periods left, least first")
-    before: Money = Field(description="price until now")
+    before: Money = Field(description=BEFORE)
     factors: dict[FactorName, Level | None] = Field(
         default={}, description="what the market shows; null or left out: not observed, so the ladder answers"
     )
@@ -69,7 +72,7 @@ class FreshShelf(Strict):
     stock: list[Units] = Field(
         min_length=1, max_length=LONGEST_LIFE, description="units by days left, those that expire tonight first"
     )
-    before: FreshMoney = Field(description="price until now")
+    before: FreshMoney = Field(description=BEFORE)
     weekday: int = Field(ge=0, lt=WEEK, description="0 on Monday")
     coming: Units = Field(default=0, description="units that arrive tomorrow whatever happens")
     wait: int = Field(default=0, ge=0, le=WEEK, description="nights until the next order")

@@ -21,7 +21,7 @@ VARIABLES: Mapping[Role, str] = {
 }
 MAY_PROPOSE: tuple[Role, ...] = ("proposer", "approver")
 MAY_LOOK: tuple[Role, ...] = ("viewer", "approver")  # a proposer is a machine, whose token opens no page
-TOKEN_LEAST, NAME_MOST = 16, 100
+TOKEN_LEAST, TOKEN_MOST, NAME_MOST = 16, 1_000, 100
 SESSION_S = 12 * 3600.0
 
 
@@ -37,14 +37,14 @@ class Tokens:
     """The people and boxes that tokens were given to."""
 
     def __init__(self, told: Mapping[Role, str]) -> None:
-        """told: of each role `name:token`, several by commas. ValueError for a token too short, or a name or token twice."""
+        """told: of each role `name:token`, several by commas. ValueError for a token too short or long, or a name or token twice."""
         self._people: list[tuple[bytes, Person]] = []
         for role, entries in told.items():
             for entry in filter(None, (part.strip() for part in entries.split(","))):
                 name, _, token = entry.partition(":")
-                if not name.strip() or len(name) > NAME_MOST or len(token) < TOKEN_LEAST:
+                if not name.strip() or len(name) > NAME_MOST or not TOKEN_LEAST <= len(token) <= TOKEN_MOST:
                     raise ValueError(
-                        f"a {role}'s entry is no `name:token` with a token of {TOKEN_LEAST} characters or more: mend "
+                        f"a {role}'s entry is no `name:token` with a token of {TOKEN_LEAST} to {TOKEN_MOST:,} characters: mend "
                         f"{VARIABLES[role]}"
                     )
                 self._people.append((_digest(token), Person(name.strip(), role)))
@@ -64,6 +64,11 @@ class Tokens:
             if hmac.compare_digest(digest, given):
                 found = person
         return found
+
+    def by_header(self, authorization: str) -> Person | None:
+        """Whose token a header `Authorization: Bearer TOKEN` carries."""
+        scheme, _, token = authorization.partition(" ")
+        return self.who(token.strip()) if scheme.lower() == "bearer" and len(token) <= TOKEN_MOST else None
 
 
 class Roles(Tokens):

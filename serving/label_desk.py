@@ -80,8 +80,7 @@ class LabelDesk:
         return self._kept
 
     def _who(self, authorization: str) -> Person:
-        kind, _, token = authorization.partition(" ")
-        person = self._tokens.who(token.strip()) if kind.lower() == "bearer" else None
+        person = self._tokens.by_header(authorization)
         if person is None:
             raise Refusal(
                 401, "no known token: send `Authorization: Bearer TOKEN`, which a box reads from STORELOOP_EDGE_TOKEN"

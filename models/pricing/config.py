@@ -23,7 +23,7 @@ class Config(BaseModel):
 
     shelves: int = Field(256, ge=1, le=10_000, description="shelves simulated in step: more cost less time a step")
     steps: int = Field(
-        32_000, ge=1, le=10_000_000, description="gradient steps a market; 32,000 take half a minute on one core"
+        32_000, ge=1, le=10_000_000, description="gradient steps a market; 32,000 take about 35 s on one core"
     )
     steps_a_round: int = Field(8, ge=1, le=100, description="gradient steps after each period of all shelves")
     batch: int = Field(
@@ -78,7 +78,7 @@ class Config(BaseModel):
         16_000,
         ge=1,
         le=10_000_000,
-        description="gradient steps of the network of all fresh goods; 16,000 take half a minute",
+        description="gradient steps of the network of all fresh goods",
     )
     fresh_peer_steps: int = Field(
         2_000, ge=0, le=10_000_000, description="gradient steps of its peer, of many more outcomes each; 0: no peer"

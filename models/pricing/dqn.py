@@ -3,8 +3,8 @@
 Stable-Baselines3's DQN with (1) transitions that hold the outcomes of all prices under common random numbers (Glasserman and
 Yao 1992), so that what one price gains over another is told with little noise, (2) squared errors: Huber's loss pulls a mean
 of skewed outcomes towards their median, which cost 1 % of the optimum here, (3) exploration drawn for each shelf. Double
-Q-learning (van Hasselt et al. 2016) tempers what a maximum of noisy values overstates: with so little noise it changed no
-share of the optimum, and a forward pass of every following state is half of what a step costs.
+Q-learning (van Hasselt et al. 2016) tempers what a maximum of noisy values overstates. On the hardest of the solvable
+problems, three seeds, it came to 0.9926 of the optimum beside 0.9929 without, and training took 1.4 times as long.
 """
 
 from collections.abc import Callable
@@ -25,7 +25,7 @@ from models.pricing.env import Outcomes
 from models.pricing.vec_env import ShelvesVecEnv
 
 LAST_RATE = 0.01  # of the learning rate, at the end
-CACHED = 1_024  # states looked at in one piece: their layers fit a core's cache, which halves the time
+CACHED = 1_024  # states looked at in one piece: their layers fit a core's cache (a third less time than 2,048)
 
 
 @dataclass(frozen=True)

@@ -26,13 +26,15 @@ class DuellingQNetwork(QNetwork):
             layers += [nn.Linear(before, size), nn.ReLU()]
             before = size
         self.q_net = nn.Sequential(*layers)
-        self.heads = nn.Linear(before, 2 + self.prices)  # one product for three heads: most of a step is overhead
+        # One product for all heads: most of a step is overhead.
+        self.rows = {"value": 1, "weight": 1, "advantage": self.prices}
+        self.heads = nn.Linear(before, sum(self.rows.values()))
         nn.init.zeros_(self.heads.weight[1:])
         nn.init.zeros_(self.heads.bias[1:])
 
     def forward(self, obs: Any) -> torch.Tensor:
         """Q-values (N, A) of states (N, S + A), in the market's scale."""
-        value, weight, advantage = self.heads(self.q_net(obs)).split((1, 1, self.prices), dim=1)
+        value, weight, advantage = self.heads(self.q_net(obs)).split(tuple(self.rows.values()), dim=1)
         advantage = advantage + obs[:, -self.prices :] * weight.clamp(LEAST_LOG, MOST_LOG).exp()
         return cast(torch.Tensor, value + advantage - advantage.mean(dim=1, keepdim=True))
 
@@ -41,8 +43,8 @@ class DuellingQNetwork(QNetwork):
         layers = {"first": self.q_net[0], "second": self.q_net[2]}
         found = {f"{name}.{kind}": getattr(each, kind) for name, each in layers.items() for kind in ("weight", "bias")}
         for kind in ("weight", "bias"):
-            rows = getattr(self.heads, kind).split((1, 1, self.prices))
-            found |= {f"{name}.{kind}": part for name, part in zip(("value", "weight", "advantage"), rows, strict=True)}
+            parts = getattr(self.heads, kind).split(tuple(self.rows.values()))
+            found |= {f"{name}.{kind}": part for name, part in zip(self.rows, parts, strict=True)}
         return {name: part.detach().numpy().copy() for name, part in found.items()}
 
 

@@ -100,7 +100,7 @@ def simulated_log(market: Market, practice: Practice, *, episodes: int, seed: in
     days, draws = (int(each) for each in np.random.SeedSequence(seed).generate_state(2))
     shelves, rng = Shelves(market, episodes, seed=days), np.random.default_rng(draws)
     rows = np.arange(episodes)
-    people = simulated_people({name: None for name in FACTORS if _moves(market, name)}, episodes)
+    people = simulated_people([name for name in FACTORS if _moves(market, name)], episodes)
     _, came = deliver(market.stock, market.delivered[0], market.up_to[0], market.room)
     parts: dict[str, list[npt.NDArray[Any]]] = {}
     for t in range(market.periods):

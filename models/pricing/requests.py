@@ -1,6 +1,6 @@
 """What is asked of pricing and answered, and the checks on the way in."""
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -84,7 +84,7 @@ def check_people(readings: Any, people: Any) -> None:
         )
 
 
-def simulated_people(factors: Mapping[str, Any], count: int) -> Ints | None:
+def simulated_people(factors: Container[str], count: int) -> Ints | None:
     """`willingness_people` (N,) of `count` made-up shelves, behind whose readings nobody stands; None without such a reading."""
     return np.full(count, LEAST_PEOPLE) if WILLINGNESS in factors else None
 

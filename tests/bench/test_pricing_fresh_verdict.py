@@ -34,18 +34,11 @@ def report(**changed: float) -> Report:
         for metric in ("waste", "gross margin", "margin before waste", "mean price"):
             told.setdefault(f"{name}|{metric}", 0.02)
     rows = [
-        MetricRow(*name.split("|"), value + away, "", "all")
-        if end == ""
-        else MetricRow(*_ended(name, end), value + away, "")
-        for name, value in told.items()
+        MetricRow(model, f"{metric}{end}", value + away, "")
+        for (model, metric), value in ((name.split("|"), value) for name, value in told.items())
         for end, away in (("", 0.0), (", low", -0.01), (", high", 0.01))
     ]
     return Report(CHAMPION, tuple(rows), notes=("Worlds 1, 2.",))
-
-
-def _ended(name: str, end: str) -> tuple[str, str]:
-    model, metric = name.split("|")
-    return model, metric + end
 
 
 def test_a_sound_report_is_met() -> None:

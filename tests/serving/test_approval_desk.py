@@ -210,7 +210,8 @@ def test_a_cookie_cannot_be_made_up(clock: Clock) -> None:
 
 
 @pytest.mark.parametrize(
-    "approvers", ["Ada:short", "Ada", ":ada-token-0123456789", f"Vic:{'x' * 16}", f"Eve:{TOKENS['Vic']}"]
+    "approvers",
+    ["Ada:short", f"Ada:{'x' * 1_001}", "Ada", ":ada-token-0123456789", f"Vic:{'x' * 16}", f"Eve:{TOKENS['Vic']}"],
 )
 def test_bad_tokens_stop_the_service_and_are_not_told(clock: Clock, approvers: str) -> None:
     with pytest.raises(ValueError, match="token") as caught:
