@@ -15,8 +15,6 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from edge.bots import Answer, SelfTestError, SelfTestReport
 from edge.bundle import BundleError, verify
-from edge.eyes.boxes import IMAGENET_MEAN, IMAGENET_STD, Tensor, crop, letterbox, to_tensor
-from edge.eyes.networks import DetectorConfig, Gallery, GalleryNamer, NamerConfig, Session, YoloDetector
 from edge.eyes.pictures import MAX_BYTES, PictureError, Pixels, read_picture
 from edge.eyes.view import ViewConfig
 from edge.outbox import Name
@@ -24,6 +22,8 @@ from edge.session import open_session
 from edge.update import start
 from models.common.artifact import ArtifactError, read_artifact, read_file
 from models.common.protocols import InputError
+from models.detector.boxes import IMAGENET_MEAN, IMAGENET_STD, Tensor, crop, letterbox, to_tensor
+from models.detector.networks import DetectorConfig, Gallery, GalleryNamer, NamerConfig, Session, YoloDetector
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey

@@ -12,9 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from edge.eyes.camera_events import CameraEvent, Forwarder, Keeper
 from edge.eyes.feed import Feeds
 from edge.eyes.frames import Frame
-from edge.eyes.networks import Detector, Namer
 from edge.eyes.view import View, ViewConfig
 from edge.outbox import Outbox
+from models.detector.networks import Detector, Namer
 
 HEARTBEAT = "eyes.heartbeat"
 

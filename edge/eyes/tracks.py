@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
 
-from edge.eyes.boxes import Detections, Floats, overlaps
+from models.detector.boxes import Detections, Floats, overlaps
 
 
 class TrackerConfig(BaseModel):

@@ -13,8 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from edge.eyes.camera_events import CameraEvent, Deed, event_of
 from edge.eyes.frames import Frame
-from edge.eyes.networks import Detector, Namer
 from edge.eyes.tracks import Moved, Track, Tracker, TrackerConfig
+from models.detector.networks import Detector, Namer
 
 
 class ViewConfig(BaseModel):

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from edge.eyes.networks import DetectorConfig, Gallery, GalleryNamer, NamerConfig, YoloDetector
+from models.detector.networks import DetectorConfig, Gallery, GalleryNamer, NamerConfig, YoloDetector
 
 # Each product is a colour; a crop of nothing but it has the colour as its embedding.
 PRODUCTS = {"milk": (250, 20, 20), "tea": (20, 250, 20), "rice": (20, 20, 250), "salt": (240, 240, 10)}

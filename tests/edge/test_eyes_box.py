@@ -105,8 +105,8 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from safetensors.numpy import save
 
     from edge.eyes.bot import BOT, EyesSpec
-    from edge.eyes.networks import DetectorConfig, NamerConfig
     from models.common.artifact import write_artifact
+    from models.detector.networks import DetectorConfig, NamerConfig
 
     root = tmp_path_factory.mktemp("eyes")
     vectors = np.array(list(FAKES.PRODUCTS.values()), np.float32)

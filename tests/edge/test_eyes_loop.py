@@ -22,8 +22,8 @@ from edge.eyes.feed import Camera, Feeds
 from edge.eyes.frames import Counts, Frame
 from edge.eyes.health import HealthPage
 from edge.eyes.loop import HEARTBEAT, EyesConfig, EyesRuntime
-from edge.eyes.networks import Gallery
 from edge.eyes.view import View, ViewConfig
+from models.detector.networks import Gallery
 
 START = datetime(2026, 1, 5, 8, 0, tzinfo=UTC)
 

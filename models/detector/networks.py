@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
 
-from edge.eyes.boxes import IMAGENET_MEAN, IMAGENET_STD, Detections, Floats, crop, decode, letterbox, to_tensor
-from edge.eyes.pictures import Pixels
+from models.common.pictures import Pixels
+from models.detector.boxes import IMAGENET_MEAN, IMAGENET_STD, Detections, Floats, crop, decode, letterbox, to_tensor
 
 
 class Session(Protocol):

@@ -10,7 +10,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from edge.eyes.pictures import Pixels
+from models.common.pictures import Pixels
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 Tensor: TypeAlias = npt.NDArray[np.float32]

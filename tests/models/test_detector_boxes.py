@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from edge.eyes.boxes import Detections, crop, decode, letterbox, overlaps, suppress, to_tensor
 from edge.eyes.tracks import Tracker, TrackerConfig, associate
+from models.detector.boxes import Detections, crop, decode, letterbox, overlaps, suppress, to_tensor
 
 
 def boxes(*rows: tuple[float, float, float, float]) -> np.ndarray:
