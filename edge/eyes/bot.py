@@ -15,12 +15,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from edge.bots import Answer, SelfTestError, SelfTestReport
 from edge.bundle import BundleError, verify
-from edge.eyes.pictures import MAX_BYTES, PictureError, Pixels, read_picture
 from edge.eyes.view import ViewConfig
 from edge.outbox import Name
 from edge.session import open_session
 from edge.update import start
 from models.common.artifact import ArtifactError, read_artifact, read_file
+from models.common.pictures import DEFAULT_BOUNDS, PictureError, Pixels, read_picture
 from models.common.protocols import InputError
 from models.detector.boxes import IMAGENET_MEAN, IMAGENET_STD, Tensor, crop, letterbox, to_tensor
 from models.detector.networks import DetectorConfig, Gallery, GalleryNamer, NamerConfig, Session, YoloDetector
@@ -89,10 +89,12 @@ class EyesBot:
         self.namer = GalleryNamer(embedder, gallery, spec.namer)
 
     def check(self, request: Mapping[str, Any]) -> Pixels:
-        """`{"picture": Base64 of a JPEG or PNG}` as (H, W, 3); InputError otherwise."""
+        """`{"picture": Base64 of a JPEG, PNG or WebP}` as (H, W, 3); InputError otherwise."""
         told = request.get("picture")
-        if set(request) != {"picture"} or not isinstance(told, str) or len(told) > 2 * MAX_BYTES:
-            raise InputError(f"picture: give a JPEG or PNG in Base64 and nothing else (given: {sorted(request)[:5]})")
+        if set(request) != {"picture"} or not isinstance(told, str) or len(told) > 2 * DEFAULT_BOUNDS.max_bytes:
+            raise InputError(
+                f"picture: give a JPEG, PNG or WebP in Base64 and nothing else (given: {sorted(request)[:5]})"
+            )
         try:
             return read_picture(base64.b64decode(told, validate=True))
         except (PictureError, binascii.Error) as error:

@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
-from edge.eyes.pictures import MAX_BYTES, MAX_PIXELS, PictureError, Pixels, read_picture
+from models.common.pictures import SUFFIXES, PictureBounds, PictureError, Pixels, read_bytes, read_picture
 
-PICTURES = frozenset({".jpg", ".jpeg", ".png"})
+MAX_PIXELS = 40_000_000  # of one picture, 120 MB decoded: more than any shop's camera gives
 
 
 class CameraError(RuntimeError):
@@ -66,10 +66,10 @@ class FrameSource(Protocol):
 
 
 class FolderSource:
-    """Pictures of a folder, JPEG and PNG, in the order of their names; the time is that of the file."""
+    """Pictures of a folder, JPEG, PNG and WebP, in the order of their names; the time is that of the file."""
 
     def __init__(self, folder: Path, camera: str, *, max_pixels: int = MAX_PIXELS) -> None:
-        self._folder, self._camera, self._max_pixels = folder, camera, max_pixels
+        self._folder, self._camera, self._bounds = folder, camera, PictureBounds(max_pixels=max_pixels)
         self._closed = False
         self.counts = Counts()
 
@@ -77,7 +77,7 @@ class FolderSource:
         """One frame for each picture that is whole and within `max_pixels`."""
         if not self._folder.is_dir():
             raise CameraError(f"{self._camera}: {self._folder} is no folder: give one with pictures")
-        for file in sorted(path for path in self._folder.iterdir() if path.suffix.lower() in PICTURES):
+        for file in sorted(path for path in self._folder.iterdir() if path.suffix.lower() in SUFFIXES):
             if self._closed:
                 return
             try:
@@ -93,8 +93,5 @@ class FolderSource:
         self._closed = True
 
     def _read(self, file: Path) -> Frame:
-        found = file.stat()
-        if found.st_size > MAX_BYTES:
-            raise PictureError(f"{found.st_size} bytes, {MAX_BYTES} are the bound: compress it")
-        image = read_picture(file.read_bytes(), max_pixels=self._max_pixels)
-        return Frame(image, self._camera, datetime.fromtimestamp(found.st_mtime, UTC))
+        image = read_picture(read_bytes(file, self._bounds), self._bounds)
+        return Frame(image, self._camera, datetime.fromtimestamp(file.stat().st_mtime, UTC))

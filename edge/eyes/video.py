@@ -10,8 +10,8 @@ from typing import Any, Protocol
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from edge.eyes.frames import CameraError, Counts, Frame
-from edge.eyes.pictures import MAX_PIXELS, Pixels
+from edge.eyes.frames import MAX_PIXELS, CameraError, Counts, Frame
+from models.common.pictures import Pixels
 
 LIVE_SCHEMES = ("rtsp://", "rtsps://", "http://", "https://")
 MAX_FPS = 1_000.0

@@ -158,7 +158,7 @@ def test_one_picture_is_answered_and_what_is_none_refused(shop: Path, tmp_path: 
         ("milk", [5, 2, 17, 14]),
         ("tea", [5, 17, 17, 29]),
     ]
-    assert "no JPEG or PNG" in bad[0]["error"] and "in Base64" in bad[1]["error"]
+    assert "no JPEG, PNG or WebP" in bad[0]["error"] and "in Base64" in bad[1]["error"]
     assert "give NAME=ADDRESS" in command("run", *box, "--camera", "here", code=1)["error"]
     assert "no address of a service" in command("run", *box, "--camera", f"a={shop}", "--to", "here", code=1)["error"]
 

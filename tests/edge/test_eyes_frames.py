@@ -15,7 +15,6 @@ import pytest
 
 from edge.eyes.addresses import camera_of
 from edge.eyes.frames import CameraError, FolderSource
-from edge.eyes.pictures import PictureError, picture_size, read_picture
 from edge.eyes.video import LiveConfig, LiveVideo, VideoFile, redacted
 from models.common.protocols import InputError
 
@@ -40,29 +39,6 @@ def video(file: Path, frames: int = 12) -> Path:
 def levels(frames: list[Any]) -> list[int]:
     """The number of each frame of `video`, by its grey."""
     return [round(float(frame.image.mean()) / 20) for frame in frames]
-
-
-def test_a_picture_keeps_its_colours_and_says_its_size_undecoded() -> None:
-    assert read_picture(picture(200))[0, 0].tolist() == [200, 0, 128]
-    np.testing.assert_allclose(read_picture(picture(200, ".jpg"))[5, 5], [200, 0, 128], atol=4)
-    for ending in (".png", ".jpg"):
-        assert picture_size(picture(1, ending, (30, 70))) == (70, 30)
-
-
-@pytest.mark.parametrize("ending", [".png", ".jpg"])
-def test_bombs_halves_and_other_files_are_refused_before_they_are_decoded(
-    ending: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    whole = picture(9, ending, (100, 100))
-    monkeypatch.setattr(cv2, "imdecode", lambda *_: pytest.fail("decoded"))
-    with pytest.raises(PictureError, match="100 x 100 pixels, 9999 are the bound"):
-        read_picture(whole, max_pixels=9_999)
-    with pytest.raises(PictureError, match="half a picture"):
-        read_picture(whole[:-20])
-    with pytest.raises(PictureError, match=r"half a picture|without a size|no JPEG or PNG"):
-        read_picture(whole[:22])
-    with pytest.raises(PictureError, match="no JPEG or PNG"):
-        read_picture(b"GIF89a" + whole)
 
 
 def test_a_folder_gives_its_pictures_in_order_and_counts_what_is_broken(tmp_path: Path) -> None:
