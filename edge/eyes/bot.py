@@ -11,54 +11,36 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field
 
 from edge.bots import Answer, SelfTestError, SelfTestReport
 from edge.bundle import BundleError, verify
 from edge.eyes.pictures import MAX_BYTES, PictureError, Pixels, read_picture
-from edge.eyes.view import ViewConfig
-from edge.outbox import Name
 from edge.session import open_session
 from edge.update import start
 from models.common.artifact import ArtifactError, read_artifact, read_file
 from models.common.protocols import InputError
 from models.detector.boxes import IMAGENET_MEAN, IMAGENET_STD, Tensor, crop, letterbox, to_tensor
-from models.detector.networks import DetectorConfig, Gallery, GalleryNamer, NamerConfig, Session, YoloDetector
+from models.detector.model import Recogniser
+from models.detector.networks import Gallery, GalleryNamer, Session, YoloDetector
+from models.detector.spec import DETECTOR, EMBEDDER, GALLERY, NAME, SPEC, EyesSpec, read_vectors
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-BOT = "detector"
-DETECTOR, EMBEDDER, GALLERY, SPEC = "detector.onnx", "embedder.onnx", "gallery.safetensors", "eyes.json"
+BOT = NAME
 PICTURES, CROPS, SEED = 2, 4, 7  # of the self-test
 TOLERANCE = 0.02  # of an output's range: processors round 8-bit products each in its own way
 
 
-class EyesSpec(BaseModel):
-    """Content of `eyes.json`."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    detector: DetectorConfig = DetectorConfig()
-    namer: NamerConfig = NamerConfig()
-    view: ViewConfig = ViewConfig()
-    products: tuple[Name, ...] = Field(
-        min_length=1, max_length=1_000_000, description="product of each vector of the gallery"
-    )
-
-
 def open_bot(folder: Path) -> "EyesBot":
     """Open the release in `folder`; ArtifactError when it is not whole, or its parts do not fit."""
-    from safetensors import SafetensorError
-    from safetensors.numpy import load
-
     artifact = folder / "artifact"
     manifest = read_artifact(artifact)
     try:
         spec = EyesSpec.model_validate_json(read_file(artifact, manifest, SPEC))
-        gallery = Gallery(load(read_file(artifact, manifest, GALLERY))["vectors"], spec.products)
+        gallery = Gallery(read_vectors(read_file(artifact, manifest, GALLERY)), spec.products)
         sessions = [open_session(read_file(artifact, manifest, name)) for name in (DETECTOR, EMBEDDER)]
-    except (KeyError, ValueError, SafetensorError) as error:
+    except ValueError as error:
         if isinstance(error, ArtifactError):
             raise
         raise ArtifactError(f"{artifact} holds no networks of a camera ({error}): build the release again") from error
@@ -100,16 +82,14 @@ class EyesBot:
 
     def ask(self, request: Pixels) -> Answer:
         """Items of a picture, best-scored first: box, score, product (null: unknown) and confidence."""
-        found = self.detector.detect(request)
-        names = self.namer.name(request, found.boxes)
         items = [
             {
-                "box": [round(at, 1) for at in box],
-                "score": score,
+                "box": [round(at, 1) for at in each.box],
+                "score": each.score,
                 "product": each.product,
                 "confidence": each.confidence,
             }
-            for box, score, each in zip(found.boxes.tolist(), found.scores.tolist(), names, strict=True)
+            for each in Recogniser(self.detector, self.namer).items(request)
         ]
         return Answer({"items": items}, 1.0)
 

@@ -99,12 +99,29 @@ def suppress(boxes: Floats, scores: Floats, *, iou: float, limit: int) -> npt.ND
 
 def overlaps(first: Floats, second: Floats) -> Floats:
     """Intersection over union of each pair, (M, N); 0 where a box has no area."""
+    common = _common(first, second)
+    return _share(common, _areas(first)[:, None] + _areas(second)[None, :] - common)
+
+
+def inside(first: Floats, second: Floats) -> Floats:
+    """Share of each box of `first` that lies in each of `second`, (M, N); 0 where a box has no area."""
+    return _share(_common(first, second), np.broadcast_to(_areas(first)[:, None], (len(first), len(second))))
+
+
+def _common(first: Floats, second: Floats) -> Floats:
     corner = np.maximum(first[:, None, :2], second[None, :, :2])
     opposite = np.minimum(first[:, None, 2:], second[None, :, 2:])
-    common = np.prod(np.clip(opposite - corner, 0, None), axis=2)
-    areas = [np.prod(np.clip(each[:, 2:] - each[:, :2], 0, None), axis=1) for each in (first, second)]
-    union = areas[0][:, None] + areas[1][None, :] - common
-    shares: Floats = np.divide(common, union, out=np.zeros_like(common), where=union > 0)
+    sides = np.clip(opposite - corner, 0, None)
+    return np.asarray(sides[..., 0] * sides[..., 1])
+
+
+def _areas(boxes: Floats) -> Floats:
+    sides = np.clip(boxes[:, 2:] - boxes[:, :2], 0, None)
+    return np.asarray(sides[:, 0] * sides[:, 1])
+
+
+def _share(part: Floats, whole: Floats) -> Floats:
+    shares: Floats = np.divide(part, whole, out=np.zeros_like(part), where=whole > 0)
     return shares
 
 
