@@ -127,9 +127,15 @@ def _share(part: Floats, whole: Floats) -> Floats:
 
 def crop(image: Pixels, box: Floats, side: int, *, margin: float = 0.05) -> Pixels:
     """What a box (4,) shows, wider by `margin` of its size on each side within the picture, as a letter-boxed square."""
+    left, top, right, bottom = widened(image, box, margin)
+    return letterbox(image[top:bottom, left:right], side)[0]
+
+
+def widened(image: Pixels, box: Floats, margin: float) -> tuple[int, int, int, int]:
+    """Whole pixels left, top, right, bottom of a box (4,) wider by `margin` of its size on each side, at least one of the picture."""
     height, width = image.shape[:2]
     wider = margin * np.array([box[2] - box[0], box[3] - box[1]])
-    left, top = np.floor(np.maximum(box[:2] - wider, 0)).astype(int)
-    right, bottom = np.ceil(np.minimum(box[2:] + wider, [width, height])).astype(int)
+    left, top = np.floor(np.maximum(box[:2] - wider, 0)).astype(int).tolist()
+    right, bottom = np.ceil(np.minimum(box[2:] + wider, [width, height])).astype(int).tolist()
     left, top = min(left, width - 1), min(top, height - 1)
-    return letterbox(image[top : max(bottom, top + 1), left : max(right, left + 1)], side)[0]
+    return left, top, max(right, left + 1), max(bottom, top + 1)

@@ -1,39 +1,14 @@
 """What goes into a gallery: photos that show one product alone, and labelled crops of it from where it stands."""
 
-from dataclasses import dataclass
-
 import numpy as np
 import numpy.typing as npt
 
-from models.common.pictures import Pixels
-from models.detector.boxes import Floats, Tensor
+from models.detector.boxes import Tensor
 from models.detector.data import TRAIN, Dataset
-from models.detector.networks import Detector
+from models.detector.photos import item_of
 from models.detector.predict import Predictor
 
-LEAST_SCORE = 0.25  # of the item in a photo: below it the whole photo is taken
-LEAST_SHARE = 0.02  # of the photo's area: a smaller box is no item that somebody photographed
-
 Ints = npt.NDArray[np.int64]
-
-
-@dataclass(frozen=True, eq=False)
-class Shown:
-    """Where the item of a photo is: `box` (4,), the whole photo where nothing was `found`."""
-
-    box: Floats
-    found: bool
-
-
-def item_of(detector: Detector, photo: Pixels) -> Shown:
-    """The largest item that is found in a photo (H, W, 3) of one product."""
-    height, width = photo.shape[:2]
-    seen = detector.detect(photo)
-    sides = seen.boxes[:, 2:] - seen.boxes[:, :2]
-    areas = np.where(seen.scores >= LEAST_SCORE, sides[:, 0] * sides[:, 1], 0.0)
-    if not areas.size or areas.max() < LEAST_SHARE * height * width:
-        return Shown(np.array([0.0, 0.0, width, height]), False)
-    return Shown(seen.boxes[int(areas.argmax())], True)
 
 
 def photo_vectors(predictor: Predictor, photos: Ints, data: Dataset) -> Tensor:

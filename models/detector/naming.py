@@ -20,7 +20,7 @@ LEAST_CROPS = 20  # fewer say nothing: what the config has stays
 @dataclass(frozen=True)
 class Naming:
     """What crops tell: `temperature`, `least_similarity` below which a name is unknown, and `look_alike`, the cosine that half of
-    the crops of a product reach to that product's own vectors; `crops` they were set on."""
+    the crops of a product reach to that product's own vectors, less SLACK; `crops` they were set on."""
 
     temperature: float
     least_similarity: float
@@ -44,6 +44,6 @@ def fit_naming(similarities: Floats, product: Ints, *, known_lost: float) -> Nam
     return Naming(
         temperature=float(TEMPERATURES[int(np.argmin(losses))]),
         least_similarity=float(np.clip(np.quantile(own, known_lost) - SLACK, -1, 1)),
-        look_alike=float(np.clip(np.median(own), -1, 1)),
+        look_alike=float(np.clip(np.median(own) - SLACK, -1, 1)),
         crops=len(product),
     )

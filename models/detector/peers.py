@@ -12,8 +12,9 @@ import numpy.typing as npt
 from models.common.pictures import Pixels
 from models.detector.boxes import Floats, Tensor, crop
 from models.detector.data import Dataset
-from models.detector.gallery import item_of, shop_crops
+from models.detector.gallery import shop_crops
 from models.detector.looking import Look
+from models.detector.photos import item_of
 from models.detector.predict import Predictor
 
 HISTOGRAM, TINY = "colour histogram", "shrunken pixels"

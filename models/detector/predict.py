@@ -1,6 +1,7 @@
 """Items of pictures, found and named, with numpy, OpenCV, pydantic and ONNX Runtime alone: what a service and an edge box run."""
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,32 +47,42 @@ def load(path: Path) -> "Predictor":
 class Predictor:
     """Finds and names items; thread-safe, holds no state."""
 
-    def __init__(self, spec: EyesSpec, detector: bytes, embedder: bytes, vectors: np.ndarray) -> None:
+    def __init__(self, spec: EyesSpec, detector: bytes, embedder: bytes, vectors: Tensor) -> None:
         try:
-            self.gallery = Gallery(vectors, spec.products)
-            sessions = open_session(detector), open_session(embedder)
+            self._sessions = open_session(detector), open_session(embedder)
+            self._furnish(spec, vectors)
         except Exception as error:  # ONNX Runtime has kinds of its own for bytes that are no graph
             raise ArtifactError(f"the artifact holds no networks that fit together ({error}): train again") from error
-        self.spec = spec
-        self.detector = YoloDetector(sessions[0], spec.detector)
-        self.namer = GalleryNamer(sessions[1], self.gallery, spec.namer)
+
+    def _furnish(self, spec: EyesSpec, vectors: Tensor) -> None:
+        self.spec, self.vectors = spec, vectors
+        self.gallery = Gallery(vectors, spec.products)
+        self.detector = YoloDetector(self._sessions[0], spec.detector)
+        self.namer = GalleryNamer(self._sessions[1], self.gallery, spec.namer)
         self._recogniser = Recogniser(self.detector, self.namer)
+
+    def with_gallery(self, vectors: Tensor, products: Sequence[str]) -> "Predictor":
+        """The same networks with another gallery, unit vectors (G, D) of products (G,). ValueError as `Gallery`."""
+        other = copy(self)
+        other._furnish(self.spec.model_copy(update={"products": tuple(products)}), vectors)
+        return other
 
     def predict(self, request: DetectorInput) -> Reply:
         """Items of every picture. InputError says what is wrong."""
-        return Reply(tuple(self._recogniser.items(picture) for picture in checked(request)))
+        return Reply(
+            tuple(self._recogniser.items(picture) for picture in checked_pictures(request.pictures, most=MOST_PICTURES))
+        )
 
     def embed(self, image: Pixels, boxes: Floats) -> Tensor:
         """Unit embeddings (N, D) of boxes (N, 4) of a picture (H, W, 3)."""
         return unit(self.namer.embed(image, boxes))
 
 
-def checked(request: DetectorInput) -> Sequence[Pixels]:
+def checked_pictures(pictures: Any, *, most: int) -> Sequence[Pixels]:
     """The pictures; InputError names the picture, the value, the bound and the remedy."""
-    pictures = request.pictures
-    if not isinstance(pictures, Sequence) or not 1 <= len(pictures) <= MOST_PICTURES:
+    if not isinstance(pictures, Sequence) or not 1 <= len(pictures) <= most:
         told = f"{len(pictures)} of them" if isinstance(pictures, Sequence) else type(pictures).__name__
-        raise InputError(f"pictures: expected a sequence of 1 to {MOST_PICTURES} pictures, found {told}: ask in parts")
+        raise InputError(f"pictures: expected a sequence of 1 to {most} pictures, found {told}: ask in parts")
     for number, picture in enumerate(pictures):
         where = f"pictures.{number}"
         if not isinstance(picture, np.ndarray) or picture.dtype != np.uint8:

@@ -1,6 +1,5 @@
 """What an artifact says of itself (`eyes.json`), beside `detector.onnx`, `embedder.onnx` and `gallery.safetensors`."""
 
-from datetime import datetime
 from typing import Annotated
 
 import numpy as np
@@ -16,21 +15,6 @@ DETECTOR, EMBEDDER, GALLERY, SPEC = "detector.onnx", "embedder.onnx", "gallery.s
 VECTORS = "vectors"  # the one tensor of the gallery
 
 ProductId = Annotated[str, StringConstraints(min_length=1, max_length=200)]
-Person = Annotated[str, StringConstraints(min_length=1, max_length=200)]
-
-
-class Change(BaseModel):
-    """A product that a person enrolled, or took out (no photos)."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    product: ProductId
-    by: Person
-    at: datetime
-    photos: tuple[Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")], ...] = Field(
-        default=(), max_length=100, description="SHA-256 of each photo's file"
-    )
-    forced: bool = Field(default=False, description="although the photos look like another product's")
 
 
 class EyesSpec(BaseModel):
@@ -49,7 +33,6 @@ class EyesSpec(BaseModel):
     )
     finder_from: str = Field(default="unknown", max_length=300, description="what the finder's training began from")
     embedder_from: str = Field(default="unknown", max_length=300, description="and the embedder's")
-    changes: tuple[Change, ...] = Field(default=(), max_length=10_000, description="of the gallery, oldest first")
 
 
 def gallery_bytes(vectors: npt.NDArray[np.floating]) -> bytes:

@@ -13,8 +13,9 @@ from models.common.protocols import DataError
 from models.detector.config import Config
 from models.detector.data import TEST, TIMELESS, TRAIN, VAL, Dataset, prepare
 from models.detector.evaluate import CHAMPION, FOUND_NAMED, RIGHT_NAME, evaluate
-from models.detector.gallery import item_of, shop_crops
+from models.detector.gallery import shop_crops
 from models.detector.naming import SLACK, fit_naming
+from models.detector.photos import item_of
 from models.detector.predict import DetectorInput, Predictor
 from models.detector.train import Trained, train
 
@@ -146,7 +147,7 @@ def test_confidence_is_fitted_by_likelihood() -> None:
     product = np.tile([0, 0, 0, 1], 10)
     told = fit_naming(cosines, product, known_lost=0.0)
     assert told is not None and told.temperature == pytest.approx(0.1 / np.log(3), rel=0.06)
-    assert told.least_similarity == pytest.approx(0.7 - SLACK) and told.look_alike == pytest.approx(0.8)
+    assert told.least_similarity == pytest.approx(0.7 - SLACK) and told.look_alike == pytest.approx(0.8 - SLACK)
     assert fit_naming(cosines[:19], product[:19], known_lost=0.0) is None
 
 
