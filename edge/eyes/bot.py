@@ -1,6 +1,6 @@
 """The networks of a camera as a bundle carries them: detector, embedder and gallery of one signed release, tested where they run.
 
-Files of the artifact: `detector.onnx`, `embedder.onnx`, `gallery.safetensors` (`vectors` (G, D) of length 1) and `eyes.json`.
+Files of the artifact: see `models.detector.spec`; what people enrolled since lies beside it, see `models.detector.enrolled`.
 """
 
 import base64
@@ -20,6 +20,7 @@ from edge.update import start
 from models.common.artifact import ArtifactError, read_artifact, read_file
 from models.common.protocols import InputError
 from models.detector.boxes import IMAGENET_MEAN, IMAGENET_STD, Tensor, crop, letterbox, to_tensor
+from models.detector.enrolled import FOLDER, PHOTOS, read_enrolled
 from models.detector.model import Recogniser
 from models.detector.networks import Gallery, GalleryNamer, Session, YoloDetector
 from models.detector.spec import DETECTOR, EMBEDDER, GALLERY, NAME, SPEC, EyesSpec, read_vectors
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 BOT = NAME
+LEFT_OUT = (f"{FOLDER}/{PHOTOS}",)  # a box looks at vectors alone
 PICTURES, CROPS, SEED = 2, 4, 7  # of the self-test
 TOLERANCE = 0.02  # of an output's range: processors round 8-bit products each in its own way
 
@@ -38,7 +40,9 @@ def open_bot(folder: Path) -> "EyesBot":
     manifest = read_artifact(artifact)
     try:
         spec = EyesSpec.model_validate_json(read_file(artifact, manifest, SPEC))
-        gallery = Gallery(read_vectors(read_file(artifact, manifest, GALLERY)), spec.products)
+        vectors = read_vectors(read_file(artifact, manifest, GALLERY))
+        vectors, products = read_enrolled(folder / FOLDER).merged(vectors, spec.products)
+        gallery = Gallery(vectors, products)
         sessions = [open_session(read_file(artifact, manifest, name)) for name in (DETECTOR, EMBEDDER)]
     except ValueError as error:
         if isinstance(error, ArtifactError):
@@ -148,7 +152,7 @@ class EyesBot:
         """Sizes, for the status page."""
         return {
             "products": len(self.namer.gallery.products),
-            "photos": len(self.spec.products),
+            "photos": self.namer.gallery.photos,
             "side": self.spec.detector.side,
         }
 

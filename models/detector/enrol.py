@@ -91,7 +91,7 @@ def remove(base: Predictor, before: Enrolled, product: str, *, by: str, at: date
     """Without a product, whether it was enrolled or trained on. InputError for one that is not there, or the last one."""
     now = before.gallery_of(base)
     if product not in now.gallery.products:
-        raise InputError(f"{product!r} is not in the gallery: `storeloop products list` tells what is")
+        raise InputError(f"{product!r} is not in the gallery: `storeloop gallery list` tells what is")
     if len(now.gallery.products) == 1:
         raise InputError(f"{product!r} is the last product of the gallery: enrol another one first")
     kept = [row for row, photo in enumerate(before.index.photos) if photo.product != product]

@@ -4,7 +4,7 @@
 `photos/` what was embedded, so that the next champion, whose embeddings are others, knows the same products.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -70,23 +70,29 @@ class Enrolled:
     files: Mapping[str, bytes] = field(default_factory=dict)
 
     def gallery_of(self, base: Predictor) -> Predictor:
-        """The base with what was enrolled and without what was taken out. ArtifactError where nothing is left, or another
-        embedder made the vectors."""
+        """The base with what was enrolled and without what was taken out. Errors as `merged`."""
         if not self.index.photos and not self.index.hidden:
             return base
+        return base.with_gallery(*self.merged(base.vectors, base.spec.products))
+
+    def merged(self, vectors: Tensor, products: Sequence[str]) -> tuple[Tensor, tuple[str, ...]]:
+        """An artifact's unit vectors (G, D) and products (G,), with what was enrolled and without what was taken out.
+
+        ArtifactError where nothing is left, or another embedder made the enrolled vectors.
+        """
         hidden = set(self.index.hidden)
-        kept = [row for row, product in enumerate(base.spec.products) if product not in hidden]
-        products = [base.spec.products[row] for row in kept] + [photo.product for photo in self.index.photos]
-        vectors = base.vectors[kept]
+        kept = [row for row, product in enumerate(products) if product not in hidden]
+        names = (*(products[row] for row in kept), *(photo.product for photo in self.index.photos))
+        vectors = vectors[kept]
         if self.index.photos:
             if self.vectors.shape[1:] != vectors.shape[1:]:
                 raise ArtifactError(
                     f"enrolled vectors of {self.vectors.shape[1]} numbers, the champion's have {vectors.shape[1]}: release it again"
                 )
             vectors = np.concatenate([vectors, self.vectors])
-        if not products:
+        if not names:
             raise ArtifactError("every product was taken out of the gallery: enrol one before the last is removed")
-        return base.with_gallery(vectors, products)
+        return vectors, names
 
 
 def kept_of(photo: Pixels, box: Floats, margin: float) -> tuple[bytes, tuple[float, float, float, float]]:

@@ -123,6 +123,11 @@ class Gallery:
         """D."""
         return int(self._vectors.shape[1])
 
+    @property
+    def photos(self) -> int:
+        """G."""
+        return len(self._vectors)
+
     def similarities(self, embeddings: npt.NDArray[np.floating]) -> Floats:
         """Cosine of each embedding (N, D) to the likest photo of each product, (N, P); those of length 0 are like nothing."""
         lengths = np.linalg.norm(embeddings, axis=1, keepdims=True)
