@@ -1,13 +1,5 @@
-"""One way to open a graph: one thread, no chatter."""
+"""How the edge opens a graph: as services do."""
 
-from typing import Any
+from models.common.sessions import open_session
 
-
-def open_session(graph: bytes) -> Any:
-    """An ONNX Runtime session on the CPU."""
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.log_severity_level = 3
-    return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+__all__ = ["open_session"]

@@ -56,6 +56,12 @@ COMMANDS: dict[str, LazyCommand] = {
     "images": LazyCommand(
         "orchestration.commands.images:app", "Image sets: take in, report on labels, exchange with labelling tools."
     ),
+    "enrol": LazyCommand(
+        "orchestration.commands.gallery:enrol_app", "Make a product known to the detector from a few photos."
+    ),
+    "gallery": LazyCommand(
+        "orchestration.commands.gallery:gallery_app", "List the products that the detector knows, or remove one."
+    ),
     "serve": LazyCommand("orchestration.commands.rooms:serve", "Serve a bot on loopback."),
     "package": LazyCommand("orchestration.commands.rooms:package", "Build and containerise a bot's bento."),
     "edge": LazyCommand("edge.cli:app", "Build, verify, run, update and roll back edge bundles."),

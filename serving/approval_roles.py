@@ -1,5 +1,5 @@
-"""Who may look at proposed prices, approve them or have them proposed, and which boxes may tell of their labels: by tokens of the
-environment, people then by a sealed cookie.
+"""Who may look at proposed prices, approve them or have them proposed, which boxes may tell of their labels, and who may enrol
+products: by tokens of the environment, people then by a sealed cookie.
 
 Tokens are kept as hashes and compared in constant time. A form carries a seal of its own, which no other site can know.
 """
@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Literal
 
-Role = Literal["viewer", "approver", "proposer", "box"]
+Role = Literal["viewer", "approver", "proposer", "box", "engineer"]
 VARIABLES: Mapping[Role, str] = {
     "viewer": "STORELOOP_SERVE_VIEWERS",
     "approver": "STORELOOP_SERVE_APPROVERS",
     "proposer": "STORELOOP_SERVE_PROPOSERS",
     "box": "STORELOOP_SERVE_BOXES",
+    "engineer": "STORELOOP_SERVE_ENGINEERS",
 }
 MAY_PROPOSE: tuple[Role, ...] = ("proposer", "approver")
 MAY_LOOK: tuple[Role, ...] = ("viewer", "approver")  # a proposer is a machine, whose token opens no page

@@ -44,11 +44,11 @@ class FrontDoor:
         if problem := self._refusal(scope):
             await _send_error(send, *problem)
             return
-        body = await _read(receive, self._limit)
+        body = await read_body(receive, self._limit)
         if body is None:
             await _send_error(send, 413, f"the body is larger than {self._limit} bytes: ask for less a request")
             return
-        await self._app(scope, _replay(body, receive), send)
+        await self._app(scope, replayed(body, receive), send)
 
     def _refusal(self, scope: Scope) -> tuple[int, str] | None:
         content_type, length = b"application/json", b"0"
@@ -64,7 +64,7 @@ class FrontDoor:
         return None
 
 
-async def _read(receive: Receive, limit: int) -> bytes | None:
+async def read_body(receive: Receive, limit: int) -> bytes | None:
     """The whole body, or None once it grows over `limit` bytes."""
     message = await receive()
     body = message.get("body", b"")
@@ -74,7 +74,8 @@ async def _read(receive: Receive, limit: int) -> bytes | None:
     return body if len(body) <= limit else None
 
 
-def _replay(body: bytes, receive: Receive) -> Receive:
+def replayed(body: bytes, receive: Receive) -> Receive:
+    """A channel that gives a body that was read already."""
     sent = False
 
     async def replay() -> Message:

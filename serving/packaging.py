@@ -15,13 +15,17 @@ from serving.release import POINTER_FILE, Pointer, read_pointer, verify, write_p
 from serving.requirements import SERVICE_ROOTS, pinned
 
 BOTS: Mapping[str, str] = {
+    "detector": "serving.detector:Detector",
     "forecaster": "serving.forecaster:Forecaster",
     "inspection": "serving.inspection:Inspection",
     "pricing": "serving.pricing:Pricing",
     "recommender": "serving.recommender:Recommender",
 }
 # What a bot needs beside `requirements.SERVICE_ROOTS`.
-MORE_ROOTS: Mapping[str, tuple[str, ...]] = {"inspection": ("pillow",)}
+MORE_ROOTS: Mapping[str, tuple[str, ...]] = {
+    "detector": ("opencv-python-headless", "pillow", "python-multipart"),
+    "inspection": ("pillow",),
+}
 TEMPLATE = Path(__file__).parent / "deploy" / "Dockerfile.template"
 LOCK = "requirements.lock"
 BASE_IMAGE = "docker.io/library/python:3.11-slim"

@@ -8,7 +8,7 @@ switch_off(os.environ)  # before BentoML is imported: it reads its switches once
 
 import gc  # noqa: E402
 import time  # noqa: E402
-from collections.abc import Awaitable, Mapping  # noqa: E402
+from collections.abc import Mapping  # noqa: E402
 from typing import Any  # noqa: E402
 
 import bentoml  # noqa: E402
@@ -56,7 +56,7 @@ from serving.pricing_schemas import (  # noqa: E402
 )
 from serving.proposal_door import ProposalDoor  # noqa: E402
 from serving.release import POINTER_FILE  # noqa: E402
-from serving.replies import reply  # noqa: E402
+from serving.replies import reply, reply_with_status  # noqa: E402
 from serving.schema_base import ModelRequest, PageRequest  # noqa: E402
 from serving.settings import ServeSettings  # noqa: E402
 
@@ -159,12 +159,12 @@ class Pricing:
         With `Authorization: Bearer TOKEN`, one of `STORELOOP_SERVE_BOXES`. Answered once all is on the disk; a delivery that was
         not answered is sent again and counts once.
         """
-        return await _with_status(ctx, self._labels.take(request, ctx.request.headers.get("authorization", "")))
+        return await reply_with_status(ctx, self._labels.take(request, ctx.request.headers.get("authorization", "")))
 
     @bentoml.api(output_spec=ToldReply)  # type: ignore[untyped-decorator]
     async def decisions_told(self, request: ToldRequest, /, ctx: bentoml.Context) -> Response:
         """Tell the last prices on labels, or read on from a place; with any token of this service."""
-        return await _with_status(ctx, self._labels.told(request, ctx.request.headers.get("authorization", "")))
+        return await reply_with_status(ctx, self._labels.told(request, ctx.request.headers.get("authorization", "")))
 
     @bentoml.api(output_spec=PricingCard)  # type: ignore[untyped-decorator]
     async def model(self, request: ModelRequest, /) -> Response:
@@ -182,13 +182,6 @@ class Pricing:
         self._loader.stop()
         self._answerer.close()
         self._labels.close()
-
-
-async def _with_status(ctx: bentoml.Context, answer: Awaitable[bytes]) -> Response:
-    """`reply` of a method that asks for the context, whose status BentoML puts over that of the response."""
-    response = await reply(answer)
-    ctx.response.status_code = response.status_code
-    return response
 
 
 def _measure(loader: ChampionLoader[Champion]) -> None:

@@ -2,6 +2,7 @@
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Awaitable, Iterable, Sequence
+from typing import Any
 
 from pydantic_core import to_json
 from starlette.responses import Response
@@ -28,6 +29,13 @@ async def reply(answer: Awaitable[bytes]) -> Response:
         return Response(await answer, media_type=JSON)
     except Refusal as refusal:
         return Response(refusal.body(), status_code=refusal.status, media_type=JSON)
+
+
+async def reply_with_status(ctx: Any, answer: Awaitable[bytes]) -> Response:
+    """`reply` of a method that asks for BentoML's context, whose status it puts over that of the response."""
+    response = await reply(answer)
+    ctx.response.status_code = response.status_code
+    return response
 
 
 def named(names: Iterable[str]) -> str:

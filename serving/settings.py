@@ -96,6 +96,16 @@ class ServeSettings(BaseSettings):
         default=SecretStr(""),
         description="Boxes of shelf labels that may tell of their decisions at `/decisions`, in the same way.",
     )
+    engineers: SecretStr = Field(
+        default=SecretStr(""),
+        description="Who may enrol products into the detector's gallery and take them out, in the same way; without any token nobody.",
+    )
+    picture_deadline_ms: float = Field(
+        default=10_000.0,
+        ge=1,
+        le=60_000,
+        description="The detector must find and name the items of a picture within this time.",
+    )
     proposal_s: float = Field(
         default=86_400.0, ge=1, le=30 * 86_400, description="Seconds in which a proposed price may be approved."
     )

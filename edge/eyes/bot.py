@@ -1,6 +1,6 @@
 """The networks of a camera as a bundle carries them: detector, embedder and gallery of one signed release, tested where they run.
 
-Files of the artifact: `detector.onnx`, `embedder.onnx`, `gallery.safetensors` (`vectors` (G, D) of length 1) and `eyes.json`.
+Files of the artifact: see `models.detector.spec`; what people enrolled since lies beside it, see `models.detector.enrolled`.
 """
 
 import base64
@@ -11,54 +11,40 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field
 
 from edge.bots import Answer, SelfTestError, SelfTestReport
 from edge.bundle import BundleError, verify
-from edge.eyes.view import ViewConfig
-from edge.outbox import Name
 from edge.session import open_session
 from edge.update import start
 from models.common.artifact import ArtifactError, read_artifact, read_file
 from models.common.pictures import DEFAULT_BOUNDS, PictureError, Pixels, read_picture
 from models.common.protocols import InputError
 from models.detector.boxes import IMAGENET_MEAN, IMAGENET_STD, Tensor, crop, letterbox, to_tensor
-from models.detector.networks import DetectorConfig, Gallery, GalleryNamer, NamerConfig, Session, YoloDetector
+from models.detector.enrolled import FOLDER, PHOTOS, read_enrolled
+from models.detector.model import Recogniser
+from models.detector.networks import Gallery, GalleryNamer, Session, YoloDetector
+from models.detector.spec import DETECTOR, EMBEDDER, GALLERY, NAME, SPEC, EyesSpec, read_vectors
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-BOT = "detector"
-DETECTOR, EMBEDDER, GALLERY, SPEC = "detector.onnx", "embedder.onnx", "gallery.safetensors", "eyes.json"
+BOT = NAME
+LEFT_OUT = (f"{FOLDER}/{PHOTOS}",)  # a box looks at vectors alone
 PICTURES, CROPS, SEED = 2, 4, 7  # of the self-test
 TOLERANCE = 0.02  # of an output's range: processors round 8-bit products each in its own way
 
 
-class EyesSpec(BaseModel):
-    """Content of `eyes.json`."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    detector: DetectorConfig = DetectorConfig()
-    namer: NamerConfig = NamerConfig()
-    view: ViewConfig = ViewConfig()
-    products: tuple[Name, ...] = Field(
-        min_length=1, max_length=1_000_000, description="product of each vector of the gallery"
-    )
-
-
 def open_bot(folder: Path) -> "EyesBot":
     """Open the release in `folder`; ArtifactError when it is not whole, or its parts do not fit."""
-    from safetensors import SafetensorError
-    from safetensors.numpy import load
-
     artifact = folder / "artifact"
     manifest = read_artifact(artifact)
     try:
         spec = EyesSpec.model_validate_json(read_file(artifact, manifest, SPEC))
-        gallery = Gallery(load(read_file(artifact, manifest, GALLERY))["vectors"], spec.products)
+        vectors = read_vectors(read_file(artifact, manifest, GALLERY))
+        vectors, products = read_enrolled(folder / FOLDER).merged(vectors, spec.products)
+        gallery = Gallery(vectors, products)
         sessions = [open_session(read_file(artifact, manifest, name)) for name in (DETECTOR, EMBEDDER)]
-    except (KeyError, ValueError, SafetensorError) as error:
+    except ValueError as error:
         if isinstance(error, ArtifactError):
             raise
         raise ArtifactError(f"{artifact} holds no networks of a camera ({error}): build the release again") from error
@@ -102,16 +88,14 @@ class EyesBot:
 
     def ask(self, request: Pixels) -> Answer:
         """Items of a picture, best-scored first: box, score, product (null: unknown) and confidence."""
-        found = self.detector.detect(request)
-        names = self.namer.name(request, found.boxes)
         items = [
             {
-                "box": [round(at, 1) for at in box],
-                "score": score,
+                "box": [round(at, 1) for at in each.box],
+                "score": each.score,
                 "product": each.product,
                 "confidence": each.confidence,
             }
-            for box, score, each in zip(found.boxes.tolist(), found.scores.tolist(), names, strict=True)
+            for each in Recogniser(self.detector, self.namer).items(request)
         ]
         return Answer({"items": items}, 1.0)
 
@@ -170,7 +154,7 @@ class EyesBot:
         """Sizes, for the status page."""
         return {
             "products": len(self.namer.gallery.products),
-            "photos": len(self.spec.products),
+            "photos": self.namer.gallery.photos,
             "side": self.spec.detector.side,
         }
 

@@ -12,7 +12,7 @@ from edge.eyes.bot import open_eyes
 from edge.eyes.camera_events import FILE, PATH, Forwarder, camera_outbox
 from edge.eyes.feed import Feeds
 from edge.eyes.health import HealthPage
-from edge.eyes.loop import HEARTBEAT, EyesConfig, EyesRuntime
+from edge.eyes.loop import HEARTBEAT, EyesRuntime
 from edge.eyes.mqtt import ToBroker
 from edge.outbox import Send, to_service
 
@@ -46,10 +46,7 @@ def run_cameras(
     bot = open_eyes(home, key)
     outbox = camera_outbox(home)
     forwarder = None if send is None else Forwarder(outbox, send)
-    config = EyesConfig(view=bot.spec.view)
-    eyes = EyesRuntime(
-        bot.detector, bot.namer, feeds, outbox, home=home, forwarder=forwarder, config=config, flush_s=FLUSH_S
-    )
+    eyes = EyesRuntime(bot.detector, bot.namer, feeds, outbox, home=home, forwarder=forwarder, flush_s=FLUSH_S)
     page = None if health_port is None else HealthPage(eyes.health, health_port)
     before = {each: signal.signal(each, lambda *_: eyes.stop()) for each in (signal.SIGTERM, signal.SIGINT)}
     try:

@@ -99,20 +99,43 @@ def suppress(boxes: Floats, scores: Floats, *, iou: float, limit: int) -> npt.ND
 
 def overlaps(first: Floats, second: Floats) -> Floats:
     """Intersection over union of each pair, (M, N); 0 where a box has no area."""
+    common = _common(first, second)
+    return _share(common, _areas(first)[:, None] + _areas(second)[None, :] - common)
+
+
+def inside(first: Floats, second: Floats) -> Floats:
+    """Share of each box of `first` that lies in each of `second`, (M, N); 0 where a box has no area."""
+    return _share(_common(first, second), np.broadcast_to(_areas(first)[:, None], (len(first), len(second))))
+
+
+def _common(first: Floats, second: Floats) -> Floats:
     corner = np.maximum(first[:, None, :2], second[None, :, :2])
     opposite = np.minimum(first[:, None, 2:], second[None, :, 2:])
-    common = np.prod(np.clip(opposite - corner, 0, None), axis=2)
-    areas = [np.prod(np.clip(each[:, 2:] - each[:, :2], 0, None), axis=1) for each in (first, second)]
-    union = areas[0][:, None] + areas[1][None, :] - common
-    shares: Floats = np.divide(common, union, out=np.zeros_like(common), where=union > 0)
+    sides = np.clip(opposite - corner, 0, None)
+    return np.asarray(sides[..., 0] * sides[..., 1])
+
+
+def _areas(boxes: Floats) -> Floats:
+    sides = np.clip(boxes[:, 2:] - boxes[:, :2], 0, None)
+    return np.asarray(sides[:, 0] * sides[:, 1])
+
+
+def _share(part: Floats, whole: Floats) -> Floats:
+    shares: Floats = np.divide(part, whole, out=np.zeros_like(part), where=whole > 0)
     return shares
 
 
 def crop(image: Pixels, box: Floats, side: int, *, margin: float = 0.05) -> Pixels:
     """What a box (4,) shows, wider by `margin` of its size on each side within the picture, as a letter-boxed square."""
+    left, top, right, bottom = widened(image, box, margin)
+    return letterbox(image[top:bottom, left:right], side)[0]
+
+
+def widened(image: Pixels, box: Floats, margin: float) -> tuple[int, int, int, int]:
+    """Whole pixels left, top, right, bottom of a box (4,) wider by `margin` of its size on each side, at least one of the picture."""
     height, width = image.shape[:2]
     wider = margin * np.array([box[2] - box[0], box[3] - box[1]])
-    left, top = np.floor(np.maximum(box[:2] - wider, 0)).astype(int)
-    right, bottom = np.ceil(np.minimum(box[2:] + wider, [width, height])).astype(int)
+    left, top = np.floor(np.maximum(box[:2] - wider, 0)).astype(int).tolist()
+    right, bottom = np.ceil(np.minimum(box[2:] + wider, [width, height])).astype(int).tolist()
     left, top = min(left, width - 1), min(top, height - 1)
-    return letterbox(image[top : max(bottom, top + 1), left : max(right, left + 1)], side)[0]
+    return left, top, max(right, left + 1), max(bottom, top + 1)

@@ -12,7 +12,17 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
 
 from models.common.pictures import Pixels
-from models.detector.boxes import IMAGENET_MEAN, IMAGENET_STD, Detections, Floats, crop, decode, letterbox, to_tensor
+from models.detector.boxes import (
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+    Detections,
+    Floats,
+    Tensor,
+    crop,
+    decode,
+    letterbox,
+    to_tensor,
+)
 
 
 class Session(Protocol):
@@ -113,6 +123,11 @@ class Gallery:
         """D."""
         return int(self._vectors.shape[1])
 
+    @property
+    def photos(self) -> int:
+        """G."""
+        return len(self._vectors)
+
     def similarities(self, embeddings: npt.NDArray[np.floating]) -> Floats:
         """Cosine of each embedding (N, D) to the likest photo of each product, (N, P); those of length 0 are like nothing."""
         lengths = np.linalg.norm(embeddings, axis=1, keepdims=True)
@@ -145,16 +160,24 @@ class GalleryNamer:
 
     def name(self, image: Pixels, boxes: Floats) -> list[Named]:
         """In the order of the boxes. ValueError for a graph whose embeddings do not fit the gallery."""
-        config, named = self._config, []
+        config = self._config
+        return self.gallery.name(
+            self.embed(image, boxes), least=config.least_similarity, temperature=config.temperature
+        )
+
+    def embed(self, image: Pixels, boxes: Floats) -> Tensor:
+        """Embeddings (N, D) of what boxes (N, 4) show, as the graph gives them. ValueError as `name`."""
+        config, width = self._config, self.gallery.width
+        found = np.zeros((len(boxes), width), np.float32)
         for first in range(0, len(boxes), config.batch):
             some = boxes[first : first + config.batch]
             squares = [crop(image, box, config.side, margin=config.margin) for box in some]
             output = np.asarray(
                 self._session.run(None, {self._input: to_tensor(squares, IMAGENET_MEAN, IMAGENET_STD)})[0]
             )
-            if output.shape != (len(some), self.gallery.width):
+            if output.shape != (len(some), width):
                 raise ValueError(
-                    f"embeddings of shape {output.shape}, ({len(some)}, {self.gallery.width}) fit the gallery: build it again"
+                    f"embeddings of shape {output.shape}, ({len(some)}, {width}) fit the gallery: build it again"
                 )
-            named += self.gallery.name(output, least=config.least_similarity, temperature=config.temperature)
-        return named
+            found[first : first + config.batch] = output
+        return found

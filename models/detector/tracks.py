@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from models.detector.boxes import inside, overlaps
 from models.detector.observed import Bools, Floats, Ints, Recording
 
 _SAME_PLACE = 0.5  # least overlap with a place
@@ -50,17 +51,6 @@ class _Thread:
     speed: Floats = field(default_factory=lambda: np.zeros(2))
 
 
-def overlaps(boxes: Floats, others: Floats) -> tuple[Floats, Floats]:
-    """Intersection over union (N, M), and intersection over the area of the first (N, M), of boxes (N, 4) and (M, 4)."""
-    (left, top, right, bottom), (other_left, other_top, other_right, other_bottom) = boxes.T, others.T
-    wide = np.minimum(right[:, None], other_right) - np.maximum(left[:, None], other_left)
-    high = np.minimum(bottom[:, None], other_bottom) - np.maximum(top[:, None], other_top)
-    shared = np.maximum(wide, 0.0) * np.maximum(high, 0.0)
-    area = (right - left) * (bottom - top)
-    union = area[:, None] + (other_right - other_left) * (other_bottom - other_top) - shared
-    return shared / np.maximum(union, 1e-9), shared / np.maximum(area[:, None], 1e-9)
-
-
 def watch(recording: Recording, *, least_pictures: int) -> Watched:
     """What stands and what is carried. What is found at one place in `least_pictures` of a camera stands there."""
     found = recording.detections
@@ -89,7 +79,7 @@ def _loose(box: Floats, probs: Floats, frames: list[Ints], least: int) -> Ints:
             continue
         taken, best = np.zeros(len(rows), dtype=bool), np.zeros(len(rows), dtype=np.int64)
         if places:
-            near, _ = overlaps(box[rows], where[:places])
+            near = overlaps(box[rows], where[:places])
             near[~_likely(near >= _SAME_PLACE, probs, rows, name)] = 0.0
             # Each other's best: packages stand apart, so no assignment could do better.
             best = near.argmax(axis=1)
@@ -106,8 +96,7 @@ def _loose(box: Floats, probs: Floats, frames: list[Ints], least: int) -> Ints:
     own = np.concatenate(frames) if frames else np.zeros(0, dtype=np.int64)
     stands = times >= least
     rest = own[~stands[place[own]]]
-    _, inside = overlaps(box[rest], where[stands])
-    part = _likely(inside >= _HIDDEN, probs, rest, name[stands]).any(axis=1)
+    part = _likely(inside(box[rest], where[stands]) >= _HIDDEN, probs, rest, name[stands]).any(axis=1)
     return np.asarray(rest[~part])
 
 

@@ -125,12 +125,12 @@ def detections(
 
 def _apart(picture: Ints, box: Floats, sure: Floats, most: float) -> Ints:
     """Rows that stay when of boxes that overlap too much the surer is kept (non-maximum suppression)."""
-    from models.detector.tracks import overlaps
+    from models.detector.boxes import overlaps
 
     stay = []
     bounds = np.searchsorted(picture, np.arange(picture[-1] + 2)) if picture.size else np.zeros(1, dtype=np.int64)
     for a, b in pairwise(bounds.tolist()):
-        near, _ = overlaps(box[a:b], box[a:b])
+        near = overlaps(box[a:b], box[a:b])
         order = np.argsort(-sure[a:b], kind="stable")
         gone = np.zeros(b - a, dtype=bool)
         for k in order:

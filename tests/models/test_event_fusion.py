@@ -13,7 +13,7 @@ from models.detector.geometry import on_plane, triangulated
 from models.detector.inventory import ShelfNoise, shelf_evidence
 from models.detector.observed import Detections, Recording, Shelf, TagReads, Weights
 from models.detector.rfid import IMPOSSIBLE, TagNoise, _counted, tag_evidence
-from models.detector.tracks import overlaps, watch
+from models.detector.tracks import watch
 from models.detector.weights import ScaleNoise, Step, step_log_ratio, steps
 from sources.twin.cameras.camera import look_at
 from sources.twin.cameras.params import PictureParams
@@ -138,12 +138,6 @@ def test_sights_of_two_cameras_meet_at_the_place() -> None:
     assert apart.min() > 5.0
     flat = place * (1, 1, 0) + np.array([0, 0, -3.0])
     np.testing.assert_allclose(on_plane(LEFT, LEFT.project(flat), -3.0), flat[:, :2], atol=0.05)
-
-
-def test_overlaps_by_hand() -> None:
-    near, inside = overlaps(np.array([[0.0, 0, 4, 2]]), np.array([[2.0, 0, 6, 2], [0, 0, 8, 8], [5, 5, 6, 6]]))
-    assert near[0] == pytest.approx([4 / 12, 8 / 64, 0])
-    assert inside[0] == pytest.approx([0.5, 1.0, 0])
 
 
 def test_what_moves_is_told_from_what_stands() -> None:

@@ -8,6 +8,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))  # the helpers beside this file are no package
 
+from detector_releases import detector_settings, make_detector_releases
 from pricing_releases import make_pricing_releases, pricing_settings
 from recommender_releases import make_recommender_releases, recommender_settings
 from release_factory import Releases, make_releases
@@ -79,4 +80,21 @@ def served_pricing(made_pricing: Releases, tmp_path_factory: pytest.TempPathFact
     with running(
         "serving.pricing:Pricing", environment=pricing_settings(mine, folder), log=folder / "service.log"
     ) as port:
+        yield port, mine
+
+
+@pytest.fixture(scope="session")
+def made_detectors(tmp_path_factory: pytest.TempPathFactory) -> Releases:
+    """Two small releases of product recognition; the first is promoted."""
+    return make_detector_releases(tmp_path_factory.mktemp("detectors") / "releases")
+
+
+@pytest.fixture(scope="module")
+def served_detector(
+    made_detectors: Releases, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[int, Releases]]:
+    """Product recognition in a process of its own: its port, and the releases folder it follows."""
+    folder = tmp_path_factory.mktemp("served")
+    mine = made_detectors.copy_to(folder / "releases")
+    with running("serving.detector:Detector", environment=detector_settings(mine), log=folder / "service.log") as port:
         yield port, mine

@@ -12,6 +12,10 @@ PAGES = {
         ("/forecast", "/reasons", "/series", "/model", "/readyz", "/metrics"),
         ("forecast", "Forecast one or many series.", '"horizon": 7'),
     ),
+    "served_detector": (
+        ("/recognise", "/annotate", "/enrol", "/remove", "/products", "/model", "/readyz", "/metrics"),
+        ("recognise", "Find and name the items of one or some pictures.", '"pictures"'),
+    ),
     "served_recommender": (
         ("/recommend", "/feedback", "/similar", "/items", "/model", "/readyz", "/metrics"),
         ("recommend", "Recommend items to customers", '"hour": 18'),

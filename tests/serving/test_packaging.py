@@ -115,6 +115,35 @@ def test_bento_of_pricing_answers_without_what_trains(made_pricing: Releases, tm
     assert who == "champion" and not set(ast.literal_eval(loaded)) & (TRAINING | {"scipy", "gymnasium", "sklearn"})
 
 
+def test_bento_of_the_detector_looks_and_enrols_without_what_trains(made_detectors: Releases, tmp_path: Path) -> None:
+    source = build("detector", made_detectors.root, tmp_path).folder / "src"
+    assert len(list(source.rglob("manifest.json"))) == 1
+    modules = {path.relative_to(source).as_posix() for path in source.rglob("*.py")}
+    assert {"models/detector/predict.py", "models/detector/enrol.py", "serving/detector_page.py"} <= modules
+    assert not {f"models/detector/{name}.py" for name in ("train", "data", "evaluate", "peers", "fusion")} & modules
+    lines = (source / "requirements.lock").read_text()
+    names = {match.lower() for match in re.findall(r"^([A-Za-z0-9._-]+)==", lines, re.MULTILINE)}
+    assert {"opencv-python-headless", "pillow", "python-multipart"} <= names
+    assert not names & (TRAINING | {"ultralytics", "torchvision", "scipy"})
+    said = (
+        "import sys, asyncio, json, serving.detector as d; from serving.detector_schemas import RecogniseRequest; "
+        "bot = d.service.inner(); request = RecogniseRequest(pictures=[sys.argv[1]]); "
+        "body = asyncio.run(bot._answerer.recognise(request)); bot.close(); "
+        "print(json.loads(body)['served_by'].split()[0], sorted({name.split('.')[0] for name in sys.modules}))"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(source), "STORELOOP_SERVE_RELEASES": str(source / "releases")}
+    done = subprocess.run(
+        [sys.executable, "-c", said, made_detectors.series_ids[0]],
+        cwd=source,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    who, _, loaded = done.stdout.splitlines()[-1].partition(" ")
+    assert who == "champion" and not set(ast.literal_eval(loaded)) & (TRAINING | {"ultralytics", "scipy", "sklearn"})
+
+
 def test_altered_release_is_not_packed(releases: Releases, tmp_path: Path) -> None:
     (releases.bot / FIRST / "artifact" / "model.json").write_text("{}")
     with pytest.raises(ValueError, match="altered"):

@@ -1,0 +1,67 @@
+"""Architecture: torchvision's ResNet (He et al. 2016) with a projection to the unit sphere instead of its classes.
+
+The body keeps torchvision's names, so that a ResNet50 that somebody has fits as it is.
+"""
+
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torchvision.models.resnet import Bottleneck, ResNet
+
+FEATURES = 2_048
+
+
+class Embedder(nn.Module):
+    """Embeddings (B, D) of length 1 from crops (B, 3, S, S), ImageNet's mean and deviation divided out."""
+
+    def __init__(self, blocks: tuple[int, int, int, int], width: int) -> None:
+        super().__init__()
+        # The last scale of each block starts at 0, so that a deep net starts shallow (Goyal et al. 2017).
+        self.body = ResNet(Bottleneck, list(blocks), zero_init_residual=True)
+        self.body.fc = nn.Identity()  # type: ignore[assignment]
+        self.project = nn.Linear(FEATURES, width, bias=False)
+        # Features of even spread make the better cosines (Luo et al. 2019, "Bag of tricks", BNNeck).
+        self.even = nn.BatchNorm1d(width)
+
+    def features(self, crops: Tensor) -> Tensor:
+        """(B, 3, S, S) -> (B, 2048), means over the picture."""
+        return cast(Tensor, self.body(crops)).float()
+
+    def embed(self, features: Tensor) -> Tensor:
+        """(B, 2048) -> (B, D) of length 1."""
+        return functional.normalize(self.even(self.project(features)))
+
+    def forward(self, crops: Tensor) -> Tensor:
+        """(B, 3, S, S) -> (B, D)."""
+        return self.embed(self.features(crops))
+
+
+class Heads(nn.Module):
+    """What training alone has: a proxy (I, D) for each identity, and a linear head for each coarse label of K (2048 -> C_k)."""
+
+    def __init__(self, identities: int, width: int, coarse: tuple[int, ...]) -> None:
+        super().__init__()
+        self.proxies = nn.Parameter(torch.randn(identities, width))
+        self.coarse = nn.ModuleList(nn.Linear(FEATURES, classes) for classes in coarse)
+
+    def cosines(self, embeddings: Tensor) -> Tensor:
+        """(B, D) -> (B, I)."""
+        return embeddings @ functional.normalize(self.proxies).T
+
+
+def margin_loss(cosines: Tensor, target: Tensor, *, scale: float, margin: float, smoothing: float) -> Tensor:
+    """Normalised softmax (Zhai and Wu 2019) with a cosine margin (CosFace): cosines (B, I), target (B,)."""
+    led = cosines - margin * functional.one_hot(target, cosines.shape[1]).to(cosines.dtype)
+    return functional.cross_entropy(scale * led, target, label_smoothing=smoothing)
+
+
+def coarse_loss(heads: Heads, features: Tensor, labels: Tensor, *, smoothing: float) -> Tensor:
+    """Mean cross-entropy over coarse labels (B, K), those below 0 left out: unknown."""
+    losses = [
+        functional.cross_entropy(head(features)[known], labels[known, k], label_smoothing=smoothing)
+        for k, head in enumerate(heads.coarse)
+        if (known := labels[:, k] >= 0).any()
+    ]
+    return torch.stack(losses).mean() if losses else features.sum() * 0
