@@ -44,7 +44,13 @@ def build(
     revision: Annotated[
         int | None, typer.Option(help="Grows with every bundle; the registry version of champion.json by default.")
     ] = None,
-    precision: Annotated[str, typer.Option(help="fp32, or int8 where the graph has matrix products.")] = "fp32",
+    precision: Annotated[
+        str, typer.Option(help="fp32, or int8 where the graph has products of matrices or convolutions.")
+    ] = "fp32",
+    pictures: Annotated[
+        Path | None,
+        typer.Option(help="Folder of what cameras see, to learn 8 bits on; the release's own `pictures` by default."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Sign a release into one bundle file, with a self-test that every box runs before it takes the bundle over."""
@@ -61,7 +67,8 @@ def build(
         chosen: Literal["fp32", "int8"] = "int8" if precision == "int8" else "fp32"
         if precision != chosen:
             raise ValueError(f"precision {precision!r}: choose fp32 or int8")
-        manifest, reports = build_bundle(folder, out, read_private_key(key), revision=number, precision=chosen)
+        signing = read_private_key(key)
+        manifest, reports = build_bundle(folder, out, signing, revision=number, precision=chosen, pictures=pictures)
         summary = {
             "bundle": str(out),
             "bot": manifest.bot,
