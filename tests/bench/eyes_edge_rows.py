@@ -1,0 +1,127 @@
+"""Rows of a box with cameras: 8 bits beside PyTorch on one core, and what the runtime needs where no training library is."""
+
+import os
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from bench_row import BenchContext, BenchResult, BenchRow
+from eyes_networks import CROP, TorchSession, graphs, in_8_bits, pictures, untrained
+
+SIDE, CROPS = 640, 16
+ROUNDS, LOOKS = 12, 3
+FASTER = 0.6  # of PyTorch's latency
+DETECTOR_MB, EMBEDDER_MB = 12.0, 26.0
+PARTS = ("detection", "embedding", "whole look")
+
+
+def looks(detector: Any, embedder: Any) -> dict[str, Callable[[], Any]]:
+    """A picture of 640 x 480 looked at: found, 16 crops named, and both; all but the networks is the box's own code."""
+    from models.detector.networks import DetectorConfig, Gallery, GalleryNamer, NamerConfig, YoloDetector
+
+    rng = np.random.default_rng(5)
+    (picture,) = pictures(1, seed=9)
+    corners = rng.uniform(0, 400, (CROPS, 2))
+    boxes = np.concatenate([corners, corners + rng.uniform(30, 80, (CROPS, 2))], axis=1)
+    found = YoloDetector(detector, DetectorConfig(side=SIDE))
+    width = embedder.run(None, {"images": np.zeros((1, 3, CROP, CROP), np.float32)})[0].shape[1]
+    vectors = rng.normal(size=(1_000, width))
+    gallery = Gallery(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), [str(n // 5) for n in range(1_000)])
+    namer = GalleryNamer(embedder, gallery, NamerConfig(side=CROP, batch=CROPS))
+    return {
+        PARTS[0]: lambda: found.detect(picture),
+        PARTS[1]: lambda: namer.name(picture, boxes),
+        PARTS[2]: lambda: (found.detect(picture), namer.name(picture, boxes)),
+    }
+
+
+def milliseconds(
+    sides: dict[str, dict[str, Callable[[], Any]]], rounds: int = ROUNDS, each: int = LOOKS
+) -> dict[tuple[str, str], list[float]]:
+    """Best of `each` for every part of every side, round by round, the sides in turn: what else runs disturbs all alike."""
+    found: dict[tuple[str, str], list[float]] = {}
+    for number in range(rounds + 1):
+        for part in PARTS:
+            for side, parts in sides.items():
+                took = []
+                for _ in range(each):
+                    began = time.perf_counter()
+                    parts[part]()
+                    took.append(1e3 * (time.perf_counter() - began))
+                if number:  # the first round warms up
+                    found.setdefault((side, part), []).append(min(took))
+    return found
+
+
+def int8_verdict(found: dict[tuple[str, str], list[float]], sizes: dict[str, float]) -> BenchResult:
+    """Median of the rounds' ratios, 8 bits over PyTorch, of the whole look; sizes in MB within their bounds."""
+    ratios = {
+        (side, part): statistics.median(
+            a / b for a, b in zip(found[side, part], found["PyTorch fp32", part], strict=True)
+        )
+        for side, part in found
+    }
+    median = {key: statistics.median(values) for key, values in found.items()}
+    parts = "; ".join(
+        f"{part} {median['int8', part]:.0f} ms, {ratios['int8', part]:.2f}x (ONNX fp32 {ratios['ONNX fp32', part]:.2f}x)"
+        for part in PARTS
+    )
+    met = (
+        ratios["int8", "whole look"] <= FASTER
+        and sizes["detector fp32"] <= DETECTOR_MB
+        and sizes["embedder int8"] <= EMBEDDER_MB
+    )
+    note = (
+        f"median ratio of {len(next(iter(found.values())))} alternating rounds {ratios['int8', 'whole look']:.2f}; {parts}; "
+        f"{CROPS} crops of {CROP} px at once, picture 640 x 480 in a square of {SIDE}; one thread, one core; untrained networks; MB: "
+        + ", ".join(f"{name} {size:.1f}" for name, size in sizes.items())
+    )
+    bound = f"<= {FASTER}x; YOLO <= {DETECTOR_MB:g} MB, ResNet50 int8 <= {EMBEDDER_MB:g} MB"
+    return BenchResult(
+        median["int8", "whole look"],
+        "ms a look",
+        "PyTorch fp32",
+        median["PyTorch fp32", "whole look"],
+        bound,
+        met,
+        note,
+    )
+
+
+def _int8(context: BenchContext) -> BenchResult:
+    import torch
+
+    from edge.session import open_session
+
+    del context
+    torch.set_num_threads(1)
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    networks = untrained()
+    fp32 = graphs(networks, SIDE)
+    int8 = in_8_bits(*fp32, SIDE)
+    sides = {
+        "PyTorch fp32": looks(TorchSession(networks.detector), TorchSession(networks.embedder)),
+        "ONNX fp32": looks(*map(open_session, fp32)),
+        "int8": looks(*map(open_session, int8)),
+    }
+    names = ("detector fp32", "embedder fp32", "detector int8", "embedder int8")
+    sizes = {name: len(graph) / 1e6 for name, graph in zip(names, (*fp32, *int8), strict=True)}
+    return int8_verdict(milliseconds(sides), sizes)
+
+
+ROWS = [
+    BenchRow(
+        "eyes-edge-int8",
+        "eyes",
+        "A look in 8 bits: detection and 16 names",
+        _int8,
+        rooms=("edge", "models"),
+    ),
+]
