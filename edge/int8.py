@@ -61,14 +61,19 @@ def quantise(model: bytes, inputs: Sequence[Feeds], scheme: Scheme) -> Quantised
     if not inputs:
         raise ValueError("no inputs to calibrate on: give some dozens of what the graph will see")
     with tempfile.TemporaryDirectory(prefix="edge-int8-") as scratch:
-        prepared, out = Path(scratch) / "prepared.onnx", Path(scratch) / "int8.onnx"
-        # Folds what is constant and names every node; symbolic shapes are for transformers.
-        quant_pre_process(onnx.load_model_from_string(model), prepared, skip_symbolic_shape=True)
-        graph = onnx.load(prepared).graph
+        given, prepared, out = (Path(scratch) / name for name in ("given.onnx", "prepared.onnx", "int8.onnx"))
+        given.write_bytes(model)
+        # Folds what is constant; symbolic shapes are for transformers.
+        quant_pre_process(given, prepared, skip_symbolic_shape=True)
+        whole = onnx.load(prepared)
+        graph = whole.graph
+        for number, node in enumerate(graph.node):  # kept and chosen nodes are told apart by name
+            node.name = f"{number}:{node.name}"
         kept = decoding(graph, fine_heads=scheme.fine_heads)
         chosen = [each.name for each in graph.node if each.op_type in scheme.kinds and each.name not in kept]
         if not any(each.op_type == "Conv" and each.name in set(chosen) for each in graph.node):
             return Quantised(model, 0)
+        onnx.save(whole, prepared)
         quantize_static(
             prepared,
             out,

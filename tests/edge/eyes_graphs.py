@@ -1,5 +1,6 @@
 """Small graphs in place of trained networks, and releases that carry them. Not a test."""
 
+from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -114,6 +115,20 @@ def write_release(folder: Path, detector: bytes, embedder: bytes, gallery: np.nd
         output_schema={}, data_fingerprint="none", code_revision="none", trained_until=date(2026, 1, 1), seed=0,
     )  # fmt: skip
     return folder
+
+
+def small_release(folder: Path, products: Mapping[str, Any], detector: bytes, embedder: bytes) -> Path:
+    """A release that sees coloured squares, each product by its colour."""
+    from edge.eyes.bot import EyesSpec
+    from models.detector.networks import DetectorConfig, NamerConfig
+
+    vectors = np.array(list(products.values()), np.float32)
+    spec = EyesSpec(
+        detector=DetectorConfig(side=SIDE),
+        namer=NamerConfig(side=16, margin=0, least_similarity=0.9),
+        products=tuple(products),
+    )
+    return write_release(folder, detector, embedder, vectors / np.linalg.norm(vectors, axis=1, keepdims=True), spec)
 
 
 def exported(network: Any, given: Any, *, batches: bool = False) -> bytes:

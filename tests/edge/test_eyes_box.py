@@ -12,7 +12,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import cv2
 import numpy as np
 import pytest
 from typer.testing import CliRunner
@@ -39,35 +38,15 @@ def command(*arguments: Any, code: int = 0) -> dict[str, Any]:
     return json.loads(result.stdout.splitlines()[-1])
 
 
-def pictures(folder: Path, count: int) -> Path:
-    """Ten a second, the same story every 8 s: tea is taken after 3 s, rice is put after 5, then it is as at first."""
-    folder.mkdir()
-    for number in range(count):
-        tea, rice = {"tea": 5} if number % 80 < 30 else {}, {"rice": 5} if number % 80 >= 50 else {}
-        file = folder / f"{number:03d}.png"
-        cv2.imwrite(str(file), FAKES.picture(milk=5, **tea, **rice)[..., ::-1])
-        os.utime(file, (1_767_600_000 + number / 10,) * 2)
-    return folder
-
-
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A signed bundle, its keys, and a folder of pictures: milk and tea stand there, tea is taken, rice is put."""
-    from edge.eyes.bot import EyesSpec
-    from models.detector.networks import DetectorConfig, NamerConfig
-
     root = tmp_path_factory.mktemp("eyes")
-    vectors = np.array(list(FAKES.PRODUCTS.values()), np.float32)
-    spec = EyesSpec(
-        detector=DetectorConfig(side=GRAPHS.SIDE),
-        namer=NamerConfig(side=16, margin=0, least_similarity=0.9),
-        products=list(FAKES.PRODUCTS),
-    )
-    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-    GRAPHS.write_release(root / "release", GRAPHS.detector_graph(), GRAPHS.embedder_graph(), unit, spec)
+    networks = GRAPHS.detector_graph(), GRAPHS.embedder_graph()
+    GRAPHS.small_release(root / "release", FAKES.PRODUCTS, *networks)
     command("keygen", "--private", root / "s.pem", "--public", root / "t.pem")
     command("build", root / "release", root / "1.bundle", "--key", root / "s.pem", "--revision", 1)
-    pictures(root / "pictures", 80)
+    FAKES.story(root / "pictures", 80)
     return root
 
 
@@ -136,7 +115,7 @@ def test_sigkill_at_ten_random_moments_loses_and_doubles_no_event(shop: Path, tm
     box = ("--home", str(tmp_path / "box"), "--key", str(shop / "t.pem"))
     command("update", shop / "1.bundle", *box)
     (tmp_path / "plain").mkdir()
-    camera = ("--camera", f"shelf={pictures(tmp_path / 'pictures', 240)}")
+    camera = ("--camera", f"shelf={FAKES.story(tmp_path / 'pictures', 240)}")
     command("update", shop / "1.bundle", "--home", tmp_path / "plain", "--key", shop / "t.pem")
     command("run", "--home", tmp_path / "plain", "--key", shop / "t.pem", *camera)
     wanted: list[str] = []

@@ -20,7 +20,7 @@ from edge.eyes.quantised import quantise_eyes, read_pictures
 from edge.int8 import BACKBONE, WHOLE, decoding, quantise
 from edge.session import open_session
 from models.detector.boxes import Detections, letterbox, to_tensor
-from models.detector.networks import DetectorConfig, Named, NamerConfig
+from models.detector.networks import Named
 
 
 def beside(name: str) -> ModuleType:
@@ -47,15 +47,8 @@ def tensors(pictures: list[np.ndarray]) -> list[dict[str, np.ndarray]]:
 
 @pytest.fixture(scope="module")
 def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    vectors = np.array(list(FAKES.PRODUCTS.values()), np.float32)
-    spec = EyesSpec(
-        detector=DetectorConfig(side=GRAPHS.SIDE),
-        namer=NamerConfig(side=16, margin=0, least_similarity=0.9),
-        products=list(FAKES.PRODUCTS),
-    )
-    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     networks = GRAPHS.deep_detector_graph(), GRAPHS.deep_embedder_graph()
-    return GRAPHS.write_release(tmp_path_factory.mktemp("int8") / "release", *networks, unit, spec)
+    return GRAPHS.small_release(tmp_path_factory.mktemp("int8") / "release", FAKES.PRODUCTS, *networks)
 
 
 def test_what_no_learnt_layer_follows_stays_in_fp32() -> None:
