@@ -8,6 +8,7 @@ import os
 import re
 import sys
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -168,7 +169,9 @@ def run(
         if camera:
             from edge.eyes.cameras import run_cameras
 
-            show(run_cameras(home, read_public_key(key), camera, to=to, health_port=health_port), as_json)
+            public = read_public_key(key)
+            told = run_cameras(home, public, camera, to=to, health_port=health_port, say=partial(typer.echo, err=True))
+            show(told, as_json)
             return
         runtime = open_box(home, read_public_key(key))
         try:
@@ -176,8 +179,8 @@ def run(
                 for line in sys.stdin:
                     typer.echo(json.dumps(_answered(runtime.answer, line)))
                 return
-            told = {"series_ids": series, "horizon": horizon, "history": taken, "k": count}
-            show(runtime.answer({name: value for name, value in told.items() if value is not None}), as_json)
+            asked = {"series_ids": series, "horizon": horizon, "history": taken, "k": count}
+            show(runtime.answer({name: value for name, value in asked.items() if value is not None}), as_json)
         finally:
             runtime.close()
 

@@ -3,7 +3,7 @@
 import signal
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from edge.eyes.health import HealthPage
 from edge.eyes.loop import HEARTBEAT, EyesConfig, EyesRuntime
 from edge.eyes.mqtt import ToBroker
 from edge.outbox import Send, to_service
+from edge.update import installed
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -36,10 +37,12 @@ def run_cameras(
     *,
     to: str | None = None,
     health_port: int | None = None,
+    say: Callable[[str], None] = lambda _: None,
 ) -> dict[str, Any]:
     """Look at the cameras (NAME=ADDRESS) until all files are read; how it went. SIGTERM and SIGINT end it between two frames.
 
-    What is seen lies in the outbox; with `to` it is forwarded all the while, and up to `FLUSH_S` seconds after the end.
+    What is seen lies in the outbox; with `to` it is forwarded all the while, and up to `FLUSH_S` seconds after the end. `say` is
+    told, once it runs, what runs and where its health page is.
     """
     feeds = Feeds([camera_of(each) for each in cameras])
     send = None if to is None else sender(to, box=socket.gethostname())
@@ -50,11 +53,21 @@ def run_cameras(
     eyes = EyesRuntime(
         bot.detector, bot.namer, feeds, outbox, home=home, forwarder=forwarder, config=config, flush_s=FLUSH_S
     )
-    page = None if health_port is None else HealthPage(eyes.health, health_port)
+    state = installed(home)
+    running = {} if state is None else {"bundle": state.current, "note": state.note}
+
+    def health() -> dict[str, Any]:
+        return eyes.health() | running
+
+    page = None if health_port is None else HealthPage(health, health_port)
     before = {each: signal.signal(each, lambda *_: eyes.stop()) for each in (signal.SIGTERM, signal.SIGINT)}
     try:
+        say(
+            f"{running.get('bundle', 'the bundle')} looks at {', '.join(name for name in eyes.health()['cameras'])}; Ctrl-C ends it"
+        )
         if page is not None:
             page.start()
+            say(f"health page: {page.for_people}")
         eyes.run()
     finally:
         for number, handler in before.items():
@@ -63,7 +76,7 @@ def run_cameras(
             page.close()
         if isinstance(send, ToBroker):
             send.close()
-    return eyes.health()
+    return health()
 
 
 def camera_status(home: Path) -> dict[str, Any]:

@@ -165,7 +165,10 @@ def box_verdict(installed_mb: float, starts: list[Ran], small: Ran, full: Ran) -
         f"{start_s:.2f} s the quickest of {len(starts)}, median {statistics.median(each.start_s for each in starts):.2f} s, "
         f"{cpu_s:.2f} s of the processor; {runs}; YOLO11n and ResNet50 in 8 bits, untrained"
     )
-    bound = f"<= {PEAK_MB:g} MB, flat within {FLAT_MB:g} MB over {MANY:,} frames; <= {INSTALLED_MB:g} MB installed; start <= {START_S:g} s"
+    bound = (
+        f"<= {PEAK_MB:g} MB, flat within {FLAT_MB:g} MB over {MANY:,} frames; <= {INSTALLED_MB:g} MB installed; "
+        f"start <= {START_S:g} s"
+    )
     return BenchResult(peak_mb, "MB resident", bound=bound, met=met, note=note)
 
 
