@@ -105,7 +105,10 @@ class EyesBot:
         """`{"picture": Base64 of a JPEG or PNG}` as (H, W, 3); InputError otherwise."""
         told = request.get("picture")
         if set(request) != {"picture"} or not isinstance(told, str) or len(told) > 2 * MAX_BYTES:
-            raise InputError(f"picture: give a JPEG or PNG in Base64 and nothing else (given: {sorted(request)[:5]})")
+            raise InputError(
+                f"picture: give a JPEG or PNG in Base64 and nothing else (given: {sorted(request)[:5]}); cameras are looked at "
+                "with --camera NAME=ADDRESS"
+            )
         try:
             return read_picture(base64.b64decode(told, validate=True))
         except (PictureError, binascii.Error) as error:
