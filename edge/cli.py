@@ -156,6 +156,10 @@ def run(
     to: Annotated[
         str | None, typer.Option(help="Where events of cameras go: mqtt://HOST:PORT, or http://HOST:PORT of a service.")
     ] = None,
+    shelf: Annotated[
+        Path | None,
+        typer.Option(help="JSON of a shelf that cameras, scales and antennas watch together: their events are fused."),
+    ] = None,
     health_port: Annotated[
         int | None, typer.Option(min=0, max=65_535, help="Loopback port of the health page of cameras.")
     ] = None,
@@ -170,7 +174,8 @@ def run(
             from edge.eyes.cameras import run_cameras
 
             public = read_public_key(key)
-            told = run_cameras(home, public, camera, to=to, health_port=health_port, say=partial(typer.echo, err=True))
+            say = partial(typer.echo, err=True)
+            told = run_cameras(home, public, camera, to=to, health_port=health_port, shelf=shelf, say=say)
             show(told, as_json)
             return
         runtime = open_box(home, read_public_key(key))
