@@ -1,6 +1,6 @@
 """What a bot must bring to run on an edge box, and where each one is found."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import numpy.typing as npt
 
-# Bot -> module with `open_bot(folder)`, and where there are such: `LEFT_OUT`, `PRECISE`, `convert` and `moved`, see below.
+# Bot -> module with `open_bot(folder)`, and where there are such: `LEFT_OUT`, `PRECISE`, `convert`, `quantise` and `moved`, see below.
 BOTS: Mapping[str, str] = {
     "detector": "edge.eyes.bot",
     "forecaster": "edge.forecaster",
@@ -85,6 +85,12 @@ def convert(bot: str, artifact: Path, out: Path) -> bool:
     if made is not None:
         made(artifact, out)
     return made is not None
+
+
+def quantised(bot: str) -> Callable[..., Any] | None:
+    """The bot's own way to 8 bits, `quantise(release, out, pictures, score)`, where its graphs want real inputs; else None."""
+    made: Callable[..., Any] | None = getattr(_module(bot), "quantise", None)
+    return made
 
 
 def moved(bot: str, before: EdgeBot, after: EdgeBot) -> str:

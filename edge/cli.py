@@ -8,6 +8,7 @@ import os
 import re
 import sys
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -44,7 +45,13 @@ def build(
     revision: Annotated[
         int | None, typer.Option(help="Grows with every bundle; the registry version of champion.json by default.")
     ] = None,
-    precision: Annotated[str, typer.Option(help="fp32, or int8 where the graph has matrix products.")] = "fp32",
+    precision: Annotated[
+        str, typer.Option(help="fp32, or int8 where the graph has products of matrices or convolutions.")
+    ] = "fp32",
+    pictures: Annotated[
+        Path | None,
+        typer.Option(help="Folder of what cameras see, to learn 8 bits on; the release's own `pictures` by default."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Sign a release into one bundle file, with a self-test that every box runs before it takes the bundle over."""
@@ -61,7 +68,8 @@ def build(
         chosen: Literal["fp32", "int8"] = "int8" if precision == "int8" else "fp32"
         if precision != chosen:
             raise ValueError(f"precision {precision!r}: choose fp32 or int8")
-        manifest, reports = build_bundle(folder, out, read_private_key(key), revision=number, precision=chosen)
+        signing = read_private_key(key)
+        manifest, reports = build_bundle(folder, out, signing, revision=number, precision=chosen, pictures=pictures)
         summary = {
             "bundle": str(out),
             "bot": manifest.bot,
@@ -148,6 +156,10 @@ def run(
     to: Annotated[
         str | None, typer.Option(help="Where events of cameras go: mqtt://HOST:PORT, or http://HOST:PORT of a service.")
     ] = None,
+    shelf: Annotated[
+        Path | None,
+        typer.Option(help="JSON of a shelf that cameras, scales and antennas watch together: their events are fused."),
+    ] = None,
     health_port: Annotated[
         int | None, typer.Option(min=0, max=65_535, help="Loopback port of the health page of cameras.")
     ] = None,
@@ -161,7 +173,10 @@ def run(
         if camera:
             from edge.eyes.cameras import run_cameras
 
-            show(run_cameras(home, read_public_key(key), camera, to=to, health_port=health_port), as_json)
+            public = read_public_key(key)
+            say = partial(typer.echo, err=True)
+            told = run_cameras(home, public, camera, to=to, health_port=health_port, shelf=shelf, say=say)
+            show(told, as_json)
             return
         runtime = open_box(home, read_public_key(key))
         try:
@@ -169,8 +184,8 @@ def run(
                 for line in sys.stdin:
                     typer.echo(json.dumps(_answered(runtime.answer, line)))
                 return
-            told = {"series_ids": series, "horizon": horizon, "history": taken, "k": count}
-            show(runtime.answer({name: value for name, value in told.items() if value is not None}), as_json)
+            asked = {"series_ids": series, "horizon": horizon, "history": taken, "k": count}
+            show(runtime.answer({name: value for name, value in asked.items() if value is not None}), as_json)
         finally:
             runtime.close()
 

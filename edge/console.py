@@ -23,13 +23,29 @@ Home = Annotated[Path, typer.Option("--home", help="Folder of the box: its bundl
 
 
 def show(result: Mapping[str, Any], as_json: bool) -> None:
-    """A line for each part of the result, or one of JSON."""
+    """A line for each part of the result, parts of parts set in below it; or all in one line of JSON."""
     if as_json:
         typer.echo(json.dumps(result, default=str))
         return
-    width = max(len(name) for name in result)
-    for name, value in result.items():
-        typer.echo(f"{name:<{width}}  {json.dumps(value, default=str) if isinstance(value, list | dict) else value}")
+    for line in _lines(result):
+        typer.echo(line)
+
+
+def _lines(told: Mapping[str, Any]) -> Iterator[str]:
+    width = max(map(len, told), default=0)
+    for name, value in told.items():
+        if isinstance(value, dict) and value:
+            yield name
+            yield from (f"  {line}" for line in _lines(value))
+        elif isinstance(value, list) and value and isinstance(value[0], dict):
+            yield name
+            for each in value:
+                first, *rest = _lines(each)
+                yield f"  - {first}"
+                yield from (f"    {line}" for line in rest)
+        else:
+            shown = json.dumps(value, default=str) if isinstance(value, list) else value
+            yield f"{name:<{width}}  {'none' if value in (None, [], {}) else shown}".rstrip()
 
 
 @contextmanager

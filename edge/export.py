@@ -1,21 +1,21 @@
 """From a release to what an edge box runs: ONNX as the artifact carries it, or with int8 weights, parity measured.
 
 Dynamic quantisation touches matrix products, convolutions and tables that are looked up; a graph of trees has none and stays
-as it is.
+as it is. A bot whose graphs want real inputs to learn their ranges from brings a quantisation of its own (`edge.bots.quantised`).
 """
 
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, JsonValue, RootModel
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, RootModel
 
-from edge.bots import convert, left_out, moved, open_bot, precise
+from edge.bots import convert, left_out, moved, open_bot, precise, quantised
 from edge.bundle import BundleManifest, build
+from edge.int8 import Feeds
 from edge.runtime import SELF_TEST_FILE
 from edge.session import open_session
 from models.common.artifact import Manifest, read_artifact, read_file, write_artifact
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 Precision = Literal["fp32", "int8"]
-Feeds = Mapping[str, npt.NDArray[Any]]
 QUANTISABLE = ("MatMul", "Gemm", "Conv")
+PICTURES = "pictures"  # folder of a release: what its networks will see, for their ranges; see `LEFT_OUT` of the bot
 INT8_TOLERANCE = 0.02  # of an output's range: what 8 bits of weight cost a healthy graph, with room
 _FLOOR = 1e-6
 
@@ -58,14 +58,23 @@ class FileReport(BaseModel):
     bytes_after: int
     quantised_nodes: int
     parity: tuple[OutputParity, ...]
+    measured: dict[str, float] = Field(default_factory=dict, description="what else was measured of it, by name")
 
 
 def build_bundle(
-    release: Path, out: Path, key: "Ed25519PrivateKey", *, revision: int, precision: Precision = "fp32"
+    release: Path,
+    out: Path,
+    key: "Ed25519PrivateKey",
+    *,
+    revision: int,
+    precision: Precision = "fp32",
+    pictures: Path | None = None,
+    score: Callable[[Any], float] | None = None,
 ) -> tuple[BundleManifest, tuple[FileReport, ...]]:
     """Sign the release folder into the bundle `out`, with answers of its own model that every box is tested against.
 
-    ExportError when int8 weights move an output by more than `INT8_TOLERANCE` of its range, or an answer that may not move.
+    ExportError when int8 weights move an output by more than `INT8_TOLERANCE` of its range, or an answer that may not move. A
+    camera's networks are calibrated on a folder of `pictures`, by default the release's own, and judged by `score` where given.
     """
     with tempfile.TemporaryDirectory(prefix="edge-build-") as scratch:
         staged = Path(scratch) / "release"
@@ -77,9 +86,12 @@ def build_bundle(
             _replace(staged / "artifact", Path(scratch) / "converted")
         released = open_bot(bot, staged)
         exported = Path(scratch) / "exported"
-        reports = export_artifact(
-            staged / "artifact", exported, released.model_inputs(), precision=precision, kept=precise(bot)
-        )
+        calibrated = quantised(bot) if precision == "int8" else None
+        if calibrated is not None:
+            reports = calibrated(staged, exported, pictures or release / PICTURES, score)
+        else:
+            inputs = released.model_inputs()
+            reports = export_artifact(staged / "artifact", exported, inputs, precision=precision, kept=precise(bot))
         _replace(staged / "artifact", exported)
         ready = open_bot(bot, staged)
         if precision == "int8" and (problem := moved(bot, released, ready)):

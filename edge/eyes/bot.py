@@ -5,7 +5,7 @@ Files of the artifact: see `models.detector.spec`; what people enrolled since li
 
 import base64
 import binascii
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,9 +29,15 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 BOT = NAME
-LEFT_OUT = (f"{FOLDER}/{PHOTOS}",)  # a box looks at vectors alone
+LEFT_OUT = (
+    f"{FOLDER}/{PHOTOS}",
+    "pictures",
+)  # pictures of a shop, perhaps with people in it: a box looks at vectors alone
 PICTURES, CROPS, SEED = 2, 4, 7  # of the self-test
-TOLERANCE = 0.02  # of an output's range: processors round 8-bit products each in its own way
+# Of an output's range, for all but the worst hundredth of its numbers: processors round 8-bit products each in its own way, and where
+# nothing stands a box may lie anywhere. One graph run with and without its 8-bit products: 0.9 % for a detector, 3.4 % for an
+# embedder that never learnt anything.
+TOLERANCE, COUNTED = 0.05, 0.99
 
 
 def open_bot(folder: Path) -> "EyesBot":
@@ -49,6 +55,14 @@ def open_bot(folder: Path) -> "EyesBot":
             raise
         raise ArtifactError(f"{artifact} holds no networks of a camera ({error}): build the release again") from error
     return EyesBot(spec, sessions[0], sessions[1], gallery)
+
+
+def quantise(release: Path, out: Path, pictures: Path, score: "Callable[[EyesBot], float] | None" = None) -> Any:
+    """Write the artifact with both graphs in 8 bits, see `edge.eyes.quantised`."""
+    from edge.eyes.quantised import QuantiseConfig, quantise_eyes, read_pictures
+
+    config = QuantiseConfig()
+    return quantise_eyes(release, out, read_pictures(pictures, config.pictures), score=score, config=config)
 
 
 def open_eyes(home: Path, key: "Ed25519PublicKey") -> "EyesBot":
@@ -73,13 +87,15 @@ class EyesBot:
         self.spec, self._sessions = spec, {DETECTOR: detector, EMBEDDER: embedder}
         self.detector = YoloDetector(detector, spec.detector)
         self.namer = GalleryNamer(embedder, gallery, spec.namer)
+        self.input_names = {name: str(each.get_inputs()[0].name) for name, each in self._sessions.items()}
 
     def check(self, request: Mapping[str, Any]) -> Pixels:
         """`{"picture": Base64 of a JPEG, PNG or WebP}` as (H, W, 3); InputError otherwise."""
         told = request.get("picture")
         if set(request) != {"picture"} or not isinstance(told, str) or len(told) > 2 * DEFAULT_BOUNDS.max_bytes:
             raise InputError(
-                f"picture: give a JPEG, PNG or WebP in Base64 and nothing else (given: {sorted(request)[:5]})"
+                f"picture: give a JPEG, PNG or WebP in Base64 and nothing else (given: {sorted(request)[:5]}); cameras are "
+                "looked at with --camera NAME=ADDRESS"
             )
         try:
             return read_picture(base64.b64decode(told, validate=True))
@@ -113,7 +129,7 @@ class EyesBot:
         boxes = np.concatenate([corners, corners + rng.uniform(10, 60, (CROPS, 2))], axis=1)
         crops = [crop(pictures[0], box, self.spec.namer.side) for box in boxes]
         inputs = {DETECTOR: to_tensor(squares[:1]), EMBEDDER: to_tensor(crops, IMAGENET_MEAN, IMAGENET_STD)}
-        return {name: {str(self._sessions[name].get_inputs()[0].name): tensor} for name, tensor in inputs.items()}
+        return {name: {self.input_names[name]: tensor} for name, tensor in inputs.items()}
 
     def expected(self) -> bytes:
         """Outputs of both graphs for those (safetensors)."""
@@ -122,7 +138,7 @@ class EyesBot:
         return bytes(save(self._outputs()))
 
     def self_test(self, expected: bytes) -> SelfTestReport:
-        """The same outputs on this box, within `TOLERANCE` of their range."""
+        """The same outputs on this box, but for the worst hundredth within `TOLERANCE` of their range."""
         from safetensors import SafetensorError
         from safetensors.numpy import load
 
@@ -142,7 +158,7 @@ class EyesBot:
             # Each row of the detector has a unit of its own: pixels, or a score.
             axis = -1 if name == DETECTOR else None
             span = np.ptp(told, axis=axis, keepdims=True) if told.size else np.ones(1)
-            off = float((np.abs(found - told) / np.maximum(span, 1e-6)).max(initial=0.0))
+            off = float(np.quantile(np.abs(found - told) / np.maximum(span, 1e-6), COUNTED)) if found.size else 0.0
             if not off <= TOLERANCE:
                 raise SelfTestError(
                     f"{name}: an output is {off:.1%} of its range off, {TOLERANCE:.0%} is the bound: keep the old bundle"

@@ -1,20 +1,25 @@
 """`storeloop edge run --camera`: an installed bundle at work on cameras, until files end or somebody asks it to stop."""
 
+import math
 import signal
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edge.eyes.addresses import camera_of
 from edge.eyes.bot import open_eyes
 from edge.eyes.camera_events import FILE, PATH, Forwarder, camera_outbox
-from edge.eyes.feed import Feeds
+from edge.eyes.feed import Camera, Feeds
+from edge.eyes.fused import FuseConfig, FusedShelf, fused_views
 from edge.eyes.health import HealthPage
 from edge.eyes.loop import HEARTBEAT, EyesRuntime
 from edge.eyes.mqtt import ToBroker
+from edge.eyes.shelf_spec import read_shelf
 from edge.outbox import Send, to_service
+from edge.update import installed
+from models.common.protocols import InputError
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -36,22 +41,42 @@ def run_cameras(
     *,
     to: str | None = None,
     health_port: int | None = None,
+    shelf: Path | None = None,
+    say: Callable[[str], None] = lambda _: None,
 ) -> dict[str, Any]:
     """Look at the cameras (NAME=ADDRESS) until all files are read; how it went. SIGTERM and SIGINT end it between two frames.
 
-    What is seen lies in the outbox; with `to` it is forwarded all the while, and up to `FLUSH_S` seconds after the end.
+    What is seen lies in the outbox; with `to` it is forwarded all the while, and up to `FLUSH_S` seconds after the end. `say` is
+    told, once it runs, what runs and where its health page is. Cameras that the file `shelf` names are fused with each other and
+    with the readings that it names; the others look alone.
     """
-    feeds = Feeds([camera_of(each) for each in cameras])
+    named = [camera_of(each) for each in cameras]
+    fused = None if shelf is None else _fused(shelf, named)
+    feeds = Feeds(named)
     send = None if to is None else sender(to, box=socket.gethostname())
     bot = open_eyes(home, key)
     outbox = camera_outbox(home)
     forwarder = None if send is None else Forwarder(outbox, send)
-    eyes = EyesRuntime(bot.detector, bot.namer, feeds, outbox, home=home, forwarder=forwarder, flush_s=FLUSH_S)
-    page = None if health_port is None else HealthPage(eyes.health, health_port)
+    config = EyesConfig()
+    eyes = EyesRuntime(
+        bot.detector, bot.namer, feeds, outbox, home=home, forwarder=forwarder, config=config, flush_s=FLUSH_S,
+        views=None if fused is None else fused_views(fused, bot.detector, bot.namer, config.view),
+    )  # fmt: skip
+    state = installed(home)
+    running = {} if state is None else {"bundle": state.current, "note": state.note}
+
+    def health() -> dict[str, Any]:
+        return eyes.health() | running
+
+    page = None if health_port is None else HealthPage(health, health_port)
     before = {each: signal.signal(each, lambda *_: eyes.stop()) for each in (signal.SIGTERM, signal.SIGINT)}
     try:
+        say(
+            f"{running.get('bundle', 'the bundle')} looks at {', '.join(name for name in eyes.health()['cameras'])}; Ctrl-C ends it"
+        )
         if page is not None:
             page.start()
+            say(f"health page: {page.for_people}")
         eyes.run()
     finally:
         for number, handler in before.items():
@@ -60,7 +85,16 @@ def run_cameras(
             page.close()
         if isinstance(send, ToBroker):
             send.close()
-    return eyes.health()
+    return health()
+
+
+def _fused(file: Path, cameras: Sequence[Camera]) -> FusedShelf:
+    """The shelf told in `file`. InputError when it names a camera that is none of these."""
+    spec = read_shelf(file)
+    if strangers := spec.cameras.keys() - {each.name for each in cameras}:
+        raise InputError(f"{file} names cameras {sorted(strangers)}: give each with --camera NAME=ADDRESS")
+    live = any(each.live for each in cameras if each.name in spec.cameras)
+    return FusedShelf(spec, FuseConfig() if live else FuseConfig(late_s=math.inf))  # a file that is slow is waited for
 
 
 def camera_status(home: Path) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections import deque
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from edge.eyes.camera_events import CameraEvent, Forwarder, Keeper
 from edge.eyes.feed import Feeds
 from edge.eyes.frames import Frame
-from edge.eyes.view import View, ViewConfig
+from edge.eyes.view import Look, View, ViewConfig
 from edge.outbox import Outbox
 from models.detector.networks import Detector, Namer
 
@@ -34,7 +35,7 @@ class EyesConfig(BaseModel):
 
 
 class EyesRuntime:
-    """Cameras at work. `run` in one thread; `health` from any."""
+    """Cameras at work. `run` in one thread; `health` from any. `views` begin those of cameras that do not look alone."""
 
     def __init__(
         self,
@@ -48,11 +49,12 @@ class EyesRuntime:
         config: EyesConfig | None = None,
         retry_s: float = 1.0,
         flush_s: float = 0.0,
+        views: Mapping[str, Callable[[], Look]] | None = None,
     ) -> None:
         self._detector, self._namer, self._feeds, self._forwarder = detector, namer, feeds, forwarder
         self._config, self._outbox, self._heartbeat = config or EyesConfig(), outbox, home / HEARTBEAT
         self._keeper, self._flush_s = Keeper(outbox, retry_s=retry_s), flush_s
-        self._views: dict[str, tuple[View, datetime]] = {}
+        self._begin, self._views = views or {}, dict[str, tuple[Look, datetime]]()
         self._stop = threading.Event()
         self._frames = self._failed = self._in_a_row = 0
         self._problem = self._no_beat = ""
@@ -73,6 +75,8 @@ class EyesRuntime:
                 frame = self._feeds.next(0.2)
                 if frame is not None and not self._keeper.keep(self.process(frame), self._stop, self._beat):
                     return
+            if not self._stop.is_set():  # who is asked to stop reads the same frames again
+                self._keeper.keep([each for view, _ in self._views.values() for each in view.rest()], self._stop)
         finally:
             self._feeds.close()
             if self._forwarder is not None:
@@ -89,7 +93,7 @@ class EyesRuntime:
         if (
             view is None or frame.time < last
         ):  # a file that is read again, or a clock set back: tracks of before are void
-            view = View(frame.camera, self._detector, self._namer, self._config.view)
+            view = self._new_view(frame.camera)
         self._views[frame.camera] = view, frame.time
         events: list[CameraEvent] = []
         try:
@@ -103,6 +107,10 @@ class EyesRuntime:
         self._frame_at = time.monotonic()
         self._took_ms.append(1_000 * (self._frame_at - began))
         return events
+
+    def _new_view(self, camera: str) -> Look:
+        begin = self._begin.get(camera)
+        return begin() if begin is not None else View(camera, self._detector, self._namer, self._config.view)
 
     def health(self) -> dict[str, Any]:
         """How it fares, ready for JSON; `healthy` is false while it hangs, is ill, or has no room."""

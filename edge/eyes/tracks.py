@@ -63,9 +63,14 @@ class Track:
         return max(self.votes, key=lambda name: (self.votes[name], name or "")) if self.votes else None
 
     @property
+    def shares(self) -> dict[str | None, float]:
+        """Mean confidence in each name over all its crops."""
+        return {name: min(votes / self.named, 1.0) for name, votes in self.votes.items()}
+
+    @property
     def confidence(self) -> float:
         """Mean confidence in that name over all its crops, other names' counting nothing."""
-        return min(self.votes[self.product] / self.named, 1.0) if self.named else 0.0
+        return self.shares[self.product] if self.named else 0.0
 
 
 @dataclass(frozen=True)

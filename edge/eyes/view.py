@@ -1,6 +1,6 @@
 """One camera's view: items tracked and named from frame to frame, and what was taken or put told from how the tracks change.
 
-What one camera sees alone is told here; where several cameras, scales and antennas are fused, their verdict replaces `Changes`.
+What one camera sees alone is told here; where several cameras, scales and antennas are fused, `edge.eyes.fused` tells it.
 """
 
 from collections import defaultdict
@@ -25,6 +25,16 @@ class ViewConfig(BaseModel):
     settle_s: float = Field(default=2.0, ge=0, le=600, description="seconds whose items were there before: no deed")
     names: int = Field(default=3, ge=1, le=100, description="crops of an item that are named, on frames of their own")
     tracker: TrackerConfig = TrackerConfig()
+
+
+class Look(Protocol):
+    """One camera's frames in, events out."""
+
+    def look(self, frame: Frame) -> list[CameraEvent]:
+        """Events of one frame, which must not be older than the one before."""
+
+    def rest(self) -> list[CameraEvent]:
+        """Events that waited for more frames, when none will come."""
 
 
 class Rule(Protocol):
@@ -99,3 +109,7 @@ class View:
             for track, named in zip(nameless, self._namer.name(frame.image, boxes), strict=True):
                 track.vote(named.product, named.confidence)
         return self._rule.events(moved, second)
+
+    def rest(self) -> list[CameraEvent]:
+        """None: what a camera sees alone is told at once."""
+        return []

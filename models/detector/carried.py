@@ -5,9 +5,11 @@ Cameras run free of one another, so a path seen by one is read at the times of t
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import comb
 
 import numpy as np
 
+from models.detector.assignment import assign
 from models.detector.geometry import on_plane, triangulated
 from models.detector.observed import Camera, Floats, Shelf
 from models.detector.tracks import Carry
@@ -51,12 +53,10 @@ def held_things(carries: Sequence[Carry], cameras: Sequence[Camera], shelf: Shel
 
 
 def _joined(groups: list[list[Carry]], mine: list[Carry], cameras: Sequence[Camera]) -> list[list[Carry]]:
-    from scipy.optimize import linear_sum_assignment
-
     if not groups or not mine:
         return groups + [[carry] for carry in mine]
     cost = np.array([[_cost(group[0], carry, cameras) for carry in mine] for group in groups])
-    pairs = [(k, j) for k, j in zip(*linear_sum_assignment(np.minimum(cost, 1e3)), strict=True) if cost[k, j] < 1e3]
+    pairs = [(k, j) for k, j in zip(*assign(np.minimum(cost, 1e3)), strict=True) if cost[k, j] < 1e3]
     partner = dict(pairs)
     alone = set(range(len(mine))) - set(partner.values())
     joined = [[*group, mine[partner[k]]] if k in partner else group for k, group in enumerate(groups)]
@@ -91,14 +91,12 @@ def _crossed(one: Carry, other: Carry, cameras: Sequence[Camera]) -> tuple[Float
 
 
 def _weighed(group: list[Carry], cameras: Sequence[Camera], shelf: Shelf) -> Held:
-    from scipy.special import log_softmax
-
     seen = sum(carry.seen for carry in group)
     # Log-shares add over detections, but those of one carry err alike.
     summed = sum((carry.log_probs * max(1.0, _SAME_ERROR * carry.seen) for carry in group), np.zeros(1))
     products = summed.size
     product = np.logaddexp(
-        np.log(1 - _NAME_AT_FAULT) + log_softmax(summed), np.log(_NAME_AT_FAULT / products)
+        np.log(1 - _NAME_AT_FAULT) + summed - np.logaddexp.reduce(summed), np.log(_NAME_AT_FAULT / products)
     ) + np.log(products)
     crossed = _crossed(group[0], group[1], cameras) if len(group) > 1 else None
     from_s, to_s = min(float(c.at_s[0]) for c in group), max(float(c.at_s[-1]) for c in group)
@@ -137,12 +135,10 @@ def _rise(at_s: Floats, values: Floats) -> float:
 
 def _counted(group: list[Carry]) -> Floats:
     """Log-likelihood (3,) of 1 to 3 packages: of those in the hand, each is found or missed in each picture."""
-    from scipy.special import gammaln
-
     boxes = np.concatenate([carry.count for carry in group]).astype(float)[:, None]
     count = np.arange(1.0, MOST_COUNT + 1)
     found = np.minimum(boxes, count)
-    ways = gammaln(count + 1) - gammaln(found + 1) - gammaln(count - found + 1)
+    ways = np.log([[comb(int(whole), int(part)) for whole, part in zip(count, row, strict=True)] for row in found])
     each = ways + found * np.log(_FOUND_IN_HAND) + (count - found) * np.log(1 - _FOUND_IN_HAND)
     each += (boxes - found) * np.log(_TOO_MANY)
     return np.asarray(_SAME_ERROR * each.sum(axis=0))

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from models.detector.assignment import assign
 from models.detector.boxes import inside, overlaps
 from models.detector.observed import Bools, Floats, Ints, Recording
 
@@ -110,8 +111,6 @@ def _likely(near: Bools, probs: Floats, rows: Ints, name: Floats) -> Bools:
 
 def _threads(box: Floats, probs: Floats, frames: list[Ints], at_s: Floats) -> list[_Thread]:
     """Join the left-over detections of each picture to those of the pictures before."""
-    from scipy.optimize import linear_sum_assignment
-
     done: list[_Thread] = []
     open_: list[_Thread] = []
     centre, size = (box[:, :2] + box[:, 2:]) / 2, np.linalg.norm(box[:, 2:] - box[:, :2], axis=1)
@@ -127,7 +126,7 @@ def _threads(box: Floats, probs: Floats, frames: list[Ints], at_s: Floats) -> li
             alike = probs[last] @ probs[rows].T
             fits = (far <= _REACH) & (alike >= _ALIKE)
             cost = np.where(fits, far - 0.3 * np.log(np.maximum(alike, _ALIKE)), 1e3)
-            for k, j in zip(*linear_sum_assignment(cost), strict=True):
+            for k, j in zip(*assign(cost), strict=True):
                 if fits[k, j]:
                     moved = (centre[rows[j]] - centre[last[k]]) / max(float(gap[k]), 1e-6)
                     open_[k].speed = moved if len(open_[k].rows) == 1 else (open_[k].speed + moved) / 2

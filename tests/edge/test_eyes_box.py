@@ -8,22 +8,18 @@ import signal
 import subprocess
 import sys
 import time
-from datetime import date
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import cv2
 import numpy as np
 import pytest
-from pydantic import RootModel
 from typer.testing import CliRunner
 
 from edge.cli import app
 from edge.eyes.camera_events import FILE, camera_outbox
 
 ROOT = Path(__file__).parents[2]
-SIDE = 64
 
 
 def beside(name: str) -> ModuleType:
@@ -33,53 +29,7 @@ def beside(name: str) -> ModuleType:
     return module
 
 
-FAKES, BROKERS = beside("eyes_fakes"), beside("mqtt_broker")
-
-
-def detector_graph() -> bytes:
-    """(1, 3, 64, 64) to (1, 5, 4): four boxes that stand where each product of the fakes may stand, scored by its brightness."""
-    from onnx import TensorProto, helper, numpy_helper
-
-    kernel = np.zeros((1, 3, 8, 8), np.float32)
-    kernel[:] = 1 / 64  # mean of each colour over 8 x 8, summed: 1.02 to 1.92 on the fakes' colours, 0 on black
-    where = np.array([[11, 8, 12, 12], [11, 23, 12, 12], [11, 38, 12, 12], [11, 53, 12, 12]], np.float32).T[None]
-    places = np.array([[0, 0, 4 + 15 * row, 7] for row in range(4)], np.int64)
-    nodes = [
-        helper.make_node("Conv", ["images", "kernel"], ["bright"]),
-        helper.make_node("GatherND", ["bright", "places"], ["scores"]),
-        helper.make_node("Clip", ["scores", "zero", "one"], ["clipped"]),
-        helper.make_node("Unsqueeze", ["clipped", "axes"], ["row"]),
-        helper.make_node("Concat", ["where", "row"], ["output"], axis=1),
-    ]
-    constants = {"kernel": kernel, "where": where, "places": places, "axes": np.array([0, 1], np.int64)}
-    constants |= {"zero": np.float32(0), "one": np.float32(1)}
-    return _graph(nodes, constants, [1, 3, SIDE, SIDE], [1, 5, 4], helper, numpy_helper, TensorProto)
-
-
-def embedder_graph() -> bytes:
-    """(B, 3, 16, 16) to (B, 3): the mean colour, ImageNet's scaling undone."""
-    from onnx import TensorProto, helper, numpy_helper
-
-    nodes = [
-        helper.make_node("GlobalAveragePool", ["images"], ["pooled"]),
-        helper.make_node("Flatten", ["pooled"], ["flat"]),
-        helper.make_node("Mul", ["flat", "std"], ["scaled"]),
-        helper.make_node("Add", ["scaled", "mean"], ["output"]),
-    ]
-    constants = {"std": np.float32([0.229, 0.224, 0.225]), "mean": np.float32([0.485, 0.456, 0.406])}
-    return _graph(nodes, constants, ["b", 3, 16, 16], ["b", 3], helper, numpy_helper, TensorProto)
-
-
-def _graph(nodes: Any, constants: Any, given: Any, made: Any, helper: Any, numpy_helper: Any, kinds: Any) -> bytes:
-    graph = helper.make_graph(
-        nodes,
-        "g",
-        [helper.make_tensor_value_info("images", kinds.FLOAT, given)],
-        [helper.make_tensor_value_info("output", kinds.FLOAT, made)],
-        [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
-    return model.SerializeToString()
+FAKES, BROKERS, GRAPHS = beside("eyes_fakes"), beside("mqtt_broker"), beside("eyes_graphs")
 
 
 def command(*arguments: Any, code: int = 0) -> dict[str, Any]:
@@ -88,46 +38,15 @@ def command(*arguments: Any, code: int = 0) -> dict[str, Any]:
     return json.loads(result.stdout.splitlines()[-1])
 
 
-def pictures(folder: Path, count: int) -> Path:
-    """Ten a second, the same story every 8 s: tea is taken after 3 s, rice is put after 5, then it is as at first."""
-    folder.mkdir()
-    for number in range(count):
-        tea, rice = {"tea": 5} if number % 80 < 30 else {}, {"rice": 5} if number % 80 >= 50 else {}
-        file = folder / f"{number:03d}.png"
-        cv2.imwrite(str(file), FAKES.picture(milk=5, **tea, **rice)[..., ::-1])
-        os.utime(file, (1_767_600_000 + number / 10,) * 2)
-    return folder
-
-
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A signed bundle, its keys, and a folder of pictures: milk and tea stand there, tea is taken, rice is put."""
-    from safetensors.numpy import save
-
-    from edge.eyes.bot import BOT, EyesSpec
-    from models.common.artifact import write_artifact
-    from models.detector.networks import DetectorConfig, NamerConfig
-
     root = tmp_path_factory.mktemp("eyes")
-    vectors = np.array(list(FAKES.PRODUCTS.values()), np.float32)
-    spec = EyesSpec(
-        detector=DetectorConfig(side=SIDE),
-        namer=NamerConfig(side=16, margin=0, least_similarity=0.9),
-        products=list(FAKES.PRODUCTS),
-    )
-    files = {
-        "detector.onnx": detector_graph(),
-        "embedder.onnx": embedder_graph(),
-        "gallery.safetensors": save({"vectors": vectors / np.linalg.norm(vectors, axis=1, keepdims=True)}),
-        "eyes.json": spec.model_dump_json().encode(),
-    }
-    write_artifact(
-        root / "release" / "artifact", name=BOT, config=RootModel[dict[str, Any]]({}), files=files, metrics=(), input_schema={},
-        output_schema={}, data_fingerprint="none", code_revision="none", trained_until=date(2026, 1, 1), seed=0,
-    )  # fmt: skip
+    networks = GRAPHS.detector_graph(), GRAPHS.embedder_graph()
+    GRAPHS.small_release(root / "release", FAKES.PRODUCTS, *networks)
     command("keygen", "--private", root / "s.pem", "--public", root / "t.pem")
     command("build", root / "release", root / "1.bundle", "--key", root / "s.pem", "--revision", 1)
-    pictures(root / "pictures", 80)
+    FAKES.story(root / "pictures", 80)
     return root
 
 
@@ -196,7 +115,7 @@ def test_sigkill_at_ten_random_moments_loses_and_doubles_no_event(shop: Path, tm
     box = ("--home", str(tmp_path / "box"), "--key", str(shop / "t.pem"))
     command("update", shop / "1.bundle", *box)
     (tmp_path / "plain").mkdir()
-    camera = ("--camera", f"shelf={pictures(tmp_path / 'pictures', 240)}")
+    camera = ("--camera", f"shelf={FAKES.story(tmp_path / 'pictures', 240)}")
     command("update", shop / "1.bundle", "--home", tmp_path / "plain", "--key", shop / "t.pem")
     command("run", "--home", tmp_path / "plain", "--key", shop / "t.pem", *camera)
     wanted: list[str] = []

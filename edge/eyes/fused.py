@@ -1,0 +1,219 @@
+"""Several cameras, scales and antennas of one shelf, fused on the box: `models.detector.fusion` over a window that moves on.
+
+Pictures are fused at seconds of a fixed grid, once every camera is past it, in the order of their times: files that are read
+again give the same events with the same ids, however the cameras' readers took turns. Told is what lies `settle_s` back, when
+what came after it has been seen, too; what two windows both find is told once.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from edge.eyes.camera_events import CameraEvent, event_of
+from edge.eyes.frames import Frame
+from edge.eyes.sensors import SensorLog
+from edge.eyes.shelf_spec import ShelfSpec
+from edge.eyes.tracks import Tracker
+from edge.eyes.view import ViewConfig
+from models.detector.fusion import PickPut, fuse
+from models.detector.networks import Detector, Namer
+from models.detector.observed import MOST_PICTURES, Detections, Floats, Recording
+
+Shares = Mapping[str | None, float]  # of belief in products; what is left over any may have
+_LEAST_SHARE = 1e-3  # of what is left over: nothing is ever ruled out by one name
+_CENTISECONDS = 2  # decimals of an event's time
+
+
+class FuseConfig(BaseModel):
+    """How far the box looks back, and when it makes up its mind."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    every_s: float = Field(default=0.2, gt=0, le=10, description="seconds between fused pictures of a camera")
+    step_s: float = Field(default=2.0, gt=0, le=60, description="seconds between fusions")
+    settle_s: float = Field(
+        default=3.0, gt=0, le=60, description="seconds after an event that are seen before it is told"
+    )
+    before_s: float = Field(default=5.0, gt=0, le=60, description="seconds before the first event of a window")
+    late_s: float = Field(
+        default=5.0, gt=0, description="seconds a camera may lag before the others go on; inf: for ever"
+    )
+    least_confidence: float = Field(default=0.5, ge=0, le=1, description="what is less sure is not told")
+
+
+@dataclass(frozen=True, eq=False)
+class _Picture:
+    second: float
+    camera: str
+    boxes: Floats
+    log_probs: Floats
+
+
+class FusedShelf:
+    """Events of one shelf out of pictures of its cameras. `add` in the order of each camera's times, `rest` at the end."""
+
+    def __init__(self, spec: ShelfSpec, config: FuseConfig | None = None) -> None:
+        self.spec, self.config = spec, config or FuseConfig()
+        self._cameras = list(spec.cameras)
+        self._sensors = SensorLog(spec)
+        self._begin()
+
+    def add(self, camera: str, second: float, boxes: Floats, names: Sequence[Shares]) -> list[CameraEvent]:
+        """A picture with its boxes (N, 4) and what is believed of each. Seconds that go back begin anew."""
+        if second < self._latest.get(camera, -np.inf):
+            self._begin()
+        self._latest[camera] = second
+        self._pictures.append(_Picture(second, camera, boxes, log_probs(names, self.spec.products)))
+        return self._up_to(self._mark())
+
+    def rest(self) -> list[CameraEvent]:
+        """What the last seconds hold, once no picture will come any more; then as at first."""
+        if not self._pictures:
+            return []
+        last = max(each.second for each in self._pictures)
+        events = self._up_to(last) + self._told_at(
+            last + self.config.settle_s, self.config.settle_s + self.config.step_s
+        )
+        self._begin()
+        return events
+
+    def _begin(self) -> None:
+        self._latest: dict[str, float] = {}
+        self._pictures: list[_Picture] = []
+        self._next: float | None = None
+        self._events: list[tuple[float, PickPut]] = []
+
+    def _mark(self) -> float:
+        """The second up to which every camera has been seen, or has been waited for long enough."""
+        seen = [self._latest.get(each, -np.inf) for each in self._cameras]
+        mark = max(min(seen), max(seen) - self.config.late_s)
+        return max(seen) if len(self._pictures) >= MOST_PICTURES else mark
+
+    def _up_to(self, mark: float) -> list[CameraEvent]:
+        step, found = self.config.step_s, []
+        if self._next is None:
+            self._next = (np.floor(min(each.second for each in self._pictures) / step) + 1) * step
+        while self._next <= mark:
+            now, self._next = self._next, self._next + step  # a window that cannot be fused is not tried for ever
+            found += self._told_at(now, step)
+            oldest = self._next - self._window_s
+            self._pictures = [each for each in self._pictures if each.second > oldest]
+            self._events = [each for each in self._events if each[0] > oldest]
+            if not self._pictures:
+                break
+        return found
+
+    @property
+    def _window_s(self) -> float:
+        return self.config.before_s + self.config.step_s + self.config.settle_s
+
+    def _told_at(self, now: float, span_s: float) -> list[CameraEvent]:
+        """Fuse the window that ends `now`, and tell what happened in `span_s` seconds, `settle_s` back."""
+        kept = sorted(
+            (each for each in self._pictures if now - self._window_s < each.second <= now),
+            key=lambda each: (each.second, each.camera),
+        )
+        if not kept or not any(len(each.boxes) for each in kept):
+            return []
+        first = kept[0].second
+        until = now - self.config.settle_s
+        events = []
+        for event in fuse(self._recording(kept, first, now), least_confidence=self.config.least_confidence):
+            at = first + event.at_s
+            if until - span_s < at <= until and not self._known(at, event):
+                self._events.append((at, event))
+                events.append(self._event(at, event))
+        return events
+
+    def _recording(self, kept: Sequence[_Picture], first: float, now: float) -> Recording:
+        self._sensors.read()
+        found = Detections(
+            np.repeat(np.arange(len(kept)), [len(each.boxes) for each in kept]),
+            np.concatenate([each.boxes for each in kept]),
+            np.concatenate([each.log_probs for each in kept]),
+        )
+        return Recording(
+            [self.spec.cameras[name] for name in self._cameras],
+            np.array([self._cameras.index(each.camera) for each in kept]),
+            np.array([each.second - first for each in kept]),
+            found,
+            self.spec.shelf,
+            self._sensors.weights(first, now),
+            self._sensors.tags(first, now),
+        )
+
+    def _known(self, at: float, event: PickPut) -> bool:
+        """Whether another window has found it: no hand does the same twice so soon, which the fusion holds likewise."""
+        return any(event.deed == other.deed and abs(at - then) < self.config.step_s for then, other in self._events)
+
+    def _event(self, at: float, event: PickPut) -> CameraEvent:
+        return event_of(
+            self.spec.name,
+            event.deed,
+            self.spec.products[event.product],
+            items=range(event.count),
+            time=datetime.fromtimestamp(round(at, _CENTISECONDS), UTC),
+            confidence=event.confidence,
+        )
+
+
+def log_probs(names: Sequence[Shares], products: Sequence[str]) -> Floats:
+    """Natural logarithms (N, P) of what is believed of each of N items over the products of a shelf; names that are none of them
+    count as not known."""
+    place = {product: number for number, product in enumerate(products)}
+    shares = np.zeros((len(names), len(products)))
+    for row, believed in enumerate(names):
+        for name, share in believed.items():
+            if name is not None and name in place:
+                shares[row, place[name]] += share
+    left = np.maximum(1 - shares.sum(axis=1, keepdims=True), _LEAST_SHARE)
+    shares += left / len(products)
+    return np.asarray(np.log(shares / shares.sum(axis=1, keepdims=True)))
+
+
+class ShelfView:
+    """One camera's part of a fused shelf: items found and followed in every frame, named until their track is known."""
+
+    def __init__(self, camera: str, detector: Detector, namer: Namer, config: ViewConfig, shelf: FusedShelf) -> None:
+        self._camera, self._detector, self._namer, self._config, self._shelf = camera, detector, namer, config, shelf
+        self._tracker = Tracker(config.tracker)
+        self._turn = -np.inf
+
+    def look(self, frame: Frame) -> list[CameraEvent]:
+        """Events that this frame lets the shelf tell."""
+        second = frame.time.timestamp()
+        found = self._detector.detect(frame.image)
+        seen = {tuple(each.box): each for each in self._tracker.update(found, second).seen}
+        turn = np.floor(second / self._shelf.config.every_s)
+        if turn <= self._turn:
+            return []
+        self._turn = turn
+        boxes = found.boxes[found.scores >= self._config.tracker.high_score]
+        tracks = [seen.get(tuple(box)) for box in boxes]
+        fresh = [row for row, each in enumerate(tracks) if each is None or each.named < self._config.names]
+        names: list[Shares] = [{} if each is None or not each.named else each.shares for each in tracks]
+        for row, named in zip(fresh, self._namer.name(frame.image, boxes[fresh]) if fresh else [], strict=True):
+            if (track := tracks[row]) is not None:
+                track.vote(named.product, named.confidence)
+                names[row] = track.shares
+            else:
+                names[row] = {named.product: named.confidence}
+        return self._shelf.add(self._camera, second, boxes, names)
+
+    def rest(self) -> list[CameraEvent]:
+        """What the shelf has not told yet."""
+        return self._shelf.rest()
+
+
+def fused_views(
+    shelf: FusedShelf, detector: Detector, namer: Namer, config: ViewConfig
+) -> Mapping[str, Callable[[], ShelfView]]:
+    """A way to begin a view for each camera of the shelf."""
+
+    def beginning(camera: str) -> Callable[[], ShelfView]:
+        return lambda: ShelfView(camera, detector, namer, config, shelf)
+
+    return {camera: beginning(camera) for camera in shelf.spec.cameras}
