@@ -106,10 +106,11 @@ def labels(
     cfg = Config(**settings.section("label_quality"))
     tables = {**sets.to_report(name), "predictions": _parquet(predictions)}
     analysis = analyse(prepare(tables, cfg), cfg, seed=settings.seed)
+    told = report(analysis)
     if not as_json:
-        for note in report(analysis).notes:
+        for note in told.notes:
             typer.echo(f"- {note}")
-    _show(sets.report_labels(name, issues(analysis)), as_json=as_json)
+    _show(sets.report_labels(name, issues(analysis), told), as_json=as_json)
 
 
 @app.command("next")

@@ -24,11 +24,8 @@ from models.active_learning.selection import pool_of, select  # noqa: E402
 
 LEARNT_SEED, LEARNT = 31, 4_000  # the other belt: none of the seeds that are judged
 SIDE_PX, POOL, JUDGED = 64, 3_500, 3_500
-FIRST, STEP, DRAWS = (
-    50,
-    50,
-    3,
-)  # labels by chance, labels a round, draws of the first labels that a curve is the mean of
+ROUNDS = (*range(50, 500, 50), *range(500, 1_500, 100), *range(1_500, POOL + 1, 250))  # labels; the first by chance
+DRAWS = 3  # of the first labels, that a curve is the mean of
 WITHIN = 0.01
 CHANCE = "random"
 STRATEGIES = (CHANCE, "mix", "badge", "margin", "coreset")
@@ -51,10 +48,16 @@ class Curves:
     quality: dict[str, np.ndarray]
     full: float
 
-    def needed(self, strategy: str) -> int:
-        """Labels from which on the quality is, and stays, within a point of that of every label."""
-        short = np.flatnonzero(self.quality[strategy] < self.full - WITHIN)
-        return int(self.labels[short[-1] + 1]) if len(short) else int(self.labels[0])
+    def needed(self, strategy: str) -> float:
+        """Labels from which on the quality is, and stays, within a point of that of every label; straight lines between rounds."""
+        quality, bar = self.quality[strategy], self.full - WITHIN
+        short = np.flatnonzero(quality < bar)
+        if not len(short):
+            return float(self.labels[0])
+        last = int(short[-1])
+        if last + 1 == len(quality):
+            return float(self.labels[-1])
+        return float(np.interp(bar, quality[last : last + 2], self.labels[last : last + 2]))
 
 
 @cache
@@ -97,7 +100,7 @@ def curves(packages: Belt, embedding: str, seed: int, strategies: tuple[str, ...
     """Learning curves of the strategies until every package of the pool is labelled."""
     seen, kind = packages.embeddings[embedding], packages.kind
     half = len(kind) // 2
-    labels = np.arange(FIRST, half + 1, STEP)
+    labels = np.array(ROUNDS)
     quality = {
         strategy: np.mean([_learnt(seen, kind, strategy, labels, (seed, draw)) for draw in range(DRAWS)], axis=0)
         for strategy in strategies
@@ -189,7 +192,7 @@ if __name__ == "__main__":
         packages = belt(number)
         for name, rows in shown.items():
             rows.append(curves(packages, name, number))
-            told = {strategy: rows[-1].needed(strategy) for strategy in STRATEGIES}
+            told = {strategy: round(rows[-1].needed(strategy)) for strategy in STRATEGIES}
             sys.stdout.write(f"seed {number}, {name}: every label {rows[-1].full:.4f}; needed {told}\n")
             sys.stdout.flush()
     Path(sys.argv[1]).write_bytes(drawn(shown))
