@@ -19,6 +19,7 @@ from models.common.pictures import encode_picture
 from orchestration.commands.images import app
 from orchestration.image_sets import ImageSets
 from orchestration.labelling import LabellingError, choose_next, hand_over
+from sources.base import SourceError
 from sources.images.image_set import ImageSet
 from sources.images.open import open_images
 
@@ -129,6 +130,11 @@ def test_embeddings_of_a_network_decide(home: Path, shelves: ImageSet) -> None:
     by_graph = choose_next(shelves, cfg, seed=0, embedder=graph)
     assert by_table.listed["image_id"].to_pylist() == by_graph.listed["image_id"].to_pylist() == [path(29), path(17)]
     assert by_table.chosen.images["image_id"].to_pylist() == [path(29), path(17)]
+    some = shelves.only([path(3), path(20), path(1)])
+    assert some.images["image_id"].to_pylist() == [path(3), path(20), path(1)]
+    assert set(some.image_labels["image_id"].to_pylist()) == {path(3), path(1)}  # 20 has none
+    with pytest.raises(SourceError, match=r"no picture 'x' \(1 such\)"):
+        shelves.only(["x", path(1)])
     for message, told in (
         (r"1 of 30 pictures have none, such as 'images/29\.png'", {"embeddings": light.slice(0, 29)}),
         ("30 of 30 pictures have none", {"embeddings": light.rename_columns(["image_id", "vector"])}),
