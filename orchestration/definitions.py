@@ -9,6 +9,7 @@ from orchestration.assets.customers import CUSTOMER_ASSETS
 from orchestration.assets.demand import DEMAND_ASSETS
 from orchestration.assets.features import FEATURE_ASSETS
 from orchestration.assets.forecaster import FORECASTER_ASSETS
+from orchestration.assets.image_sets import IMAGE_SET_ASSETS
 from orchestration.assets.inspection import INSPECTION_ASSETS
 from orchestration.assets.pricing import PRICING_ASSETS
 from orchestration.assets.profiles import PROFILE_ASSETS
@@ -32,6 +33,7 @@ def build(settings: Settings) -> dg.Definitions:
             *PROFILE_ASSETS,
             *PRICING_ASSETS,
             *INSPECTION_ASSETS,
+            *IMAGE_SET_ASSETS,
         ],
         jobs=JOBS,
         schedules=SCHEDULES,

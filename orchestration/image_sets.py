@@ -1,7 +1,8 @@
 """Taking in an image set: read every picture, let the gate judge each table, set aside what broke a rule, keep the rest.
 
 One set, one folder `<home>/image_sets/<name>/`: `set/` is what models may read, beside it quarantine, history and pages of
-the gate, and `label_issues.parquet` once a report on label quality was written. Sets have no part in the daily graph.
+the gate, and `label_issues.parquet` and `label_report.json` once a report on label quality was written. Sets have no part in
+the daily job.
 """
 
 import json
@@ -9,6 +10,7 @@ import re
 import shutil
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,10 +18,13 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from data_checks.gate_result import GateResult
+    from models.common.report import Report
     from sources.images.image_set import ImageSet
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,59}")
 _SPEC, _SET, _JUDGED, _PRODUCTS = "delivery.json", "set", "judged", "products"
+_CODE = ("orchestration/image_sets.py", "sources/images", "sources/adapters", "data_checks", "features/cleaning.py")
+_OUTCOME, _REPORT = "outcome.json", "label_report.json"
 _REPORTED = ("label_classes", "image_labels")
 _PLAUSIBLE = "label_is_plausible"  # the rule that a report on labels feeds
 
@@ -68,6 +73,7 @@ class ImageSets:
 
         folder = self.folder(name)
         spec = spec or self._last_spec(name)
+        made_from = _fingerprint(folder, spec, products)
         rows = open_images(spec)
         with locked(folder):
             replace_file(folder / _SPEC, lambda path: path.write_text(json.dumps({"spec": spec}), encoding="utf-8"))
@@ -76,14 +82,29 @@ class ImageSets:
             passed = all(result.success for result in results.values())
             if passed:
                 _replace(folder, rows.root, {table: result.good.to_pyarrow() for table, result in results.items()})
-        return TakenIn(
-            name=name,
-            passed=passed,
-            counts={table: dict(result.counts) for table, result in results.items()},
-            broken=tuple(_broken(results)),
-            notes=tuple(sorted({fact.note for result in results.values() for fact in result.facts if fact.note})),
-            site=folder / "site",
-        )
+            outcome = TakenIn(
+                name=name,
+                passed=passed,
+                counts={table: dict(result.counts) for table, result in results.items()},
+                broken=tuple(_broken(results)),
+                notes=tuple(sorted({fact.note for result in results.values() for fact in result.facts if fact.note})),
+                site=folder / "site",
+            )
+            kept = json.dumps({"made_from": made_from, "outcome": {**vars(outcome), "site": str(outcome.site)}})
+            replace_file(folder / _OUTCOME, lambda path: path.write_text(kept, encoding="utf-8"))
+        return outcome
+
+    def judged(self, name: str) -> TakenIn:
+        """What the gate says of a set's last delivery: judged again if its files, a steward's decisions or the report on its
+        labels have changed since. Errors: as `take_in`."""
+        folder, spec = self.folder(name), self._last_spec(name)
+        path = folder / _OUTCOME
+        known = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        if known.get("made_from") != _fingerprint(folder, spec, None):
+            return self.take_in(name)
+        told = known["outcome"]
+        listed = {key: tuple(told[key]) for key in ("broken", "notes")}
+        return TakenIn(**{**told, **listed, "site": Path(told["site"])})
 
     def open(self, name: str) -> "ImageSet":
         """A set for a model to learn from. Errors: ImageSetError for an unknown set, or one that the gate refuses."""
@@ -113,13 +134,26 @@ class ImageSets:
             for table in _REPORTED
         }
 
-    def report_labels(self, name: str, issues: "pa.Table") -> TakenIn:
+    def report_labels(self, name: str, issues: "pa.Table", report: "Report | None" = None) -> TakenIn:
         """Put what a report found beside the set and judge its last delivery by it: suspicious labels go to quarantine,
         and too many of them stop the set. Errors: SourceError for issues that are not as their contract."""
+        from data_checks.durable import replace_file
         from sources.images.image_set import write_issues
 
-        write_issues(self.folder(name), issues)
+        folder = self.folder(name)
+        write_issues(folder, issues)
+        (folder / _REPORT).unlink(missing_ok=True)  # an older report says nothing of these issues
+        if report is not None:
+            replace_file(folder / _REPORT, lambda path: path.write_text(report.to_json(), encoding="utf-8"))
         return self.take_in(name)
+
+    def label_report(self, name: str) -> "Report | None":
+        """The last report on the labels of a set; None where there is none. Errors: ImageSetError for an unknown set."""
+        from models.common.report import Report
+
+        self._last_spec(name)
+        path = self.folder(name) / _REPORT
+        return Report.from_json(path.read_text(encoding="utf-8")) if path.is_file() else None
 
     def _last_spec(self, name: str) -> str:
         path = self.folder(name) / _SPEC
@@ -127,6 +161,30 @@ class ImageSets:
             known = ", ".join(self.names()) or "none"
             raise ImageSetError(f"no image set {name!r}; there are {known}; take one in with `storeloop images import`")
         return str(json.loads(path.read_text(encoding="utf-8"))["spec"])
+
+
+def _fingerprint(folder: Path, spec: str, products: Collection[str] | None) -> str:
+    """Of all that a judgement stands on: files of the delivery (their contents are not read), decisions, issues, rules."""
+    from data_checks.quarantine import Quarantine
+    from orchestration.fingerprints import fingerprint
+    from sources.images.image_set import ISSUES, TABLES
+
+    where = Path(spec.partition(":")[2]).expanduser()
+    root = where if where.is_dir() else where.parent
+    files = [
+        (str(path.relative_to(root)), (facts := path.stat()).st_size, facts.st_mtime_ns)
+        for path in sorted(root.rglob("*"))
+        if path.is_file()
+    ]
+    quarantine, issues = Quarantine(folder), folder / f"{ISSUES}.parquet"
+    inputs = {
+        "spec": spec,
+        "files": files,
+        "decisions": {table: sorted(map(str, quarantine.decisions(table).verdicts.to_pylist())) for table in TABLES},
+        "issues": sha256(issues.read_bytes()).hexdigest() if issues.is_file() else None,
+        "products": None if products is None else sorted(products),
+    }
+    return fingerprint(code=_CODE, inputs=inputs)
 
 
 def _judged(folder: Path, raw: "Mapping[str, pa.Table]", products: Collection[str] | None) -> "dict[str, GateResult]":

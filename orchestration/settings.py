@@ -17,6 +17,7 @@ SECTIONS = (
     "pricing",
     "elasticity",
     "label_quality",
+    "active_learning",
     "inspection",
     "belt",
 )

@@ -106,10 +106,64 @@ def labels(
     cfg = Config(**settings.section("label_quality"))
     tables = {**sets.to_report(name), "predictions": _parquet(predictions)}
     analysis = analyse(prepare(tables, cfg), cfg, seed=settings.seed)
+    told = report(analysis)
     if not as_json:
-        for note in report(analysis).notes:
+        for note in told.notes:
             typer.echo(f"- {note}")
-    _show(sets.report_labels(name, issues(analysis)), as_json=as_json)
+    _show(sets.report_labels(name, issues(analysis), told), as_json=as_json)
+
+
+@app.command("next")
+def to_label_next(
+    name: NameArgument,
+    count: Annotated[int, typer.Option(min=1, help="Pictures to label: the budget.")] = 100,
+    strategy: Annotated[
+        str | None, typer.Option(help="mix, badge, coreset, margin, entropy, least_confidence or random.")
+    ] = None,
+    predictions: Annotated[
+        Path | None,
+        typer.Option(help="Parquet of what a model sees (columns of image_labels): doubt, and pre-annotations."),
+    ] = None,
+    embeddings: Annotated[Path | None, typer.Option(help="Parquet of image_id and embedding, by any network.")] = None,
+    embedder: Annotated[
+        Path | None, typer.Option(help="ONNX graph that embeds pictures; default: colours and edges, no network.")
+    ] = None,
+    labelled: Annotated[
+        str | None, typer.Option(help="Set of pictures that were labelled, or looked at and found empty.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder to write for a labelling tool, which must not exist.")
+    ] = None,
+    form: Annotated[str, typer.Option(help="label_studio or yolo.")] = "label_studio",
+    as_json: JsonOption = False,
+) -> None:
+    """Choose the pictures without labels that a model would learn most from; with --out, hand them to a labelling tool."""
+    from models.active_learning.config import Config
+    from orchestration.labelling import choose_next, hand_over
+
+    settings, sets = Settings(), _sets()
+    asked = {"count": count} | ({} if strategy is None else {"strategy": strategy})
+    told = None if predictions is None else _parquet(predictions)
+    chosen = choose_next(
+        sets.open(name),
+        Config(**settings.section("active_learning") | asked),
+        seed=settings.seed,
+        predictions=told,
+        embeddings=None if embeddings is None else _parquet(embeddings),
+        embedder=embedder,
+        labelled=None if labelled is None else sets.open(labelled),
+    )
+    done = None if out is None else hand_over(chosen.chosen, out, form, predictions=told)
+    if as_json:
+        written = None if done is None else str(done.folder)
+        typer.echo(json.dumps({"next": chosen.listed.to_pylist(), "notes": chosen.report.notes, "folder": written}))
+        return
+    for note in chosen.report.notes:
+        typer.echo(f"- {note}")
+    for row in chosen.listed.to_pylist():
+        typer.echo(f"{row['rank']}. {row['image_id']} (doubt {row['doubt']:.2f})")
+    if done is not None:
+        typer.echo(f"{done.folder}: {done.pictures:,} pictures for {form}")
 
 
 _chosen: ContextVar[Path] = ContextVar("folder of the set whose quarantine is asked for")

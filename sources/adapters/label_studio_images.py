@@ -1,7 +1,8 @@
 """Tasks that people labelled in Label Studio (its JSON export), with the pictures somewhere below the file's folder.
 
 Of a task's annotations the one marked as ground truth counts, else the newest that was not cancelled. A task that nobody has
-labelled yet is left out: its picture is not one that holds nothing. Predictions are proposals and are not taken over.
+labelled yet is left out: its picture is not one that holds nothing. Predictions are proposals and are not taken over; one that
+a person accepted keeps model and confidence, one that a person moved or renamed is the person's.
 """
 
 from collections.abc import Iterator, Mapping
@@ -16,6 +17,7 @@ from sources.images.label_studio_export import CLASS_FILE, KEPT
 from sources.images.rows import ImageRows, quote
 
 _VALUES: Final = {"rectanglelabels": "rectanglelabels", "choices": "choices"}
+_REDRAWN: Final = "prediction-changed"  # origin of a region that a person took from a model and altered
 _UPLOAD_MARK: Final = 9  # Label Studio puts eight digits and a dash before the name of an uploaded file
 _ASPECT_TOLERANCE: Final = 0.02
 
@@ -121,6 +123,11 @@ def _label(region: object, size: tuple[int, int] | None) -> dict[str, Any]:
             raise BoxError(f"{quote(names)} is not one class")
         meta = region.get("meta")
         cells = {name: meta[name] for name in KEPT if name in meta} if isinstance(meta, dict) else {}
+        if region.get("score") is not None:
+            cells.setdefault("confidence", region["score"])
+        if region.get("origin") == _REDRAWN:
+            for name in ("confidence", "annotator"):
+                cells.pop(name, None)
         cells["label"] = str(names[0])
         if kind == "rectanglelabels":
             cells |= _box(region, value, size).cells()

@@ -6,8 +6,8 @@ says. `label_issues.parquet`, where a report on label quality wrote it, lies bes
 
 import shutil
 import tempfile
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -56,6 +56,21 @@ class ImageSet:
         for row in self.image_labels.to_pylist():
             grouped[row["image_id"]].append(row)
         return grouped
+
+    def only(self, image_ids: Sequence[str]) -> "ImageSet":
+        """The set of these pictures alone, in this order, with their labels. Errors: SourceError for one that it has not."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        rows = {image_id: row for row, image_id in enumerate(self.images["image_id"].to_pylist())}
+        if unknown := [image_id for image_id in image_ids if image_id not in rows]:
+            raise SourceError(
+                f"{self.folder}: no picture {unknown[0]!r} ({len(unknown):,} such); it has {self.images.num_rows:,}, see "
+                "images.parquet"
+            )
+        images = self.images.take(pa.array([rows[image_id] for image_id in image_ids], pa.int64()))
+        kept = pc.is_in(self.image_labels["image_id"], value_set=pa.array(image_ids, pa.string()))
+        return replace(self, images=images, image_labels=self.image_labels.filter(kept))
 
     @cached_property
     def _files(self) -> dict[str, tuple[str, str]]:
