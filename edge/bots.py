@@ -12,6 +12,7 @@ import numpy.typing as npt
 BOTS: Mapping[str, str] = {
     "detector": "edge.eyes.bot",
     "forecaster": "edge.forecaster",
+    "inspection": "edge.inspection",
     "pricing": "edge.pricing",
     "recommender": "edge.recommender",
 }

@@ -33,7 +33,7 @@ class BeltConfig(BaseModel):
 
     days: int = Field(6, ge=1, le=3_650, description="newest days delivered")
     # Smaller pictures than a line's, so that the demo stays quick; 128 px see the weakest defects.
-    line: BeltParams = Field(BeltParams(size_px=64, batch_size=100), description="packages, camera and sensors")
+    line: BeltParams = Field(BeltParams(size_px=64), description="packages, camera and sensors")
 
 
 @cache

@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from serving.forms import Form
 from serving.front_door import FrontDoor, Page
 from serving.loader import ChampionLoader
 from serving.metrics import ServiceMetrics
@@ -33,13 +34,14 @@ def show_pages(
     *,
     bad: str,
     unknown: str,
+    forms: Mapping[str, Form] | None = None,
 ) -> None:
-    """Put our pages and the bound on bodies before a BentoML service; see `describe` for `bad` and `unknown`."""
+    """Put our pages, the bound on bodies and the reading of forms (by path) before a BentoML service; see `describe` for the rest."""
 
     def metrics_page() -> Page:
         return metrics.exposition()
 
-    about = describe(bot, inspect.cleandoc(service.inner.__doc__), bad=bad, unknown=unknown)
+    about = describe(bot, inspect.cleandoc(service.inner.__doc__), bad=bad, unknown=unknown, forms=forms or {})
     service.add_asgi_middleware(
         FrontDoor,
         pages={
@@ -48,6 +50,7 @@ def show_pages(
             "/metrics": metrics_page,
         },
         max_body_bytes=settings.max_body_bytes,
+        forms=forms,
     )
 
 

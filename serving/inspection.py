@@ -14,6 +14,7 @@ from starlette.responses import Response  # noqa: E402
 
 from models.common.pictures import encode_picture  # noqa: E402
 from serving.bot import KNOBS, quiet_refusals, show_pages, tell  # noqa: E402
+from serving.forms import Form  # noqa: E402
 from serving.inspection_answering import Answerer  # noqa: E402
 from serving.inspection_champion import BOT, Champion, degrade, open_champion  # noqa: E402
 from serving.inspection_schemas import (  # noqa: E402
@@ -21,6 +22,7 @@ from serving.inspection_schemas import (  # noqa: E402
     EXAMPLE_PICTURE,
     BatchesPage,
     BatchesRequest,
+    InspectFormRequest,
     InspectionCard,
     InspectReply,
     InspectRequest,
@@ -68,6 +70,15 @@ class Inspection:
         """
         return await reply(self._answerer.inspect(request))
 
+    @bentoml.api(output_spec=InspectReply)  # type: ignore[untyped-decorator]
+    async def inspect_form(self, request: InspectFormRequest, /) -> Response:
+        """Decide on one package, sent as a form with its picture as a file.
+
+        As `/inspect`, for a camera or a person with `curl -F picture=@package.jpg -F package_id=K1 -F batch_id=B1 -F weight_g=500 -F
+        pressure_kpa=40 -F temperature_c=4`.
+        """
+        return await reply(self._answerer.inspect_form(request))
+
     @bentoml.api(output_spec=BatchesPage)  # type: ignore[untyped-decorator]
     async def batches(self, request: BatchesRequest, /) -> Response:
         """List the batches with an approved sample, page by page."""
@@ -107,4 +118,5 @@ show_pages(
     examples,
     bad="packages.0.picture: no base64 (Incorrect padding): encode the bytes of the file",
     unknown="unknown batch 'B9': `/batches` lists the 24 known ones, or send its `approved` sample",
+    forms={"/inspect_form": Form(InspectFormRequest, files=("picture", "approved_picture"))},
 )

@@ -1,9 +1,7 @@
 """Decides what becomes of packages: the champion within its deadline, or a human, and the reply says which."""
 
 import asyncio
-import binascii
 import time
-from base64 import b64decode
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -12,15 +10,15 @@ from typing import Any
 import numpy as np
 from pydantic_core import to_json
 
-from models.common.pictures import PictureBounds, PictureError
+from models.common.pictures import PictureError
 from models.inspection.data import READINGS
 from models.inspection.explain import Reasons
-from models.inspection.pictures import MOST_SIDE, read_square
+from models.inspection.packages import Readings, decoded
 from models.inspection.predict import InspectionInput, Reply
 from models.inspection.registering import Pixels
 from serving.guarded import Outcome, guarded
 from serving.inspection_champion import Champion
-from serving.inspection_schemas import REASONS_MAX, BatchesRequest, InspectRequest, Readings
+from serving.inspection_schemas import REASONS_MAX, BatchesRequest, InspectFormRequest, InspectRequest
 from serving.metrics import ServiceMetrics
 from serving.replies import Refusal, named, page
 from serving.settings import ServeSettings
@@ -52,6 +50,14 @@ class Answerer:
     def close(self) -> None:
         """Let the worker threads go; what still runs is abandoned."""
         self._pool.shutdown(wait=False, cancel_futures=True)
+
+    async def inspect_form(self, request: InspectFormRequest) -> bytes:
+        """As `inspect`, of one package; a Refusal names the form's fields."""
+        try:
+            return await self.inspect(request.request())
+        except Refusal as refusal:
+            named_so = refusal.error.replace("packages.0.approved.", "approved_").replace("packages.0.", "")
+            raise Refusal(refusal.status, named_so, **refusal.detail) from refusal
 
     async def inspect(self, request: InspectRequest) -> bytes:
         """Reply (JSON of `InspectReply`); Refusal where a picture or a batch cannot be read."""
@@ -173,18 +179,10 @@ def _read(champion: Champion, request: InspectRequest) -> _Read:
 
 
 def _pixels(field: str, text: str, side: int | None) -> Pixels:
-    most = MOST_SIDE if side is None else side
     try:
-        file = b64decode(text, validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise Refusal(400, f"{field}: no base64 ({error}): encode the bytes of the file") from error
-    try:
-        pixels = read_square(file, PictureBounds(max_bytes=len(file) + 1, max_pixels=most**2, max_side_px=most))
+        return decoded(text, side)
     except PictureError as error:
         raise Refusal(STATUS[error.trouble], f"{field}: {error}") from error
-    if side is not None and len(pixels) != side:
-        raise Refusal(400, f"{field}: {len(pixels)} pixels a side, this champion reads {side}: send it at that size")
-    return pixels
 
 
 def _readings(told: Readings) -> list[float]:

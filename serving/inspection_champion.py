@@ -10,7 +10,6 @@ import numpy as np
 
 from models.common.artifact import Manifest, read_manifest
 from models.common.guard import CircuitBreaker
-from models.inspection.data import FARTHEST, off_nominal
 from models.inspection.explain import Reasons, explain
 from models.inspection.pictures import MOST_SIDE
 from models.inspection.predict import InspectionInput, Predictor, Reply, load
@@ -78,9 +77,8 @@ class Champion:
         return explain(self._asked(), question)
 
     def within_range(self, question: InspectionInput) -> float:
-        """Share of the readings that are not further off than any reading that training told apart."""
-        off = off_nominal(question.readings, question.nominal[question.batch])
-        return float((np.abs(off / self._asked().spec.spread) <= FARTHEST).mean())
+        """See `Predictor.within_range`."""
+        return self._asked().within_range(question)
 
     def card(self) -> dict[str, Any]:
         """The release's part of `InspectionCard`."""

@@ -1,56 +1,28 @@
 """What visual inspection is asked and what it answers: bounded, unknown fields refused."""
 
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
-from pydantic import ConfigDict, Field, StringConstraints, field_validator, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
+from models.inspection.packages import (
+    BATCH,
+    PICTURE,
+    Id,
+    Nominal,
+    Package,
+    Picture,
+    Pressure,
+    Readings,
+    Sample,
+    Temperature,
+)
 from serving.schema_base import Breaker, CardReply, PageReply, PageRequest, Reply, Request
 
 PACKAGES_MAX = 16
 REASONS_MAX = 2
-PICTURE_CHARACTERS = 700_000  # half a megabyte as base64: a picture as large as is read fits
 EXAMPLE_BATCH, EXAMPLE_PICTURE = "B000000", "PICTURE"  # the API page shows ones of the champion in their places
 
-Id = Annotated[str, StringConstraints(min_length=1, max_length=200)]
-Picture = Annotated[str, StringConstraints(min_length=1, max_length=PICTURE_CHARACTERS)]
 Decision = Literal["pass", "reject", "human"]
-_PICTURE = "A square JPEG, PNG or WebP file of as many pixels as the approved samples, as base64 (RFC 4648, section 4)."
-
-
-class Readings(Request):
-    """What the sensors told."""
-
-    weight_g: float = Field(ge=0, le=100_000, allow_inf_nan=False, strict=True, description="Weight, g.")
-    pressure_kpa: float = Field(
-        ge=-110, le=2_000, allow_inf_nan=False, strict=True, description="Pressure that the seal held, kPa."
-    )
-    temperature_c: float = Field(
-        ge=-90, le=300, allow_inf_nan=False, strict=True, description="Temperature, degrees Celsius."
-    )
-
-
-class Sample(Readings):
-    """The approved first package of a batch: how all should look, and nominal readings."""
-
-    weight_g: float = Field(gt=0, le=100_000, allow_inf_nan=False, strict=True, description="Nominal weight, g.")
-    picture: Picture = Field(description=_PICTURE)
-
-
-class Package(Readings):
-    """One package on the belt."""
-
-    package_id: Id
-    picture: Picture = Field(description=_PICTURE)
-    batch_id: Id | None = Field(default=None, description="Batch with an approved sample, as `/batches` lists them.")
-    approved: Sample | None = Field(
-        default=None, description="The approved sample itself, of a batch that this service does not know yet."
-    )
-
-    @model_validator(mode="after")
-    def _one_of_both(self) -> Self:
-        if (self.batch_id is None) == (self.approved is None):
-            raise ValueError("give either batch_id or the approved sample itself")
-        return self
 
 
 class InspectRequest(Request):
@@ -85,6 +57,37 @@ class InspectRequest(Request):
         if len({each.package_id for each in packages}) != len(packages):
             raise ValueError("each package_id may be given once: somebody acts on the answer")
         return packages
+
+
+class InspectFormRequest(Readings):
+    """One package as a form with files: its fields, and those of its approved sample where that is sent along."""
+
+    package_id: Id
+    picture: Picture = Field(description=f"{PICTURE}.")
+    batch_id: Id | None = Field(default=None, description=BATCH)
+    approved_picture: Picture | None = Field(
+        default=None, description="Picture of the approved sample, of a batch that this service does not know yet."
+    )
+    approved_weight_g: Nominal | None = Field(default=None, description="Its weight, g.")
+    approved_pressure_kpa: Pressure | None = Field(default=None, description="Pressure that its seal held, kPa.")
+    approved_temperature_c: Temperature | None = Field(default=None, description="Its temperature, degrees Celsius.")
+    reasons: bool = Field(default=False, description="Also say why.")
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        along = {name: getattr(self, f"approved_{name}") for name in Sample.model_fields}
+        sent = [name for name, value in along.items() if value is not None]
+        if (self.batch_id is None) == (not sent) or len(sent) not in {0, len(along)}:
+            told = ", ".join(f"approved_{name}" for name in along)
+            raise ValueError(f"give either batch_id or the whole approved sample: {told}")
+        return self
+
+    def request(self) -> InspectRequest:
+        """What is asked, as `/inspect` takes it."""
+        sample = {name: getattr(self, f"approved_{name}") for name in Sample.model_fields}
+        package = {name: getattr(self, name) for name in Package.model_fields if name != "approved"}
+        approved = Sample(**sample) if self.batch_id is None else None
+        return InspectRequest(packages=[Package(**package, approved=approved)], reasons=self.reasons)
 
 
 class BatchesRequest(PageRequest):

@@ -4,6 +4,8 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from serving.forms import MEDIA_TYPE, Form
+
 REFUSALS = {
     "400": "The request breaks a bound; the answer names it.",
     "404": "What is asked about is unknown; the answer names it.",
@@ -29,8 +31,11 @@ NOT_OURS = frozenset({"TaskStatusResponse", "InvalidArgument", "NotFound", "Inte
 GENERATED = "IODescriptor"  # what BentoML appends to the name of a schema
 
 
-def describe(title: str, about: str, *, bad: str, unknown: str) -> Callable[[dict[str, Any]], None]:
-    """Give the function that changes BentoML's document in place; `bad` and `unknown` are what a 400 and a 404 may say."""
+def describe(
+    title: str, about: str, *, bad: str, unknown: str, forms: Mapping[str, Form] | None = None
+) -> Callable[[dict[str, Any]], None]:
+    """Give the function that changes BentoML's document in place; `bad` and `unknown` are what a 400 and a 404 may say, paths of
+    `forms` read such."""
     examples = EXAMPLES | {"400": bad, "404": unknown}
 
     def change(document: dict[str, Any]) -> None:
@@ -55,6 +60,8 @@ def describe(title: str, about: str, *, bad: str, unknown: str) -> Callable[[dic
         for path, item in document["paths"].items():
             if "post" in item:
                 _operation(path, item["post"], examples)
+        for path, form in (forms or {}).items():
+            _as_form(document["paths"][path]["post"], form)
 
     return change
 
@@ -71,6 +78,12 @@ def _operation(path: str, operation: dict[str, Any], examples: Mapping[str, str]
         "200": good,
         **{status: _refusal(text, examples[status]) for status, text in REFUSALS.items()},
     }
+
+
+def _as_form(operation: dict[str, Any], form: Form) -> None:
+    operation["requestBody"]["content"] = {MEDIA_TYPE: {"schema": form.schema()}}
+    other = f"The content type is not {MEDIA_TYPE}."
+    operation["responses"]["415"] = _refusal(other, f"this path reads {MEDIA_TYPE} only")
 
 
 def _refusal(text: str, example: str) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from edge.eyes.camera_events import FILE, PATH, Forwarder, camera_outbox
 from edge.eyes.feed import Camera, Feeds
 from edge.eyes.fused import FuseConfig, FusedShelf, fused_views
 from edge.eyes.health import HealthPage
-from edge.eyes.loop import HEARTBEAT, EyesRuntime
+from edge.eyes.loop import HEARTBEAT, EyesConfig, EyesRuntime
 from edge.eyes.mqtt import ToBroker
 from edge.eyes.shelf_spec import read_shelf
 from edge.outbox import Send, to_service

@@ -27,10 +27,15 @@ class Config(BaseModel):
         8, ge=0, le=64, description="pixels of 128 by which a package may lie off its approved place each way"
     )
     width: int = Field(12, ge=2, le=256, description="channels of the first layer; the last has four times as many")
-    epochs: int = Field(8, ge=1, le=500, description="passes over the training packages")
-    batch: int = Field(64, ge=2, le=4_096, description="packages of a gradient step")
+    epochs: int = Field(16, ge=1, le=500, description="passes over the training packages")
+    batch: int = Field(
+        16,
+        ge=2,
+        le=4_096,
+        description="packages of a gradient step; of a thousand packages larger ones leave too few steps to learn the dates by",
+    )
     learning_rate: float = Field(
-        3e-3, gt=0, le=1, description="highest of the one-cycle schedule (Smith and Topin 2018)"
+        6e-3, gt=0, le=1, description="highest of the one-cycle schedule (Smith and Topin 2018)"
     )
     weight_decay: float = Field(1e-3, ge=0, le=1, description="of AdamW: few packages, many weights")
     play_px: int = Field(1, ge=0, le=8, description="pixels by which training moves a picture, as registering may err")

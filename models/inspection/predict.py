@@ -7,7 +7,7 @@ import numpy as np
 
 from models.common.artifact import ArtifactError, read_file, read_spec
 from models.inspection.conformal import Thresholds
-from models.inspection.data import Floats, Ints, assemble
+from models.inspection.data import FARTHEST, Floats, Ints, assemble, off_nominal
 from models.inspection.registering import Pixels, registered
 from models.inspection.requests import InspectionInput, Reply, checked
 from models.inspection.spec import FORMAT_VERSION, ModelSpec
@@ -47,6 +47,11 @@ class Predictor:
         told = checked(request, self.spec.side_px)
         moved = registered(told.pictures, told.approved, told.batch, self.spec.furthest_px)
         return self.reply(self.logits(moved, told.approved, told.batch, told.off))
+
+    def within_range(self, request: InspectionInput) -> float:
+        """Share of the readings that are not further off than any reading that training told apart."""
+        off = off_nominal(request.readings, request.nominal[request.batch])
+        return float((np.abs(off / self.spec.spread) <= FARTHEST).mean())
 
     def reply(self, logits: Floats) -> Reply:
         """The reply that logits (N, K) stand for."""

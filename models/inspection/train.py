@@ -136,10 +136,8 @@ def fit(
                 loss.backward()  # type: ignore[no-untyped-call]
                 fastest.step()
                 steps.step()
-                on_progress(
-                    f"network, epoch {epoch + 1} of {cfg.epochs}",
-                    0.02 + 0.9 * (epoch + (step + 1) / per_epoch) / cfg.epochs,
-                )
+            # Once an epoch: where steps are told to a log that is kept, hearing of each costs as much as taking it.
+            on_progress(f"network, epoch {epoch + 1} of {cfg.epochs}", 0.02 + 0.9 * (epoch + 1) / cfg.epochs)
         network.eval()
     return network
 

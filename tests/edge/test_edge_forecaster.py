@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edge import bots, forecaster, pricing, recommender
+from edge import bots, forecaster, inspection, pricing, recommender
 from edge.bots import Answer, SelfTestError
 from edge.bundle import BundledFile, BundleManifest
+from edge.eyes import bot as eyes
 from edge.forecaster import ForecasterBot, _knock_out, open_bot
 from edge.runtime import EdgeRuntime, RuntimeConfig
 from edge.snapshot import Snapshot, SnapshotError
@@ -224,4 +225,6 @@ def test_a_damaged_snapshot_is_refused(release, tmp_path: Path, file: str) -> No
 def test_only_known_bots_run(tmp_path: Path) -> None:
     with pytest.raises(KeyError, match="does not run on the edge"):
         bots.open_bot("os", tmp_path)
-    assert set(bots.BOTS.values()) == {module.__name__ for module in (forecaster, pricing, recommender)}
+    assert set(bots.BOTS.values()) == {
+        module.__name__ for module in (eyes, forecaster, inspection, pricing, recommender)
+    }

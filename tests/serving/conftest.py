@@ -9,6 +9,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))  # the helpers beside this file are no package
 
 from detector_releases import detector_settings, make_detector_releases
+from inspection_releases import inspection_settings, make_inspection_releases
 from pricing_releases import make_pricing_releases, pricing_settings
 from recommender_releases import make_recommender_releases, recommender_settings
 from release_factory import Releases, make_releases
@@ -97,4 +98,23 @@ def served_detector(
     folder = tmp_path_factory.mktemp("served")
     mine = made_detectors.copy_to(folder / "releases")
     with running("serving.detector:Detector", environment=detector_settings(mine), log=folder / "service.log") as port:
+        yield port, mine
+
+
+@pytest.fixture(scope="session")
+def made_inspectors(tmp_path_factory: pytest.TempPathFactory) -> Releases:
+    """A small real inspector, trained once and promoted."""
+    return make_inspection_releases(tmp_path_factory.mktemp("inspectors") / "releases")
+
+
+@pytest.fixture(scope="module")
+def served_inspection(
+    made_inspectors: Releases, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[int, Releases]]:
+    """Inspection in a process of its own: its port, and the releases folder it follows."""
+    folder = tmp_path_factory.mktemp("served")
+    mine = made_inspectors.copy_to(folder / "releases")
+    with running(
+        "serving.inspection:Inspection", environment=inspection_settings(mine), log=folder / "service.log"
+    ) as port:
         yield port, mine

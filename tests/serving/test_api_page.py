@@ -39,6 +39,10 @@ PAGES = {
         ),
         ("quote", "Price one or some items of a market.", '"item_id": "I00001"'),
     ),
+    "served_inspection": (
+        ("/inspect", "/inspect_form", "/batches", "/model", "/readyz", "/metrics"),
+        ("inspect", "Decide on packages.", '"package_id": "K1"'),
+    ),
 }
 
 

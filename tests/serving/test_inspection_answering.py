@@ -1,7 +1,6 @@
 """Who inspects, and what comes of it: the champion of a real release, and a human whenever it must not or cannot."""
 
 import asyncio
-import io
 import time
 from base64 import b64encode
 from dataclasses import replace
@@ -10,28 +9,33 @@ from typing import Any
 
 import numpy as np
 import pytest
-from inspection_releases import make_inspection_releases, tables
-from PIL import Image
+from inspection_releases import hostile, package, tables
 from release_factory import FIRST, Releases
 
+from models.inspection.data import READINGS
 from models.inspection.pictures import read_square
 from models.inspection.predict import InspectionInput, load
 from models.inspection.samples import SamplesError, read_samples
 from serving.inspection_answering import Answerer
 from serving.inspection_champion import Champion, degrade, open_champion
-from serving.inspection_schemas import BatchesRequest, InspectionCard, InspectReply, InspectRequest
+from serving.inspection_schemas import (
+    BatchesRequest,
+    InspectFormRequest,
+    InspectionCard,
+    InspectReply,
+    InspectRequest,
+)
 from serving.metrics import ServiceMetrics
 from serving.release import Pointer, ReleaseError, read_pointer
 from serving.replies import Refusal
 from serving.settings import ServeSettings
 
 SETTINGS = ServeSettings(deadline_ms=10_000, reasons_deadline_ms=60_000)
-READINGS = ("weight_g", "pressure_kpa", "temperature_c")
 
 
 @pytest.fixture(scope="module")
-def releases(tmp_path_factory: pytest.TempPathFactory) -> Releases:
-    return make_inspection_releases(tmp_path_factory.mktemp("inspection") / "releases")
+def releases(made_inspectors: Releases) -> Releases:
+    return made_inspectors
 
 
 @pytest.fixture
@@ -41,12 +45,6 @@ def champion(releases: Releases) -> Champion:
 
 def pointer(releases: Releases) -> Pointer:
     return read_pointer(releases.bot / "champion.json")
-
-
-def package(row: int, **more: object) -> dict[str, Any]:
-    told = tables()["inspections"].slice(row, 1).to_pylist()[0]
-    sent = {name: told[name] for name in ("package_id", "batch_id", *READINGS)}
-    return {**sent, "picture": b64encode(told["picture"]).decode(), **more}
 
 
 def ask(
@@ -93,6 +91,36 @@ def test_a_sample_sent_along_counts_as_the_known_one(champion: Champion) -> None
     other = tables()["approved_samples"].slice(0, 1).to_pylist()[0]["picture"]
     strange = {**sent, "picture": b64encode(other).decode()}
     assert ask(champion, package(230, batch_id=None, approved=strange))["packages"][0] != known
+
+
+def ask_form(champion: Champion, **fields: object) -> dict[str, Any]:
+    answerer = Answerer(lambda: champion, SETTINGS, ServiceMetrics("inspection"))
+    request = InspectFormRequest.model_validate(fields)
+    try:
+        return InspectReply.model_validate_json(asyncio.run(answerer.inspect_form(request))).model_dump()
+    finally:
+        answerer.close()
+
+
+def test_a_form_is_answered_as_its_package_is(champion: Champion) -> None:
+    known = ask(champion, package(230))
+    assert ask_form(champion, **package(230)) == known
+    sample = tables()["approved_samples"].slice(5, 1).to_pylist()[0]
+    along = {f"approved_{name}": sample[name] for name in READINGS}
+    along["approved_picture"] = b64encode(sample["picture"]).decode()
+    assert ask_form(champion, **package(230, batch_id=None), **along) == known
+    with pytest.raises(Refusal, match=r"^picture: 13 bytes that are no JPEG"):
+        ask_form(champion, **package(230, picture=b64encode(hostile()["text"][0]).decode()))
+    with pytest.raises(Refusal, match=r"^approved_picture: 13 bytes"):
+        broken = {**along, "approved_picture": b64encode(hostile()["text"][0]).decode()}
+        ask_form(champion, **package(230, batch_id=None), **broken)
+    for half in ({}, {"approved_weight_g": 500.0}):
+        with pytest.raises(
+            ValueError, match="either batch_id or the whole approved sample: approved_weight_g, approved_"
+        ):
+            ask_form(champion, **package(230, batch_id=None), **half)
+    with pytest.raises(ValueError, match="either batch_id or the whole"):
+        ask_form(champion, **package(230), **along)
 
 
 def test_reasons_name_what_is_off(champion: Champion) -> None:
@@ -142,30 +170,10 @@ def test_broken_sensors_open_the_breaker_and_pictures_of_strangers_do_not(champi
     assert "breaker is open" in ask(champion, package(1))["notes"][0]
 
 
-def hostile() -> dict[str, bytes]:
-    sound = tables()["inspections"]["picture"][0].as_py()
-    return {
-        "text": b"not a picture",
-        "half": sound[: len(sound) // 2],
-        "bomb": png(4_000, 4_000),
-        "small": png(16, 16),
-        "wide": png(32, 20),
-    }
-
-
-@pytest.mark.parametrize(
-    ("name", "status", "said"),
-    [
-        ("text", 415, "no JPEG, PNG or WebP"),
-        ("half", 400, "cut off or damaged"),
-        ("bomb", 413, "at most 1,024 and 32 a side"),
-        ("small", 400, "16 pixels a side, this champion reads 32"),
-        ("wide", 400, "32 x 20 pixels, expected a square"),
-        ("%%%%", 400, "no base64"),
-    ],
-)
-def test_hostile_pictures_are_refused(champion: Champion, name: str, status: int, said: str) -> None:
-    sent = b64encode(hostile()[name]).decode() if name in hostile() else name
+@pytest.mark.parametrize("name", [*hostile(), "%%%%"])
+def test_hostile_pictures_are_refused(champion: Champion, name: str) -> None:
+    file, status, said = hostile().get(name, (b"", 400, "no base64"))
+    sent = b64encode(file).decode() or name
     with pytest.raises(Refusal) as refused:
         ask(champion, package(1), package(2, picture=sent))
     assert refused.value.status == status
@@ -201,9 +209,3 @@ def test_an_altered_release_calls_a_human(releases: Releases, tmp_path: Path, ch
         read_samples(folder / "samples")
     blind = degrade(None, folder, pointer(mine), "altered", SETTINGS)
     assert blind is not None and ask(blind, package(1, batch_id="B9"))["packages"][0]["decision"] == "human"
-
-
-def png(width: int, height: int) -> bytes:
-    buffer = io.BytesIO()
-    Image.new("RGB", (width, height)).save(buffer, "PNG")
-    return buffer.getvalue()

@@ -10,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+from inspection_releases import package
 from release_factory import FIRST, Releases
 
 from serving.closure import module_files
@@ -142,6 +143,33 @@ def test_bento_of_the_detector_looks_and_enrols_without_what_trains(made_detecto
     assert done.returncode == 0, done.stderr
     who, _, loaded = done.stdout.splitlines()[-1].partition(" ")
     assert who == "champion" and not set(ast.literal_eval(loaded)) & (TRAINING | {"ultralytics", "scipy", "sklearn"})
+
+
+def test_bento_of_inspection_answers_without_what_trains(made_inspectors: Releases, tmp_path: Path) -> None:
+    source = build("inspection", made_inspectors.root, tmp_path).folder / "src"
+    assert len(list(source.rglob("manifest.json"))) == 1
+    modules = {path.relative_to(source).as_posix() for path in source.rglob("*.py")}
+    assert {"models/inspection/predict.py", "models/common/pictures.py", "serving/forms.py"} <= modules
+    assert not {"models/inspection/train.py", "models/inspection/peers.py", "models/inspection/model.py"} & modules
+    lines = (source / "requirements.lock").read_text()
+    names = {match.lower() for match in re.findall(r"^([A-Za-z0-9._-]+)==", lines, re.MULTILINE)}
+    assert {"pillow", "python-multipart"} <= names
+    assert not names & (TRAINING | {"scipy", "opencv-python-headless", "ultralytics"})
+    said = (
+        "import sys, asyncio, json, serving.inspection as i; from serving.inspection_schemas import InspectRequest; "
+        "bot = i.service.inner(); request = InspectRequest.model_validate(json.loads(sys.argv[1])); "
+        "body = asyncio.run(bot._answerer.inspect(request)); bot.close(); "
+        "print(json.loads(body)['served_by'].split()[0], sorted({name.split('.')[0] for name in sys.modules}))"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(source), "STORELOOP_SERVE_RELEASES": str(source / "releases")}
+    environment["STORELOOP_SERVE_DEADLINE_MS"] = "10000"  # a starved test machine is not a slow model
+    asked = json.dumps({"packages": [package(1)]})
+    done = subprocess.run(
+        [sys.executable, "-c", said, asked], cwd=source, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    who, _, loaded = done.stdout.splitlines()[-1].partition(" ")
+    assert who == "champion" and not set(ast.literal_eval(loaded)) & (TRAINING | {"scipy", "cv2", "sklearn"})
 
 
 def test_altered_release_is_not_packed(releases: Releases, tmp_path: Path) -> None:
