@@ -8,10 +8,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from python_multipart.exceptions import FormParserError
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData, UploadFile
-from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
@@ -20,6 +18,7 @@ from serving.detector_answering import Answerer, Files, told
 from serving.detector_page import SCRIPT, STYLE, page, shown
 from serving.detector_pictures import BOUNDS
 from serving.detector_schemas import PHOTOS_MAX, PICTURES_MAX
+from serving.forms import MEDIA_TYPE, FormError, read_form
 from serving.front_door import App, Receive, Scope, Send, read_body, replayed
 from serving.replies import JSON, Refusal
 
@@ -94,8 +93,8 @@ class DetectorDoor:
         """The request with its body read, never more of it than the bound."""
         request = Request(scope)
         kind = request.headers.get("content-type", "").split(";", 1)[0].strip().lower()
-        if kind != "multipart/form-data":
-            raise Refusal(415, f"{kind[:60] or 'no content type'}: send multipart/form-data with the picture as a file")
+        if kind != MEDIA_TYPE:
+            raise Refusal(415, f"{kind[:60] or 'no content type'}: send {MEDIA_TYPE} with the picture as a file")
         length = request.headers.get("content-length", "0")
         body = None
         if length.isdigit() and int(length[:20]) <= self._limit:
@@ -135,18 +134,12 @@ class DetectorDoor:
 
 
 async def _form(request: Request, files: int) -> FormData:
-    # The parser itself: `request.form` turns its errors into responses wherever an application is around.
-    parser = MultiPartParser(request.headers, request.stream(), max_files=files, max_fields=FIELDS_MAX)
     try:
-        return await parser.parse()
-    except (
-        MultiPartException,
-        FormParserError,
-        ValueError,
-        LookupError,
-    ) as error:  # hostile boundaries, headers, charsets
-        said = getattr(error, "message", str(error)) or type(error).__name__
-        raise Refusal(400, f"no form that can be read ({said[:200]}): at most {files} files a request") from error
+        return await read_form(
+            request.headers["content-type"], await request.body(), max_files=files, max_fields=FIELDS_MAX
+        )
+    except FormError as error:
+        raise Refusal(400, str(error)) from error
 
 
 async def _files(form: FormData, field: str) -> Files:

@@ -11,7 +11,8 @@ from typing import Any
 
 from pydantic import BaseModel
 from pydantic_core import to_json
-from starlette.datastructures import Headers, UploadFile
+from python_multipart.exceptions import FormParserError
+from starlette.datastructures import FormData, Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 MEDIA_TYPE = "multipart/form-data"
@@ -60,25 +61,9 @@ class Form:
 
     async def to_json(self, content_type: str, body: bytes) -> bytes:
         """The request as JSON; whether its values are within bounds is the model's to say. FormError for a body that is no form."""
-
-        async def whole() -> AsyncGenerator[bytes, None]:
-            yield body
-
-        parser = _Parser(
-            Headers({"content-type": content_type}),
-            whole(),
-            max_files=len(self.files),
-            max_fields=len(self.kinds),
-            max_part_size=len(body),
-        )
-        try:
-            form = await parser.parse()
-        except MultiPartException as error:
-            raise FormError(f"no form can be read ({error.message}): send {MEDIA_TYPE}, each field once") from error
+        form = await read_form(content_type, body, max_files=len(self.files), max_fields=len(self.kinds))
         told: dict[str, Any] = {}
         try:
-            if not parser.ended:
-                raise FormError(f"the form is cut off after {len(body):,} bytes: send it again, with its last boundary")
             for name, value in form.multi_items():
                 if name not in self.kinds:
                     raise FormError(f"unknown field {name[:80]!r}: there are {', '.join(self.kinds)}")
@@ -109,6 +94,27 @@ class Form:
                     f"{name}: {text[:80]!r} is no number: send digits, with a point for fractions"
                 ) from error
         return text
+
+
+async def read_form(content_type: str, body: bytes, *, max_files: int, max_fields: int) -> FormData:
+    """Fields and files of a body, to be closed by the caller. FormError for a body that is no form, is cut off or has more of them."""
+
+    async def whole() -> AsyncGenerator[bytes, None]:
+        yield body
+
+    headers = Headers({"content-type": content_type})
+    parser = _Parser(headers, whole(), max_files=max_files, max_fields=max_fields, max_part_size=max(len(body), 1))
+    try:
+        form = await parser.parse()
+    except (MultiPartException, FormParserError, ValueError, LookupError) as error:  # boundaries and charsets too
+        said = getattr(error, "message", str(error)) or type(error).__name__
+        raise FormError(
+            f"no form can be read ({said[:200]}): send {MEDIA_TYPE}, at most {max_files} files and {max_fields} fields"
+        ) from error
+    if not parser.ended:
+        await form.close()
+        raise FormError(f"the form is cut off after {len(body):,} bytes: send it again, with its last boundary")
+    return form
 
 
 def _kind(schema: Mapping[str, Any]) -> str:
