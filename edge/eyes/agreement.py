@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from edge.eyes.bot import EyesBot
-from edge.eyes.tracks import associate
+from edge.eyes.tracks import TrackerConfig, associate
 from models.common.pictures import Pixels
 from models.detector.boxes import Floats, overlaps
 
@@ -33,7 +33,7 @@ class Agreement:
 def agreement(reference: EyesBot, candidate: EyesBot, pictures: Sequence[Pixels]) -> Agreement:
     """Both on the same pictures. Items are boxes whose score the tracker counts as high; those within `UNSURE` of that are held
     against neither."""
-    least = reference.spec.view.tracker.high_score
+    least = TrackerConfig().high_score
     items = found = told = extra = same = 0
     overlap = 0.0
     for picture in pictures:

@@ -11,13 +11,14 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from edge.export import ExportError, FileReport, parity, rewrite
 from edge.eyes.agreement import Agreement, agreement
-from edge.eyes.bot import DETECTOR, EMBEDDER, EyesBot, open_bot
+from edge.eyes.bot import EyesBot, open_bot
 from edge.eyes.frames import FolderSource
 from edge.int8 import BACKBONE, CONVOLUTIONS, WHOLE, Feeds, Scheme, quantise
 from edge.session import open_session
 from models.common.artifact import read_artifact, read_file
 from models.common.pictures import Pixels
 from models.detector.boxes import IMAGENET_MEAN, IMAGENET_STD, crop, letterbox, to_tensor
+from models.detector.spec import DETECTOR, EMBEDDER
 
 Score = Callable[[EyesBot], float]  # of networks on labelled pictures, such as mAP50-95: more is better
 CROPS_A_PICTURE = 16

@@ -141,5 +141,5 @@ def test_contracts_are_listed_and_shown():
     text = CliRunner(env={"COLUMNS": "160"}).invoke(app, ["show", "stores"]).output
     assert "store_id (key)" in text
     assert "area_m2 is above 0 and at most 50000." in text
-    with pytest.raises(ContractError, match="no such contract; there are approved_samples, .*calendar"):
+    with pytest.raises(ContractError, match=r"no such contract; there are approved_samples, .*calendar"):
         CliRunner().invoke(app, ["show", "nowhere"], catch_exceptions=False)
