@@ -77,7 +77,7 @@ def finder_onnx(weights: FinderWeights, side: int, *, threads: int = 1) -> bytes
 
     if side < 32 or side % 32:
         raise ValueError(f"side {side} is no multiple of 32, of at least 32: YOLO halves it five times")
-    network = new_network(weights.architecture)
+    network: Any = new_network(weights.architecture)
     weights.require_whole()
     weights.fill(network)
     network.eval().fuse(verbose=False)

@@ -30,22 +30,26 @@ WATCH_BATCH = 4
 State: TypeAlias = dict[str, torch.Tensor]
 
 
-class FinderModel(DetectionModel):  # type: ignore[misc]  # Ultralytics has no types
+class FinderModel(DetectionModel):
     """YOLO11 of one class: (B, 3, S, S) in [0, 1] -> (B, 5, N) where it does not train."""
 
     def __init__(self, architecture: Architecture = "yolo11n", bfloat16: bool = False) -> None:
         # The configuration is in the package: nothing is fetched.
-        super().__init__({**yaml_model_load(f"{architecture}.yaml"), "nc": 1}, ch=3, nc=1, verbose=False)
+        layers = yaml_model_load(f"{architecture}.yaml")  # type: ignore[no-untyped-call]
+        super().__init__({**layers, "nc": 1}, ch=3, nc=1, verbose=False)  # type: ignore[no-untyped-call]
         self.names = {0: CLASS}
-        self.bfloat16 = bfloat16
+        self.in_bfloat16 = bfloat16
 
     def loss(self, batch: dict[str, Any], preds: Any = None) -> Any:
         """Ultralytics' loss in single precision of predictions in half, where that is asked for."""
-        if preds is None and self.bfloat16:
+        if preds is None and self.in_bfloat16:
             with torch.autocast("cpu", torch.bfloat16):
-                rough = self.forward(batch["img"])
-            preds = {name: part.float() if torch.is_tensor(part) else part for name, part in rough.items()}
-        return super().loss(batch, preds)
+                rough = self.forward(batch["img"])  # type: ignore[no-untyped-call]
+            preds = {
+                name: part.float() if torch.is_tensor(part) else [each.float() for each in part]
+                for name, part in rough.items()
+            }
+        return super().loss(batch, preds)  # type: ignore[no-untyped-call]
 
 
 class TrainingSquares(Dataset[Square]):
@@ -93,7 +97,7 @@ class Shuffled(torch.utils.data.Sampler[int]):
             yield from order[max(first - turn * every, 0) : first + self._count - turn * every].tolist()
 
 
-class _Validator(DetectionValidator):  # type: ignore[misc]
+class _Validator(DetectionValidator):
     def run_callbacks(self, event: str) -> None:
         del event
 
@@ -143,8 +147,12 @@ def read_checkpoint(folder: Path, cfg: FinderConfig, seed: int) -> Checkpoint | 
     )
 
 
-class FinderFit(DetectionTrainer):  # type: ignore[misc]
+class FinderFit(DetectionTrainer):
     """A run of training; `trained` gives the averaged weights afterwards, `curve` a row for each epoch."""
+
+    model: Any
+    ema: Any
+    optimizer: Any
 
     def __init__(
         self,
@@ -229,7 +237,10 @@ class FinderFit(DetectionTrainer):  # type: ignore[misc]
     def validate(self) -> tuple[dict[str, float], float]:
         """Figures on the watched pictures, where this epoch is one to look."""
         looks = (self.epoch + 1) % self._cfg.watch_every == 0 or self.epoch + 1 == self.epochs
-        return super().validate() if self._watch is not None and looks else ({}, 0.0)
+        if self._watch is None or not looks:
+            return {}, 0.0
+        told: tuple[dict[str, float], float] = super().validate()  # type: ignore[no-untyped-call]
+        return told
 
     def save_metrics(self, metrics: dict[str, Any]) -> None:
         """A row of the curve."""
