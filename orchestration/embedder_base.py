@@ -164,7 +164,10 @@ def main() -> None:
     switch_off(os.environ)
     told = json.loads(given.recipe.read_text()) if given.recipe else {"data": {}, "embedder": {}}
     train_base(
-        given.out, given.scratch, BaseConfig.model_validate(told["data"]), EmbedderConfig.model_validate(told["embedder"])
+        given.out,
+        given.scratch,
+        BaseConfig.model_validate(told["data"]),
+        EmbedderConfig.model_validate(told["embedder"]),
     )
 
 

@@ -91,8 +91,6 @@ def labelled(pictures: Sequence[FinderPicture]) -> Labelled:
 
 def train_base(out: Path, scratch: Path, cfg: FinderBaseConfig, on_progress: ProgressCallback) -> "FinderWeights":
     """Draw, train, and write weights, recipe and curve into `out`."""
-    from models.detector.finder import fit_finder
-    from models.detector.finder_weights import read_finder
 
     seed = cfg.pictures_seed
     train = labelled(kept_pictures(cfg.pictures, first_world=TRAIN_WORLDS, seed=seed, folder=scratch / "pictures"))

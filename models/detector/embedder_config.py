@@ -58,10 +58,15 @@ class EmbedderConfig(BaseModel):
     cool_down: float = Field(0.4, ge=0, le=1, description="share of the steps in which it falls to 0; level between")
     scale: float = Field(20.0, gt=0, le=200, description="of cosines as logits: 1 / temperature")
     margin: float = Field(
-        0.1, ge=0, lt=1, description="cosine by which the own proxy must lead (Wang et al. 2018, CosFace), risen to by half"
+        0.1,
+        ge=0,
+        lt=1,
+        description="cosine by which the own proxy must lead (Wang et al. 2018, CosFace), risen to by half",
     )
     label_smoothing: float = Field(0.1, ge=0, lt=1, description="share of the target that is spread over identities")
-    coarse_weight: float = Field(0.5, ge=0, le=10, description="of the mean loss over coarse labels, where there are some")
+    coarse_weight: float = Field(
+        0.5, ge=0, le=10, description="of the mean loss over coarse labels, where there are some"
+    )
     averaging: float = Field(0.99, ge=0, lt=1, description="decay a step of the averaged weights, which are kept")
     clip: float = Field(5.0, gt=0, le=1_000, description="longest gradient")
     augment: AugmentConfig = AugmentConfig()

@@ -178,11 +178,11 @@ class _Run:
             smoothing=cfg.label_smoothing,
         )
         if coarse is not None and cfg.coarse_weight:
-            loss = loss + cfg.coarse_weight * coarse_loss(
-                self._heads, features, coarse, smoothing=cfg.label_smoothing
-            )
+            loss = loss + cfg.coarse_weight * coarse_loss(self._heads, features, coarse, smoothing=cfg.label_smoothing)
         if not torch.isfinite(loss):
-            raise ArithmeticError(f"the loss of step {self.step} is {float(loss)}: lower learning_rate {cfg.learning_rate}")
+            raise ArithmeticError(
+                f"the loss of step {self.step} is {float(loss)}: lower learning_rate {cfg.learning_rate}"
+            )
         self._optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self._network.parameters(), cfg.clip)

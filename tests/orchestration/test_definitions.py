@@ -46,9 +46,9 @@ def test_every_asset_says_what_it_is_and_whose(definitions: dg.Definitions) -> N
 
 def test_every_table_has_blocking_checks(definitions: dg.Definitions) -> None:
     graph = definitions.resolve_asset_graph()
-    expected = {"raw": "shape", "clean": "gate", "demand": "contract", "belt": "gate"}
+    expected = {"raw": "shape", "clean": "gate", "demand": "contract", "belt": "gate", "cameras": "gate"}
     tables = {key for key in graph.get_all_asset_keys() if key.path[0] in expected}
-    assert len(tables) == 2 * len(TABLES) + 3 + len(BELT_TABLES)
+    assert len(tables) == 2 * len(TABLES) + 3 + len(BELT_TABLES) + 1
     assert {key.asset_key for key in graph.asset_check_keys} == tables
     for key in graph.asset_check_keys:
         spec = graph.get_check_spec(key)
