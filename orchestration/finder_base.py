@@ -52,8 +52,12 @@ _STAGES = (
         smallest=0.4, largest=1.0, precision="bfloat16",
     ),
     FinderConfig(
-        crop=384, epochs=30, squares=480, watch_every=3, learning_rate=1.5e-3, warmup_epochs=0.5, resized_share=0.4,
-        smallest=0.65, largest=1.4, precision="bfloat16",
+        crop=384, epochs=18, squares=480, watch_every=6, learning_rate=1.5e-3, warmup_epochs=0.4, resized_share=0.5,
+        smallest=0.6, largest=1.3, precision="bfloat16",
+    ),
+    FinderConfig(
+        crop=384, epochs=36, squares=480, watch_every=6, learning_rate=1.2e-3, warmup_epochs=0.4, resized_share=0.4,
+        smallest=0.65, largest=1.3, precision="bfloat16",
     ),
 )  # fmt: skip
 
@@ -91,7 +95,6 @@ def labelled(pictures: Sequence[FinderPicture]) -> Labelled:
 
 def train_base(out: Path, scratch: Path, cfg: FinderBaseConfig, on_progress: ProgressCallback) -> "FinderWeights":
     """Draw, train, and write weights, recipe and curve into `out`."""
-
     seed = cfg.pictures_seed
     train = labelled(kept_pictures(cfg.pictures, first_world=TRAIN_WORLDS, seed=seed, folder=scratch / "pictures"))
     watched = kept_pictures(cfg.watched, first_world=WATCH_WORLDS, seed=seed, folder=scratch / "watched")
