@@ -115,7 +115,7 @@ def train_base(out: Path, scratch: Path, cfg: BaseConfig, embedder: "EmbedderCon
     began = time.perf_counter()
 
     def on_step(progress: "Progress") -> None:
-        side = embedder.side_at(progress.step - 1)
+        side = embedder.at(progress.step - 1).side
         found = top1(progress.weights(), held, side, embedder.threads)
         row = (progress.step, side, f"{progress.loss:.4f}", f"{found:.4f}", f"{time.perf_counter() - began:.0f}")
         fresh = not (out / CURVE).is_file()

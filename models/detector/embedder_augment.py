@@ -29,6 +29,8 @@ def _one(crop: Pixels, side: int, cfg: AugmentConfig, rng: np.random.Generator) 
     import cv2
 
     small = resized(crop[None], side)[0]
+    if rng.random() < cfg.mirror_share:
+        small = small[:, ::-1].copy()
     turn, zoom = np.radians(cfg.degrees * rng.normal()), np.exp(cfg.zoom * rng.normal())
     wide, high = (zoom * np.exp(sign * cfg.stretch / 2 * rng.normal()) for sign in (1, -1))
     cosine, sine, middle = np.cos(turn), np.sin(turn), (side - 1) / 2

@@ -1,24 +1,28 @@
 """Every knob of the embedder and of its training."""
 
+from dataclasses import dataclass
 from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class Stage(BaseModel):
-    """A part of the training: pictures of one side, for so many steps."""
+    """A part of the training: pictures of one side, for so many steps; what is not told is as in the whole."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     side: int = Field(ge=16, le=512, description="pixels of a crop")
     steps: int = Field(ge=1, le=10_000_000, description="gradient steps")
+    batch: int | None = Field(None, ge=2, le=4_096, description="crops of a step")
+    coarse_weight: float | None = Field(None, ge=0, le=100, description="of the mean loss over coarse labels")
 
 
 class AugmentConfig(BaseModel):
-    """What training does to a crop, so that light, lens and box may differ. Never mirrored: words do not read backwards."""
+    """What training does to a crop, so that light, lens and box may differ. Not mirrored: words do not read backwards."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    mirror_share: float = Field(0.0, ge=0, le=1, description="chance of mirroring: for goods without words, as fruit")
     degrees: float = Field(5.0, ge=0, le=180, description="standard deviation of the turn")
     zoom: float = Field(0.08, ge=0, le=1, description="standard deviation of the logarithm of the scale")
     stretch: float = Field(0.04, ge=0, le=1, description="standard deviation of the logarithm of width over height")
@@ -31,6 +35,16 @@ class AugmentConfig(BaseModel):
     noise: float = Field(4.0, ge=0, le=64, description="widest noise, standard deviation, grey levels of 255")
     erase_share: float = Field(0.35, ge=0, le=1, description="chance that a rectangle hides a part (Zhong et al. 2020)")
     erase_area: float = Field(0.2, ge=0, le=0.9, description="largest share of the square that is hidden")
+
+
+@dataclass(frozen=True)
+class Moment:
+    """What holds at a step: side of the crops, how many, weight of the coarse labels, and crops `seen` before it."""
+
+    side: int
+    batch: int
+    coarse_weight: float
+    seen: int
 
 
 class EmbedderConfig(BaseModel):
@@ -78,13 +92,15 @@ class EmbedderConfig(BaseModel):
         """Of all stages."""
         return sum(stage.steps for stage in self.stages)
 
-    def side_at(self, step: int) -> int:
-        """Side of the crops of a step, counted from 0; the last stage's beyond the end."""
-        for stage in self.stages:
-            if step < stage.steps:
-                return stage.side
-            step -= stage.steps
-        return self.stages[-1].side
+    def at(self, step: int) -> Moment:
+        """What holds at a step counted from 0; beyond the end, what would follow."""
+        seen, left, number = 0, step, 0
+        while left >= (stage := self.stages[number]).steps and number + 1 < len(self.stages):
+            seen += stage.steps * (stage.batch or self.batch)
+            left, number = left - stage.steps, number + 1
+        batch = stage.batch or self.batch
+        weight = self.coarse_weight if stage.coarse_weight is None else stage.coarse_weight
+        return Moment(stage.side, batch, weight, seen + left * batch)
 
     @model_validator(mode="after")
     def _sound(self) -> Self:

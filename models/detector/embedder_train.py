@@ -78,9 +78,10 @@ def fit_embedder(
             run.resume(checkpoint)
         losses: list[float] = []
         while run.step < cfg.steps:
-            rows = _rows(len(target), cfg.batch, run.step, seed)
+            now = cfg.at(run.step)
+            rows = rows_of(len(target), now.seen, now.batch, seed)
             rng = np.random.default_rng((seed, 1, run.step))
-            squares = augmented(np.asarray(crops[rows]), cfg.side_at(run.step), cfg.augment, rng)
+            squares = augmented(np.asarray(crops[rows]), now.side, cfg.augment, rng)
             loss = run.advance(
                 torch.from_numpy(to_tensor(list(squares), IMAGENET_MEAN, IMAGENET_STD)),
                 torch.from_numpy(target[rows]),
@@ -126,15 +127,15 @@ def _fingerprint(
     cfg: EmbedderConfig, seed: int, target: Ints, coarse: Ints | None, shape: tuple[int, ...]
 ) -> dict[str, str]:
     """What a checkpoint must share with the run that goes on from it; stages may differ, so that a run can be made longer."""
-    knobs = cfg.model_dump_json(exclude={"stages", "warm_up", "cool_down", "threads"})
+    knobs = cfg.model_dump_json(exclude={"stages", "warm_up", "cool_down", "threads"}, exclude_defaults=True)
     digest = hashlib.sha256(f"{knobs} {seed} {shape}".encode() + target.astype(np.int64).tobytes())
     digest.update(b"" if coarse is None else coarse.tobytes())
     return {"run": digest.hexdigest()}
 
 
-def _rows(count: int, batch: int, step: int, seed: int) -> Ints:
-    """Rows of a step: every row once before any twice, in an order of its own each time; keyed, so that a stopped run can go on."""
-    first = step * batch
+def rows_of(count: int, first: int, batch: int, seed: int) -> Ints:
+    """The next `batch` of `count` rows after `first`: each once before any twice, in an order of its own each time; keyed, so that a
+    stopped run can go on."""
     passes = range(first // count, (first + batch - 1) // count + 1)
     order = np.concatenate([np.random.default_rng((seed, 0, number)).permutation(count) for number in passes])
     return order[first - passes[0] * count :][:batch]
@@ -174,7 +175,7 @@ class _Run:
             self._heads.cosines(self._network.embed(features)),
             target,
             scale=cfg.scale,
-            margin=cfg.margin * min(1.0, 2 * self.step / cfg.steps),
+            margin=cfg.margin * min(1.0, self.step / max(10 * cfg.warm_up * cfg.steps, 1)),
             smoothing=cfg.label_smoothing,
         )
         if coarse is not None and cfg.coarse_weight:

@@ -4,6 +4,7 @@ Symmetric quantisation per output channel (Krishnamoorthi 2018, "Quantizing deep
 section 3.1): a quarter of the bytes, an error of at most half a step, 1 / 254 of the channel's largest weight.
 """
 
+import json
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -80,8 +81,8 @@ class EmbedderWeights:
                 stored[name], stored[name + SCALE] = quantised(array)
             else:
                 stored[name] = array
-        told = {"format": FORMAT, "blocks": " ".join(map(str, self.blocks)), "width": str(self.width)}
-        return bytes(save(dict(sorted(stored.items())), metadata=told))
+        told = json.dumps({"blocks": self.blocks, "width": self.width})  # one entry: several come in any order
+        return bytes(save(dict(sorted(stored.items())), metadata={FORMAT: told}))
 
 
 def quantised(array: npt.NDArray[np.floating]) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float32]]:
@@ -121,14 +122,14 @@ def _from_safetensors(path: Path) -> EmbedderWeights:
             arrays = {name: kept.get_tensor(name) for name in kept.keys()}  # noqa: SIM118 (no mapping)
     except (SafetensorError, OSError, ValueError, KeyError, TypeError, AttributeError, struct.error) as error:
         raise WeightsError(f"{path} is no whole safetensors file ({error}): {_REMEDY}") from error
-    return _ours(path, told, arrays) if told.get("format") == FORMAT else _resnet(path, arrays)
+    return _ours(path, told[FORMAT], arrays) if FORMAT in told else _resnet(path, arrays)
 
 
-def _ours(path: Path, told: Mapping[str, str], arrays: Arrays) -> EmbedderWeights:
+def _ours(path: Path, told: str, arrays: Arrays) -> EmbedderWeights:
     try:
-        cfg = EmbedderConfig.model_validate({"blocks": tuple(map(int, told["blocks"].split())), "width": told["width"]})
-    except (KeyError, ValueError) as error:
-        raise WeightsError(f"{path} says of itself {dict(told)}: {_REMEDY}") from error
+        cfg = EmbedderConfig.model_validate_json(told)
+    except ValueError as error:
+        raise WeightsError(f"{path} says of itself {told[:80]!r}: {_REMEDY}") from error
     read: Arrays = {}
     for name, array in arrays.items():
         if name.endswith(SCALE):
