@@ -8,7 +8,7 @@ import dagster as dg
 from orchestration.days import CHANGED, HOW_TO_CHOOSE
 from orchestration.resources import WorkspaceResource
 
-MODELS = ("forecaster", "recommender", "pricing", "inspection")
+MODELS = ("forecaster", "recommender", "pricing", "inspection", "detector")
 TABLES_AND_FEATURES = dg.AssetSelection.groups("sources", "gate", "demand", "features", "customers")
 # What customers took is of the recommender's group, and made every day; the challenger is not.
 TAKEN = dg.AssetSelection.assets(["features", "interactions"], ["features", "item_attributes"])
@@ -16,6 +16,8 @@ TAKEN = dg.AssetSelection.assets(["features", "interactions"], ["features", "ite
 PRICED = dg.AssetSelection.assets(["features", "fresh_goods"], ["pricing", "proposals"])
 # And the packages of a day, whose approved samples go into the release.
 PACKED = dg.AssetSelection.assets(["belt", "approved_samples"], ["belt", "inspections"])
+# And new pictures, which go into no release but are looked at by the gate.
+PICTURED = dg.AssetSelection.assets(["cameras", "pictures"])
 RELEASES = dg.AssetSelection.assets(*([model, "release"] for model in MODELS))
 
 full_job = dg.define_asset_job(
@@ -26,7 +28,7 @@ full_job = dg.define_asset_job(
 )
 daily_job = dg.define_asset_job(
     "daily",
-    TABLES_AND_FEATURES | TAKEN | RELEASES | PRICED | PACKED,
+    TABLES_AND_FEATURES | TAKEN | RELEASES | PRICED | PACKED | PICTURED,
     description="A new day: tables, gate, features, online store, forecasts and recommendations with the champions in "
     "place, prices proposed for the morning. " + HOW_TO_CHOOSE,
 )

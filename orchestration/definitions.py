@@ -7,6 +7,7 @@ import dagster as dg
 from models.common.telemetry import switch_off
 from orchestration.assets.customers import CUSTOMER_ASSETS
 from orchestration.assets.demand import DEMAND_ASSETS
+from orchestration.assets.detector import DETECTOR_ASSETS
 from orchestration.assets.features import FEATURE_ASSETS
 from orchestration.assets.forecaster import FORECASTER_ASSETS
 from orchestration.assets.image_sets import IMAGE_SET_ASSETS
@@ -33,6 +34,7 @@ def build(settings: Settings) -> dg.Definitions:
             *PROFILE_ASSETS,
             *PRICING_ASSETS,
             *INSPECTION_ASSETS,
+            *DETECTOR_ASSETS,
             *IMAGE_SET_ASSETS,
         ],
         jobs=JOBS,

@@ -11,7 +11,7 @@ from orchestration.registry import RegisteredVersion
 from orchestration.tenants import Tenant, tenant
 from orchestration.workspace import Workspace
 
-_CODE = tuple(f"orchestration/{name}.py" for name in ("judging", "promotion"))
+_CODE = tuple(f"orchestration/{name}.py" for name in ("judging", "promotion", "criteria", "detector_budgets"))
 
 
 def judge_and_promote(workspace: Workspace, model: str) -> dict[str, Any]:

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from orchestration.promotion import Criterion, PricingBudgets
+from orchestration.criteria import Criterion
+from orchestration.promotion import PricingBudgets
 
 if TYPE_CHECKING:
     from models.pricing.config import Config

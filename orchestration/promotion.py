@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, Field
+from pydantic import Field
+
+from orchestration.criteria import CommonBudgets, Criterion, at_most, below
+from orchestration.detector_budgets import DetectorBudgets
 
 if TYPE_CHECKING:
     from models.common.compare import BootstrapResult
@@ -17,33 +20,6 @@ MIN_SERIES = 10  # below it the periods of the window, not the series, are what 
 UNSCORED = "champion cannot be scored"
 NO_GAIN = 1e-6  # NDCG@10 of a baseline that never hits, so that a ratio can be told
 _WINDOW = ("window_start", "window_end")
-
-
-@dataclass(frozen=True)
-class Criterion:
-    """One line of the verdict: what was measured, against which bound, and whether it holds."""
-
-    name: str
-    value: float
-    bound: str
-    passed: bool
-    note: str = ""
-
-
-class CommonBudgets(BaseModel, frozen=True, extra="forbid"):
-    """What any model must keep to be served, whatever its rank."""
-
-    latency_p99_ms_max: float = Field(default=50.0, gt=0, description="p99 of one answer, ms.")
-    size_mb_max: float = Field(default=64.0, gt=0, description="Artifact on disk, MB.")
-
-    def criteria(
-        self, loss: Mapping[str, NDArray[np.float64]], measured: Mapping[str, float], *, seed: int
-    ) -> "tuple[Criterion, ...]":
-        """The lines of the verdict that need no champion; see `judge_challenger` for both arguments."""
-        return (
-            _at_most("latency p99, ms", measured["latency_p99_ms"], self.latency_p99_ms_max),
-            _at_most("size, MB", measured["size_mb"], self.size_mb_max),
-        )
 
 
 class RecommenderBudgets(CommonBudgets, frozen=True, extra="forbid"):
@@ -62,7 +38,7 @@ class RecommenderBudgets(CommonBudgets, frozen=True, extra="forbid"):
         said = f"{own:.4f} beside {popular:.4f}"
         return (
             Criterion("NDCG@10 over popularity's", gain, f">= {least:g}", gain >= least, said),
-            _below("popularity", loss["challenger"], loss["baseline"], "customers", seed),
+            below("popularity", loss["challenger"], loss["baseline"], "customers", seed),
             *super().criteria(loss, measured, seed=seed),
         )
 
@@ -93,7 +69,7 @@ class PricingBudgets(CommonBudgets, frozen=True, extra="forbid"):
         """Better than the best simple rule by more than chance, no more thrown away, and the common lines."""
         ratio, most = measured["waste_ratio"], self.waste_ratio_max
         return (
-            _below("the best simple rule", loss["challenger"], loss["baseline"], "shelves", seed),
+            below("the best simple rule", loss["challenger"], loss["baseline"], "shelves", seed),
             Criterion("waste over the best simple rule's", ratio, f"<= {most:g}", ratio <= most),
             *super().criteria(loss, measured, seed=seed),
         )
@@ -121,8 +97,8 @@ class InspectionBudgets(CommonBudgets, frozen=True, extra="forbid"):
                 "miss rate", missed, f"<= {most:.3g}", missed <= most,
                 f"level {level:g} and {self.miss_errors_max:g} standard errors of {error:.2g}",
             ),
-            _at_most("human share", measured["human_share"], self.human_share_max),
-            _below("logistic regression", loss["challenger"], loss["baseline"], "packages", seed),
+            at_most("human share", measured["human_share"], self.human_share_max),
+            below("logistic regression", loss["challenger"], loss["baseline"], "packages", seed),
             *super().criteria(loss, measured, seed=seed),
         )  # fmt: skip
 
@@ -144,6 +120,9 @@ class Budgets(CommonBudgets, frozen=True, extra="forbid"):
     )
     inspection: InspectionBudgets = Field(
         default=InspectionBudgets(), exclude=True, description="Those of inspection; they decide nothing here."
+    )
+    detector: DetectorBudgets = Field(
+        default=DetectorBudgets(), exclude=True, description="Those of product recognition; they decide nothing here."
     )
 
     def criteria(
@@ -275,18 +254,3 @@ def _compare(
     challenger, champion = by_period["challenger"], by_period["champion"]
     periods = np.broadcast_to(np.arange(challenger.shape[1]), challenger.shape)
     return paired_bootstrap(challenger.ravel(), champion.ravel(), periods.ravel(), seed=seed), "periods"
-
-
-def _below(
-    rival: str, challenger: NDArray[np.float64], baseline: NDArray[np.float64], unit: str, seed: int
-) -> Criterion:
-    """Better than the baseline by more than chance: where everybody takes the same, little is to be gained, and yet it is."""
-    from models.common.compare import paired_bootstrap
-
-    result = paired_bootstrap(challenger, baseline, np.arange(challenger.size), seed=seed)
-    said = f"mean {result.diff:.5g}, interval [{result.low:.5g}, {result.high:.5g}], {result.blocks} {unit}"
-    return Criterion(f"loss difference to {rival}, upper 95 % bound", result.high, "< 0", result.high < 0, said)
-
-
-def _at_most(name: str, value: float, bound: float) -> Criterion:
-    return Criterion(name, value, f"<= {bound:g}", value <= bound)

@@ -14,7 +14,7 @@ from orchestration.tenants import tenant
 from orchestration.workspace import Workspace
 
 if TYPE_CHECKING:
-    from orchestration.promotion import Criterion
+    from orchestration.criteria import Criterion
     from serving.release import Pointer
 
 KEPT_RELEASES = 3

@@ -20,6 +20,8 @@ SECTIONS = (
     "active_learning",
     "inspection",
     "belt",
+    "detector",
+    "cameras",
 )
 SOURCE_FORMS = (
     "twin | folder:PATH | rossmann:PATH | online_retail:PATH | amazon_beauty:PATH | lastfm:PATH | dunnhumby:PATH"
@@ -52,6 +54,11 @@ class Settings(BaseSettings):
         default="",
         description="Packing line that is inspected: belt (the twin's), a folder of inspections.parquet and "
         "approved_samples.parquet, or off; default: the twin's belt where the source is the twin, none otherwise.",
+    )
+    cameras: str = Field(
+        default="",
+        description="Labelled pictures that the detector learns from: twin (its cameras), the name of a set of `storeloop images`, a "
+        "delivery such as yolo:FOLDER, or off; default: the twin's cameras where the source is the twin, none otherwise.",
     )
     seed: int = Field(default=7, ge=0, le=2**31 - 1, description="Seed of training and of the bootstrap.")
     cutoff: date | None = Field(

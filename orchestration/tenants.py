@@ -17,13 +17,14 @@ if TYPE_CHECKING:
 
     from data_checks.lake import Layer
     from models.common.artifact import Manifest
-    from orchestration.promotion import CommonBudgets, Criterion
+    from orchestration.criteria import CommonBudgets, Criterion
 
 TENANTS: Mapping[str, str] = {
     "forecaster": "orchestration.forecaster_tenant:ForecasterTenant",
     "recommender": "orchestration.recommender_tenant:RecommenderTenant",
     "pricing": "orchestration.pricing_tenant:PricingTenant",
     "inspection": "orchestration.inspection_tenant:InspectionTenant",
+    "detector": "orchestration.detector_tenant:DetectorTenant",
 }
 
 

@@ -1,9 +1,12 @@
 """Every knob of product recognition."""
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from models.detector.embedder_config import EmbedderConfig
+from models.detector.finder_config import FinderConfig
 from models.detector.fusion import Beliefs
 from models.detector.networks import DetectorConfig, NamerConfig
 
@@ -17,6 +20,16 @@ class Config(BaseModel):
     namer: NamerConfig = Field(
         default=NamerConfig(),
         description="how the embedder's graph is asked; temperature and least similarity are where calibration begins",
+    )
+    finder: FinderConfig = Field(default=FinderConfig(), description="how the finder is fitted to a shop's pictures")
+    embedder: EmbedderConfig = Field(default=EmbedderConfig(), description="how the embedder is fitted, where it is")
+    tune: Literal["none", "finder", "embedder", "both"] = Field(
+        default="finder",
+        description="what is fitted to the shop's pictures although there are weights to start from: shelves and cameras differ "
+        "between shops; a new product needs a place in the gallery alone. Without weights to start from both are fitted",
+    )
+    tune_crops: int = Field(
+        default=40, ge=2, le=10_000, description="labelled crops of a product that the embedder is fitted to, at most"
     )
     events: Beliefs = Field(default=Beliefs(), description="what is held likely when sensors are fused into events")
     finder_start: Path | None = Field(

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from hashlib import sha256
 from typing import Any
 
@@ -25,7 +25,7 @@ COLUMNS = {
 NEEDED = {
     CLASSES: ("label", "position"),
     IMAGES: ("image_id", "picture"),
-    LABELS: ("label_id", "image_id", "label", "is_crowd"),
+    LABELS: ("label_id", "image_id", "label"),
 }
 SPLITS = ("train", "val", "test")
 TRAIN, VAL, TEST = range(3)
@@ -35,7 +35,7 @@ Bools = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
-class Labelled:
+class Labels:
     """What is labelled in one picture: `boxes` (n, 4) in pixels, `product` (n,) numbers `Dataset.products`, `crowd` (n,) tells
     boxes around many items, which are neither learned nor judged."""
 
@@ -47,13 +47,14 @@ class Labelled:
 @dataclass(frozen=True)
 class Dataset:
     """N pictures as files, oldest first. `split` (N,) is TRAIN, VAL or TEST; `photo_of` (N,) the product that a picture shows alone
-    (a label without box), -1 for the others; photos of TRAIN fill the gallery."""
+    (a label without box), -1 for the others; photos of TRAIN fill the gallery. `taken_at` (N,) where a picture says it."""
 
     files: tuple[bytes, ...]
-    labelled: tuple[Labelled, ...]
+    labelled: tuple[Labels, ...]
     photo_of: Ints
     split: Ints
     products: tuple[str, ...]
+    taken_at: tuple[datetime | None, ...]
     taken_until: date
     config: Config
     fingerprint: str
@@ -99,13 +100,15 @@ def prepare(tables: Mapping[str, Any], cfg: Config) -> Dataset:
     for file, each in zip(files, labelled, strict=True):
         digest.update(sha256(file).digest() + each.boxes.tobytes() + each.product.tobytes() + each.crowd.tobytes())
     digest.update(split.tobytes() + photo_of.tobytes())
-    seen = [when for when, part in zip(images["taken_at"].to_pylist(), split, strict=True) if when and part != TEST]
+    taken_at = tuple(images["taken_at"].to_pylist())
+    seen = [when for when, part in zip(taken_at, split, strict=True) if when and part != TEST]
     data = Dataset(
         files,
         labelled,
         photo_of,
         split,
         products,
+        taken_at,
         max(seen).date() if seen else TIMELESS,
         cfg,
         digest.hexdigest(),
@@ -140,7 +143,7 @@ def _check_files(ids: list[str], files: tuple[Any, ...]) -> None:
             raise DataError(f"{IMAGES}.picture: {image_id}: {error}") from error
 
 
-def _labelled(labels: Any, ids: list[str], number: dict[str, int]) -> tuple[tuple[Labelled, ...], Ints]:
+def _labelled(labels: Any, ids: list[str], number: dict[str, int]) -> tuple[tuple[Labels, ...], Ints]:
     place = {image_id: row for row, image_id in enumerate(ids)}
     labels = labels.sort_by("label_id")
     of, names = labels["image_id"].to_pylist(), labels["label"].to_pylist()
@@ -157,7 +160,7 @@ def _labelled(labels: Any, ids: list[str], number: dict[str, int]) -> tuple[tupl
         )
     rows = np.array([place[each] for each in of], dtype=np.int64)
     product = np.array([number[each] for each in names], dtype=np.int64)
-    crowd = np.array(labels["is_crowd"].to_pylist(), dtype=np.bool_)
+    crowd = np.array([bool(told) for told in labels["is_crowd"].to_pylist()], dtype=np.bool_)  # most sets know of none
     photo_of = np.full(len(ids), -1, dtype=np.int64)
     photo_of[rows[whole]] = product[whole]
     boxed = np.bincount(rows[~whole], minlength=len(ids)) > 0
@@ -165,7 +168,7 @@ def _labelled(labels: Any, ids: list[str], number: dict[str, int]) -> tuple[tupl
     kept = np.flatnonzero(~whole)
     kept = kept[np.argsort(rows[kept], kind="stable")]
     parts = np.split(kept, np.searchsorted(rows[kept], np.arange(1, len(ids))))
-    return tuple(Labelled(edges[here], product[here], crowd[here]) for here in parts), photo_of
+    return tuple(Labels(edges[here], product[here], crowd[here]) for here in parts), photo_of
 
 
 def _split(images: Any, photo_of: Ints, cfg: Config) -> Ints:

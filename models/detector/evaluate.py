@@ -12,7 +12,6 @@ from models.detector.data import TEST, TIMELESS, VAL, Dataset, Ints
 from models.detector.drawing import SURE, UNSURE, WRONG, Note, short
 from models.detector.looking import Look, columns, look_at
 from models.detector.matching import Curve, precision_curves
-from models.detector.networks import Named
 from models.detector.peers import peer_names
 from models.detector.plots import confidence_plot, curves_plot, naming_plot, samples_plot
 from models.detector.predict import Predictor
@@ -47,11 +46,8 @@ def evaluate(
     )
     on_progress("names", 0.6)
     product = np.concatenate([look.product for look in looks])
-    named = _named(model, looks)
+    said, confidence = names_of(model, data, looks)
     told = columns(model, data.products)
-    number = {name: place for place, name in enumerate(data.products)}
-    said = np.array([-1 if each.product is None else number.get(each.product, -1) for each in named], dtype=np.int64)
-    confidence = np.array([each.confidence for each in named])
     items = int(sum((~look.labelled.crowd).sum() for look in looks))
     on_progress("peers", 0.7)
     names = {CHAMPION: said, **peer_names(model, data, looks)}
@@ -70,11 +66,14 @@ def evaluate(
     return Report(CHAMPION, tuple(rows), plots, _notes(model, data, looks, unknown))
 
 
-def _named(model: Predictor, looks: Sequence[Look]) -> list[Named]:
-    """The names of all hits, in the order of the looks."""
+def names_of(model: Predictor, data: Dataset, looks: Sequence[Look]) -> tuple[Ints, Floats]:
+    """Products (K,) of all hits in the order of the looks, -1 where unknown to the model or the data, and their confidence (K,)."""
     config = model.spec.namer
     hits = np.concatenate([look.embeddings[look.hits] for look in looks])
-    return model.gallery.name(hits, least=config.least_similarity, temperature=config.temperature)
+    named = model.gallery.name(hits, least=config.least_similarity, temperature=config.temperature)
+    number = {name: place for place, name in enumerate(data.products)}
+    said = [-1 if each.product is None else number.get(each.product, -1) for each in named]
+    return np.array(said, dtype=np.int64), np.array([each.confidence for each in named], dtype=np.float64)
 
 
 def _boxes(curves: dict[float, Curve], items: int, looks: Sequence[Look]) -> list[MetricRow]:

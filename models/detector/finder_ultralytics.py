@@ -44,7 +44,12 @@ def training_module() -> "ModuleType":
             os.environ["YOLO_CONFIG_DIR"] = folder = tempfile.mkdtemp(prefix="ultralytics-")
             atexit.register(shutil.rmtree, folder, ignore_errors=True)
         os.environ.setdefault("YOLO_VERBOSE", "false")
+    from PIL import Image
+
+    kept = Image.open
     from models.detector import finder_training
 
+    # Ultralytics puts a reader of its own there, which looks for packages to install whenever a file is no picture.
+    Image.open = kept
     finder_training.quiet_logger()
     return finder_training

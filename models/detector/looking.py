@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from models.common.protocols import ProgressCallback, silent
 from models.detector.boxes import Detections, Tensor
-from models.detector.data import Dataset, Labelled
+from models.detector.data import Dataset, Labels
 from models.detector.matching import Matched, match
 from models.detector.predict import Predictor
 
@@ -21,7 +21,7 @@ class Look:
     (n, D) of the found boxes."""
 
     row: int
-    labelled: Labelled
+    labelled: Labels
     found: Detections
     matched: Matched
     embeddings: Tensor

@@ -3,21 +3,25 @@
 What they start from is the user's own file, else our base checkpoint in BASE, else nothing; `begun_from` says which.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from typing import overload
 
 import numpy as np
 
+from models.common.pictures import Pixels
 from models.common.protocols import DataError, ProgressCallback, silent
 from models.common.sessions import open_session
-from models.detector.boxes import Tensor, crop
+from models.detector.boxes import GREY, crop
 from models.detector.config import Config
-from models.detector.data import TRAIN, Dataset
+from models.detector.data import TRAIN, Dataset, Ints
+from models.detector.gallery import shop_crops
 
 BASE = Path(__file__).parent / "base"
 FINISHED = ".onnx"
-SCRATCH = "scratch"
+LEAST_CROPS = 2  # of a product, to learn what tells it from others
 
 
 @dataclass(frozen=True)
@@ -30,25 +34,46 @@ class Part:
 
 
 def make_finder(data: Dataset, cfg: Config, *, seed: int, on_progress: ProgressCallback = silent) -> Part:
-    """(1, 3, S, S) -> (1, 5, N)."""
-    start = _start(cfg.finder_start, "finder")
+    """(1, 3, S, S) -> (1, 5, N). DataError for a start that is no file, ValueError for one that is no weights."""
+    start = start_of(cfg.finder_start, "finder")
     if start is not None and start.suffix == FINISHED:
         return Part(*_finished(start))
-    del data, seed, on_progress
-    raise DataError("finder: only finished .onnx graphs are taken yet")
+    from models.detector.finder import finder_onnx, fit_finder
+    from models.detector.finder_weights import read_finder
+
+    weights = None if start is None else read_finder(start)
+    fitted = weights is None or not weights.whole or cfg.tune in ("finder", "both")
+    if fitted:
+        rows = data.scenes(TRAIN)
+        knobs = cfg.finder.model_copy(update={"side": cfg.detector.side})
+        boxes = [data.labelled[row].boxes[~data.labelled[row].crowd] for row in rows]
+        weights = fit_finder(_Pictures(data, rows), boxes, knobs, seed=seed, on_progress=on_progress, start=weights)
+    if weights is None:
+        raise DataError("finder: nothing to start from and nothing fitted")
+    return Part(finder_onnx(weights, cfg.detector.side, threads=cfg.finder.threads), _begun(start, fitted))
 
 
 def make_embedder(data: Dataset, cfg: Config, *, seed: int, on_progress: ProgressCallback = silent) -> Part:
-    """(B, 3, S, S) -> (B, D)."""
-    start = _start(cfg.embedder_start, "embedder")
+    """(B, 3, S, S) -> (B, D). Errors as `make_finder`."""
+    start = start_of(cfg.embedder_start, "embedder")
     if start is not None and start.suffix == FINISHED:
         graph, begun_from = _finished(start)
         return Part(graph, begun_from, _width(graph, cfg.namer.side))
-    del data, seed, on_progress
-    raise DataError("embedder: only finished .onnx graphs are taken yet")
+    from models.detector.embedder_train import fit_embedder
+    from models.detector.embedder_weights import embedder_onnx, read_weights
+
+    weights = None if start is None else read_weights(start)
+    fitted = weights is None or weights.bare or cfg.tune in ("embedder", "both")
+    if fitted:
+        crops, products = training_crops(data, cfg)
+        weights = fit_embedder(crops, products, cfg.embedder, seed=seed, on_progress=on_progress, start=weights)
+    if weights is None:
+        raise DataError("embedder: nothing to start from and nothing fitted")
+    graph = embedder_onnx(weights, cfg.namer.side, threads=cfg.embedder.threads)
+    return Part(graph, _begun(start, fitted), weights.width)
 
 
-def _start(told: Path | None, name: str) -> Path | None:
+def start_of(told: Path | None, name: str) -> Path | None:
     """The file to start from; DataError for one that is told and not there."""
     if told is None:
         base = BASE / f"{name}.safetensors"
@@ -75,18 +100,51 @@ def _width(graph: bytes, side: int) -> int:
     return int(output.shape[1])
 
 
-def training_crops(data: Dataset, side: int, margin: float) -> tuple[Tensor, Tensor]:
-    """Squares (N, S, S, 3) uint8 of all labelled items and photos of the training split, and their products (N,)."""
+def training_crops(data: Dataset, cfg: Config) -> tuple[Pixels, Ints]:
+    """Squares (N, S, S, 3) of labelled items and photos of the training split, and the product (N,) of each, of those products that
+    have two at least. As many of each as `cfg.tune_crops`, evenly over the pictures."""
+    side = max(stage.side for stage in cfg.embedder.stages)
     squares, products = [], []
-    for row in data.scenes(TRAIN):
-        labelled, pixels = data.labelled[row], data.pixels(int(row))
-        for box, product, crowd in zip(labelled.boxes, labelled.product, labelled.crowd, strict=True):
-            if not crowd:
-                squares.append(crop(pixels, box, side, margin=margin))
-                products.append(product)
-    for row in data.photos():
-        pixels = data.pixels(int(row))
+    for row, boxes in shop_crops(data, cfg.tune_crops):
+        labelled, pixels = data.labelled[row], data.pixels(row)
+        squares += [crop(pixels, labelled.boxes[box], side, margin=cfg.namer.margin) for box in boxes]
+        products += labelled.product[boxes].tolist()
+    for row in data.photos().tolist():
+        pixels = data.pixels(row)
         height, width = pixels.shape[:2]
         squares.append(crop(pixels, np.array([0.0, 0.0, width, height]), side, margin=0))
-        products.append(data.photo_of[row])
-    return np.array(squares), np.array(products, dtype=np.int64)
+        products.append(int(data.photo_of[row]))
+    product = np.array(products, dtype=np.int64)
+    kept = np.flatnonzero(np.bincount(product, minlength=len(data.products))[product] >= LEAST_CROPS)
+    return np.array([squares[row] for row in kept], dtype=np.uint8).reshape(len(kept), side, side, 3), product[kept]
+
+
+class _Pictures(Sequence[Pixels]):
+    """Pictures of a dataset as they are asked for, what lies in crowds painted out: it is neither item nor background."""
+
+    def __init__(self, data: Dataset, rows: Ints) -> None:
+        self._data, self._rows = data, rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @overload
+    def __getitem__(self, number: int) -> Pixels: ...
+    @overload
+    def __getitem__(self, number: slice) -> Sequence[Pixels]: ...
+    def __getitem__(self, number: int | slice) -> Pixels | Sequence[Pixels]:
+        if isinstance(number, slice):
+            return _Pictures(self._data, self._rows[number])
+        row = int(self._rows[number])
+        pixels, labelled = self._data.pixels(row), self._data.labelled[row]
+        for left, top, right, bottom in np.rint(labelled.boxes[labelled.crowd]).astype(int).clip(min=0).tolist():
+            pixels[top:bottom, left:right] = GREY
+        return pixels
+
+
+def _begun(start: Path | None, fitted: bool) -> str:
+    if start is None:
+        return "scratch, fitted to these pictures"
+    digest = sha256(start.read_bytes()).hexdigest()[:16]
+    where = "our base checkpoint" if start.parent == BASE else f"the user's file {start.name}"
+    return f"{where} (SHA-256 {digest}...), {'fitted to these pictures' if fitted else 'as it is'}"

@@ -1,15 +1,14 @@
 """`storeloop evaluate`: train a model on what came before, score what came after, beside baselines and peers."""
 
-import json
 from datetime import datetime
-from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from orchestration.commands.evaluate_pictures import detector, inspection
+from orchestration.commands.evaluating import JsonOption, SeedOption, evaluate_model, home_of, show, told
 from orchestration.commands.options import TwinParamsOption, TwinSeedOption, TwinSizeOption, settings_with
-from orchestration.commands.progress import StepPrinter
 from orchestration.settings import HORIZON_MAX, SOURCE_FORMS, Settings
 
 if TYPE_CHECKING:
@@ -20,8 +19,6 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 
 EvaluatedSource = Annotated[str, typer.Option("--source", help=SOURCE_FORMS)]
-JsonOption = Annotated[Path | None, typer.Option("--json", help="Write the report here; `-` prints it.")]
-SeedOption = Annotated[int | None, typer.Option(min=0, help="Seed of training.")]
 
 
 @app.callback()
@@ -52,8 +49,8 @@ def forecaster(
     """Demand of every series after a cutoff."""
     question = [source, cutoff.date().isoformat(), horizon, seed]
     asked = {"cutoff": cutoff.date(), "horizon": horizon, "seed": seed, "peer_minutes": peer_minutes}
-    settings = settings_with(source, twin_size, twin_seed, twin_params, home=_home(question), **asked)
-    _evaluate("forecaster", settings, json_file)
+    settings = settings_with(source, twin_size, twin_seed, twin_params, home=home_of(question), **asked)
+    evaluate_model("forecaster", settings, json_file)
 
 
 @app.command()
@@ -67,9 +64,9 @@ def recommender(
     twin_params: TwinParamsOption = None,
 ) -> None:
     """The last item of every customer, ranked among all items."""
-    home = _home(["recommender", source, seed, trials])
+    home = home_of(["recommender", source, seed, trials])
     settings = settings_with(source, twin_size, twin_seed, twin_params, home=home, seed=seed, peer_trials=trials)
-    _evaluate("recommender", settings, json_file)
+    evaluate_model("recommender", settings, json_file)
 
 
 @app.command()
@@ -82,8 +79,10 @@ def profiles(
     twin_params: TwinParamsOption = None,
 ) -> None:
     """Segments of customers and their influence; on the twin beside the truth, and by campaigns."""
-    home = _home(["profiles", source, seed])
-    _evaluate("profiles", settings_with(source, twin_size, twin_seed, twin_params, home=home, seed=seed), json_file)
+    home = home_of(["profiles", source, seed])
+    evaluate_model(
+        "profiles", settings_with(source, twin_size, twin_seed, twin_params, home=home, seed=seed), json_file
+    )
 
 
 @app.command()
@@ -117,35 +116,23 @@ def pricing(
     settings = Settings() if params is None else Settings(params=params)
     if logged is not None:
         name = _at_most_one(only or ())
-        report = _told(
+        report = told(
             "evaluate pricing",
             json_file,
             lambda tell: evaluate_logged(settings, logged, instances, only=name, seed=seed, on_progress=tell),
         )
-        _show(report, json_file, title=f"told by {logged.name}")
+        show(report, json_file, title=f"told by {logged.name}")
         return
-    report = _told(
+    report = told(
         "evaluate pricing",
         json_file,
         lambda tell: evaluate_problems(settings, instances, only=only or (), seed=seed, on_progress=tell),
     )
-    _show(report, json_file, title="problems that can be solved exactly")
+    show(report, json_file, title="problems that can be solved exactly")
 
 
-@app.command()
-def inspection(
-    source: Annotated[
-        str, typer.Option("--source", help="belt | FOLDER of inspections.parquet and approved_samples.parquet")
-    ] = "belt",
-    json_file: JsonOption = None,
-    seed: SeedOption = None,
-    plots: Annotated[Path | None, typer.Option(help="Write the report's pictures into this folder.")] = None,
-    twin_seed: TwinSeedOption = None,
-) -> None:
-    """Packages of a packing line passed, rejected or sent to a human, misses bounded, beside simple methods."""
-    home = _home(["inspection", source, seed, twin_seed])
-    asked = {"home": home, "seed": seed, "belt": source, "twin_seed": twin_seed}
-    _evaluate("inspection", settings_with(**asked), json_file, plots=plots, source=source)
+app.command()(inspection)
+app.command()(detector)
 
 
 @app.command()
@@ -162,12 +149,12 @@ def slots(
     from orchestration.slot_pricing import evaluate_slots
 
     settings = Settings() if params is None else Settings(params=params)
-    report = _told(
+    report = told(
         "evaluate slots",
         json_file,
         lambda tell: evaluate_slots(settings, seed, areas=areas, days=days, on_progress=tell),
     )
-    _show(report, json_file, title="worlds that no rule was tuned on")
+    show(report, json_file, title="worlds that no rule was tuned on")
 
 
 @app.command()
@@ -182,8 +169,8 @@ def fresh(
     from orchestration.fresh_judging import evaluate_worlds
 
     settings = Settings() if params is None else Settings(params=params)
-    report = _told("evaluate fresh", json_file, lambda tell: evaluate_worlds(settings, seed, on_progress=tell))
-    _show(report, json_file, title="worlds that nothing was tuned on")
+    report = told("evaluate fresh", json_file, lambda tell: evaluate_worlds(settings, seed, on_progress=tell))
+    show(report, json_file, title="worlds that nothing was tuned on")
 
 
 @app.command()
@@ -251,7 +238,7 @@ def elasticity(
         assert choices is not None
         return evaluate_choices(choices, facts=tuple(fact or ()), seed=seed)
 
-    _show(_told("evaluate elasticity", json_file, make), json_file, title="held out: the newest periods or choices")
+    show(told("evaluate elasticity", json_file, make), json_file, title="held out: the newest periods or choices")
 
 
 def _at_most_one(names: "Sequence[str]") -> str | None:
@@ -260,60 +247,3 @@ def _at_most_one(names: "Sequence[str]") -> str | None:
         typer.secho(f"--only {', '.join(names)}: a log is of one problem: give one", fg="red", err=True)
         raise typer.Exit(1)
     return names[0] if names else None
-
-
-def _told(title: str, json_file: Path | None, make: "Callable[[Callable[[str], None]], Report]") -> "Report":
-    """What `make` reports, its progress shown; what is wrong with the input in one line."""
-    with StepPrinter(title, quiet=_to_stdout(json_file)) as printer:
-        try:
-            return make(printer.message)
-        except ValueError as error:
-            typer.secho(str(error), fg="red", err=True)
-            raise typer.Exit(1) from error
-
-
-def _home(question: list[Any]) -> Path:
-    """A workspace of its own a question, so that an evaluation never touches what serves."""
-    return Settings().home / "evaluations" / sha256(json.dumps(question).encode()).hexdigest()[:12]
-
-
-def _evaluate(
-    model: str, settings: Settings, json_file: Path | None, *, plots: Path | None = None, source: str | None = None
-) -> None:
-    """Run all that the model's challenger stands on, then show or write its report, and its pictures where that is asked."""
-    from orchestration.challengers import read_report
-    from orchestration.dvc_outputs import write_plots
-    from orchestration.runner import run
-    from orchestration.workspace import Workspace
-
-    source = source or settings.source
-    with StepPrinter(f"evaluate {model} on {source}", quiet=_to_stdout(json_file)) as printer:
-        outcome = run(settings, f"+{model}/challenger", on_step=printer, on_message=printer.message)
-    if not outcome.success:
-        for step, message in outcome.failures.items():
-            typer.secho(f"{step.replace('__', '/')}: {message}", fg="red", err=True)
-        raise typer.Exit(1)
-    said = outcome.metadata.get(f"{model}/challenger", {})
-    if said.get("provided") is False:
-        typer.secho(f"{source} has nothing to evaluate a {model} on: {said['remedy']}", fg="red", err=True)
-        raise typer.Exit(1)
-    if plots is not None:
-        write_plots(Workspace(settings), outcome, plots)
-    _show(read_report(Workspace(settings), model), json_file)
-
-
-def _to_stdout(json_file: Path | None) -> bool:
-    return json_file is not None and str(json_file) == "-"
-
-
-def _show(report: "Report", json_file: Path | None, *, title: str | None = None) -> None:
-    """Print the report as JSON where that is asked, else write it and show a table."""
-    from orchestration.commands.tables import HELD_OUT, report_table
-
-    if _to_stdout(json_file):
-        typer.echo(report.to_json())
-        return
-    if json_file is not None:
-        json_file.parent.mkdir(parents=True, exist_ok=True)
-        json_file.write_text(report.to_json(), encoding="utf-8")
-    report_table(report, title=title or HELD_OUT)

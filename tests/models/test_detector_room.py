@@ -79,7 +79,7 @@ def test_a_split_that_is_told_is_kept_and_pictures_without_time_are_split_by_the
         ("image_labels", "label", 9, "soap", "image_labels.label: 'soap'"),
         ("image_labels", "x_max_px", 9, None, "1 boxes have no area or lack an edge"),
         ("image_labels", "x_max_px", 9, 0.0, "1 boxes have no area or lack an edge"),
-        ("image_labels", "is_crowd", 9, None, "image_labels.is_crowd: 1 of 164 rows are null"),
+        ("image_labels", "label", 9, None, "image_labels.label: 1 of 164 rows are null"),
     ],
 )
 def test_tables_that_do_not_fit_are_refused(

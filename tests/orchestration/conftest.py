@@ -32,7 +32,16 @@ def make_settings(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Set
             home.mkdir(parents=True, exist_ok=True)
             params.write_text(QUICK, encoding="utf-8")
         return Settings(
-            **{"home": home, "twin_size": "tiny", "params": params, "threads": 1, "peer_trials": 1, **overrides}
+            # Networks of cameras take their time: a test of theirs turns them on.
+            **{
+                "home": home,
+                "twin_size": "tiny",
+                "params": params,
+                "threads": 1,
+                "peer_trials": 1,
+                "cameras": "off",
+                **overrides,
+            }
         )
 
     return make

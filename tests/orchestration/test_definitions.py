@@ -46,10 +46,17 @@ def test_every_asset_says_what_it_is_and_whose(definitions: dg.Definitions) -> N
 
 def test_every_table_has_blocking_checks(definitions: dg.Definitions) -> None:
     graph = definitions.resolve_asset_graph()
-    expected = {"raw": "shape", "clean": "gate", "demand": "contract", "belt": "gate", "images": "gate"}
+    expected = {
+        "raw": "shape",
+        "clean": "gate",
+        "demand": "contract",
+        "belt": "gate",
+        "images": "gate",
+        "cameras": "gate",
+    }
     keys = {key for key in graph.get_all_asset_keys() if key.path[0] in expected}
     tables = keys - {dg.AssetKey(["images", "label_quality"])}  # a report, no table
-    assert len(tables) == 2 * len(TABLES) + 3 + len(BELT_TABLES) + 1
+    assert len(tables) == 2 * len(TABLES) + 3 + len(BELT_TABLES) + 2
     assert {key.asset_key for key in graph.asset_check_keys} == tables
     for key in graph.asset_check_keys:
         spec = graph.get_check_spec(key)
