@@ -82,6 +82,28 @@ def test_one_picture_is_answered_and_what_is_none_refused(shop: Path, tmp_path: 
     assert "no address of a service" in command("run", *box, "--camera", f"a={shop}", "--to", "here", code=1)["error"]
 
 
+def test_cameras_of_a_shelf_are_fused_by_the_command(shop: Path, tmp_path: Path) -> None:
+    """One camera a metre in front of a board: what it is fused to is told elsewhere, here that it is asked to."""
+    from edge.eyes.shelf_spec import Pose, ShelfSpec
+
+    pose = Pose(
+        pixels=((60, 0, 32), (0, 60, 32), (0, 0, 1)), turned=((1, 0, 0), (0, -1, 0), (0, 0, -1)), at_cm=(50, 20, 100)
+    )
+    lanes = [{"board": 0, "product": "tea", "left_cm": 0, "right_cm": 50}]
+    spec = ShelfSpec(name="gondola", boards_cm=(0.0,), lanes=lanes, weight_g={"tea": 100.0}, cameras={"shelf": pose})
+    file, box = tmp_path / "shelf.json", ("--home", tmp_path / "box", "--key", shop / "t.pem")
+    file.write_text(spec.model_dump_json())
+    command("update", shop / "1.bundle", *box)
+    seen = ("--camera", f"shelf={shop / 'pictures'}", "--camera", f"door={shop / 'pictures'}")
+    told = command("run", *box, *seen, "--shelf", file)
+    assert (told["frames"], told["failed"], told["problems"]) == (160, 0, [])
+    kept: list[Any] = []
+    camera_outbox(tmp_path / "box").forward(lambda events: kept.extend(each["camera"] for each in events))
+    assert kept.count("door") == 2 and set(kept) <= {"door", "gondola"}, "the door looks alone, the shelf does not"
+    wrong = command("run", *box, "--camera", f"door={shop / 'pictures'}", "--shelf", file, code=1)
+    assert "names cameras ['shelf']: give each with --camera NAME=ADDRESS" in wrong["error"]
+
+
 def test_a_bundle_that_sees_otherwise_is_not_taken_over(shop: Path, tmp_path: Path) -> None:
     from safetensors.numpy import load, save
 
