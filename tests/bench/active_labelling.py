@@ -22,11 +22,12 @@ if __name__ == "__main__":
 from models.active_learning.config import Config as Choice  # noqa: E402 (found from the repository's root)
 from models.active_learning.selection import pool_of, select  # noqa: E402
 
-LEARNT_SEED, LEARNT = 31, 4_000  # the other belt: none of the seeds that are judged
-SIDE_PX, POOL, JUDGED = 64, 3_500, 3_500
+LEARNT_SEED, LEARNT = 31, 3_000  # the other belt: none of the seeds that are judged
+SIDE_PX, POOL, JUDGED = 64, 2_500, 2_500
 ROUNDS = (*range(50, 500, 50), *range(500, 1_500, 100), *range(1_500, POOL + 1, 250))  # labels; the first by chance
 DRAWS = 3  # of the first labels, that a curve is the mean of
 WITHIN = 0.01
+TICKS = [50, 100, 200, 500, 1_000, 2_500]  # of the picture
 CHANCE = "random"
 STRATEGIES = (CHANCE, "mix", "badge", "margin", "coreset")
 LEARNT_EMBEDDING, BLIND_EMBEDDING = "another belt's network", "blind, no label seen"
@@ -177,7 +178,7 @@ def drawn(found: dict[str, list[Curves]]) -> bytes:
             mean = np.mean([each.quality[strategy] for each in seeds], axis=0)
             axis.plot(seeds[0].labels, mean, color=colours[strategy], label=strategy, linewidth=1.4)
         axis.set_xscale("log")
-        axis.set_xticks([50, 100, 200, 500, 1_000, 2_000, 3_500], [50, 100, 200, 500, 1_000, 2_000, 3_500])
+        axis.set_xticks(TICKS, TICKS)
         axis.minorticks_off()
         axis.set_title(f"{name}; {len(seeds)} belts", fontsize=9)
         axis.set_xlabel("labels")

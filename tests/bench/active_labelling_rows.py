@@ -56,7 +56,7 @@ def labels_verdict(needed: dict[str, dict[str, np.ndarray]], full: dict[str, np.
             f"{full[name].mean():.1%} right kinds" + (f"; other strategies {others}" if others else "")
         )
     note = (
-        f"{'. '.join(parts)}. Belts {', '.join(map(str, SEEDS))}, pool 3,500; labels until quality stays within a point of every "
+        f"{'. '.join(parts)}. Belts {', '.join(map(str, SEEDS))}, pool 2,500; labels until quality stays within a point of every "
         "label's, mean of 3 draws; no embedding has seen a label of these belts"
     )
     ours, peer = (float(np.exp(np.log(needed[first][name]).mean())) for name in (OURS, PEER))
