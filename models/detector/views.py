@@ -22,7 +22,7 @@ def view(image: Pixels, box: Floats, side: int, *, margin: float = 0.05, long_si
     if long_side_px is not None and longest > long_side_px:
         height, width = image.shape[:2]
         smaller = (max(round(width * long_side_px / longest), 1), max(round(height * long_side_px / longest), 1))
-        image = cv2.resize(image, smaller, interpolation=cv2.INTER_AREA)
+        image = np.asarray(cv2.resize(image, smaller, interpolation=cv2.INTER_AREA), dtype=np.uint8)
         box = box * np.tile(np.array(smaller) / [width, height], 2)
     return crop(image, box, side, margin=margin)
 
