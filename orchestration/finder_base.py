@@ -147,6 +147,7 @@ def _recipe(cfg: FinderBaseConfig, train: Labelled) -> dict[str, Any]:
         "config": cfg.model_dump(mode="json"),
         "pictures": len(train.pictures),
         "items": sum(map(len, train.boxes)),
+        "steps": sum(each.epochs * ((each.squares or len(train.pictures)) // each.batch) for each in cfg.stages),
         "versions": {name: version(name) for name in ("numpy", "opencv-python-headless", "torch", "ultralytics")},
         "python": platform.python_version(),
     }

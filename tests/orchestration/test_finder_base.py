@@ -63,6 +63,7 @@ def test_stages_follow_one_another_and_a_stopped_run_goes_on(tmp_path: Path, mon
     assert float(rows[0]["box loss"]) > 0 and 0 <= float(rows[1]["mAP50"]) <= 1
     recipe = json.loads((tmp_path / "out" / "finder.json").read_text())
     assert FinderBaseConfig.model_validate(recipe["config"]) == SMALL and recipe["pictures"] == 4
+    assert recipe["steps"] == 4  # two stages of four squares, two at a time
 
     def never(*args: object, **kwargs: object) -> None:
         raise AssertionError("worlds that are kept are drawn again")
