@@ -7,6 +7,7 @@ A run that was stopped goes on where it was. No world here is one that the detec
 
 import argparse
 import csv
+import hashlib
 import json
 import os
 import platform
@@ -105,9 +106,12 @@ def top1(weights: "EmbedderWeights", crops: Crops, side: int, threads: int) -> f
     return float(np.mean([int(gallery.products[k]) for k in best] == crops.product[~photo]))
 
 
-def train_base(out: Path, scratch: Path, cfg: BaseConfig, embedder: "EmbedderConfig") -> "EmbedderWeights":
-    """Draw, train, and write weights, recipe and curve into `out`."""
+def train_base(
+    out: Path, scratch: Path, cfg: BaseConfig, embedder: "EmbedderConfig", start: Path | None = None
+) -> "EmbedderWeights":
+    """Draw, train, and write weights, recipe and curve into `out`; `start`: weights of a run before, to go on from."""
     from models.detector.embedder_train import fit_embedder
+    from models.detector.embedder_weights import read_weights
 
     crops, identities, told = training_crops(cfg, scratch)
     held = held_out(cfg, scratch)
@@ -127,13 +131,17 @@ def train_base(out: Path, scratch: Path, cfg: BaseConfig, embedder: "EmbedderCon
         identities,
         embedder,
         seed=cfg.seed,
+        start=None if start is None else read_weights(start),
         coarse=told,
         checkpoint=scratch / "embedder.checkpoint",
         every=cfg.every,
         on_step=on_step,
     )
     (out / WEIGHTS).write_bytes(weights.to_int8())
-    (out / RECIPE).write_text(json.dumps(_recipe(cfg, embedder, len(crops), len(told)), indent=1) + "\n")
+    recipe = _recipe(cfg, embedder, len(crops), len(told))
+    if start is not None:
+        recipe["began_from_sha256"] = hashlib.sha256(start.read_bytes()).hexdigest()
+    (out / RECIPE).write_text(json.dumps(recipe, indent=1) + "\n")
     return weights
 
 
@@ -160,6 +168,9 @@ def main() -> None:
     parser.add_argument("out", type=Path, help="folder for weights, recipe and curve")
     parser.add_argument("--scratch", type=Path, required=True, help="folder for drawn worlds and the checkpoint")
     parser.add_argument("--recipe", type=Path, help="a recipe to follow, as one was written before")
+    parser.add_argument(
+        "--start", type=Path, help="weights to go on from, as a base checkpoint before; not for a resumed run"
+    )
     given = parser.parse_args()
     switch_off(os.environ)
     told = json.loads(given.recipe.read_text()) if given.recipe else {"data": {}, "embedder": {}}

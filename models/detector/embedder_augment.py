@@ -28,8 +28,10 @@ def resized(crops: Pixels, side: int) -> Pixels:
 def _one(crop: Pixels, side: int, cfg: AugmentConfig, rng: np.random.Generator) -> Pixels:
     import cv2
 
+    if cfg.closer_share and rng.random() < cfg.closer_share:
+        crop = _part(crop, cfg.closer, rng)
     small = resized(crop[None], side)[0]
-    if rng.random() < cfg.mirror_share:
+    if cfg.mirror_share and rng.random() < cfg.mirror_share:
         small = small[:, ::-1].copy()
     turn, zoom = np.radians(cfg.degrees * rng.normal()), np.exp(cfg.zoom * rng.normal())
     wide, high = (zoom * np.exp(sign * cfg.stretch / 2 * rng.normal()) for sign in (1, -1))
@@ -50,6 +52,14 @@ def _one(crop: Pixels, side: int, cfg: AugmentConfig, rng: np.random.Generator) 
     if rng.random() < cfg.erase_share:
         _hide(lit, cfg.erase_area, rng)
     return np.clip(lit, 0, 255).astype(np.uint8)
+
+
+def _part(crop: Pixels, closer: float, rng: np.random.Generator) -> Pixels:
+    """A square somewhere in a crop, up to so many times smaller."""
+    side = len(crop)
+    kept = round(side / rng.uniform(1, closer))
+    top, left = rng.integers(side - kept + 1, size=2)
+    return crop[top : top + kept, left : left + kept]
 
 
 def _lit(crop: npt.NDArray[np.float32], cfg: AugmentConfig, rng: np.random.Generator) -> npt.NDArray[np.float32]:

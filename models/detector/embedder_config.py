@@ -15,6 +15,7 @@ class Stage(BaseModel):
     steps: int = Field(ge=1, le=10_000_000, description="gradient steps")
     batch: int | None = Field(None, ge=2, le=4_096, description="crops of a step")
     coarse_weight: float | None = Field(None, ge=0, le=100, description="of the mean loss over coarse labels")
+    closer_share: float | None = Field(None, ge=0, le=1, description="chance of a part seen closer")
 
 
 class AugmentConfig(BaseModel):
@@ -23,6 +24,10 @@ class AugmentConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     mirror_share: float = Field(0.0, ge=0, le=1, description="chance of mirroring: for goods without words, as fruit")
+    closer_share: float = Field(
+        0.0, ge=0, le=1, description="chance of a part seen closer: small print is learnt large"
+    )
+    closer: float = Field(2.0, ge=1, le=8, description="times that it is seen closer at most")
     degrees: float = Field(5.0, ge=0, le=180, description="standard deviation of the turn")
     zoom: float = Field(0.08, ge=0, le=1, description="standard deviation of the logarithm of the scale")
     stretch: float = Field(0.04, ge=0, le=1, description="standard deviation of the logarithm of width over height")
@@ -39,10 +44,12 @@ class AugmentConfig(BaseModel):
 
 @dataclass(frozen=True)
 class Moment:
-    """What holds at a step: side of the crops, how many, weight of the coarse labels, and crops `seen` before it."""
+    """What holds at a step: side of the crops, how many, what is done to them, weight of the coarse labels, and crops `seen`
+    before it."""
 
     side: int
     batch: int
+    augment: AugmentConfig
     coarse_weight: float
     seen: int
 
@@ -100,7 +107,10 @@ class EmbedderConfig(BaseModel):
             left, number = left - stage.steps, number + 1
         batch = stage.batch or self.batch
         weight = self.coarse_weight if stage.coarse_weight is None else stage.coarse_weight
-        return Moment(stage.side, batch, weight, seen + left * batch)
+        augment = self.augment
+        if stage.closer_share is not None:
+            augment = augment.model_copy(update={"closer_share": stage.closer_share})
+        return Moment(stage.side, batch, augment, weight, seen + left * batch)
 
     @model_validator(mode="after")
     def _sound(self) -> Self:

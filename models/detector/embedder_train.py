@@ -81,7 +81,7 @@ def fit_embedder(
             now = cfg.at(run.step)
             rows = rows_of(len(target), now.seen, now.batch, seed)
             rng = np.random.default_rng((seed, 1, run.step))
-            squares = augmented(np.asarray(crops[rows]), now.side, cfg.augment, rng)
+            squares = augmented(np.asarray(crops[rows]), now.side, now.augment, rng)
             loss = run.advance(
                 torch.from_numpy(to_tensor(list(squares), IMAGENET_MEAN, IMAGENET_STD)),
                 torch.from_numpy(target[rows]),

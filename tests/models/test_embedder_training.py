@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from models.common.protocols import DataError
-from models.detector.embedder_config import EmbedderConfig, Moment, Stage
+from models.detector.embedder_config import AugmentConfig, EmbedderConfig, Moment, Stage
 from models.detector.embedder_naming import embeddings
 from models.detector.embedder_train import Progress, fit_embedder, rate, rows_of
 from models.detector.embedder_weights import EmbedderWeights
@@ -114,10 +114,12 @@ def test_the_rate_rises_stays_and_falls() -> None:
 
 def test_stages_follow_one_another() -> None:
     """30 steps of 24 crops, then 20 of 8: step 49 comes after 720 + 19 x 8 crops."""
-    cfg = TINY.model_copy(update={"stages": (TINY.stages[0], Stage(side=SIDE, steps=20, batch=8, coarse_weight=3))})
+    last = Stage(side=SIDE, steps=20, batch=8, coarse_weight=3, closer_share=0.4)
+    cfg, usual = TINY.model_copy(update={"stages": (TINY.stages[0], last)}), AugmentConfig()
+    closer = usual.model_copy(update={"closer_share": 0.4})
     assert cfg.steps == 50
-    assert cfg.at(0) == Moment(24, 24, 0.5, 0) and cfg.at(29) == Moment(24, 24, 0.5, 29 * 24)
-    assert cfg.at(30) == Moment(SIDE, 8, 3, 720) and cfg.at(49) == Moment(SIDE, 8, 3, 872)
+    assert cfg.at(0) == Moment(24, 24, usual, 0.5, 0) and cfg.at(29) == Moment(24, 24, usual, 0.5, 29 * 24)
+    assert cfg.at(30) == Moment(SIDE, 8, closer, 3, 720) and cfg.at(49) == Moment(SIDE, 8, closer, 3, 872)
     assert cfg.at(50).seen == 880, "a run that is made longer goes on as it was"
     with pytest.raises(ValueError, match="lower one"):
         EmbedderConfig(warm_up=0.7, cool_down=0.5)

@@ -64,6 +64,15 @@ def test_words_are_never_mirrored() -> None:
     np.testing.assert_array_equal(mirrored, half[:1, :, ::-1])
 
 
+def test_a_part_seen_closer_is_a_square_of_the_crop() -> None:
+    """Columns numbered 0 to 63: a part seen at most twice as close spans at least 32 of them, and begins anywhere."""
+    columns = np.broadcast_to(np.arange(64, dtype=np.uint8)[None, :, None], (64, 64, 3))
+    cfg = STILL.model_copy(update={"closer_share": 1, "closer": 2})
+    seen = augmented(np.stack([columns] * 200), 64, cfg, np.random.default_rng(0))[:, 0, :, 0].astype(int)
+    spans = seen[:, -1] - seen[:, 0]
+    assert spans.min() >= 30 and spans.max() > 55 and seen[:, 0].max() > 20
+
+
 def test_light_and_erasing_do_what_they_say() -> None:
     """Log brightness of deviation 0.2 about a grey of 80; a rectangle hides at most a fifth."""
     grey = np.full((400, 16, 16, 3), 80, np.uint8)

@@ -107,7 +107,7 @@ def test_a_pickle_that_runs_something_is_refused_and_runs_nothing(tmp_path: Path
 
     mark = tmp_path / "ran"
     plain, wrapped = tmp_path / "plain.pth", tmp_path / "wrapped.pth"
-    plain.write_bytes(pickle.dumps(Hostile(mark)))
+    plain.write_bytes(pickle.dumps(Hostile(mark), protocol=2))
     torch.save({"conv1.weight": Hostile(mark)}, wrapped)
     for path in (plain, wrapped):
         with pytest.raises(WeightsError, match=r"no plain state dict .*torchvision"):
