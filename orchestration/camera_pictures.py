@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 TWIN, OFF = "twin", "off"
 REMEDY = (
-    "no pictures to learn from: set STORELOOP_CAMERAS to `twin`, to the name of a set of `storeloop images`, or to a delivery such "
-    "as yolo:FOLDER or coco:FOLDER"
+    "no pictures to learn from, or no weights to begin with: set STORELOOP_CAMERAS to `twin`, to the name of a set of "
+    "`storeloop images`, or to a delivery such as yolo:FOLDER or coco:FOLDER"
 )
 LEAST_SHARE = 0.25  # of a package's pixels that must be seen to count as an item
 FIRST_PICTURE = datetime(2026, 1, 5, 8)
@@ -54,7 +54,17 @@ def cameras_config(settings: Settings) -> CamerasConfig:
 
 def camera_spec(settings: Settings) -> str:
     """`twin`, `off`, the name of a set, or the description of a delivery."""
-    return settings.cameras or (TWIN if settings.source == TWIN else OFF)
+    return settings.cameras or (TWIN if settings.source == TWIN and _has_weights(settings) else OFF)
+
+
+def _has_weights(settings: Settings) -> bool:
+    """Whether training would begin from something: from scratch it takes hours, which nobody gets who did not ask for it."""
+    from models.detector.config import Config
+    from models.detector.parts import start_of
+
+    config = Config(**settings.section("detector"))
+    starts = start_of(config.finder_start, "finder"), start_of(config.embedder_start, "embedder")
+    return None not in starts
 
 
 def camera_set(workspace: Workspace) -> "ImageSet":

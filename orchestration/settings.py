@@ -58,7 +58,7 @@ class Settings(BaseSettings):
     cameras: str = Field(
         default="",
         description="Labelled pictures that the detector learns from: twin (its cameras), the name of a set of `storeloop images`, a "
-        "delivery such as yolo:FOLDER, or off; default: the twin's cameras where the source is the twin, none otherwise.",
+        "delivery such as yolo:FOLDER, or off; default: the twin's where the source is the twin and there are weights to begin with.",
     )
     seed: int = Field(default=7, ge=0, le=2**31 - 1, description="Seed of training and of the bootstrap.")
     cutoff: date | None = Field(

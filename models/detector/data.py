@@ -75,8 +75,8 @@ class Dataset:
 def prepare(tables: Mapping[str, Any], cfg: Config) -> Dataset:
     """From Arrow tables `label_classes`, `images` (with the bytes of each file as `picture`) and `image_labels` of an image set.
 
-    Where no picture tells its split, the newest are judged, those before them calibrate; pictures without a time are put in the
-    order of a digest of their id. DataError names the table, the column, the value and the remedy.
+    Where pictures tell no split, the newest are judged, those before them calibrate; pictures without a time are put in the order
+    of a digest of their id. DataError names the table, the column, the value and the remedy.
     """
     for name, columns in COLUMNS.items():
         if name not in tables:
@@ -172,14 +172,18 @@ def _labelled(labels: Any, ids: list[str], number: dict[str, int]) -> tuple[tupl
 
 
 def _split(images: Any, photo_of: Ints, cfg: Config) -> Ints:
+    """As told; where val or test is missing, the newest training scenes take its place, a lone val being judged as test."""
     told = images["split"].to_pylist()
-    if all(told):
-        if strange := sorted(set(told) - set(SPLITS)):
-            raise DataError(f"{IMAGES}.split: {strange}: use {', '.join(SPLITS)}, or leave all empty")
-        return np.array([SPLITS.index(each) for each in told], dtype=np.int64)
-    scenes = np.flatnonzero(photo_of < 0)
-    split = np.full(len(told), TRAIN, dtype=np.int64)
-    test_from = round(len(scenes) * (1 - cfg.test_share))
-    val_from = round(len(scenes) * (1 - cfg.test_share - cfg.val_share))
-    split[scenes[val_from:test_from]], split[scenes[test_from:]] = VAL, TEST
+    if strange := sorted(set(filter(None, told)) - set(SPLITS)):
+        raise DataError(f"{IMAGES}.split: {strange}: use {', '.join(SPLITS)}, or leave all empty")
+    split = np.array([SPLITS.index(each) if each else TRAIN for each in told], dtype=np.int64)
+    if not all(told) or len(set(told)) == 1:  # nothing is decided
+        split[:] = TRAIN
+    if not (split == TEST).any():
+        split[split == VAL] = TEST
+    for part, share in ((TEST, cfg.test_share), (VAL, cfg.val_share)):
+        if not (split == part).any():
+            free = np.flatnonzero((photo_of < 0) & (split == TRAIN))
+            # Shares are of all scenes, also where some are spoken for.
+            split[free[max(0, len(free) - round(share * int((photo_of < 0).sum()))) :]] = part
     return split

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from models.common.pictures import Pixels
 from models.common.protocols import InputError
 from models.detector.enrolled import Change, Enrolled, Index, Photo, kept_of
-from models.detector.photos import item_of
+from models.detector.photos import VIEWS, item_of, views_of
 from models.detector.predict import Predictor, checked_pictures
 
 MOST_AT_ONCE, WISE = 20, 5  # photos: more add nothing; fewer leave sides out
@@ -64,12 +64,12 @@ def enrol(
         if digest in known or digest in files:
             warnings.append(f"photo {number}: it was there before: not taken twice")
             continue
-        vector = now.embed(pixels, shown.box[None])[0]
-        if not np.isfinite(vector).all() or not np.linalg.norm(vector):
+        seen = views_of(now, pixels, shown.box)
+        if not np.isfinite(seen).all() or not np.linalg.norm(seen, axis=1).all():
             raise InputError(f"photo {number}: the embedder sees nothing in it: take it again, in better light")
         files[digest] = content
         taken.append((digest, box))
-        vectors.append(vector)
+        vectors.append(seen)
     if not taken:
         raise InputError(f"{product!r}: no new photo among {len(photos)}: take others")
     _check_others(now, product, np.array(vectors), force)
@@ -97,7 +97,8 @@ def remove(base: Predictor, before: Enrolled, product: str, *, by: str, at: date
     kept = [row for row, photo in enumerate(before.index.photos) if photo.product != product]
     hidden = {*before.index.hidden, product} if product in base.spec.products else set(before.index.hidden)
     index = _index([before.index.photos[row] for row in kept], sorted(hidden), before, product, Signed(by, at), count=0)
-    vectors = before.vectors[kept] if len(before.vectors) else before.vectors
+    rows = [row * VIEWS + view for row in kept for view in range(VIEWS)]
+    vectors = before.vectors[rows] if len(before.vectors) else before.vectors
     files = {photo.sha256: before.files[photo.sha256] for photo in index.photos}
     return Enrolled(index, vectors, files)
 
@@ -106,7 +107,8 @@ def _check_others(now: Predictor, product: str, vectors: np.ndarray, force: bool
     others = [number for number, name in enumerate(now.gallery.products) if name != product]
     if force or not others:
         return
-    found = now.gallery.similarities(vectors)[:, others]
+    # The views of a photo together say what it looks like.
+    found = np.array([now.gallery.similarities(views)[:, others].mean(axis=0) for views in vectors])
     best, cosine = found.argmax(axis=1), found.max(axis=1)
     close = cosine >= now.spec.look_alike
     if not close.any():
@@ -134,7 +136,7 @@ def _with(
     except ValidationError as error:
         first = error.errors()[0]
         raise InputError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}: give another one") from error
-    new = np.array(vectors, np.float32)
+    new = np.concatenate(vectors)
     together = np.concatenate([before.vectors, new]) if len(before.vectors) else new
     return Enrolled(index, together, {**before.files, **files})
 

@@ -16,6 +16,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstrai
 from models.common.artifact import ArtifactError
 from models.common.pictures import Pixels, encode_picture, read_picture
 from models.detector.boxes import Floats, Tensor, widened
+from models.detector.photos import VIEWS, views_of
 from models.detector.predict import Predictor
 from models.detector.spec import ProductId, gallery_bytes, read_vectors
 
@@ -63,7 +64,7 @@ class Index(BaseModel):
 
 @dataclass(frozen=True, eq=False)
 class Enrolled:
-    """An index with unit vectors (E, D) of its photos, and the photos as PNG by their digest."""
+    """An index with unit vectors (E * VIEWS, D) of its E photos in their order, and the photos as PNG by their digest."""
 
     index: Index = field(default_factory=Index)
     vectors: Tensor = field(default_factory=lambda: np.zeros((0, 0), np.float32))
@@ -82,7 +83,10 @@ class Enrolled:
         """
         hidden = set(self.index.hidden)
         kept = [row for row, product in enumerate(products) if product not in hidden]
-        names = (*(products[row] for row in kept), *(photo.product for photo in self.index.photos))
+        names = (
+            *(products[row] for row in kept),
+            *(photo.product for photo in self.index.photos for _ in range(VIEWS)),
+        )
         vectors = vectors[kept]
         if self.index.photos:
             if self.vectors.shape[1:] != vectors.shape[1:]:
@@ -111,11 +115,11 @@ def kept_of(photo: Pixels, box: Floats, margin: float) -> tuple[bytes, tuple[flo
 def embedded_again(enrolled: Enrolled, model: Predictor) -> Enrolled:
     """The same photos as another champion sees them; products that it knows itself stay as it knows them, beside the photos."""
     vectors = [
-        model.embed(read_picture(enrolled.files[photo.sha256]), np.array([photo.box]))[0]
+        views_of(model, read_picture(enrolled.files[photo.sha256]), np.array(photo.box))
         for photo in enrolled.index.photos
     ]
-    width = model.gallery.width
-    return Enrolled(enrolled.index, np.array(vectors, np.float32).reshape(len(vectors), width), enrolled.files)
+    together = np.concatenate([np.zeros((0, model.gallery.width), np.float32), *vectors])
+    return Enrolled(enrolled.index, together, enrolled.files)
 
 
 def read_enrolled(folder: Path, *, photos: bool = False) -> Enrolled:
@@ -131,7 +135,7 @@ def read_enrolled(folder: Path, *, photos: bool = False) -> Enrolled:
         files = {each.sha256: (folder / PHOTOS / f"{each.sha256}.png").read_bytes() for each in index.photos if photos}
     except (OSError, ValidationError) as error:
         raise ArtifactError(f"{folder} holds no enrolled products ({error}): release the champion again") from error
-    if len(vectors) != len(index.photos) or index.format_version != FORMAT_VERSION:
+    if len(vectors) != VIEWS * len(index.photos) or index.format_version != FORMAT_VERSION:
         raise ArtifactError(
             f"{folder}: {len(vectors)} vectors of {len(index.photos)} photos, format {index.format_version}: release it again"
         )

@@ -5,19 +5,19 @@ import numpy.typing as npt
 
 from models.detector.boxes import Tensor
 from models.detector.data import TRAIN, Dataset
-from models.detector.photos import item_of
+from models.detector.photos import item_of, views_of
 from models.detector.predict import Predictor
 
 Ints = npt.NDArray[np.int64]
 
 
 def photo_vectors(predictor: Predictor, photos: Ints, data: Dataset) -> Tensor:
-    """Unit embeddings (N, D) of the items in pictures of a dataset that show one product alone."""
-    found = []
+    """Unit embeddings (N * VIEWS, D) of the items in pictures of a dataset that show one product alone, photo by photo."""
+    found = [np.zeros((0, predictor.gallery.width), np.float32)]
     for row in photos:
         pixels = data.pixels(int(row))
-        found.append(predictor.embed(pixels, item_of(predictor.detector, pixels).box[None])[0])
-    return np.array(found, np.float32).reshape(len(photos), predictor.gallery.width)
+        found.append(views_of(predictor, pixels, item_of(predictor.detector, pixels).box))
+    return np.concatenate(found)
 
 
 def shop_crops(data: Dataset, most: int) -> list[tuple[int, Ints]]:

@@ -1,13 +1,16 @@
-"""The item of a photo that somebody took to show one product."""
+"""The item of a photo that somebody took to show one product, and what an embedder makes of it."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
 from models.common.pictures import Pixels
-from models.detector.boxes import Floats
+from models.detector.boxes import Floats, Tensor
 from models.detector.networks import Detector
+from models.detector.predict import Predictor
+from models.detector.views import SHOP_SIDES_PX, shrunk
 
+VIEWS = len(SHOP_SIDES_PX)  # vectors of a photo: as large as shop pictures show it
 LEAST_SCORE = 0.25  # of the item in a photo: below it the whole photo is taken
 LEAST_SHARE = 0.02  # of the photo's area: a smaller box is no item that somebody photographed
 
@@ -29,3 +32,9 @@ def item_of(detector: Detector, photo: Pixels) -> Shown:
     if not areas.size or areas.max() < LEAST_SHARE * height * width:
         return Shown(np.array([0.0, 0.0, width, height]), False)
     return Shown(seen.boxes[int(areas.argmax())], True)
+
+
+def views_of(model: Predictor, photo: Pixels, box: Floats) -> Tensor:
+    """Unit embeddings (VIEWS, D) of the item in a photo (H, W, 3), near and far: a photo has more detail than any shop picture."""
+    views = [shrunk(photo, box, side) for side in SHOP_SIDES_PX]
+    return np.concatenate([model.embed(image, at[None]) for image, at in views])

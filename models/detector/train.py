@@ -18,6 +18,7 @@ from models.detector.gallery import photo_vectors, shop_crops
 from models.detector.looking import columns, look_at
 from models.detector.naming import LEAST_CROPS, Naming, fit_naming
 from models.detector.parts import make_embedder, make_finder
+from models.detector.photos import VIEWS
 from models.detector.predict import Predictor
 from models.detector.spec import DETECTOR, EMBEDDER, GALLERY, NAME, SPEC, EyesSpec, gallery_bytes
 
@@ -118,7 +119,7 @@ def _blank(cfg: Config, finder: bytes, embedder: bytes, width: int) -> Predictor
 def _gallery(model: Predictor, data: Dataset, cfg: Config) -> tuple[Tensor, tuple[str, ...]]:
     """Unit vectors (G, D) and the product of each."""
     photos = data.photos()
-    vectors, numbers = [photo_vectors(model, photos, data)], [data.photo_of[photos]]
+    vectors, numbers = [photo_vectors(model, photos, data)], [np.repeat(data.photo_of[photos], VIEWS)]
     for row, boxes in shop_crops(data, cfg.shop_vectors):
         vectors.append(model.embed(data.pixels(row), data.labelled[row].boxes[boxes]))
         numbers.append(data.labelled[row].product[boxes])

@@ -82,7 +82,7 @@ def list_products(release: ReleasesOption = None, as_json: JsonOption = False) -
         typer.echo(json.dumps({"release": now.folder.name, "products": listed, "changes": changes}))
         return
     for name in sorted(vectors):
-        enrolled = f", {photos[name]} of them enrolled" if photos[name] else ""
+        enrolled = f", {photos[name]} photos enrolled" if photos[name] else ""
         typer.echo(f"{name}: {vectors[name]} vectors{enrolled}")
     for change in changes:
         did = f"enrolled from {change['photos']} photos" if change["photos"] else "removed"

@@ -9,12 +9,15 @@ from pathlib import Path
 import pytest
 import yaml
 
+from models.detector.config import Config as DetectorConfig
 from models.forecaster.config import Config
 from models.inspection.config import Config as InspectionConfig
 from models.pricing.config import Config as PricingConfig
 from models.profiles.config import Config as ProfilesConfig
 from models.recommender.config import Config as RecommenderConfig
 from orchestration.belt import BeltConfig
+from orchestration.camera_pictures import CamerasConfig
+from orchestration.detector_budgets import DetectorBudgets
 from orchestration.dvc_outputs import write_metrics
 from orchestration.promotion import Budgets, InspectionBudgets, PricingBudgets, RecommenderBudgets
 from orchestration.runner import RunOutcome
@@ -146,4 +149,7 @@ def test_the_knobs_of_params_yaml_are_the_defaults() -> None:
     assert PricingBudgets(**params["promotion"]["pricing"]) == PricingBudgets()
     assert InspectionConfig(**params["inspection"]) == InspectionConfig()
     assert BeltConfig(**params["belt"]) == BeltConfig()
+    assert DetectorConfig(**params["detector"]) == DetectorConfig()
+    assert CamerasConfig(**params["cameras"]) == CamerasConfig()
+    assert DetectorBudgets(**params["promotion"]["detector"]) == DetectorBudgets()
     assert InspectionBudgets(**params["promotion"]["inspection"]) == InspectionBudgets()

@@ -70,11 +70,11 @@ def test_a_product_is_enrolled_listed_and_removed(root: Path, photos: list[str])
     assert told["products"] == 5 and told["warnings"] == []
     assert read_pointer(root / "champion.json").release == told["release"]
     listed = command("gallery", "list", "--release", root)
-    assert {"product": "soap", "vectors": 5, "enrolled": 5} in listed["products"]
+    assert {"product": "soap", "vectors": 15, "enrolled": 5} in listed["products"]
     (change,) = listed["changes"]
     assert (change["by"], change["product"], change["photos"], change["forced"]) == ("Ada", "soap", 5, False)
     said = CliRunner().invoke(app, ["gallery", "list", "--release", str(root)]).output
-    assert "soap: 5 vectors, 5 of them enrolled" in said and "Ada: soap enrolled from 5 photos" in said
+    assert "soap: 15 vectors, 5 photos enrolled" in said and "Ada: soap enrolled from 5 photos" in said
     assert command("gallery", "remove", "soap", "--release", root, "--as", "Bob")["products"] == 4
     assert [each.by for each in current(root).enrolled.index.changes] == ["Ada", "Bob"]
     # the same products as at first, but not the same record of who changed what
