@@ -1,5 +1,6 @@
 """DVC's lens on the same graph: repro, metrics, plots and an experiment in a clone with a tiny twin."""
 
+import hashlib
 import json
 import os
 import subprocess
@@ -58,6 +59,7 @@ def attempt(clone: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         "PYTHONPATH": str(clone),  # the clone's rooms, not those of the installed checkout
         "STORELOOP_TWIN_SIZE": "tiny",
+        "STORELOOP_CAMERAS": "off",
         "STORELOOP_HOME": str(clone / ".storeloop"),
         "GIT_AUTHOR_NAME": "test",
         "GIT_AUTHOR_EMAIL": "test@example.com",
@@ -136,6 +138,19 @@ def test_an_override_out_of_bounds_is_refused(clone: Path) -> None:
     done = attempt(clone, "exp", "run", "-S", "forecaster.depth=99")
     assert done.returncode != 0
     assert "less than or equal to 12" in done.stdout + done.stderr
+
+
+def test_base_checkpoints_are_frozen_and_those_of_the_lock_and_small_enough() -> None:
+    base, most = ROOT / "models" / "detector" / "base", {"finder": 12e6, "embedder": 26e6}
+    stages = yaml.safe_load((base / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+    locked = yaml.safe_load((base / "dvc.lock").read_text(encoding="utf-8"))["stages"]
+    assert stages.keys() == locked.keys() and all(stage["frozen"] for stage in stages.values())
+    outs = [out for stage in locked.values() for out in stage["outs"]]
+    for out in outs:
+        content = (ROOT / out["path"]).read_bytes()
+        assert hashlib.md5(content, usedforsecurity=False).hexdigest() == out["md5"]
+    weights = {Path(out["path"]).stem: out["size"] for out in outs if out["path"].endswith(".safetensors")}
+    assert weights and all(size <= most[name] for name, size in weights.items())
 
 
 def test_the_knobs_of_params_yaml_are_the_defaults() -> None:
