@@ -24,7 +24,12 @@ class FinderConfig(BaseModel):
         multiple_of=32,
         description="pixels of a training square, cut out at a picture's own scale",
     )
-    epochs: int = Field(3, ge=1, le=10_000, description="after each, a run that is killed goes on")
+    epochs: int = Field(
+        8,
+        ge=1,
+        le=10_000,
+        description="after each, a run that is killed goes on; fewer than 5 unsettle the base at first",
+    )
     squares: int | None = Field(
         None,
         ge=2,
@@ -34,10 +39,10 @@ class FinderConfig(BaseModel):
     watch_every: int = Field(1, ge=1, le=10_000, description="epochs from one look at the watched pictures to the next")
     batch: int = Field(8, ge=2, le=256, description="squares of a gradient step")
     learning_rate: float = Field(
-        5e-4, gt=0, le=1, description="of AdamW, highest of its schedule; from scratch some 2e-3"
+        2.5e-4, gt=0, le=1, description="of AdamW, highest of its schedule; from scratch some 2e-3"
     )
     weight_decay: float = Field(5e-4, ge=0, le=1, description="of AdamW")
-    warmup_epochs: float = Field(0.2, ge=0, le=100, description="passes in which the learning rate rises")
+    warmup_epochs: float = Field(1, ge=0, le=100, description="passes in which the learning rate rises")
     resized_share: float = Field(0.5, ge=0, le=1, description="of the squares: not at the picture's own scale")
     smallest: float = Field(0.65, ge=0.2, le=1, description="least scale of those")
     largest: float = Field(1.5, ge=1, le=5, description="largest scale of those")
