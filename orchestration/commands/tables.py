@@ -17,9 +17,12 @@ SHOWN = (
     *("hr@10", "ndcg@10", "recall@20", "coverage@10"),
     *("ari", "silhouette", "bootstrap ari", "conversions", "lift over random"),
     *("log error", "log chance", "mean elasticity", "median standard error", "price coefficient", "its standard error"),
-    *("share of the optimum", "least share of the optimum", "seconds of training a problem"),
+    *("share of the optimum", "least share of the optimum"),
+    *("gross margin", "waste", "mean price"),
+    *("AUROC", "miss rate", "human share", "false rejection", "right decisions"),
+    *("mAP50", "mAP50-95", "right name of matched boxes", "items found and rightly named"),
     *("from the log", "low", "high", "gain, low", "effective", "promised"),
-    "seconds",
+    *("seconds of training a problem", "seconds"),
 )
 HELD_OUT = "held out, all segments together"
 
