@@ -20,7 +20,7 @@ class Embedder(nn.Module):
         super().__init__()
         # The last scale of each block starts at 0, so that a deep net starts shallow (Goyal et al. 2017).
         self.body = ResNet(Bottleneck, list(blocks), zero_init_residual=True)
-        self.body.fc = nn.Identity()  # type: ignore[assignment]
+        self.body.fc = nn.Identity()
         self.project = nn.Linear(FEATURES, width, bias=False)
         # Features of even spread make the better cosines (Luo et al. 2019, "Bag of tricks", BNNeck).
         self.even = nn.BatchNorm1d(width)

@@ -23,7 +23,7 @@ def embeddings(
     """Unit vectors (N, D) of crops (N, S, S, 3), seen at `side` pixels; `half`: by bfloat16 as in training."""
     import torch
 
-    network = to_network(weights).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network = to_network(weights).to(memory_format=torch.channels_last)
     made = []
     with torch_controlled(threads, seed=0), torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=half):
         for first in range(0, len(crops), _BATCH):

@@ -107,7 +107,7 @@ def new_embedder(cfg: EmbedderConfig, start: EmbedderWeights | None = None) -> "
     network = Embedder(cfg.blocks, cfg.width)
     if start is not None:
         start.fill(network)
-    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+    return network.to(memory_format=torch.channels_last)
 
 
 def _check(crops: Pixels, identities: Ints, known: Ints, coarse: Ints | None) -> None:

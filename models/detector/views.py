@@ -14,17 +14,24 @@ def view(image: Pixels, box: Floats, side: int, *, margin: float = 0.05, long_si
     Where the box's long side is above `long_side_px`, the picture is first averaged down to it: an enrolment photo has several
     times the detail of a shop's picture, and `crop` by itself would skip most of its pixels. ValueError for a box of no size.
     """
+    image, box = shrunk(image, box, float("inf") if long_side_px is None else long_side_px)
+    return crop(image, box, side, margin=margin)
+
+
+def shrunk(image: Pixels, box: Floats, long_side_px: float) -> tuple[Pixels, Floats]:
+    """The picture (H, W, 3) averaged down until the box (4,) is at most so long, and the box there. ValueError for a box of no
+    size."""
     import cv2
 
     longest = float(max(box[2] - box[0], box[3] - box[1]))
     if longest <= 0:
         raise ValueError(f"a box {box.tolist()} has no size; leave it out")
-    if long_side_px is not None and longest > long_side_px:
-        height, width = image.shape[:2]
-        smaller = (max(round(width * long_side_px / longest), 1), max(round(height * long_side_px / longest), 1))
-        image = cv2.resize(image, smaller, interpolation=cv2.INTER_AREA)
-        box = box * np.tile(np.array(smaller) / [width, height], 2)
-    return crop(image, box, side, margin=margin)
+    if longest <= long_side_px:
+        return image, box
+    height, width = image.shape[:2]
+    size = (max(round(width * long_side_px / longest), 1), max(round(height * long_side_px / longest), 1))
+    smaller = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+    return smaller, box * np.tile(np.array(size) / [width, height], 2)
 
 
 def jittered(boxes: Floats, rng: np.random.Generator, *, share: float = 0.03, pixels: float = 1.0) -> Floats:
