@@ -108,7 +108,17 @@ def by_colours(gallery: "Crops", asked: "Crops") -> np.ndarray:
     """Names by the named naive method."""
     from sources.twin.cameras.naive import HistogramMatcher
 
-    return HistogramMatcher(list(gallery.pixels), gallery.product.tolist()).name(list(asked.pixels))
+    seen = [bare(crop) for crop in gallery.pixels]
+    return HistogramMatcher(seen, gallery.product.tolist()).name([bare(crop) for crop in asked.pixels])
+
+
+def bare(square: np.ndarray) -> np.ndarray:
+    """A square (S, S, 3) without the grey that made it one: to colours that would be a part of the package."""
+    from models.detector.boxes import GREY
+
+    shown = (square != GREY).any(axis=2)
+    rows, columns = (np.flatnonzero(shown.any(axis=axis)) for axis in (1, 0))
+    return square[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1] if rows.size else square
 
 
 def base_checkpoint() -> tuple["EmbedderWeights", int]:

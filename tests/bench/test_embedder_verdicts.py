@@ -10,7 +10,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))  # the rows are no package
 
 import embedder_rows
-from embedder_rows import Naming, Shop, judge, verdict
+from embedder_rows import Naming, Shop, bare, judge, verdict
 from grocery_rows import Accuracy
 from grocery_rows import verdict as grocery_verdict
 
@@ -61,6 +61,14 @@ def test_a_new_product_that_looks_like_a_known_one_is_seen_as_a_loss(monkeypatch
     assert found.clear == {"known": 1.0, "new": 1.0}
     brighter = replace(shop, asked=crops([1, 2], [140, 84], 0.9, SHELF))
     assert judge(by_shade, brighter, crops=True).known == 1.0
+
+
+def test_the_naive_method_does_not_see_the_grey_around_a_crop() -> None:
+    square = np.full((9, 9, 3), 114, np.uint8)
+    square[3:6, 2:7] = (200, 114, 114)
+    square[4, 4] = 114  # grey inside stays
+    assert bare(square).shape == (3, 5, 3)
+    assert bare(np.full((4, 4, 3), 114, np.uint8)).shape == (4, 4, 3)
 
 
 def test_groceries_need_five_points_over_the_plain_net() -> None:

@@ -14,13 +14,19 @@ from models.detector.networks import Gallery
 
 SIDE = 32
 TINY = EmbedderConfig(
-    blocks=(1, 1, 1, 1), width=16, stages=(Stage(side=24, steps=30), Stage(side=SIDE, steps=20)), batch=24
+    blocks=(1, 1, 1, 1),
+    width=16,
+    stages=(Stage(side=24, steps=30), Stage(side=SIDE, steps=20)),
+    batch=24,
+    learning_rate=1e-2,
+    averaging=0.8,
+    augment=AugmentConfig(erase_share=0, blur_share=0),
 )
 SHORT = TINY.model_copy(update={"stages": (Stage(side=24, steps=4),), "batch": 8})
 
 
 def glyphs(each: int, seed: int, kinds: int = 8) -> tuple[np.ndarray, np.ndarray]:
-    """Crops of letters, two to a colour, somewhere on a ground of any colour, and which letter each is."""
+    """Crops of letters, each of its own colour, somewhere on a ground of any colour, and which letter each is."""
     import cv2
 
     rng, made = np.random.default_rng(seed), []
@@ -29,7 +35,7 @@ def glyphs(each: int, seed: int, kinds: int = 8) -> tuple[np.ndarray, np.ndarray
         picture = np.empty((SIDE, SIDE, 3), np.uint8)
         picture[:] = rng.integers(60, 200, 3)
         place = (int(rng.integers(2, 9)), int(rng.integers(23, 30)))
-        colour = tuple(255 * (kind // 2 >> bit & 1) for bit in range(3))
+        colour = tuple(255 * (kind >> bit & 1) for bit in range(3))
         cv2.putText(picture, "AKOTXESB"[kind], place, cv2.FONT_HERSHEY_DUPLEX, 1.0, colour, 2)
         made.append(picture)
     return np.stack(made), identity
@@ -51,7 +57,7 @@ def test_training_names_what_an_untrained_net_does_not() -> None:
     assert told[-1] == "embedder, step 50 of 50"
     untrained = TINY.model_copy(update={"stages": (Stage(side=SIDE, steps=1),), "learning_rate": 1e-9})
     before, after = named(fit_embedder(crops, identity, untrained, seed=0), seed=5), named(weights, seed=5)
-    assert after > max(0.6, before + 0.1), f"{before:.2f} untrained, {after:.2f} trained, chance is 1 / 8"
+    assert after > max(0.4, before + 0.2), f"{before:.2f} untrained, {after:.2f} trained, chance is 1 / 8"
     lengths = np.linalg.norm(embeddings(weights, crops[:5], SIDE), axis=1)
     np.testing.assert_allclose(lengths, 1, atol=1e-5)
 
@@ -115,7 +121,7 @@ def test_the_rate_rises_stays_and_falls() -> None:
 def test_stages_follow_one_another() -> None:
     """30 steps of 24 crops, then 20 of 8: step 49 comes after 720 + 19 x 8 crops."""
     last = Stage(side=SIDE, steps=20, batch=8, coarse_weight=3, closer_share=0.4)
-    cfg, usual = TINY.model_copy(update={"stages": (TINY.stages[0], last)}), AugmentConfig()
+    cfg, usual = TINY.model_copy(update={"stages": (TINY.stages[0], last)}), TINY.augment
     closer = usual.model_copy(update={"closer_share": 0.4})
     assert cfg.steps == 50
     assert cfg.at(0) == Moment(24, 24, usual, 0.5, 0) and cfg.at(29) == Moment(24, 24, usual, 0.5, 29 * 24)
