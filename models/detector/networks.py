@@ -75,7 +75,9 @@ class NamerConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    side: int = Field(default=128, ge=16, le=1_024, description="pixels of the square it takes")
+    side: int = Field(
+        default=80, ge=16, le=1_024, description="pixels of the square it takes: what the base checkpoint learnt last"
+    )
     batch: int = Field(default=16, ge=1, le=256, description="crops at a time: bounds the memory")
     margin: float = Field(default=0.05, ge=0, le=1, description="of a box's size, added on each side")
     least_similarity: float = Field(default=0.5, ge=-1, le=1, description="cosine below which a crop is unknown")
