@@ -65,6 +65,10 @@ def untrained(*, seed: int = 0) -> Networks:
     """Both networks; the detector's normalisation is melted into its convolutions, as Ultralytics does before it looks."""
     import torch
     import torchvision
+
+    from models.detector.finder_ultralytics import training_module
+
+    training_module()  # with its look-ups off, and Pillow left as it is
     from ultralytics.nn.tasks import DetectionModel
 
     torch.manual_seed(seed)

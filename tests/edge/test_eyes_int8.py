@@ -182,6 +182,10 @@ def test_the_command_asks_for_pictures_and_leaves_them_at_home(release: Path, tm
 def test_a_yolo_of_one_class_keeps_its_head() -> None:
     """The graph that Ultralytics makes, untrained: three scales, two branches each, and the distribution's mean stay in fp32."""
     import torch
+
+    from models.detector.finder_ultralytics import training_module
+
+    training_module()  # with its look-ups off, and Pillow left as it is
     from ultralytics.nn.tasks import DetectionModel
 
     torch.manual_seed(1)

@@ -32,6 +32,10 @@ def test_a_base_checkpoint_is_small_and_reads_as_it_was_written(weights: FinderW
 def users_file(path: Path, classes: int) -> Any:
     """A checkpoint as Ultralytics writes it: the whole network in half precision, pickled."""
     import torch
+
+    from models.detector.finder_ultralytics import training_module
+
+    training_module()  # with its look-ups off, and Pillow left as it is
     from ultralytics.nn.tasks import DetectionModel
 
     network = DetectionModel("yolo11n.yaml", ch=3, nc=classes, verbose=False)
