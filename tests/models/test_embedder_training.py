@@ -124,7 +124,7 @@ def test_stages_follow_one_another() -> None:
     cfg, usual = TINY.model_copy(update={"stages": (TINY.stages[0], last)}), TINY.augment
     closer = usual.model_copy(update={"closer_share": 0.4})
     assert cfg.steps == 50
-    assert cfg.at(0) == Moment(24, 24, usual, 0.5, 0) and cfg.at(29) == Moment(24, 24, usual, 0.5, 29 * 24)
+    assert cfg.at(0) == Moment(24, 24, usual, 4.0, 0) and cfg.at(29) == Moment(24, 24, usual, 4.0, 29 * 24)
     assert cfg.at(30) == Moment(SIDE, 8, closer, 3, 720) and cfg.at(49) == Moment(SIDE, 8, closer, 3, 872)
     assert cfg.at(50).seen == 880, "a run that is made longer goes on as it was"
     with pytest.raises(ValueError, match="lower one"):
