@@ -20,7 +20,7 @@ from edge.eyes.tracks import Tracker
 from edge.eyes.view import ViewConfig
 from models.detector.fusion import PickPut, fuse
 from models.detector.networks import Detector, Namer
-from models.detector.observed import MOST_PICTURES, Detections, Floats, Recording
+from models.detector.observed import MOST_PICTURES, Floats, NamedDetections, Recording
 
 Shares = Mapping[str | None, float]  # of belief in products; what is left over any may have
 _LEAST_SHARE = 1e-3  # of what is left over: nothing is ever ruled out by one name
@@ -130,7 +130,7 @@ class FusedShelf:
 
     def _recording(self, kept: Sequence[_Picture], first: float, now: float) -> Recording:
         self._sensors.read()
-        found = Detections(
+        found = NamedDetections(
             np.repeat(np.arange(len(kept)), [len(each.boxes) for each in kept]),
             np.concatenate([each.boxes for each in kept]),
             np.concatenate([each.log_probs for each in kept]),

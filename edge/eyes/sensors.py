@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from edge.eyes.shelf_spec import Key, ShelfSpec
-from models.detector.observed import TagReads, Weights
+from models.detector.observed import ScaleReadings, TagReads
 
 LINE_BYTES = 1_000
 AT_ONCE = 4 << 20  # bytes read at a time: what a driver wrote while the box was off is taken in turns
@@ -71,13 +71,13 @@ class SensorLog:
                 for line in lines:
                     self._take(line)
 
-    def weights(self, first: float, last: float) -> Weights | None:
+    def weights(self, first: float, last: float) -> ScaleReadings | None:
         """Of the seconds `first` to `last`, counted from `first`; None where no scale told anything."""
         kept = [each for each in self._weights if first <= each.time.timestamp() <= last]
         kept.sort(key=lambda each: (each.board, each.time))
         if not kept:
             return None
-        return Weights(
+        return ScaleReadings(
             np.array([each.board for each in kept]),
             np.array([each.time.timestamp() - first for each in kept]),
             np.array([each.grams for each in kept]),

@@ -12,8 +12,8 @@ import numpy as np
 from models.detector.assignment import assign
 from models.detector.geometry import on_plane, triangulated
 from models.detector.observed import Camera, Floats, Shelf
+from models.detector.scales import MOST_COUNT
 from models.detector.tracks import Carry
-from models.detector.weights import MOST_COUNT
 
 _MOST_MISS_CM = 12.0  # sights of one thing pass each other at most so far: a moving hand and clocks that differ
 _LEAST_ALIKE = 0.05

@@ -5,7 +5,6 @@ section 3.1): a quarter of the bytes, an error of at most half a step, 1 / 254 o
 """
 
 import json
-import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,22 +15,17 @@ import numpy.typing as npt
 
 from models.common.torch_control import onnx_bytes
 from models.detector.embedder_config import EmbedderConfig
+from models.detector.weight_files import Arrays, WeightsError, check_file, copied, counts, fill, read_safetensors
 
 if TYPE_CHECKING:
     from models.detector.embedder_model import Embedder
 
-Arrays = dict[str, npt.NDArray[Any]]
 FORMAT: Final = "storeloop-embedder-1"
 SCALE: Final = ".scale"
 _STEPS: Final = 127
 _MOST_BYTES: Final = 1 << 30
 _BODY: Final = "body."
-_COUNTER: Final = "num_batches_tracked"  # of torch's BatchNorm; nothing reads it
 _REMEDY: Final = "give a ResNet50 of torchvision as .safetensors or .pth, or an embedder's base checkpoint"
-
-
-class WeightsError(ValueError):
-    """A file of weights that is refused; the message names file, what is wrong with it, and the remedy."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,25 +40,13 @@ class EmbedderWeights:
     @staticmethod
     def of(state: Mapping[str, Any], cfg: EmbedderConfig) -> "EmbedderWeights":
         """A copy of a network's state (torch)."""
-        kept = {name: value.detach().float().numpy().copy() for name, value in state.items() if _counts(name)}
-        return EmbedderWeights(kept, cfg.blocks, cfg.width)
+        return EmbedderWeights(copied(state), cfg.blocks, cfg.width)
 
     def fill(self, network: "Embedder") -> None:
         """Put them into a network. WeightsError where names or shapes differ, or a number is not finite."""
-        import torch
-
-        state = {name: value for name, value in network.state_dict().items() if _counts(name)}
+        state = {name: value for name, value in network.state_dict().items() if counts(name)}
         asked = state if not self.bare else {name: value for name, value in state.items() if name.startswith(_BODY)}
-        if missing := sorted(asked.keys() ^ self.arrays.keys()):
-            raise WeightsError(f"{len(missing)} weights are missing or too many, first {missing[0]!r}: {_REMEDY}")
-        with torch.no_grad():
-            for name, value in asked.items():
-                array = self.arrays[name]
-                if array.shape != tuple(value.shape) or not np.isfinite(array).all():
-                    raise WeightsError(
-                        f"{name} has shape {array.shape} where {tuple(value.shape)} is asked, or is not finite: {_REMEDY}"
-                    )
-                value.copy_(torch.from_numpy(np.ascontiguousarray(array)))
+        fill(asked, self.arrays, remedy=_REMEDY)
 
     @property
     def bare(self) -> bool:
@@ -102,26 +84,10 @@ def dequantised(steps: npt.NDArray[np.int8], size: npt.NDArray[np.float32]) -> n
 def read_weights(path: Path) -> EmbedderWeights:
     """A base checkpoint, or the user's ResNet50 of torchvision as safetensors or as a state dict that torch reads without running
     anything in it. WeightsError for every other file."""
-    if not path.is_file():
-        raise WeightsError(f"{path}: no such file; mend the path, or leave it out to train from the base checkpoint")
-    if (size := path.stat().st_size) > _MOST_BYTES:
-        raise WeightsError(f"{path} has {size:,} bytes, {_MOST_BYTES:,} are read: {_REMEDY}")
-    if path.suffix == ".safetensors":
-        return _from_safetensors(path)
-    if path.suffix in {".pth", ".pt"}:
+    check_file(path, (".safetensors", ".pth", ".pt"), most_bytes=_MOST_BYTES, remedy=_REMEDY)
+    if path.suffix != ".safetensors":
         return _from_torch(path)
-    raise WeightsError(f"{path} is neither .safetensors nor .pth: {_REMEDY}")
-
-
-def _from_safetensors(path: Path) -> EmbedderWeights:
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, framework="np") as kept:
-            told = dict(kept.metadata() or {})
-            arrays = {name: kept.get_tensor(name) for name in kept.keys()}  # noqa: SIM118 (no mapping)
-    except (SafetensorError, OSError, ValueError, KeyError, TypeError, AttributeError, struct.error) as error:
-        raise WeightsError(f"{path} is no whole safetensors file ({error}): {_REMEDY}") from error
+    arrays, told = read_safetensors(path, remedy=_REMEDY)
     return _ours(path, told[FORMAT], arrays) if FORMAT in told else _resnet(path, arrays)
 
 
@@ -163,7 +129,7 @@ def _resnet(path: Path, arrays: Arrays) -> EmbedderWeights:
     body = {
         _BODY + name: array.astype(np.float32)
         for name, array in arrays.items()
-        if _counts(name) and not name.startswith("fc.")
+        if counts(name) and not name.startswith("fc.")
     }
     cfg = EmbedderConfig()
     found = EmbedderWeights(body, cfg.blocks, cfg.width)
@@ -178,10 +144,6 @@ def _probe(weights: EmbedderWeights, cfg: EmbedderConfig) -> None:
     from models.detector.embedder_model import Embedder
 
     weights.fill(Embedder(cfg.blocks, cfg.width))
-
-
-def _counts(name: str) -> bool:
-    return not name.endswith(_COUNTER)
 
 
 def to_network(weights: EmbedderWeights) -> "Embedder":

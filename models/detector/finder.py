@@ -71,7 +71,7 @@ def fit_finder(
 def finder_onnx(weights: FinderWeights, side: int, *, threads: int = 1) -> bytes:
     """The graph `images` (1, 3, S, S) in [0, 1] -> `boxes` (1, 5, N): middle x, middle y, width, height in pixels, score; no NMS.
 
-    ValueError for a side that is no multiple of 32; FinderWeightsError for weights without their last layers.
+    ValueError for a side that is no multiple of 32; WeightsError for weights without their last layers.
     """
     import torch
 

@@ -12,25 +12,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
 from models.detector.finder_config import ARCHITECTURES, Architecture
 from models.detector.finder_ultralytics import new_network, ultralytics_layers
+from models.detector.weight_files import Arrays, WeightsError, check_file, copied, counts, fill, read_safetensors
 
 if TYPE_CHECKING:
     from models.detector.finder_training import FinderModel
 
-Arrays = dict[str, npt.NDArray[Any]]
 Row = dict[str, float]
 FORMAT: Final = "storeloop-finder-1"
 MOST_BYTES: Final = 1 << 28  # the largest YOLO11 has 115 MB
-_COUNTER: Final = "num_batches_tracked"  # of torch's BatchNorm; nothing reads it
 _CLASSES: Final = ".cv3."  # of YOLO's head: as many outputs as there are classes
 _REMEDY: Final = "give a base checkpoint of the finder, or a YOLO11 n, s or m of Ultralytics as .pt or .safetensors"
-
-
-class FinderWeightsError(ValueError):
-    """A file of weights that is refused; the message names file, what is wrong with it, and the remedy."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,30 +42,18 @@ class FinderWeights:
     @staticmethod
     def of(state: Mapping[str, Any], architecture: Architecture, curve: tuple[Row, ...] = ()) -> "FinderWeights":
         """A copy of a network's state (torch)."""
-        arrays = {name: value.detach().float().numpy().copy() for name, value in state.items() if _counts(name)}
-        return FinderWeights(arrays, architecture, curve)
+        return FinderWeights(copied(state), architecture, curve)
 
     def fill(self, network: "FinderModel") -> None:
-        """Put them into a network. FinderWeightsError where names or shapes differ, or a number is not finite."""
-        import torch
-
-        state = {name: value for name, value in network.state_dict().items() if _counts(name)}
+        """Put them into a network. WeightsError where names or shapes differ, or a number is not finite."""
+        state = {name: value for name, value in network.state_dict().items() if counts(name)}
         asked = {name: value for name, value in state.items() if self.whole or _CLASSES not in name}
-        if odd := sorted(asked.keys() ^ self.arrays.keys()):
-            raise FinderWeightsError(f"{len(odd)} weights are missing or too many, first {odd[0]!r}: {_REMEDY}")
-        with torch.no_grad():
-            for name, value in asked.items():
-                array = self.arrays[name]
-                if array.shape != tuple(value.shape) or not np.isfinite(array).all():
-                    raise FinderWeightsError(
-                        f"{name} has shape {array.shape} where {tuple(value.shape)} is asked, or is not finite: {_REMEDY}"
-                    )
-                value.copy_(torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32)))
+        fill(asked, self.arrays, remedy=_REMEDY)
 
     def require_whole(self) -> None:
-        """FinderWeightsError for a network whose last layers say other classes."""
+        """WeightsError for a network whose last layers say other classes."""
         if not self.whole:
-            raise FinderWeightsError(
+            raise WeightsError(
                 "these weights find classes of their own, not items: train them by fit_finder(start=...)"
             )
 
@@ -91,40 +73,26 @@ class FinderWeights:
 def read_finder(path: Path) -> FinderWeights:
     """A base checkpoint, a state dict of YOLO11 as safetensors, or a user's Ultralytics file; see the module for the latter.
 
-    FinderWeightsError for every other file. Only training reads such files: what is served is a graph.
+    WeightsError for every other file. Only training reads such files: what is served is a graph.
     """
-    if not path.is_file():
-        raise FinderWeightsError(
-            f"{path}: no such file; mend the path, or leave it out to start from the base checkpoint"
-        )
-    if (size := path.stat().st_size) > MOST_BYTES:
-        raise FinderWeightsError(f"{path} has {size:,} bytes, {MOST_BYTES:,} are read: {_REMEDY}")
-    if path.suffix == ".safetensors":
-        found = _from_safetensors(path)
-    elif path.suffix == ".pt":
-        found = _from_ultralytics(path)
-    else:
-        raise FinderWeightsError(f"{path} is neither .safetensors nor .pt: {_REMEDY}")
+    check_file(path, (".safetensors", ".pt"), most_bytes=MOST_BYTES, remedy=_REMEDY)
+    found = _from_safetensors(path) if path.suffix == ".safetensors" else _from_ultralytics(path)
     try:
         found.fill(new_network(found.architecture))
-    except FinderWeightsError as error:
-        raise FinderWeightsError(f"{path}: {error}") from error
+    except WeightsError as error:
+        raise WeightsError(f"{path}: {error}") from error
     return found
 
 
 def _from_safetensors(path: Path) -> FinderWeights:
-    from safetensors import SafetensorError, safe_open
-
+    arrays, told = read_safetensors(path, remedy=_REMEDY)
     try:
-        with safe_open(path, framework="np") as kept:
-            told = dict(kept.metadata() or {})
-            arrays = {name: kept.get_tensor(name) for name in kept.keys()}  # noqa: SIM118  # no mapping
         ours = json.loads(told[FORMAT]) if FORMAT in told else None
         curve = tuple(ours["curve"]) if ours else ()
-    except (SafetensorError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise FinderWeightsError(f"{path} is no whole safetensors file ({error}): {_REMEDY}") from error
-    if odd := sorted(name for name, array in arrays.items() if array.dtype.kind != "f" and _counts(name)):
-        raise FinderWeightsError(f"{path}: {odd[0]} is {arrays[odd[0]].dtype}, no floating-point number: {_REMEDY}")
+    except (ValueError, KeyError, TypeError) as error:
+        raise WeightsError(f"{path} says of itself {told[FORMAT][:80]!r}: {_REMEDY}") from error
+    if odd := sorted(name for name, array in arrays.items() if array.dtype.kind != "f" and counts(name)):
+        raise WeightsError(f"{path}: {odd[0]} is {arrays[odd[0]].dtype}, no floating-point number: {_REMEDY}")
     if ours:
         return FinderWeights(_floats(arrays), _known(path, str(ours.get("architecture"))), curve)
     return _strangers(path, arrays)
@@ -134,14 +102,14 @@ def _from_ultralytics(path: Path) -> FinderWeights:
     import torch
 
     if not zipfile.is_zipfile(path):  # torch before 1.6 wrote bare pickles
-        raise FinderWeightsError(f"{path} is no file of torch 1.6 or newer: {_REMEDY}")
+        raise WeightsError(f"{path} is no file of torch 1.6 or newer: {_REMEDY}")
     try:
         with torch.serialization.safe_globals(ultralytics_layers()):
             held = torch.load(path, map_location="cpu", weights_only=True)
         network = held.get("ema") or held["model"]
         state = {name: value.float().numpy() for name, value in network.state_dict().items()}
     except Exception as error:  # unpicklers raise half a dozen kinds on hostile bytes
-        raise FinderWeightsError(
+        raise WeightsError(
             f"{path} is no checkpoint of a YOLO by Ultralytics, or holds more than layers ({type(error).__name__}): {_REMEDY}"
         ) from error
     return _strangers(path, state)
@@ -151,26 +119,22 @@ def _strangers(path: Path, arrays: Arrays) -> FinderWeights:
     """Which YOLO11 a state is of, by the width of its first layer and its depth."""
     found = _floats(arrays)
     for name in ARCHITECTURES:
-        asked = {key: tuple(value.shape) for key, value in new_network(name).state_dict().items() if _counts(key)}
+        asked = {key: tuple(value.shape) for key, value in new_network(name).state_dict().items() if counts(key)}
         told = {key: array.shape for key, array in found.items()}
         if asked == told:
             return FinderWeights(found, name)
         shared = {key: shape for key, shape in asked.items() if _CLASSES not in key}
         if shared == {key: shape for key, shape in told.items() if _CLASSES not in key}:
             return FinderWeights({key: found[key] for key in shared}, name, whole=False)
-    raise FinderWeightsError(f"{path} holds {len(found)} weights of another network: {_REMEDY}")
+    raise WeightsError(f"{path} holds {len(found)} weights of another network: {_REMEDY}")
 
 
 def _floats(arrays: Arrays) -> Arrays:
-    return {name: array.astype(np.float32) for name, array in arrays.items() if _counts(name)}
+    return {name: array.astype(np.float32) for name, array in arrays.items() if counts(name)}
 
 
 def _known(path: Path, name: str) -> Architecture:
     for each in ARCHITECTURES:
         if each == name:
             return each
-    raise FinderWeightsError(f"{path} says it is {name[:40]!r}, one of {', '.join(ARCHITECTURES)} is known: {_REMEDY}")
-
-
-def _counts(name: str) -> bool:
-    return not name.endswith(_COUNTER)
+    raise WeightsError(f"{path} says it is {name[:40]!r}, one of {', '.join(ARCHITECTURES)} is known: {_REMEDY}")

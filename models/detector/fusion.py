@@ -16,8 +16,8 @@ from models.detector.carried import Held, held_things
 from models.detector.inventory import ShelfEvidence, ShelfNoise, shelf_evidence
 from models.detector.observed import Floats, Recording, Shelf
 from models.detector.rfid import TagEvidence, TagNoise, tag_evidence
+from models.detector.scales import MOST_COUNT, ScaleNoise, Step, step_log_ratio, steps
 from models.detector.tracks import watch
-from models.detector.weights import MOST_COUNT, ScaleNoise, Step, step_log_ratio, steps
 
 Deed: TypeAlias = Literal["take", "put"]
 _UNSURE = 2.0  # log-odds below which a path may as well have led the other way

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from models.detector.observed import Bools, Floats, Ints, Recording
-from models.detector.weights import MOST_COUNT
+from models.detector.scales import MOST_COUNT
 
 
 @dataclass(frozen=True)

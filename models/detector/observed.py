@@ -50,7 +50,7 @@ class Shelf:
 
 
 @dataclass(frozen=True, eq=False)
-class Detections:
+class NamedDetections:
     """Packages found: `picture` (D,) ascending, `box` (D, 4), `log_probs` (D, P) over products, each row summing to 1 as shares."""
 
     picture: Ints
@@ -64,7 +64,7 @@ class Detections:
 
 
 @dataclass(frozen=True, eq=False)
-class Weights:
+class ScaleReadings:
     """Readings of the scales under the boards: `level` (R,), `at_s` (R,) ascending within a level, `grams` (R,)."""
 
     level: Ints
@@ -92,9 +92,9 @@ class Recording:
     cameras: Sequence[Camera]
     camera: Ints
     at_s: Floats
-    detections: Detections
+    detections: NamedDetections
     shelf: Shelf
-    weights: Weights | None = None
+    weights: ScaleReadings | None = None
     reads: TagReads | None = None
 
     def keeping(self, pictures: Bools) -> "Recording":
@@ -102,7 +102,7 @@ class Recording:
         found = self.detections
         kept = pictures[found.picture]
         number = np.cumsum(pictures) - 1
-        left = Detections(number[found.picture[kept]], found.box[kept], found.log_probs[kept])
+        left = NamedDetections(number[found.picture[kept]], found.box[kept], found.log_probs[kept])
         return replace(self, camera=self.camera[pictures], at_s=self.at_s[pictures], detections=left)
 
     def check(self) -> None:

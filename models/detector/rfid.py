@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from models.detector.observed import Floats, Ints, TagReads
-from models.detector.weights import MOST_COUNT
+from models.detector.scales import MOST_COUNT
 
 IMPOSSIBLE = -25.0  # log-likelihood ratio of more packages than there are tags
 _MOST_LOG = 40.0  # of one tag's ratio, so that products of three stay finite

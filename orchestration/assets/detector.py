@@ -3,7 +3,7 @@
 import dagster as dg
 
 from orchestration.assets.lifecycle import ENGINEERS, LATER, PRIORITY_TAG, lifecycle_assets
-from orchestration.assets.tables import GATE, STEWARDS
+from orchestration.assets.tables import GATE, STEWARDS, judged
 from orchestration.resources import WorkspaceResource
 
 PICTURES = dg.AssetKey(["cameras", "pictures"])
@@ -24,8 +24,7 @@ def pictures(workspace: WorkspaceResource) -> dg.MaterializeResult:  # type: ign
     from orchestration.camera_pictures import take_pictures
 
     outcome = take_pictures(workspace.open())
-    check = dg.AssetCheckResult(passed=outcome.passed, check_name="gate", metadata=outcome.check_metadata)
-    return dg.MaterializeResult(metadata=outcome.metadata, check_results=[check])
+    return dg.MaterializeResult(metadata=outcome.metadata, check_results=[judged(outcome)])
 
 
 @dg.asset(

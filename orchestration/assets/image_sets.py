@@ -3,7 +3,7 @@
 import dagster as dg
 
 from orchestration.assets.lifecycle import ENGINEERS, LATER, PRIORITY_TAG
-from orchestration.assets.tables import GATE, STEWARDS
+from orchestration.assets.tables import GATE, STEWARDS, judged
 from orchestration.resources import WorkspaceResource
 
 SETS = dg.AssetKey(["images", "sets"])
@@ -24,8 +24,7 @@ def image_sets(workspace: WorkspaceResource) -> dg.MaterializeResult:  # type: i
     from orchestration.image_loop import judge_sets
 
     outcome = judge_sets(workspace.open())
-    check = dg.AssetCheckResult(passed=outcome.passed, check_name="gate", metadata=outcome.check_metadata)
-    return dg.MaterializeResult(metadata=outcome.metadata, check_results=[check])
+    return dg.MaterializeResult(metadata=outcome.metadata, check_results=[judged(outcome)])
 
 
 @dg.asset(

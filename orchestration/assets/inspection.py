@@ -3,7 +3,7 @@
 import dagster as dg
 
 from orchestration.assets.lifecycle import ENGINEERS, LATER, PRIORITY_TAG, lifecycle_assets
-from orchestration.assets.tables import GATE, STEWARDS
+from orchestration.assets.tables import GATE, STEWARDS, judged
 from orchestration.resources import WorkspaceResource
 
 TITLES = {
@@ -29,8 +29,7 @@ def belt_asset(table: str, deps: tuple[str, ...] = ()) -> dg.AssetsDefinition:
         from orchestration.belt import clean_belt_table
 
         outcome = clean_belt_table(workspace.open(), table, run_id=context.run.run_id)
-        check = dg.AssetCheckResult(passed=outcome.passed, check_name="gate", metadata=outcome.check_metadata)
-        return dg.MaterializeResult(metadata=outcome.metadata, check_results=[check])
+        return dg.MaterializeResult(metadata=outcome.metadata, check_results=[judged(outcome)])
 
     return belt_table
 

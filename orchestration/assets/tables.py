@@ -60,7 +60,7 @@ def raw_asset(spec: TableSpec) -> dg.AssetsDefinition:
         if outcome.passed and outcome.made:
             sync_days(context.instance, known_days(opened))  # some sources do not tell their days before they are read
             report_days(context, dg.AssetKey(["raw", spec.name]), outcome.made)
-        return dg.MaterializeResult(metadata=outcome.metadata, check_results=[_check("shape", outcome)])
+        return dg.MaterializeResult(metadata=outcome.metadata, check_results=[judged(outcome, "shape")])
 
     return raw
 
@@ -91,7 +91,7 @@ def clean_asset(spec: TableSpec) -> dg.AssetsDefinition:
         outcome = clean_table(workspace.open(), spec.name, run_id=context.run.run_id, force=force)
         if outcome.passed:
             report_days(context, dg.AssetKey(["clean", spec.name]), outcome.made)
-        yield dg.MaterializeResult(metadata=outcome.metadata, check_results=[_check("gate", outcome)])
+        yield dg.MaterializeResult(metadata=outcome.metadata, check_results=[judged(outcome)])
 
     return clean
 
@@ -105,7 +105,8 @@ def _later(spec: TableSpec) -> dict[str, str]:
     return {PRIORITY_TAG: LATER} if spec.group == "customers" else {}
 
 
-def _check(name: str, outcome: "TableOutcome") -> dg.AssetCheckResult:
+def judged(outcome: "TableOutcome", name: str = "gate") -> dg.AssetCheckResult:
+    """A blocking check's result as the gate told it."""
     return dg.AssetCheckResult(passed=outcome.passed, check_name=name, metadata=outcome.check_metadata)
 
 

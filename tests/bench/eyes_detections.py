@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from models.detector.observed import Detections, Floats, Ints, Recording, Shelf, TagReads, Weights
+from models.detector.observed import Floats, Ints, NamedDetections, Recording, ScaleReadings, Shelf, TagReads
 from sources.twin.cameras.appearance import Appearances
 from sources.twin.cameras.clips import Clip
 from sources.twin.cameras.truth import Boxes
@@ -70,7 +70,7 @@ def recording(
         clip.reads["rssi_dbm"].to_numpy(),
         np.array([number[name] for name in clip.tags["product_id"].to_pylist()], dtype=np.int64),
     )
-    weights = Weights(
+    weights = ScaleReadings(
         _levels(clip.weights["sensor_id"].to_pylist()),
         clip.weights["at_s"].to_numpy(),
         clip.weights["grams"].to_numpy(),
@@ -97,8 +97,8 @@ def detections(
     alike: Lookalikes,
     errors: DetectorErrors,
     rng: np.random.Generator,
-) -> Detections:
-    """Detections of all `pictures`, taken by `camera` (F,), of size `frame` (width, height)."""
+) -> NamedDetections:
+    """NamedDetections of all `pictures`, taken by `camera` (F,), of size `frame` (width, height)."""
     chance = errors.most_found / (1 + np.exp(-errors.steepness * (boxes.share - errors.half_found)))
     shown = boxes.where((rng.random(boxes.share.size) < chance) & (boxes.share > 0))
     size = np.tile(shown.visible[:, 2:] - shown.visible[:, :2], 2)
@@ -120,7 +120,7 @@ def detections(
     log_probs = likeness - np.log(np.exp(likeness).sum(axis=1, keepdims=True))
     order = np.argsort(picture, kind="stable")
     kept = order[_apart(picture[order], box[order], log_probs[order].max(axis=1), errors.too_near)]
-    return Detections(picture[kept], box[kept], log_probs[kept])
+    return NamedDetections(picture[kept], box[kept], log_probs[kept])
 
 
 def _apart(picture: Ints, box: Floats, sure: Floats, most: float) -> Ints:

@@ -1,6 +1,7 @@
 """Releases for all edge tests: one that is trained, and prices of random networks."""
 
 import importlib.util
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -11,6 +12,8 @@ import pytest
 
 from edge.bundle import unpack
 from edge.keys import generate_keys, read_public_key
+
+sys.path.insert(0, str(Path(__file__).parent))  # the helpers beside this file are no package
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,5 @@
 """The whole way by the command, with small graphs in place of trained ones: release, bundle, box, cameras, events."""
 
-import importlib.util
 import json
 import os
 import random
@@ -9,33 +8,20 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
+import eyes_fakes as FAKES
+import eyes_graphs as GRAPHS
+import mqtt_broker as BROKERS
 import numpy as np
 import pytest
+from box_commands import command
 from typer.testing import CliRunner
 
 from edge.cli import app
 from edge.eyes.camera_events import FILE, camera_outbox
 
 ROOT = Path(__file__).parents[2]
-
-
-def beside(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-FAKES, BROKERS, GRAPHS = beside("eyes_fakes"), beside("mqtt_broker"), beside("eyes_graphs")
-
-
-def command(*arguments: Any, code: int = 0) -> dict[str, Any]:
-    result = CliRunner().invoke(app, [*map(str, arguments), "--json"])
-    assert result.exit_code == code, result.output
-    return json.loads(result.stdout.splitlines()[-1])
 
 
 @pytest.fixture(scope="module")

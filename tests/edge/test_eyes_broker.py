@@ -1,6 +1,5 @@
 """A whole box against the real broker, counted by a subscriber of that broker: kills, restarts, bundles that must not run."""
 
-import importlib.util
 import json
 import os
 import random
@@ -12,33 +11,18 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
+import eyes_fakes as FAKES
+import eyes_graphs as GRAPHS
+import mqtt_broker as BROKERS
 import pytest
-from typer.testing import CliRunner
+from box_commands import command
 
-from edge.cli import app
 from edge.eyes.camera_events import camera_outbox
 
 ROOT = Path(__file__).parents[2]
 PICTURES = 240  # three times the story: one event first, then two each
-
-
-def beside(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-FAKES, BROKERS, GRAPHS = beside("eyes_fakes"), beside("mqtt_broker"), beside("eyes_graphs")
-
-
-def command(*arguments: Any, code: int = 0) -> dict[str, Any]:
-    result = CliRunner().invoke(app, [*map(str, arguments), "--json"])
-    assert result.exit_code == code, result.output
-    return json.loads(result.stdout.splitlines()[-1])
 
 
 @pytest.fixture(scope="module")

@@ -1,18 +1,17 @@
 """Networks of a camera in 8 bits: what stays in fp32 and why, what is refused, and a bundle that sees what it saw before."""
 
-import importlib.util
-import json
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 from typing import Any
 
 import cv2
+import eyes_fakes as FAKES
+import eyes_graphs as GRAPHS
 import numpy as np
 import onnx
 import pytest
-from typer.testing import CliRunner
+from box_commands import command
 
-from edge.cli import app
 from edge.export import ExportError
 from edge.eyes.agreement import agreement
 from edge.eyes.bot import DETECTOR, EMBEDDER, EyesSpec, open_bot
@@ -22,15 +21,6 @@ from edge.session import open_session
 from models.detector.boxes import Detections, letterbox, to_tensor
 from models.detector.networks import Named
 
-
-def beside(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-FAKES, GRAPHS = beside("eyes_fakes"), beside("eyes_graphs")
 RNG = np.random.default_rng(8)
 
 
@@ -149,12 +139,6 @@ def test_a_score_decides_where_there_is_one(release: Path, tmp_path: Path) -> No
     with pytest.raises(ExportError, match="0 items found in 6 pictures, 16 are the least"):
         quantise_eyes(release, tmp_path / "c", [np.zeros((64, 64, 3), np.uint8)] * 12)
     assert not (tmp_path / "b").exists()
-
-
-def command(*arguments: Any, code: int = 0) -> dict[str, Any]:
-    result = CliRunner().invoke(app, [*map(str, arguments), "--json"])
-    assert result.exit_code == code, result.output
-    return json.loads(result.stdout.splitlines()[-1])
 
 
 def test_the_command_asks_for_pictures_and_leaves_them_at_home(release: Path, tmp_path: Path) -> None:

@@ -10,7 +10,8 @@ import pytest
 from safetensors.numpy import save_file
 
 from models.detector.finder_ultralytics import new_network
-from models.detector.finder_weights import FinderWeights, FinderWeightsError, read_finder
+from models.detector.finder_weights import FinderWeights, read_finder
+from models.detector.weight_files import WeightsError
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +52,7 @@ def test_a_users_network_is_read_and_its_classes_are_left_out(tmp_path: Path) ->
     first = "model.0.conv.weight"
     assert np.array_equal(found.arrays[first], state[first].float().numpy())
     assert not [name for name in found.arrays if ".cv3." in name] and len(found.arrays) > 200
-    with pytest.raises(FinderWeightsError, match="find classes of their own"):
+    with pytest.raises(WeightsError, match="find classes of their own"):
         found.to_half()
     users_file(path, classes=1)
     assert read_finder(path).whole
@@ -67,7 +68,7 @@ def test_a_pickle_that_runs_code_is_refused_and_does_not_run(tmp_path: Path) -> 
             return os.mkdir, (str(mark),)
 
     torch.save({"model": None, "ema": Hostile()}, tmp_path / "hostile.pt")
-    with pytest.raises(FinderWeightsError, match="holds more than layers"):
+    with pytest.raises(WeightsError, match="holds more than layers"):
         read_finder(tmp_path / "hostile.pt")
     assert not mark.exists()
     torch.load(tmp_path / "hostile.pt", weights_only=False)
@@ -98,7 +99,7 @@ def test_other_files_are_refused(weights: FinderWeights, tmp_path: Path) -> None
     }
     for name, (content, metadata, said) in refused.items():
         save_file(content, tmp_path / name, metadata)
-        with pytest.raises(FinderWeightsError, match=said) as caught:
+        with pytest.raises(WeightsError, match=said) as caught:
             read_finder(tmp_path / name)
         assert name in str(caught.value)
     for name, content in {
@@ -107,7 +108,7 @@ def test_other_files_are_refused(weights: FinderWeights, tmp_path: Path) -> None
         "weights.bin": b"1",
     }.items():
         (tmp_path / name).write_bytes(content)
-        with pytest.raises(FinderWeightsError, match=name):
+        with pytest.raises(WeightsError, match=name):
             read_finder(tmp_path / name)
-    with pytest.raises(FinderWeightsError, match="no such file"):
+    with pytest.raises(WeightsError, match="no such file"):
         read_finder(tmp_path / "gone.safetensors")

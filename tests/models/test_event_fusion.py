@@ -11,10 +11,10 @@ from models.detector.calibration import Calibration, expected_calibration_error,
 from models.detector.fusion import fuse
 from models.detector.geometry import on_plane, triangulated
 from models.detector.inventory import ShelfNoise, shelf_evidence
-from models.detector.observed import Detections, Recording, Shelf, TagReads, Weights
+from models.detector.observed import NamedDetections, Recording, ScaleReadings, Shelf, TagReads
 from models.detector.rfid import IMPOSSIBLE, TagNoise, _counted, tag_evidence
+from models.detector.scales import ScaleNoise, Step, step_log_ratio, steps
 from models.detector.tracks import watch
-from models.detector.weights import ScaleNoise, Step, step_log_ratio, steps
 from sources.twin.cameras.camera import look_at
 from sources.twin.cameras.params import PictureParams
 
@@ -42,7 +42,7 @@ def filmed(boxes: list[list[tuple[float, float, int]]], at_s: np.ndarray) -> Rec
     rows = [(k, x, y, product) for k, picture in enumerate(boxes) for x, y, product in picture]
     box = np.array([(x, y, x + 40, y + 50) for _, x, y, _ in rows], dtype=float).reshape(-1, 4)
     names = np.array([named(product) for *_, product in rows]).reshape(-1, PRODUCTS)
-    found = Detections(np.array([row[0] for row in rows], dtype=np.int64), box, names)
+    found = NamedDetections(np.array([row[0] for row in rows], dtype=np.int64), box, names)
     return Recording([LEFT], np.zeros(len(boxes), dtype=np.int64), at_s, found, SHELF)
 
 
@@ -61,7 +61,7 @@ def test_a_step_is_found_between_two_quiet_stretches() -> None:
     at_s = np.arange(61) / 10
     grams = np.where(at_s < 3, 1000.0, 500.0)
     grams[27:34] += 60 * np.array([1, -1, 1, -1, 1, -1, 1])  # a hand rests on the board
-    (step,) = steps(Weights(np.zeros(61, dtype=np.int64), at_s, grams), ScaleNoise())
+    (step,) = steps(ScaleReadings(np.zeros(61, dtype=np.int64), at_s, grams), ScaleNoise())
     assert (step.level, step.from_s, step.to_s, step.grams) == (0, 2.6, 3.4, -500.0)
     assert step.at_s == pytest.approx(3.0)
     # 22 readings of 1.6 g on either side, 0.4 g of drift a second over the gap and a third of both stretches.
@@ -74,9 +74,9 @@ def test_drift_and_noise_alone_make_no_step_and_a_small_package_does() -> None:
     level = np.repeat(np.arange(40), 80)
     drift = 0.4 * np.cumsum(rng.normal(size=(40, 80)), axis=1) / np.sqrt(10)
     grams = 2000 + drift + 1.5 * rng.normal(size=(40, 80))
-    assert not steps(Weights(level, np.tile(at_s, 40), np.round(grams).ravel()), ScaleNoise())
+    assert not steps(ScaleReadings(level, np.tile(at_s, 40), np.round(grams).ravel()), ScaleNoise())
     grams[:, 40:] += 40.0
-    found = steps(Weights(level, np.tile(at_s, 40), np.round(grams).ravel()), ScaleNoise())
+    found = steps(ScaleReadings(level, np.tile(at_s, 40), np.round(grams).ravel()), ScaleNoise())
     assert sorted(step.level for step in found) == list(range(40))
     off = np.array([(step.grams - 40.0) / step.sd_g for step in found])
     assert 0.6 < off.std() < 1.4  # the stated error is the error
@@ -177,7 +177,7 @@ def test_events_hang_on_no_order_of_detections() -> None:
         (np.random.default_rng(1).random(recording.detections.picture.size), recording.detections.picture)
     )
     found = recording.detections
-    mixed = Detections(found.picture[order], found.box[order], found.log_probs[order])
+    mixed = NamedDetections(found.picture[order], found.box[order], found.log_probs[order])
     again = fuse(replace(recording, detections=mixed), least_confidence=0.0)
     assert [replace(event, confidence=0.0) for event in again] == [replace(event, confidence=0.0) for event in events]
     assert [e.confidence for e in again] == pytest.approx([e.confidence for e in events])
@@ -233,13 +233,13 @@ def test_recordings_that_do_not_fit_together_are_refused() -> None:
     sound = carried()
     found = sound.detections
     cases = {
-        "not ascending": replace(sound, detections=Detections(found.picture[::-1], found.box, found.log_probs)),
-        "box has shape": replace(sound, detections=Detections(found.picture, found.box[:, :3], found.log_probs)),
-        "above 0": replace(sound, detections=Detections(found.picture, found.box, found.log_probs + 5.0)),
-        "not finite": replace(sound, detections=Detections(found.picture, found.box * np.nan, found.log_probs)),
+        "not ascending": replace(sound, detections=NamedDetections(found.picture[::-1], found.box, found.log_probs)),
+        "box has shape": replace(sound, detections=NamedDetections(found.picture, found.box[:, :3], found.log_probs)),
+        "above 0": replace(sound, detections=NamedDetections(found.picture, found.box, found.log_probs + 5.0)),
+        "not finite": replace(sound, detections=NamedDetections(found.picture, found.box * np.nan, found.log_probs)),
         "camera 0 to 0 reaches outside": replace(sound, cameras=[]),
         "weighs more than 0": replace(sound, shelf=replace(SHELF, weight_g=np.zeros(5))),
-        "scale's level 3": replace(sound, weights=Weights(np.array([3]), np.zeros(1), np.zeros(1))),
+        "scale's level 3": replace(sound, weights=ScaleReadings(np.array([3]), np.zeros(1), np.zeros(1))),
         "tag 9": replace(sound, reads=TagReads(*(np.zeros(1, int), np.zeros(1)), np.array([9]), np.zeros(1), np.zeros(1, int))),
     }  # fmt: skip
     for complaint, broken in cases.items():

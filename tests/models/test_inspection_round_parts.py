@@ -1,6 +1,5 @@
 """Round parts: found hubs, rings laid out straight, pits that stand out whatever the turn and the light."""
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -80,11 +79,10 @@ def test_other_photos_are_refused() -> None:
 
 
 @pytest.mark.realdata
-@pytest.mark.skipif("STORELOOP_REAL_DATA" not in os.environ, reason="STORELOOP_REAL_DATA names no folder")
-def test_casting_photos_are_told_by_their_rings() -> None:
+def test_casting_photos_are_told_by_their_rings(real_data: Path) -> None:
     from PIL import Image
 
-    folder = Path(os.environ["STORELOOP_REAL_DATA"]) / "casting_defects" / "casting_data"
+    folder = real_data / "casting_defects" / "casting_data"
     files = sorted(folder.glob("*/*/*.jpeg"))[::3]  # the bench row takes all
     photos = np.stack([np.asarray(Image.open(file).convert("L")) for file in files])
     faulty = np.array([file.parent.name.startswith("def") for file in files])

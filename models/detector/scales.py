@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from models.detector.observed import Floats, Ints, Weights
+from models.detector.observed import Floats, Ints, ScaleReadings
 
 QUIET_READINGS = 4  # fewer in a row may look quiet by chance under a resting hand
 _FACTOR = 5.0  # a difference of neighbouring readings beyond so many standard deviations is no noise
@@ -45,7 +45,7 @@ class Step:
         return (self.from_s + self.to_s) / 2
 
 
-def steps(weights: Weights, noise: ScaleNoise) -> list[Step]:
+def steps(weights: ScaleReadings, noise: ScaleNoise) -> list[Step]:
     """Steps of all scales in order of time."""
     found = [
         step
