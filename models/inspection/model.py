@@ -63,7 +63,7 @@ class Inspector(nn.Module):
 
 
 def _neighbours(picture: Tensor, of: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
-    """The highest or lowest of a pixel and its eight neighbours; pooling does the same at thirty times the cost."""
+    """The highest or lowest of a pixel and its eight neighbours; pooling tells the same in twice the time."""
     for axis in (2, 3):
         size = picture.shape[axis]
         first, last = picture.narrow(axis, 0, 1), picture.narrow(axis, size - 1, 1)
