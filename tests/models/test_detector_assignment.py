@@ -41,6 +41,6 @@ def test_fusion_needs_no_library_that_a_box_has_not() -> None:
     import models.detector
 
     folder = Path(models.detector.__path__[0])
-    for name in ("fusion", "carried", "tracks", "inventory", "weights", "rfid", "geometry", "observed", "assignment"):
+    for name in ("fusion", "carried", "tracks", "inventory", "scales", "rfid", "geometry", "observed", "assignment"):
         told = (folder / f"{name}.py").read_text(encoding="utf-8")
         assert "scipy" not in told.replace("SciPy", "") and "sklearn" not in told and "import torch" not in told, name
