@@ -179,6 +179,7 @@ def main() -> None:
         given.scratch,
         BaseConfig.model_validate(told["data"]),
         EmbedderConfig.model_validate(told["embedder"]),
+        given.start,
     )
 
 

@@ -126,9 +126,16 @@ def _share(part: Floats, whole: Floats) -> Floats:
 
 
 def crop(image: Pixels, box: Floats, side: int, *, margin: float = 0.05) -> Pixels:
-    """What a box (4,) shows, wider by `margin` of its size on each side within the picture, as a letter-boxed square."""
+    """What a box (4,) shows, wider by `margin` of its size on each side within the picture, stretched to a square: most packages
+    are tall, and a letter-box would spend a third of the pixels on grey."""
+    import cv2
+
     left, top, right, bottom = widened(image, box, margin)
-    return letterbox(image[top:bottom, left:right], side)[0]
+    part = image[top:bottom, left:right]
+    shrinks = part.shape[0] * part.shape[1] > side * side
+    return np.asarray(
+        cv2.resize(part, (side, side), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR), dtype=np.uint8
+    )
 
 
 def widened(image: Pixels, box: Floats, margin: float) -> tuple[int, int, int, int]:

@@ -4,7 +4,6 @@ import numpy as np
 import numpy.typing as npt
 
 from models.common.pictures import Pixels
-from models.detector.boxes import GREY
 from models.detector.embedder_config import AugmentConfig
 
 _BLUR_SIDE = 64.0
@@ -43,8 +42,7 @@ def _one(crop: Pixels, side: int, cfg: AugmentConfig, rng: np.random.Generator) 
         np.column_stack([matrix, offset]),
         (side, side),
         flags=cv2.INTER_LINEAR,
-        borderMode=cv2.BORDER_CONSTANT,
-        borderValue=(GREY,) * 3,
+        borderMode=cv2.BORDER_REPLICATE,
     )
     if rng.random() < cfg.blur_share:
         moved = cv2.GaussianBlur(moved, (0, 0), 0.1 + cfg.blur_px * side / _BLUR_SIDE * rng.random())

@@ -11,6 +11,7 @@ from torch.nn import functional
 from torchvision.models.resnet import Bottleneck, ResNet
 
 FEATURES = 2_048
+LEAST_SPREAD = 1e-3  # of even squares, which have nothing to tell
 
 
 class Embedder(nn.Module):
@@ -27,7 +28,7 @@ class Embedder(nn.Module):
 
     def features(self, crops: Tensor) -> Tensor:
         """(B, 3, S, S) -> (B, 2048), means over the picture."""
-        return cast(Tensor, self.body(crops)).float()
+        return cast(Tensor, self.body(even_light(crops))).float()
 
     def embed(self, features: Tensor) -> Tensor:
         """(B, 2048) -> (B, D) of length 1."""
@@ -36,6 +37,14 @@ class Embedder(nn.Module):
     def forward(self, crops: Tensor) -> Tensor:
         """(B, 3, S, S) -> (B, D)."""
         return self.embed(self.features(crops))
+
+
+def even_light(crops: Tensor) -> Tensor:
+    """Crops (B, 3, S, S), each with mean 0 and deviation 1 over its pixels and colours together: dim shops and spotlights are evened
+    out within the graph, while hues stay apart."""
+    middle = crops.mean(dim=(1, 2, 3), keepdim=True)
+    spread = (crops - middle).square().mean(dim=(1, 2, 3), keepdim=True).sqrt()
+    return (crops - middle) / (spread + LEAST_SPREAD)
 
 
 class Heads(nn.Module):

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from models.common.artifact import ArtifactError
 from models.detector.networks import DetectorConfig, NamerConfig
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2  # 1 had crops in letter-boxes
 NAME = "detector"
 DETECTOR, EMBEDDER, GALLERY, SPEC = "detector.onnx", "embedder.onnx", "gallery.safetensors", "eyes.json"
 VECTORS = "vectors"  # the one tensor of the gallery

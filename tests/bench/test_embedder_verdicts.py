@@ -3,6 +3,7 @@
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,14 +11,19 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))  # the rows are no package
 
 import embedder_rows
-from embedder_rows import Naming, Shop, bare, judge, verdict
+from detector_service_rows import service_verdict
+from embedder_rows import Naming, Shop, judge, verdict
+from finder_rows import finder_verdict
 from grocery_rows import Accuracy
 from grocery_rows import verdict as grocery_verdict
+from recognition import found_crops, precision
 
+from models.detector.boxes import Detections
 from orchestration.package_crops import PHOTO, SHELF, Crops
+from sources.twin.cameras.truth import Boxes
 
-OURS = Naming(0.975, 0.976, 0.96, {"known": 0.99, "new": 0.98})
-NAIVE = Naming(0.5, 0.51, 0.4, {"known": 0.6, "new": 0.5})
+CLEAR = {"known": 0.99, "new": 0.98}
+OURS, NAIVE = Naming(0.975, 0.976, 0.96, CLEAR, CLEAR), Naming(0.5, 0.51, 0.4, CLEAR, CLEAR)
 
 
 @pytest.mark.parametrize(
@@ -58,17 +64,9 @@ def test_a_new_product_that_looks_like_a_known_one_is_seen_as_a_loss(monkeypatch
     shop = replace(shop, asked=replace(shop.asked, share=np.array([0.9, 0.9, 0.9, 0.4, 0.9])))
     found = judge(by_shade, shop, crops=False)
     assert (found.known, found.known_before, found.new, found.lost) == (0.75, 1.0, 1.0, 0.25)
-    assert found.clear == {"known": 1.0, "new": 1.0}
+    assert found.clear == {"known": 1.0, "new": 1.0} and found.shelf == {"known": 0.75, "new": 1.0}
     brighter = replace(shop, asked=crops([1, 2], [140, 84], 0.9, SHELF))
     assert judge(by_shade, brighter, crops=True).known == 1.0
-
-
-def test_the_naive_method_does_not_see_the_grey_around_a_crop() -> None:
-    square = np.full((9, 9, 3), 114, np.uint8)
-    square[3:6, 2:7] = (200, 114, 114)
-    square[4, 4] = 114  # grey inside stays
-    assert bare(square).shape == (3, 5, 3)
-    assert bare(np.full((4, 4, 3), 114, np.uint8)).shape == (4, 4, 3)
 
 
 def test_groceries_need_five_points_over_the_plain_net() -> None:
@@ -76,3 +74,38 @@ def test_groceries_need_five_points_over_the_plain_net() -> None:
     fine, coarse = grocery_verdict(found, "fine"), grocery_verdict(found, "coarse")
     assert fine.met and fine.value == pytest.approx(0.65) and fine.peer_value == pytest.approx(0.595)
     assert not coarse.met and coarse.value - 0.745 == pytest.approx(0.045)
+
+
+@pytest.mark.parametrize(("map50", "whole", "met"), [(0.95, 0.75, True), (0.949, 0.8, False), (0.97, 0.749, False)])
+def test_both_averages_of_the_finder_are_asked(map50: float, whole: float, met: bool) -> None:
+    assert finder_verdict(map50, whole, "").met is met
+
+
+def test_found_boxes_are_named_by_the_package_they_are() -> None:
+    """Three packages, of which one is seen by a tenth: of boxes on each and one on nothing, the two of clear packages are asked."""
+    boxes = Boxes(
+        picture=np.zeros(3, dtype=np.int64),
+        item=np.arange(3),
+        product=np.array([5, 6, 7]),
+        amodal=np.zeros((3, 4)),
+        visible=np.array([[2.0, 2, 12, 12], [20, 2, 30, 12], [2, 20, 12, 30]]),
+        share=np.array([1.0, 0.4, 0.1]),
+    )
+    picture = np.zeros((40, 40, 3), np.uint8)
+    picture[2:12, 2:12], picture[2:12, 20:30] = 200, 90
+    scene = SimpleNamespace(
+        seen=SimpleNamespace(pictures=[SimpleNamespace(pixels=picture)]), truth=SimpleNamespace(boxes=boxes)
+    )
+    found = Detections(np.concatenate([boxes.visible[[1, 2, 0]], [[30.0, 30, 38, 38]]]), np.array([0.9, 0.8, 0.7, 0.6]))
+    crops = found_crops(SimpleNamespace(detect=lambda pixels: found), [scene], kind=SHELF, side=8)
+    assert crops.product.tolist() == [6, 5] and crops.share.tolist() == [0.4, 1.0]
+    assert crops.pixels[0, 4, 4, 0] == 90 and crops.pixels[1, 4, 4, 0] == 200
+    assert precision([found], [boxes]) == (1.0, 1.0, 1.0)
+
+
+def test_the_service_is_asked_for_the_ratio_of_its_slowest() -> None:
+    """Rounds of 100 equal latencies: p99 is that latency, the ratios are 2, 3 and 5."""
+    alone = [[100.0] * 100] * 3
+    told = service_verdict([[200.0] * 100, [300.0] * 100, [500.0] * 100], alone, [30, 44])
+    assert told.met and told.value == 300 and told.peer_value == 100 and "30 to 44 crops" in told.note
+    assert not service_verdict([[310.0] * 100] * 3, alone, [1]).met

@@ -21,13 +21,14 @@ PEERS = ("shrunken pixels",)
 PRODUCTS = ("milk", "rice", "salt", "tea")
 
 
-def finder_graph(side: int = SIDE) -> bytes:
-    """(1, 3, S, S) -> (1, 5, N): a box of PATCH pixels every STRIDE, scored by the mean of its brightest channel, 0.5 as 0."""
+def finder_graph(side: int = SIDE, *, seen: float = 2.0) -> bytes:
+    """(1, 3, S, S) -> (1, 5, N): a box of PATCH pixels every STRIDE, scored by the mean of its brightest channel, 0.5 as 0; `seen`
+    0 scores all of them 0."""
     count = (side - PATCH) // STRIDE + 1
     middle = (np.arange(count) * STRIDE + PATCH / 2).astype(np.float32)
     y, x = np.meshgrid(middle, middle, indexing="ij")
     boxes = np.stack([x.ravel(), y.ravel(), *np.full((2, x.size), PATCH)])[None].astype(np.float32)
-    constants = {"boxes": boxes, "shape": np.array([1, 1, -1]), "half": np.float32([0.5]), "two": np.float32([2])}
+    constants = {"boxes": boxes, "shape": np.array([1, 1, -1]), "half": np.float32([0.5]), "two": np.float32([seen])}
     nodes = [
         helper.make_node("ReduceMax", ["images"], ["bright"], axes=[1], keepdims=1),
         helper.make_node("AveragePool", ["bright"], ["mean"], kernel_shape=[PATCH, PATCH], strides=[STRIDE, STRIDE]),

@@ -11,6 +11,7 @@ from models.common.protocols import DataError
 from models.detector.boxes import GREY
 from models.detector.config import Config
 from models.detector.data import TRAIN, Dataset, prepare
+from models.detector.finder_weights import read_finder
 from models.detector.parts import BASE, _Pictures, make_embedder, make_finder, training_crops
 
 QUICK = {
@@ -85,6 +86,32 @@ def test_the_finder_is_fitted_to_the_training_pictures_or_taken_as_it_is(
     kept = make_finder(data, config(case, tune="embedder"), seed=1)
     assert kept.begun_from.startswith("our base checkpoint") and kept.begun_from.endswith("as it is")
     assert kept.graph != scratch.graph
+
+
+@pytest.mark.parametrize("better", ["before", "fitted"])
+def test_weights_that_find_stay_unless_the_fitted_ones_find_better(
+    data: Dataset, case: ModuleType, no_base: Path, monkeypatch: pytest.MonkeyPatch, better: str
+) -> None:
+    """One of both is a graph that finds what is bright, the other finds boxes of no size."""
+    from models.detector.finder import fit_finder
+    from models.detector.finder_config import FinderConfig
+
+    picture, boxes = data.pixels(10), data.labelled[10].boxes
+    base = fit_finder([picture] * 4, [boxes] * 4, FinderConfig(**QUICK["finder"]), seed=2)
+    (no_base / "finder.safetensors").write_bytes(base.to_half())
+    sees, blind = case.finder_graph(), case.finder_graph(seen=0.0)
+    first = read_finder(no_base / "finder.safetensors")
+
+    def written(weights: Any, side: int, *, threads: int) -> bytes:
+        before = all(np.array_equal(array, first.arrays[name]) for name, array in weights.arrays.items())
+        return sees if before == (better == "before") else blind
+
+    monkeypatch.setattr("models.detector.finder.finder_onnx", written)
+    part = make_finder(data, config(case, tune="finder"), seed=1)
+    assert part.graph == sees
+    fitted, before = ("0.000", "1.000") if better == "before" else ("1.000", "0.000")
+    assert f"mAP50-95 {fitted} when fitted, {before} before" in part.begun_from
+    assert ("as it is" in part.begun_from) == (better == "before") and len(part.begun_from) < 300
 
 
 def test_a_start_that_is_not_there_is_named(data: Dataset, case: ModuleType, tmp_path: Path) -> None:
