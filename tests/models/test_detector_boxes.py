@@ -82,5 +82,9 @@ def test_a_crop_shows_the_box_and_stays_within_the_picture() -> None:
     assert (crop(image, boxes((10, 10, 20, 20))[0], 10, margin=0) == 200).all()
     wider = crop(image, boxes((10, 10, 20, 20))[0], 20, margin=0.5)
     assert (wider[5:15, 5:15] == 200).all() and not wider[:4].any()
+    tall = np.zeros((40, 40, 3), np.uint8)
+    tall[4:36, 10:14], tall[20:36, 10:14] = 250, 100
+    stretched = crop(tall, boxes((10, 4, 14, 36))[0], 8, margin=0)
+    assert (stretched[:4] == 250).all() and (stretched[4:] == 100).all(), "no side is filled up with grey"
     for edge in ((-5, -5, 3, 3), (38, 38, 60, 60), (40, 40, 40, 40), (12, 12, 12, 12)):
         assert crop(image, boxes(edge)[0], 8).shape == (8, 8, 3)

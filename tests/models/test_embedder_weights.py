@@ -86,8 +86,10 @@ def test_a_resnet50_of_torchvision_gives_its_body(kind: str, tmp_path: Path) -> 
     network = new_embedder(EmbedderConfig(width=8), start).eval()
     theirs.fc = torch.nn.Identity()
     crop = torch.rand(1, 3, 32, 32)
+    crop = (crop - crop.mean()) / crop.std(correction=0)  # as light is evened out
     with torch.no_grad():
-        np.testing.assert_allclose(network.features(crop).numpy(), theirs(crop).numpy(), rtol=1e-4, atol=1e-4)
+        bright = network.features(3 * crop + 1).numpy()
+        np.testing.assert_allclose(bright, theirs(crop).numpy(), rtol=1e-3, atol=1e-3)
     with pytest.raises(WeightsError, match="no projection yet"):
         embedder_onnx(start, 32)
 
