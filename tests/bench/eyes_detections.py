@@ -48,9 +48,21 @@ class Lookalikes:
 def recording(
     clip: Clip, looks: Appearances, alike: Lookalikes, errors: DetectorErrors, rng: np.random.Generator
 ) -> Recording:
-    """A clip as the fusion sees it."""
+    """A clip as the fusion sees it, by made-up detections."""
+    camera = cameras_of(clip)
+    found = detections(clip.truth.boxes, camera, len(clip.seen.pictures), _frame(clip), alike, errors, rng)
+    return observed(clip, looks, found)
+
+
+def cameras_of(clip: Clip) -> Ints:
+    """Number (F,) of the camera of each picture."""
+    names = [camera.camera_id for camera in clip.seen.cameras]
+    return np.array([names.index(picture.camera_id) for picture in clip.seen.pictures])
+
+
+def observed(clip: Clip, looks: Appearances, found: NamedDetections) -> Recording:
+    """A clip as the fusion sees it: what was found in its pictures, and what its other sensors told."""
     seen = clip.seen
-    names = [camera.camera_id for camera in seen.cameras]
     boards = np.array(seen.boards)
     lanes = seen.lanes
     shelf = Shelf(
@@ -75,10 +87,8 @@ def recording(
         clip.weights["at_s"].to_numpy(),
         clip.weights["grams"].to_numpy(),
     )
-    camera = np.array([names.index(picture.camera_id) for picture in seen.pictures])
     at_s = np.array([picture.at_s for picture in seen.pictures])
-    found = detections(clip.truth.boxes, camera, at_s.size, _frame(clip), alike, errors, rng)
-    return Recording(seen.cameras, camera, at_s, found, shelf, weights, reads)
+    return Recording(seen.cameras, cameras_of(clip), at_s, found, shelf, weights, reads)
 
 
 def _levels(names: list[str]) -> Ints:

@@ -42,9 +42,9 @@ def test_both_bounds_decide(right: float, wrong_share: float, met: bool) -> None
     ok = np.ones(200, dtype=bool)
     learnt = dict.fromkeys(STAGES, Judged(1.0, 200, sure, ok, 0, 5.0))
     seen = dict.fromkeys(STAGES, Judged(right, 200, sure, np.arange(200) >= 200 * wrong_share, 0, 5.0))
-    found = events_verdict(learnt, seen)
+    found = events_verdict(learnt, seen, "by hand")
     assert (found.met, found.value, found.peer) == (met, right, "camera")
-    assert "200 events" in found.note
+    assert "200 events; by hand: " in found.note
 
 
 def test_more_sources_tell_more() -> None:
