@@ -42,6 +42,7 @@ class BaseConfig(BaseModel):
     first_world: int = Field(7_000, ge=0, description="seed of the first world; the others follow")
     worlds: int = Field(10, ge=1, le=1_000, description="worlds, each of other packages")
     held_world: int = Field(7_100, ge=0, description="seed of the world on which the curve is measured")
+    held_scenes: int = Field(14, ge=1, le=1_000, description="scenes of it, shelves and as many counters")
     held_crops: int = Field(600, ge=1, description="crops of it that are named for each point of the curve")
     held_photos: int = Field(3, ge=1, le=100, description="photos from which each of its products is enrolled")
     seed: int = Field(0, ge=0, description="of the training")
@@ -87,7 +88,8 @@ def training_crops(cfg: BaseConfig, folder: Path) -> "tuple[npt.NDArray[np.uint8
 
 def held_out(cfg: BaseConfig, folder: Path) -> Crops:
     """Photos of every product of the held-out world, and some crops of its scenes."""
-    drawn = cfg.crops.model_copy(update={"photographed": 1, "photos": cfg.held_photos, "shelves": 14, "counters": 14})
+    drawn = cfg.crops.model_copy(update={"photographed": 1, "photos": cfg.held_photos})
+    drawn = drawn.model_copy(update={"shelves": cfg.held_scenes, "counters": cfg.held_scenes})
     crops = world_crops(cfg.held_world, drawn, folder)
     scenes = np.flatnonzero(crops.kind != PHOTO)
     some = np.random.default_rng(cfg.held_world).permutation(scenes)[: cfg.held_crops]
@@ -159,7 +161,7 @@ def _recipe(cfg: BaseConfig, embedder: "EmbedderConfig", crops: int, identities:
     }
 
 
-def main() -> None:
+def main(arguments: list[str] | None = None) -> None:
     """The command."""
     from models.common.telemetry import switch_off
     from models.detector.embedder_config import EmbedderConfig
@@ -171,7 +173,7 @@ def main() -> None:
     parser.add_argument(
         "--start", type=Path, help="weights to go on from, as a base checkpoint before; not for a resumed run"
     )
-    given = parser.parse_args()
+    given = parser.parse_args(arguments)
     switch_off(os.environ)
     told = json.loads(given.recipe.read_text()) if given.recipe else {"data": {}, "embedder": {}}
     train_base(

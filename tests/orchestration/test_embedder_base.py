@@ -1,0 +1,94 @@
+"""The command that makes the embedder's base checkpoint, on two tiny worlds: it goes on from weights, and where it was stopped."""
+
+import csv
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from models.detector.embedder_weights import read_weights
+from orchestration import package_crops
+from orchestration.embedder_base import ATTRIBUTES, CURVE, RECIPE, WEIGHTS, attributes, main
+from orchestration.package_crops import COUNTER, PHOTO, SHELF, CropsConfig, world_crops
+
+CROPS = {"products": 5, "shelves": 1, "counters": 2, "photographed": 1, "photos": 2, "side": 32}
+TOLD: dict[str, Any] = {
+    "data": {"worlds": 2, "held_photos": 1, "held_scenes": 1, "held_crops": 20, "every": 2, "crops": CROPS},
+    "embedder": {
+        "blocks": [1, 1, 1, 1], "width": 8, "stages": [{"side": 32, "steps": 4}], "batch": 8, "half": False,
+    },
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Drawn worlds, for all tests here."""
+    return tmp_path_factory.mktemp("worlds")
+
+
+def made(folder: Path, scratch: Path, told: dict[str, Any], *more: str) -> dict[str, Any]:
+    recipe = folder / "recipe.json"
+    recipe.write_text(json.dumps(told))
+    main([str(folder), "--scratch", str(scratch), "--recipe", str(recipe), *more])
+    found: dict[str, Any] = json.loads((folder / RECIPE).read_text())
+    return found
+
+
+def test_weights_a_curve_and_the_recipe_come_out_and_a_run_goes_on_from_weights(scratch: Path, tmp_path: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    for folder in (first, second):
+        folder.mkdir()
+    told = made(first, scratch, TOLD)
+    with (first / CURVE).open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["step"] for row in rows] == ["2", "4"] and all(0 <= float(row["top1"]) <= 1 for row in rows)
+    assert told["identities"] == 10 and told["side"] == 32 and "began_from_sha256" not in told
+    (scratch / "embedder.checkpoint").unlink()
+    begun = made(second, scratch, TOLD, "--start", str(first / WEIGHTS))
+    assert begun["began_from_sha256"] == hashlib.sha256((first / WEIGHTS).read_bytes()).hexdigest()
+    before, after = (read_weights(folder / WEIGHTS) for folder in (first, second))
+    name = "project.weight"
+    fresh = np.abs(before.arrays[name]).mean()
+    assert 0 < np.abs(after.arrays[name] - before.arrays[name]).mean() < fresh / 2, "not begun anew"
+
+
+def test_a_run_that_was_stopped_gives_the_same_bytes(scratch: Path, tmp_path: Path) -> None:
+    """Stopped after half the steps: what is level so long does not hang on how many are to come."""
+    level = {**TOLD["embedder"], "warm_up": 0, "cool_down": 0}
+    whole, half = tmp_path / "whole", tmp_path / "half"
+    for folder in (whole, half):
+        folder.mkdir()
+    (scratch / "embedder.checkpoint").unlink(missing_ok=True)
+    made(whole, scratch, {**TOLD, "embedder": level})
+    (scratch / "embedder.checkpoint").unlink()
+    made(half, scratch, {**TOLD, "embedder": level | {"stages": [{"side": 32, "steps": 2}]}})
+    made(half, scratch, {**TOLD, "embedder": level})
+    assert (half / WEIGHTS).read_bytes() == (whole / WEIGHTS).read_bytes()
+    assert (half / CURVE).read_text().count("\n") == 3
+
+
+def test_a_world_is_drawn_once_and_a_broken_drawing_again(
+    scratch: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cfg = CropsConfig(**CROPS)
+    first = world_crops(7_000, cfg, tmp_path)
+    assert set(first.kind.tolist()) == {SHELF, COUNTER, PHOTO} and first.pixels.shape[1:] == (32, 32, 3)
+    assert (first.kind == PHOTO).sum() == 10 and first.share.min() >= 0.25
+    (rows,) = tmp_path.glob("*.npz")
+    rows.unlink()  # as if it was killed before all was written
+    again = world_crops(7_000, cfg, tmp_path)
+    np.testing.assert_array_equal(again.pixels, first.pixels)
+    monkeypatch.setattr(package_crops, "draw_crops", None)
+    np.testing.assert_array_equal(world_crops(7_000, cfg, tmp_path).product, first.product)
+
+
+def test_attributes_tell_products_of_one_brand_apart() -> None:
+    """Accent and motif together come once in a brand."""
+    told = attributes(7_000, 60)
+    assert told.shape == (60, len(ATTRIBUTES)) and told.min() >= 0
+    art = told[:, [ATTRIBUTES.index(name) for name in ("accent", "motif")]]
+    brand = told[:, [ATTRIBUTES.index(name) for name in ("layout", "pattern", "logo")]]
+    assert len(np.unique(np.hstack([art, brand]), axis=0)) >= 58
