@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import numpy.typing as npt
 
-# Bot -> module with `open_bot(folder)`, and where there are such: `LEFT_OUT`, `PRECISE`, `convert`, `quantise` and `moved`, see below.
+# Bot -> module with `open_bot(folder)`, and where there are such: `LEFT_OUT`, `PRECISE`, `convert` and `moved`, see below.
 BOTS: Mapping[str, str] = {
     "detector": "edge.eyes.bot",
     "forecaster": "edge.forecaster",
@@ -16,6 +16,9 @@ BOTS: Mapping[str, str] = {
     "pricing": "edge.pricing",
     "recommender": "edge.recommender",
 }
+QUANTISERS: Mapping[str, str] = {
+    "detector": "edge.eyes.quantised"
+}  # module with `quantise`, for graphs that want real inputs
 
 
 class SelfTestError(RuntimeError):
@@ -90,7 +93,9 @@ def convert(bot: str, artifact: Path, out: Path) -> bool:
 
 def quantised(bot: str) -> Callable[..., Any] | None:
     """The bot's own way to 8 bits, `quantise(release, out, pictures, score)`, where its graphs want real inputs; else None."""
-    made: Callable[..., Any] | None = getattr(_module(bot), "quantise", None)
+    if bot not in QUANTISERS:
+        return None
+    made: Callable[..., Any] = import_module(QUANTISERS[bot]).quantise
     return made
 
 

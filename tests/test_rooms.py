@@ -45,7 +45,7 @@ OWN = {"serving": {"bentoml"}, "orchestration": {"dagster"}}
 NETWORKS = (
     *(f"models.forecaster.networks.{name}" for name in ("adversary", "architecture", "losses")),
     *(f"models.pricing.{name}" for name in ("dqn", "model", "peers", "vec_env")),
-    *(f"models.detector.{name}" for name in ("embedder_model", "finder_training")),
+    *(f"models.detector.{name}" for name in ("embedder_model", "finder_model", "finder_training")),
     "models.inspection.model",
     "models.profiles.model",
     "models.recommender.model",

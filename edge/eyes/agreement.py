@@ -5,17 +5,30 @@ Where labels are at hand, a score such as mAP says more; this says on the very p
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
-from edge.eyes.bot import EyesBot
 from edge.eyes.tracks import TrackerConfig, associate
 from models.common.pictures import Pixels
 from models.detector.boxes import Floats, overlaps
+from models.detector.networks import Detector, Namer
 
 MATCH = 0.5  # least overlap of boxes of one item
 UNSURE = 0.1  # of the score: what lies nearer to the bound of an item may fall on either side of it
 NOTHING = 1.0  # agreement on nothing at all
+
+
+class Looking(Protocol):
+    """Two networks that work together."""
+
+    @property
+    def detector(self) -> Detector:
+        """Finds items."""
+
+    @property
+    def namer(self) -> Namer:
+        """Names them."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +43,7 @@ class Agreement:
     same_names: float
 
 
-def agreement(reference: EyesBot, candidate: EyesBot, pictures: Sequence[Pixels]) -> Agreement:
+def agreement(reference: Looking, candidate: Looking, pictures: Sequence[Pixels]) -> Agreement:
     """Both on the same pictures. Items are boxes whose score the tracker counts as high; those within `UNSURE` of that are held
     against neither."""
     least = TrackerConfig().high_score
@@ -56,7 +69,7 @@ def agreement(reference: EyesBot, candidate: EyesBot, pictures: Sequence[Pixels]
     )
 
 
-def _same_names(reference: EyesBot, candidate: EyesBot, picture: Pixels, boxes: Floats) -> int:
+def _same_names(reference: Looking, candidate: Looking, picture: Pixels, boxes: Floats) -> int:
     """On one's boxes, so that the embedders alone are compared."""
     names = [[each.product for each in bot.namer.name(picture, boxes)] for bot in (reference, candidate)]
     return sum(first == second for first, second in zip(*names, strict=True))

@@ -5,7 +5,7 @@ Files of the artifact: see `models.detector.spec`; what people enrolled since li
 
 import base64
 import binascii
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,14 +55,6 @@ def open_bot(folder: Path) -> "EyesBot":
             raise
         raise ArtifactError(f"{artifact} holds no networks of a camera ({error}): build the release again") from error
     return EyesBot(spec, sessions[0], sessions[1], gallery)
-
-
-def quantise(release: Path, out: Path, pictures: Path, score: "Callable[[EyesBot], float] | None" = None) -> Any:
-    """Write the artifact with both graphs in 8 bits, see `edge.eyes.quantised`."""
-    from edge.eyes.quantised import QuantiseConfig, quantise_eyes, read_pictures
-
-    config = QuantiseConfig()
-    return quantise_eyes(release, out, read_pictures(pictures, config.pictures), score=score, config=config)
 
 
 def open_eyes(home: Path, key: "Ed25519PublicKey") -> "EyesBot":

@@ -13,7 +13,8 @@ from edge.export import ExportError, FileReport, parity, rewrite
 from edge.eyes.agreement import Agreement, agreement
 from edge.eyes.bot import EyesBot, open_bot
 from edge.eyes.frames import FolderSource
-from edge.int8 import BACKBONE, CONVOLUTIONS, WHOLE, Feeds, Scheme, quantise
+from edge.int8 import BACKBONE, CONVOLUTIONS, WHOLE, Feeds, Scheme
+from edge.int8 import quantise as in_8_bits
 from edge.session import open_session
 from models.common.artifact import read_artifact, read_file
 from models.common.pictures import Pixels
@@ -53,6 +54,12 @@ def read_pictures(folder: Path, most: int) -> list[Pixels]:
             f"{folder} holds {len(found)} pictures that can be read ({source.counts.broken} that cannot): give some dozens"
         )
     return found
+
+
+def quantise(release: Path, out: Path, pictures: Path, score: Score | None = None) -> tuple[FileReport, ...]:
+    """`quantise_eyes` on the pictures of a folder."""
+    config = QuantiseConfig()
+    return quantise_eyes(release, out, read_pictures(pictures, config.pictures), score=score, config=config)
 
 
 def quantise_eyes(
@@ -149,7 +156,7 @@ def _fastest(
     """The first of the schemes that loses too little, beside what is chosen already."""
     before, problems = graphs[name], []
     for scheme in schemes:
-        made = quantise(before, inputs, scheme)
+        made = in_8_bits(before, inputs, scheme)
         if not made.nodes:
             return _report(
                 name, before, before, 0, f"no convolution to bring to 8 bits ({scheme.what})", inputs, {}

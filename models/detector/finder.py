@@ -19,7 +19,7 @@ from models.common.torch_control import onnx_bytes, torch_controlled
 from models.detector.boxes import Floats
 from models.detector.finder_config import FinderConfig
 from models.detector.finder_data import Labelled
-from models.detector.finder_ultralytics import new_network, training_module
+from models.detector.finder_ultralytics import new_network, quiet_import
 from models.detector.finder_weights import FinderWeights, Row
 
 INPUT, OUTPUT = "images", "boxes"
@@ -43,7 +43,8 @@ def fit_finder(
     DataError for boxes that cannot be learnt from; ArithmeticError where the loss is no number.
     """
     labelled = Labelled(pictures, boxes)
-    training = training_module()
+    with quiet_import():
+        from models.detector import finder_training as training
 
     def on_epoch(row: Row) -> None:
         told = f"mAP50 {row['metrics/mAP50']:.3f}" if "metrics/mAP50" in row else f"loss {row['train/box_loss']:.2f}"
@@ -64,7 +65,7 @@ def fit_finder(
             start=start,
             on_epoch=on_epoch,
         )
-        fit.train()
+        fit.train()  # type: ignore[no-untyped-call]
         return FinderWeights.of(fit.trained(), fit.architecture, tuple(fit.curve))
 
 

@@ -5,7 +5,6 @@ which are pickles, are replaced by safetensors that a killed run goes on from to
 """
 
 import json
-import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,39 +16,16 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch.utils.data import DataLoader, Dataset
 from ultralytics.models.yolo.detect import DetectionTrainer, DetectionValidator
-from ultralytics.nn.tasks import DetectionModel, yaml_model_load
 
 from models.common.protocols import DataError
-from models.detector.finder_config import Architecture, FinderConfig
+from models.detector.finder_config import FinderConfig
 from models.detector.finder_data import Labelled, Square, cut, whole
+from models.detector.finder_model import CLASS, FinderModel
 from models.detector.finder_weights import FinderWeights, Row
 
-CLASS = "item"
 CHECKPOINT = "checkpoint.safetensors"
 WATCH_BATCH = 4
 State: TypeAlias = dict[str, torch.Tensor]
-
-
-class FinderModel(DetectionModel):
-    """YOLO11 of one class: (B, 3, S, S) in [0, 1] -> (B, 5, N) where it does not train."""
-
-    def __init__(self, architecture: Architecture = "yolo11n", bfloat16: bool = False) -> None:
-        # The configuration is in the package: nothing is fetched.
-        layers = yaml_model_load(f"{architecture}.yaml")  # type: ignore[no-untyped-call]
-        super().__init__({**layers, "nc": 1}, ch=3, nc=1, verbose=False)  # type: ignore[no-untyped-call]
-        self.names = {0: CLASS}
-        self.in_bfloat16 = bfloat16
-
-    def loss(self, batch: dict[str, Any], preds: Any = None) -> Any:
-        """Ultralytics' loss in single precision of predictions in half, where that is asked for."""
-        if preds is None and self.in_bfloat16:
-            with torch.autocast("cpu", torch.bfloat16):
-                rough = self.forward(batch["img"])  # type: ignore[no-untyped-call]
-            preds = {
-                name: part.float() if torch.is_tensor(part) else [each.float() for each in part]
-                for name, part in rough.items()
-            }
-        return super().loss(batch, preds)  # type: ignore[no-untyped-call]
 
 
 class TrainingSquares(Dataset[Square]):
@@ -298,8 +274,3 @@ def collate(squares: list[Square]) -> dict[str, Any]:
         "ori_shape": [(side, side)] * len(squares),
         "ratio_pad": [None] * len(squares),
     }
-
-
-def quiet_logger() -> None:
-    """Ultralytics logs every argument of every run."""
-    logging.getLogger("ultralytics").setLevel(logging.ERROR)

@@ -18,7 +18,7 @@ from models.detector.finder_ultralytics import new_network, ultralytics_layers
 from models.detector.weight_files import Arrays, WeightsError, check_file, copied, counts, fill, read_safetensors
 
 if TYPE_CHECKING:
-    from models.detector.finder_training import FinderModel
+    from models.detector.finder_model import FinderModel
 
 Row = dict[str, float]
 FORMAT: Final = "storeloop-finder-1"

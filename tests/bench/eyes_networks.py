@@ -66,10 +66,10 @@ def untrained(*, seed: int = 0) -> Networks:
     import torch
     import torchvision
 
-    from models.detector.finder_ultralytics import training_module
+    from models.detector.finder_ultralytics import quiet_import
 
-    training_module()  # with its look-ups off, and Pillow left as it is
-    from ultralytics.nn.tasks import DetectionModel
+    with quiet_import():
+        from ultralytics.nn.tasks import DetectionModel
 
     torch.manual_seed(seed)
     detector = DetectionModel("yolo11n.yaml", nc=1, verbose=False)

@@ -167,10 +167,10 @@ def test_a_yolo_of_one_class_keeps_its_head() -> None:
     """The graph that Ultralytics makes, untrained: three scales, two branches each, and the distribution's mean stay in fp32."""
     import torch
 
-    from models.detector.finder_ultralytics import training_module
+    from models.detector.finder_ultralytics import quiet_import
 
-    training_module()  # with its look-ups off, and Pillow left as it is
-    from ultralytics.nn.tasks import DetectionModel
+    with quiet_import():
+        from ultralytics.nn.tasks import DetectionModel
 
     torch.manual_seed(1)
     network = DetectionModel("yolo11n.yaml", nc=1, verbose=False).eval().fuse()

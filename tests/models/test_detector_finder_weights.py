@@ -34,10 +34,10 @@ def users_file(path: Path, classes: int) -> Any:
     """A checkpoint as Ultralytics writes it: the whole network in half precision, pickled."""
     import torch
 
-    from models.detector.finder_ultralytics import training_module
+    from models.detector.finder_ultralytics import quiet_import
 
-    training_module()  # with its look-ups off, and Pillow left as it is
-    from ultralytics.nn.tasks import DetectionModel
+    with quiet_import():
+        from ultralytics.nn.tasks import DetectionModel
 
     network = DetectionModel("yolo11n.yaml", ch=3, nc=classes, verbose=False)
     torch.save({"epoch": 3, "model": None, "ema": network.half(), "train_args": {"imgsz": 640}}, path)
