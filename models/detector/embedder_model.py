@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torchvision.models.resnet import Bottleneck, ResNet
 
-FEATURES = 2_048
+CHANNELS = 2_048  # of the last maps
+FEATURES = 3 * CHANNELS
 LEAST_SPREAD = 1e-3  # of even squares, which have nothing to tell
 
 
@@ -21,22 +22,43 @@ class Embedder(nn.Module):
         super().__init__()
         # The last scale of each block starts at 0, so that a deep net starts shallow (Goyal et al. 2017).
         self.body = ResNet(Bottleneck, list(blocks), zero_init_residual=True)
+        self.body.avgpool = Moments()
         self.body.fc = nn.Identity()
         self.project = nn.Linear(FEATURES, width, bias=False)
         # Features of even spread make the better cosines (Luo et al. 2019, "Bag of tricks", BNNeck).
         self.even = nn.BatchNorm1d(width)
 
     def features(self, crops: Tensor) -> Tensor:
-        """(B, 3, S, S) -> (B, 2048), means over the picture."""
+        """(B, 3, S, S) -> (B, 6144): see `Moments`."""
         return cast(Tensor, self.body(even_light(crops))).float()
 
     def embed(self, features: Tensor) -> Tensor:
-        """(B, 2048) -> (B, D) of length 1."""
+        """(B, 6144) -> (B, D) of length 1."""
         return functional.normalize(self.even(self.project(features)))
 
     def forward(self, crops: Tensor) -> Tensor:
         """(B, 3, S, S) -> (B, D)."""
         return self.embed(self.features(crops))
+
+
+class Moments(nn.Module):
+    """Maps (B, C, h, w) -> (B, 3C, 1, 1): their means over the picture, and how far each leans to the right and to the bottom.
+
+    Means alone forget where on a package its art and words are; faces, which are as well aligned, are told apart the better the
+    more of the places is kept (Deng et al. 2019, ArcFace, whose last layer sees all of them).
+    """
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Of any size; maps of one pixel lean nowhere."""
+        maps = maps.float()
+        down, across = (_from_middle(size, maps.device) for size in maps.shape[-2:])
+        parts = (maps, maps * across, maps * down[:, None])
+        return torch.cat([part.mean(dim=(2, 3), keepdim=True) for part in parts], dim=1)
+
+
+def _from_middle(size: int, device: torch.device) -> Tensor:
+    """Middles of so many cells of [-1, 1]."""
+    return (2 * torch.arange(size, device=device, dtype=torch.float32) + 1) / size - 1
 
 
 def even_light(crops: Tensor) -> Tensor:
@@ -48,7 +70,7 @@ def even_light(crops: Tensor) -> Tensor:
 
 
 class Heads(nn.Module):
-    """What training alone has: a proxy (I, D) for each identity, and a linear head for each coarse label of K (2048 -> C_k)."""
+    """What training alone has: a proxy (I, D) for each identity, and a linear head for each coarse label of K (6144 -> C_k)."""
 
     def __init__(self, identities: int, width: int, coarse: tuple[int, ...]) -> None:
         super().__init__()

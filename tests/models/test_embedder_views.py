@@ -110,3 +110,18 @@ def test_unknown_coarse_labels_teach_nothing() -> None:
     half = coarse_loss(heads, features, torch.tensor([[1, -1], [-1, -1]]), smoothing=0.0)
     expected = torch.nn.functional.cross_entropy(heads.coarse[0](features[:1]), torch.tensor([1]))
     assert float(half.detach()) == pytest.approx(float(expected.detach()), abs=1e-6)
+
+
+def test_moments_tell_where_something_is() -> None:
+    """Of 2 x 4 pixels all on the right edge, at 3/4 of the way: a mean of 1/4, leaning 3/16 to the right and nowhere else."""
+    import torch
+
+    from models.detector.embedder_model import Moments
+
+    maps = torch.zeros(1, 2, 2, 4)
+    maps[0, 0, :, 3] = 1
+    maps[0, 1, 1, :] = 2
+    found = Moments()(maps)
+    assert found.shape == (1, 6, 1, 1)
+    assert found.flatten().tolist() == pytest.approx([0.25, 1.0, 3 / 16, 0.0, 0.0, 0.5])
+    assert Moments()(torch.ones(1, 1, 1, 1)).flatten().tolist() == [1, 0, 0]
