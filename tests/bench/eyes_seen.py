@@ -9,14 +9,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from eyes_detections import observed
+from recognition import BATCH, base_graphs, in_8_bits, vectors
 
-from edge.int8 import BACKBONE, WHOLE, quantise
 from models.common.sessions import open_session
-from models.detector.boxes import IMAGENET_MEAN, IMAGENET_STD, Tensor, letterbox, to_tensor
 from models.detector.naming import fit_naming
 from models.detector.networks import DetectorConfig, Gallery, GalleryNamer, NamerConfig, YoloDetector
 from models.detector.observed import NamedDetections, Recording
-from models.detector.predict import unit
 from orchestration.package_crops import CropsConfig, draw_crops
 from sources.twin.cameras.params import CameraParams
 from sources.twin.cameras.studio import Studio
@@ -26,7 +24,7 @@ if TYPE_CHECKING:
     from models.common.pictures import Pixels
 
 SHOP_SCENES, FITTING_SCENES, CALIBRATING = 12, 3, 8
-PHOTOS, BATCH = 5, 16
+PHOTOS = 5
 LEAST_BELIEVED = 1e-6  # of any product: no name is ruled out
 
 
@@ -60,11 +58,6 @@ class Eyes:
 
 def shop_eyes(studio: Studio, products: int) -> Eyes:
     """Both networks in 8 bits, calibrated on scenes of the shop, with its gallery."""
-    from models.detector.embedder_weights import embedder_onnx, read_weights
-    from models.detector.finder import finder_onnx
-    from models.detector.finder_weights import read_finder
-    from models.detector.parts import BASE
-
     look, name = DetectorConfig(), NamerConfig()
     drawn = CropsConfig(
         side=name.side, products=products, shelves=SHOP_SCENES, counters=0, photographed=1, photos=PHOTOS
@@ -73,29 +66,14 @@ def shop_eyes(studio: Studio, products: int) -> Eyes:
     others = drawn.model_copy(update={"shelves": FITTING_SCENES, "photos": 0, "first_scene": SHOP_SCENES})
     held = draw_crops(studio, others, np.random.default_rng(1))
     scenes = [picture.pixels for k in range(CALIBRATING) for picture in studio.shelf_scene(k).seen.pictures]
-    squares = [{"images": to_tensor([letterbox(pixels, look.side)[0]])} for pixels in scenes]
-    crops = [{"crops": fed} for fed in _batches(known.pixels[: BATCH * CALIBRATING])]
-    finder = finder_onnx(read_finder(BASE / "finder.safetensors"), look.side)
-    embedder = embedder_onnx(read_weights(BASE / "embedder.safetensors"), name.side)
-    finds = open_session(quantise(finder, squares, WHOLE).model)
-    embeds = open_session(quantise(embedder, crops, BACKBONE).model)
-
-    def vectors(pixels: np.ndarray) -> Tensor:
-        return unit(np.concatenate([np.asarray(embeds.run(None, {"crops": fed})[0]) for fed in _batches(pixels)]))
-
-    gallery = Gallery(vectors(known.pixels), [f"{product:04d}" for product in known.product])
+    finds, embeds = map(open_session, in_8_bits(*base_graphs(), scenes, known.pixels[: BATCH * CALIBRATING]))
+    gallery = Gallery(vectors(embeds, known.pixels), [f"{product:04d}" for product in known.product])
     number = np.array([int(each) for each in gallery.products])
-    fitted = fit_naming(
-        gallery.similarities(vectors(held.pixels)), np.searchsorted(number, held.product), known_lost=0.005
-    )
+    likeness = gallery.similarities(vectors(embeds, held.pixels))
+    fitted = fit_naming(likeness, np.searchsorted(number, held.product), known_lost=0.005)
     if fitted is None:
         raise ValueError(f"{len(held.product)} crops are too few to fit a temperature")
     return Eyes(YoloDetector(finds, look), GalleryNamer(embeds, gallery, name), fitted.temperature, number)
-
-
-def _batches(pixels: np.ndarray) -> Iterator[Tensor]:
-    for first in range(0, len(pixels), BATCH):
-        yield to_tensor(list(pixels[first : first + BATCH]), IMAGENET_MEAN, IMAGENET_STD)
 
 
 def seen(seed: int, world_seed: int, clips: int, products: int) -> Iterator[tuple[Recording, Sequence[Event]]]:

@@ -13,6 +13,7 @@ sys.path.insert(0, str(Path(__file__).parent))  # the rows are no package
 import embedder_rows
 from detector_service_rows import service_verdict
 from embedder_rows import Naming, Shop, judge, verdict
+from eyes_int8_rows import lost_verdict
 from finder_rows import finder_verdict
 from grocery_rows import Accuracy
 from grocery_rows import verdict as grocery_verdict
@@ -109,3 +110,10 @@ def test_the_service_is_asked_for_the_ratio_of_its_slowest() -> None:
     told = service_verdict([[200.0] * 100, [300.0] * 100, [500.0] * 100], alone, [30, 44])
     assert told.met and told.value == 300 and told.peer_value == 100 and "30 to 44 crops" in told.note
     assert not service_verdict([[310.0] * 100] * 3, alone, [1]).met
+
+
+def test_8_bits_may_cost_a_point_of_boxes() -> None:
+    named = {"fp32": 0.9, "int8": 0.85}
+    assert lost_verdict({"fp32": 0.78, "int8": 0.7701}, named, 84, 500).met
+    told = lost_verdict({"fp32": 0.78, "int8": 0.769}, named, 84, 500)
+    assert not told.met and "lost 1.10 points" in told.note and "90.0% in fp32, 85.0% in 8 bits" in told.note
