@@ -171,7 +171,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--scratch", type=Path, required=True, help="folder for drawn worlds and the checkpoint")
     parser.add_argument("--recipe", type=Path, help="a recipe to follow, as one was written before")
     parser.add_argument(
-        "--start", type=Path, help="weights to go on from, as a base checkpoint before; not for a resumed run"
+        "--start",
+        type=Path,
+        help="weights to go on from, as a base checkpoint before; a run that was stopped wants them again",
     )
     given = parser.parse_args(arguments)
     switch_off(os.environ)

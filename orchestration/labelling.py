@@ -148,7 +148,7 @@ def _embedded(image_set: "ImageSet", ids: list[str], embedder: Path | None) -> "
 
 def _by_graph(path: Path) -> "Callable[[Pixels], npt.NDArray[np.floating]]":
     from edge.session import open_session
-    from models.detector.boxes import IMAGENET_MEAN, IMAGENET_STD, letterbox, to_tensor
+    from models.detector.boxes import IMAGENET_MEAN, IMAGENET_STD, crop, to_tensor
 
     try:
         session = open_session(path.read_bytes())
@@ -160,7 +160,9 @@ def _by_graph(path: Path) -> "Callable[[Pixels], npt.NDArray[np.floating]]":
         raise LabellingError(f"{path}: input of shape {asked.shape}: give an embedder of (B, 3, S, S) with a fixed S")
 
     def embed(pixels: "Pixels") -> "npt.NDArray[np.floating]":
-        tensor = to_tensor([letterbox(pixels, side)[0]], IMAGENET_MEAN, IMAGENET_STD)
+        height, width = pixels.shape[:2]
+        whole = crop(pixels, np.array([0.0, 0.0, width, height]), side, margin=0)
+        tensor = to_tensor([whole], IMAGENET_MEAN, IMAGENET_STD)
         return session.run(None, {asked.name: tensor})[0][0]
 
     return embed

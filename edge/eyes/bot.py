@@ -16,14 +16,14 @@ from edge.bots import Answer, SelfTestError, SelfTestReport
 from edge.bundle import BundleError, verify
 from edge.session import open_session
 from edge.update import start
-from models.common.artifact import ArtifactError, read_artifact, read_file
+from models.common.artifact import ArtifactError, read_file, read_spec
 from models.common.pictures import DEFAULT_BOUNDS, PictureError, Pixels, read_picture
 from models.common.protocols import InputError
 from models.detector.boxes import IMAGENET_MEAN, IMAGENET_STD, Tensor, crop, letterbox, to_tensor
 from models.detector.enrolled import FOLDER, PHOTOS, read_enrolled
 from models.detector.model import Recogniser
 from models.detector.networks import Gallery, GalleryNamer, Session, YoloDetector
-from models.detector.spec import DETECTOR, EMBEDDER, GALLERY, NAME, SPEC, EyesSpec, read_vectors
+from models.detector.spec import DETECTOR, EMBEDDER, FORMAT_VERSION, GALLERY, NAME, SPEC, EyesSpec, read_vectors
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -43,9 +43,8 @@ TOLERANCE, COUNTED = 0.05, 0.99
 def open_bot(folder: Path) -> "EyesBot":
     """Open the release in `folder`; ArtifactError when it is not whole, or its parts do not fit."""
     artifact = folder / "artifact"
-    manifest = read_artifact(artifact)
+    manifest, spec = read_spec(artifact, NAME, EyesSpec, SPEC, FORMAT_VERSION)
     try:
-        spec = EyesSpec.model_validate_json(read_file(artifact, manifest, SPEC))
         vectors = read_vectors(read_file(artifact, manifest, GALLERY))
         vectors, products = read_enrolled(folder / FOLDER).merged(vectors, spec.products)
         gallery = Gallery(vectors, products)

@@ -132,10 +132,10 @@ def crop(image: Pixels, box: Floats, side: int, *, margin: float = 0.05) -> Pixe
 
     left, top, right, bottom = widened(image, box, margin)
     part = image[top:bottom, left:right]
-    shrinks = part.shape[0] * part.shape[1] > side * side
-    return np.asarray(
-        cv2.resize(part, (side, side), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR), dtype=np.uint8
-    )
+    # First what shrinks: OpenCV averages over areas only where no side grows.
+    least = min(right - left, side), min(bottom - top, side)
+    smaller = cv2.resize(part, least, interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.resize(smaller, (side, side), interpolation=cv2.INTER_LINEAR), dtype=np.uint8)
 
 
 def widened(image: Pixels, box: Floats, margin: float) -> tuple[int, int, int, int]:

@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torchvision.models.resnet import Bottleneck, ResNet
 
+from models.detector.boxes import IMAGENET_MEAN, IMAGENET_STD
+
 CHANNELS = 2_048  # of the last maps
 FEATURES = 3 * CHANNELS
 LEAST_SPREAD = 1e-3  # of even squares, which have nothing to tell
@@ -62,11 +64,14 @@ def _from_middle(size: int, device: torch.device) -> Tensor:
 
 
 def even_light(crops: Tensor) -> Tensor:
-    """Crops (B, 3, S, S), each with mean 0 and deviation 1 over its pixels and colours together: dim shops and spotlights are evened
-    out within the graph, while hues stay apart."""
-    middle = crops.mean(dim=(1, 2, 3), keepdim=True)
-    spread = (crops - middle).square().mean(dim=(1, 2, 3), keepdim=True).sqrt()
-    return (crops - middle) / (spread + LEAST_SPREAD)
+    """Crops (B, 3, S, S), ImageNet's mean and deviation divided out, each with mean 0 and deviation 1 over its pixels and colours
+    together: dim shops and spotlights are evened out within the graph, while hues stay apart."""
+    mean, std = (crops.new_tensor(each)[:, None, None] for each in (IMAGENET_MEAN, IMAGENET_STD))
+    # As light falls: times a number for all colours alike, which it is not once a mean of each colour is taken off.
+    shown = crops * std + mean
+    middle = shown.mean(dim=(1, 2, 3), keepdim=True)
+    spread = (shown - middle).square().mean(dim=(1, 2, 3), keepdim=True).sqrt()
+    return (shown - middle) / (spread + LEAST_SPREAD)
 
 
 class Heads(nn.Module):

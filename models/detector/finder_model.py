@@ -1,4 +1,4 @@
-"""Architecture of the finder: Ultralytics' YOLO11 (Jocher and Qiu 2024) with one class. Import it within `quiet_import` alone."""
+"""Architecture of the finder: Ultralytics' YOLO11 (Jocher and Qiu 2024) with one class. Import it only within `quiet_import`."""
 
 from typing import Any
 

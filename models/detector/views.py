@@ -12,7 +12,7 @@ def view(image: Pixels, box: Floats, side: int, *, margin: float = 0.05, long_si
     """The square (S, S, 3) of what a box (4,) of a picture (H, W, 3) shows, as `boxes.crop`.
 
     Where the box's long side is above `long_side_px`, the picture is first averaged down to it: an enrolment photo has several
-    times the detail of a shop's picture, and `crop` by itself would skip most of its pixels. ValueError for a box of no size.
+    times the detail of a shop's picture, and would be like none. ValueError for a box of no size.
     """
     image, box = shrunk(image, box, float("inf") if long_side_px is None else long_side_px)
     return crop(image, box, side, margin=margin)

@@ -114,13 +114,12 @@ class Bare:
 
 
 def _row(context: BenchContext) -> BenchResult:
-    from models.common.pictures import encode_picture
+    from models.common.pictures import encode_picture, read_picture
 
-    pictures = photos()
+    files = [encode_picture(pixels, "JPEG") for pixels in photos()]
     make_release(context.scratch)
-    bare = Bare(context.scratch / "artifact", pictures)
-    texts = [b64encode(encode_picture(pixels, "JPEG")).decode() for pixels in pictures]
-    bodies = [json.dumps({"pictures": [text]}).encode() for text in texts]
+    bare = Bare(context.scratch / "artifact", [read_picture(file) for file in files])
+    bodies = [json.dumps({"pictures": [b64encode(file).decode()]}).encode() for file in files]
     environment = {"STORELOOP_SERVE_RELEASES": str(context.scratch / "releases")}
     ours, alone = [], []
     with running(

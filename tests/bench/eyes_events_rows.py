@@ -8,7 +8,7 @@ LEARNT, SEEN = (
     (201, 7, 400),
     (202, 8, 400),
 )  # seed, world and number of clips: to calibrate on, and to judge on (others)
-LEARNT_PICTURES, SEEN_PICTURES = (203, 7_203, 80), (204, 7_204, 160)  # the same where pictures are looked at
+LEARNT_PICTURES, SEEN_PICTURES = (203, 7_203, 50), (204, 7_204, 120)  # the same where pictures are looked at
 RIGHT, ERROR = 0.99, 0.02
 MADE_UP = "boxes and names drawn from the truth with a detector's errors"
 LOOKED_AT = "found and named by the base checkpoint in 8 bits in a shop of 200 products"
@@ -36,7 +36,7 @@ def events_verdict(learnt: dict[str, Any], seen: dict[str, Any], how: str) -> Be
     errors = {stage: each.error(learnt[stage].calibration()) for stage, each in seen.items()}
     parts = [
         f"{stage} {each.right:.1%} (calibration error {errors[stage]:.1%}, raw {each.error():.1%}; {each.false} false; "
-        f"{each.ms:.0f} ms a clip)"
+        f"{each.ms:.0f} ms of fusion a clip)"
         for stage, each in seen.items()
     ]
     note = f"{seen[last].events} events; {how}: {'; '.join(parts)}"
@@ -58,7 +58,7 @@ ROWS = [
     BenchRow(
         "eyes-events-seen",
         "eyes",
-        "The same of pictures, by the networks themselves",
+        "Pick and put events of unseen clips, found and named by the networks",
         _seen_events,
         rooms=("sources", "models", "edge", "orchestration"),
     ),

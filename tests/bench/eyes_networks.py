@@ -15,7 +15,7 @@ import numpy as np
 
 from models.detector.boxes import IMAGENET_MEAN, IMAGENET_STD, letterbox, to_tensor
 
-WIDTH = 128  # of an embedding
+WIDTH = 256  # of an embedding
 CROP = 128  # pixels of a crop's side
 SETTLING = 8  # batches that normalisation sees
 
@@ -64,8 +64,8 @@ class TorchSession:
 def untrained(*, seed: int = 0) -> Networks:
     """Both networks; the detector's normalisation is melted into its convolutions, as Ultralytics does before it looks."""
     import torch
-    import torchvision
 
+    from models.detector.embedder_model import Embedder
     from models.detector.finder_ultralytics import quiet_import
 
     with quiet_import():
@@ -73,8 +73,10 @@ def untrained(*, seed: int = 0) -> Networks:
 
     torch.manual_seed(seed)
     detector = DetectionModel("yolo11n.yaml", nc=1, verbose=False)
-    embedder = torchvision.models.resnet50(weights=None)
-    embedder.fc = torch.nn.Linear(embedder.fc.in_features, WIDTH)
+    embedder = Embedder((3, 4, 6, 3), WIDTH)
+    for module in embedder.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            torch.nn.init.ones_(module.weight)  # some begin with 0, which 8 bits would drop
     squares = [letterbox(each, 320)[0] for each in pictures(SETTLING, seed=seed)]
     _settle(detector, [to_tensor([each] * 2) for each in squares])
     crops = [letterbox(each, CROP)[0] for each in squares]

@@ -66,7 +66,7 @@ def finder_verdict(map50: float, whole: float, note: str) -> BenchResult:
     """Both averages are asked."""
     met = map50 >= LEAST_MAP50 and whole >= LEAST_MAP
     bound = f"mAP50 >= {LEAST_MAP50:g}, mAP50-95 >= {LEAST_MAP:g}"
-    return BenchResult(map50, "mAP50", "mAP50-95", whole, bound, met, note)
+    return BenchResult(map50, "mAP50", bound=bound, met=met, note=note)
 
 
 ROWS = [

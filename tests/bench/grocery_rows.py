@@ -44,9 +44,9 @@ class Budget:
 
 
 def photos(folder: Path, splits: tuple[str, ...], side: int, most: int | None = None) -> Photos:
-    """Photos of some splits, letter-boxed; at most the first `most` of each class."""
+    """Photos of some splits, stretched to squares; at most the first `most` of each class."""
     from models.common.pictures import read_bytes, read_picture
-    from models.detector.boxes import letterbox
+    from models.detector.boxes import crop
     from sources.adapters.grocery_images import grocery_images
 
     rows = grocery_images(folder)
@@ -62,7 +62,8 @@ def photos(folder: Path, splits: tuple[str, ...], side: int, most: int | None = 
         if split[row["image_id"]] not in splits or (most is not None and count[kind] >= most):
             continue
         count[kind] += 1
-        squares.append(letterbox(read_picture(read_bytes(folder / row["image_id"])), side)[0])
+        pixels = read_picture(read_bytes(folder / row["image_id"]))
+        squares.append(crop(pixels, np.array([0.0, 0.0, pixels.shape[1], pixels.shape[0]]), side, margin=0))
         fine.append(kind)
     return Photos(np.stack(squares), np.array(fine), np.array([parents.index(row["parent"]) for row in classes]))
 
@@ -138,10 +139,11 @@ def plain(train: Photos, test: Photos, budget: Budget, seed: int) -> Accuracy:
             cycle.step()
         net.eval()
         with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
-            told = [
-                net(tensor(resized(test.squares[first : first + 64], budget.side))).float().argmax(1)
-                for first in range(0, len(test.fine), 64)
-            ]
+            told = []
+            for first in range(0, len(test.fine), 64):
+                seen = tensor(resized(test.squares[first : first + 64], budget.side))
+                # As of ours: a photo and its mirror image are one.
+                told.append((net(seen).float() + net(seen.flip(3)).float()).argmax(1))
     return _accuracy(torch.cat(told).numpy(), test)
 
 

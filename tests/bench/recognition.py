@@ -51,7 +51,10 @@ def in_8_bits(finder: bytes, embedder: bytes, scenes: "Sequence[Pixels]", crops:
 
     squares = [{"images": to_tensor([letterbox(pixels, DetectorConfig().side)[0]])} for pixels in scenes]
     some = [{"crops": fed} for fed in batches(crops)]
-    return quantise(finder, squares, WHOLE).model, quantise(embedder, some, BACKBONE).model
+    made = quantise(finder, squares, WHOLE), quantise(embedder, some, BACKBONE)
+    if not all(each.nodes for each in made):
+        raise ValueError("a graph has no part in 8 bits: there is nothing to compare")
+    return made[0].model, made[1].model
 
 
 def vectors(session: Any, crops: np.ndarray) -> "Tensor":
@@ -76,8 +79,9 @@ def pictures(scenes: Iterable["Scene"]) -> Iterator[tuple["Pixels", "Boxes"]]:
             yield picture.pixels, scene.truth.boxes.of(number)
 
 
-def found_crops(finder: "YoloDetector", scenes: Iterable["Scene"], *, kind: int, side: int) -> "Crops":
-    """What the found boxes of some scenes show that are a labelled package, each with the product that it is."""
+def found_crops(finder: "YoloDetector", scenes: Iterable["Scene"], *, kind: int, side: int) -> tuple["Crops", int]:
+    """What the found boxes of some scenes show that are a labelled package, each with the product that it is; and how many packages
+    were to be found."""
     from models.detector.matching import match
     from models.detector.networks import NamerConfig
     from models.detector.views import view
@@ -87,13 +91,15 @@ def found_crops(finder: "YoloDetector", scenes: Iterable["Scene"], *, kind: int,
     squares: list[Pixels] = []
     product: list[int] = []
     share: list[float] = []
+    items = 0
     for pixels, boxes in pictures(scenes):
         found = finder.detect(pixels)
+        items += int((boxes.share >= LEAST_SEEN).sum())
         label = match(found, boxes.visible, boxes.share < LEAST_SEEN, MATCH_IOU).label
         squares += [view(pixels, box, side, margin=margin) for box in found.boxes[label >= 0]]
         product += boxes.product[label[label >= 0]].tolist()
         share += boxes.share[label[label >= 0]].tolist()
-    return Crops(np.stack(squares), np.array(product), np.array(share), np.full(len(squares), kind))
+    return Crops(np.stack(squares), np.array(product), np.array(share), np.full(len(squares), kind)), items
 
 
 def precision(found: Sequence["Detections"], boxes: Sequence["Boxes"]) -> tuple[float, float, float]:

@@ -39,9 +39,10 @@ OURS, NAIVE = Naming(0.975, 0.976, 0.96, CLEAR, CLEAR), Naming(0.5, 0.51, 0.4, C
     ],
 )
 def test_each_bound_is_asked(ours: Naming, naive: Naming, grain: str, met: bool) -> None:
-    told = verdict(grain, ours, ours, naive, 2_000)
+    asked = crops([0] * 2_000, [9] * 2_000, 0.9, SHELF)
+    told = verdict(grain, ours, ours, naive, Shop(asked, asked, asked, 0.984))
     assert told.met is met and told.value == getattr(ours, grain)
-    assert told.peer_value == getattr(naive, grain) and "2000 crops" in told.note
+    assert told.peer_value == getattr(naive, grain) and "2000 crops by found boxes (98.4% of" in told.note
 
 
 def crops(products: list[int], shade: list[int], share: float, kind: int) -> Crops:
@@ -98,8 +99,8 @@ def test_found_boxes_are_named_by_the_package_they_are() -> None:
         seen=SimpleNamespace(pictures=[SimpleNamespace(pixels=picture)]), truth=SimpleNamespace(boxes=boxes)
     )
     found = Detections(np.concatenate([boxes.visible[[1, 2, 0]], [[30.0, 30, 38, 38]]]), np.array([0.9, 0.8, 0.7, 0.6]))
-    crops = found_crops(SimpleNamespace(detect=lambda pixels: found), [scene], kind=SHELF, side=8)
-    assert crops.product.tolist() == [6, 5] and crops.share.tolist() == [0.4, 1.0]
+    crops, items = found_crops(SimpleNamespace(detect=lambda pixels: found), [scene], kind=SHELF, side=8)
+    assert items == 2 and crops.product.tolist() == [6, 5] and crops.share.tolist() == [0.4, 1.0]
     assert crops.pixels[0, 4, 4, 0] == 90 and crops.pixels[1, 4, 4, 0] == 200
     assert precision([found], [boxes]) == (1.0, 1.0, 1.0)
 

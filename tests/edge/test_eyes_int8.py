@@ -18,6 +18,7 @@ from edge.eyes.bot import DETECTOR, EMBEDDER, EyesSpec, open_bot
 from edge.eyes.quantised import quantise_eyes, read_pictures
 from edge.int8 import BACKBONE, WHOLE, decoding, quantise
 from edge.session import open_session
+from models.common.artifact import ArtifactError
 from models.detector.boxes import Detections, letterbox, to_tensor
 from models.detector.networks import Named
 
@@ -108,6 +109,13 @@ def test_agreement_by_hand() -> None:
     # of the sure boxes that the candidate tells (0.9, 0.8, 0.7, 0.9), the last is new; that at 80 the reference half saw
     assert (told.items, told.found, told.extra) == (4, 0.75, 0.25)
     assert told.overlap == pytest.approx((1 + 1 + 7.5 / 12.5) / 3) and told.same_names == pytest.approx(2 / 3)
+
+
+def test_a_release_whose_crops_were_in_letter_boxes_is_not_opened(tmp_path: Path) -> None:
+    spec = EyesSpec(products=("a",), format_version=1)
+    old = GRAPHS.write_release(tmp_path, GRAPHS.detector_graph(), b"", np.eye(1, 4, dtype=np.float32), spec)
+    with pytest.raises(ArtifactError, match="expected format 2, found 1: retrain"):
+        open_bot(old)
 
 
 def test_a_release_in_8_bits_is_judged_on_pictures_that_it_was_not_calibrated_on(release: Path, tmp_path: Path) -> None:

@@ -68,6 +68,9 @@ def test_without_weights_the_embedder_is_fitted_from_scratch_and_with_a_base_tha
     other = no_base / "mine" / "theirs.safetensors"
     other.parent.mkdir()
     other.write_bytes(base)
+    long = no_base / "mine" / f"{'n' * 200}.safetensors"
+    long.write_bytes(base)
+    assert len(make_embedder(data, config(case, embedder_start=long), seed=1).begun_from) < 250
     told = make_embedder(data, config(case, embedder_start=other), seed=1)
     assert told.begun_from.startswith("the user's file theirs.safetensors") and told.graph == kept.graph
 
@@ -92,7 +95,7 @@ def test_the_finder_is_fitted_to_the_training_pictures_or_taken_as_it_is(
 def test_weights_that_find_stay_unless_the_fitted_ones_find_better(
     data: Dataset, case: ModuleType, no_base: Path, monkeypatch: pytest.MonkeyPatch, better: str
 ) -> None:
-    """One of both is a graph that finds what is bright, the other finds boxes of no size."""
+    """One of the two is a graph that finds what is bright, the other finds nothing."""
     from models.detector.finder import fit_finder
     from models.detector.finder_config import FinderConfig
 

@@ -14,12 +14,13 @@ STILL = AugmentConfig(
 
 
 def test_a_photo_is_averaged_before_it_is_cut_small() -> None:
-    """Stripes of one pixel are grey from afar; reading every eighth pixel would see them black or white."""
+    """Stripes of 8 pixels are grey from so far that each is half a pixel; a crop of the photo itself shows them."""
     photo = np.zeros((320, 320, 3), np.uint8)
-    photo[:, ::2] = 250
+    photo.reshape(320, 20, 16, 3)[:, :, :8] = 250
     box = np.array([0.0, 0, 320, 320])
-    seen = view(photo, box, 40, margin=0, long_side_px=40)
+    seen = view(photo, box, 40, margin=0, long_side_px=20)
     assert np.abs(seen.astype(int) - 125).max() <= 1
+    assert np.ptp(crop(photo, box, 40, margin=0)) >= 240
     np.testing.assert_array_equal(view(photo, box, 40, margin=0), crop(photo, box, 40, margin=0))
     small = np.array([10.0, 10, 40, 40])  # not larger than shop pictures have it: as it is
     np.testing.assert_array_equal(view(photo, small, 40, long_side_px=40), crop(photo, small, 40))
