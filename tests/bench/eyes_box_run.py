@@ -12,10 +12,12 @@ from typing import Any
 
 import cv2
 import numpy as np
-from eyes_networks import beside, pictures
+from eyes_networks import beside
+from recognition import base_graphs, in_8_bits
 
 ROOT = Path(__file__).parents[2]
 SCENE = 25  # frames until the shelf looks otherwise
+SHELVES, PRODUCTS, PHOTOS, WORLD, WIDTH = 8, 200, 5, 7_208, 256
 WARM = 0.2  # share of the frames after which memory counts as settled
 
 
@@ -41,15 +43,47 @@ class Ran:
         return self.last_mb - self.settled_mb
 
 
-def video(file: Path, frames: int, *, width: int, height: int) -> Path:
+def shelves(side: int) -> list[np.ndarray]:
+    """Shelves of the twin, each otherwise filled, as a camera of 640 x 480 sees them; of those the middle, as wide as `side`."""
+    from sources.twin.cameras.params import CameraParams
+    from sources.twin.cameras.studio import Studio
+
+    studio = Studio(CameraParams(products=PRODUCTS), WORLD)
+    whole = [studio.shelf_scene(number).seen.pictures[0].pixels for number in range(SHELVES)]
+    height, width = whole[0].shape[:2]
+    high, wide = round(side * height / width), side
+    top, left = (height - high) // 2, (width - wide) // 2
+    return [picture[top : top + high, left : left + wide] for picture in whole]
+
+
+def release(folder: Path, scenes: list[np.ndarray], side: int) -> Path:
+    """The base checkpoint in 8 bits, calibrated on these scenes, with a gallery of unit vectors drawn at random: what they are
+    changes no cost, and everything found is named."""
+    from models.detector.boxes import crop
+    from models.detector.networks import DetectorConfig, NamerConfig
+    from models.detector.predict import unit
+    from models.detector.spec import EyesSpec
+
+    name = NamerConfig(least_similarity=-1)
+    part = np.array([10.0, 10, 90, 90])
+    crops = np.stack([crop(picture, part, name.side) for picture in scenes])
+    finder, embedder = in_8_bits(*base_graphs(side), scenes, crops, side)
+    vectors = np.random.default_rng(3).normal(size=(PRODUCTS * PHOTOS, WIDTH)).astype(np.float32)
+    products = tuple(f"product-{number // PHOTOS}" for number in range(len(vectors)))
+    spec = EyesSpec(detector=DetectorConfig(side=side), namer=name, products=products)
+    made: Path = beside("edge", "eyes_graphs").write_release(folder, finder, embedder, unit(vectors), spec)
+    return made
+
+
+def video(file: Path, frames: int, scenes: list[np.ndarray]) -> Path:
     """Ten frames a second; each scene stands still but for the camera's noise."""
+    height, width = scenes[0].shape[:2]
     writer = cv2.VideoWriter(str(file), cv2.VideoWriter.fourcc(*"MJPG"), 10, (width, height))
     rng = np.random.default_rng(2)
-    scenes = list(pictures(8, height=height, width=width, seed=4))
     noise = rng.normal(0, 4, (7, height, width, 3)).astype(np.float32)
     for number in range(frames):
         noisy = scenes[number // SCENE % len(scenes)] + noise[number % len(noise)]
-        writer.write(np.clip(noisy, 0, 255).astype(np.uint8))
+        writer.write(np.clip(noisy, 0, 255).astype(np.uint8)[..., ::-1])
     writer.release()
     return file
 

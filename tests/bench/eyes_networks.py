@@ -1,4 +1,4 @@
-"""The networks of a camera at their true size, YOLO11n of one class and ResNet50: in PyTorch, as ONNX, in 8 bits, as a release.
+"""The networks of a camera at their true size, YOLO11n of one class and ResNet50: in PyTorch, as ONNX, in 8 bits.
 
 Untrained, but settled: normalisation has seen pictures, so that no activation dies out or grows without bound. What they cost is
 what trained ones cost; what they find means nothing.
@@ -103,28 +103,6 @@ def in_8_bits(detector: bytes, embedder: bytes, side: int) -> tuple[bytes, bytes
     squares = [{"images": to_tensor([letterbox(each, side)[0]])} for each in seen]
     crops = [{"images": to_tensor([letterbox(each, CROP)[0]], IMAGENET_MEAN, IMAGENET_STD)} for each in seen]
     return quantise(detector, squares, WHOLE).model, quantise(embedder, crops, BACKBONE).model
-
-
-def release(
-    folder: Path, detector: bytes, embedder: bytes, side: int, *, products: int = 200, photos: int = 5, items: int = 6
-) -> Path:
-    """A release of these graphs with a gallery of random vectors. Every score counts, so that each frame has `items` items: they are
-    followed, named, come and go, as goods would."""
-    from edge.eyes.bot import EyesSpec
-    from edge.eyes.tracks import TrackerConfig
-    from edge.eyes.view import ViewConfig
-    from models.detector.networks import DetectorConfig, NamerConfig
-
-    vectors = np.random.default_rng(3).normal(size=(products * photos, WIDTH))
-    spec = EyesSpec(
-        detector=DetectorConfig(side=side, least_score=0, limit=items),
-        namer=NamerConfig(side=CROP),
-        view=ViewConfig(tracker=TrackerConfig(high_score=0, low_score=0, new_score=0)),
-        products=tuple(f"product-{number // photos}" for number in range(len(vectors))),
-    )
-    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-    made: Path = beside("edge", "eyes_graphs").write_release(folder, detector, embedder, unit, spec)
-    return made
 
 
 def _settle(network: Any, batches: Sequence[np.ndarray]) -> None:

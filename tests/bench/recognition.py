@@ -31,25 +31,27 @@ def finder_of(graph: bytes, *, least_score: float | None = None) -> "YoloDetecto
     return YoloDetector(open_session(graph), config)
 
 
-def base_graphs() -> tuple[bytes, bytes]:
-    """Finder and embedder of the base checkpoint, as ONNX at the sides at which they are asked."""
+def base_graphs(side: int | None = None) -> tuple[bytes, bytes]:
+    """Finder and embedder of the base checkpoint, as ONNX at the sides at which they are asked; `side`: another one of the finder."""
     from models.detector.embedder_weights import embedder_onnx, read_weights
     from models.detector.finder import finder_onnx
     from models.detector.finder_weights import read_finder
     from models.detector.networks import DetectorConfig, NamerConfig
     from models.detector.parts import BASE
 
-    finder = finder_onnx(read_finder(BASE / "finder.safetensors"), DetectorConfig().side)
+    finder = finder_onnx(read_finder(BASE / "finder.safetensors"), side or DetectorConfig().side)
     return finder, embedder_onnx(read_weights(BASE / "embedder.safetensors"), NamerConfig().side)
 
 
-def in_8_bits(finder: bytes, embedder: bytes, scenes: "Sequence[Pixels]", crops: np.ndarray) -> tuple[bytes, bytes]:
+def in_8_bits(
+    finder: bytes, embedder: bytes, scenes: "Sequence[Pixels]", crops: np.ndarray, side: int | None = None
+) -> tuple[bytes, bytes]:
     """Both as a box runs them, calibrated on scenes and on crops (N, S, S, 3)."""
     from edge.int8 import BACKBONE, WHOLE, quantise
     from models.detector.boxes import letterbox, to_tensor
     from models.detector.networks import DetectorConfig
 
-    squares = [{"images": to_tensor([letterbox(pixels, DetectorConfig().side)[0]])} for pixels in scenes]
+    squares = [{"images": to_tensor([letterbox(pixels, side or DetectorConfig().side)[0]])} for pixels in scenes]
     some = [{"crops": fed} for fed in batches(crops)]
     made = quantise(finder, squares, WHOLE), quantise(embedder, some, BACKBONE)
     if not all(each.nodes for each in made):

@@ -47,16 +47,16 @@ def test_a_box_must_be_small_quick_and_flat(rows: ModuleType) -> None:
     )  # fmt: skip
     full = replace(good, frames=300, events=40, peak_mb=260.0)
     late = replace(good, start_s=9.0)
-    told = rows.box_verdict(330.0, [late, good, late], good, full)
+    told = rows.box_verdict(330.0, 335.0, [late, good, late], good, full)
     assert told.met and told.value == 260.0 and "2.00 s the quickest of 3, median 9.00 s" in told.note
     assert "+1.0 MB" in told.note
     for changed in (
-        (351.0, [good], good, full),
-        (330.0, [late], good, full),
-        (330.0, [good], replace(good, last_mb=241.0), full),
-        (330.0, [good], good, replace(full, peak_mb=401.0)),
-        (330.0, [good], replace(good, frames=9_999), full),
-        (330.0, [good], replace(good, events=0), full),
-        (330.0, [good], good, replace(full, failed=1)),
+        (351.0, 356.0, [good], good, full),
+        (330.0, 335.0, [late], good, full),
+        (330.0, 335.0, [good], replace(good, last_mb=241.0), full),
+        (330.0, 335.0, [good], good, replace(full, peak_mb=401.0)),
+        (330.0, 335.0, [good], replace(good, frames=9_999), full),
+        (330.0, 335.0, [good], replace(good, events=0), full),
+        (330.0, 335.0, [good], good, replace(full, failed=1)),
     ):
         assert not rows.box_verdict(*changed).met
