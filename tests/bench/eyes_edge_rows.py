@@ -143,7 +143,8 @@ def _box(context: BenchContext) -> BenchResult:
 
 
 def box_verdict(installed_mb: float, used_mb: float, starts: list[Ran], small: Ran, full: Ran) -> BenchResult:
-    """Size as it is installed, beside that with the bytecode that Python writes when it first runs. Peak memory of both runs, its growth over the many frames; the quickest start, for what else runs makes others later."""
+    """Size as it is installed, beside that with the bytecode that Python writes when it first runs; peak memory of both runs, its
+    growth over the many frames; the quickest start, for what else runs makes others later."""
     start_s = min(each.start_s for each in starts)
     peak_mb, grown_mb = max(small.peak_mb, full.peak_mb), max(small.grown_mb, full.grown_mb)
     met = (
@@ -162,7 +163,8 @@ def box_verdict(installed_mb: float, used_mb: float, starts: list[Ran], small: R
         for side, each in ((SMALL, small), (SIDE, full))
     )
     note = (
-        f"extra `edge` alone: {installed_mb:.1f} MB, {used_mb:.1f} with the bytecode of its first run; process start to the loop's first turn, bundle verified and self-tested: "
+        f"extra `edge` alone: {installed_mb:.1f} MB, {used_mb:.1f} with the bytecode of its first run; "
+        f"process start to the loop's first turn, bundle verified and self-tested: "
         f"{start_s:.2f} s the quickest of {len(starts)}, median {statistics.median(each.start_s for each in starts):.2f} s, "
         f"{cpu_s:.2f} s of the processor; {runs}; the base checkpoint in 8 bits"
     )
