@@ -147,6 +147,8 @@ def _embedded(image_set: "ImageSet", ids: list[str], embedder: Path | None) -> "
 
 
 def _by_graph(path: Path) -> "Callable[[Pixels], npt.NDArray[np.floating]]":
+    import numpy as np
+
     from edge.session import open_session
     from models.detector.boxes import IMAGENET_MEAN, IMAGENET_STD, crop, to_tensor
 
