@@ -16,9 +16,8 @@ BOTS: Mapping[str, str] = {
     "pricing": "edge.pricing",
     "recommender": "edge.recommender",
 }
-QUANTISERS: Mapping[str, str] = {
-    "detector": "edge.eyes.quantised"
-}  # module with `quantise`, for graphs that want real inputs
+# Bot -> module with `quantise(release, out, pictures, score)`, where its graphs want real inputs.
+QUANTISERS: Mapping[str, str] = {"detector": "edge.eyes.quantised"}
 
 
 class SelfTestError(RuntimeError):

@@ -118,6 +118,9 @@ def train_base(
     crops, identities, told = training_crops(cfg, scratch)
     held = held_out(cfg, scratch)
     out.mkdir(parents=True, exist_ok=True)
+    checkpoint = scratch / "embedder.checkpoint"
+    if not checkpoint.is_file():  # a curve that lies there is of another run
+        (out / CURVE).unlink(missing_ok=True)
     began = time.perf_counter()
 
     def on_step(progress: "Progress") -> None:
@@ -135,7 +138,7 @@ def train_base(
         seed=cfg.seed,
         start=None if start is None else read_weights(start),
         coarse=told,
-        checkpoint=scratch / "embedder.checkpoint",
+        checkpoint=checkpoint,
         every=cfg.every,
         on_step=on_step,
     )

@@ -78,16 +78,25 @@ def finder_onnx(weights: FinderWeights, side: int, *, threads: int = 1) -> bytes
 
     if side < 32 or side % 32:
         raise ValueError(f"side {side} is no multiple of 32, of at least 32: YOLO halves it five times")
+    example = (torch.zeros(1, 3, side, side),)
+    shapes: dict[str, Any] = {"x": {}}
+    return onnx_bytes(
+        served_network(weights), example, inputs=[INPUT], outputs=[OUTPUT], shapes=shapes, threads=threads
+    )
+
+
+def served_network(weights: FinderWeights) -> Any:
+    """The network as it looks, normalisation melted into its convolutions: (B, 3, S, S) -> (B, 5, N).
+
+    WeightsError as `finder_onnx`.
+    """
     network: Any = new_network(weights.architecture)
     weights.require_whole()
     weights.fill(network)
     network.eval().fuse(verbose=False)
     head: Any = network.model[-1]
-    head.export, head.format = True, "onnx"
-    shapes: dict[str, Any] = {"x": {}}
-    return onnx_bytes(
-        network, (torch.zeros(1, 3, side, side),), inputs=[INPUT], outputs=[OUTPUT], shapes=shapes, threads=threads
-    )
+    head.export, head.format = True, "onnx"  # one output
+    return network
 
 
 def _bfloat16(cfg: FinderConfig) -> bool:

@@ -24,7 +24,7 @@ from models.detector.networks import YoloDetector
 BASE = Path(__file__).parent / "base"
 FINISHED = ".onnx"
 LEAST_CROPS = 2  # of a product, to learn what tells it from others
-_NAME = 100  # letters of a file's name that are told: an artifact says in 300 what it began from
+_TOLD = 100  # letters of a file's name: an artifact says in 300 what it began from
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ def start_of(told: Path | None, name: str) -> Path | None:
 
 def _finished(path: Path) -> tuple[bytes, str]:
     graph = path.read_bytes()
-    return graph, f"graph {path.name[:_NAME]}, SHA-256 {sha256(graph).hexdigest()}, taken as it is"
+    return graph, f"graph {path.name[:_TOLD]}, SHA-256 {sha256(graph).hexdigest()}, taken as it is"
 
 
 def _width(graph: bytes, side: int) -> int:
@@ -174,5 +174,5 @@ def _begun(start: Path | None, fitted: bool) -> str:
     if start is None:
         return "scratch, fitted to these pictures"
     digest = sha256(start.read_bytes()).hexdigest()[:16]
-    where = "our base checkpoint" if start.parent == BASE else f"the user's file {start.name[:_NAME]}"
+    where = "our base checkpoint" if start.parent == BASE else f"the user's file {start.name[:_TOLD]}"
     return f"{where} (SHA-256 {digest}...), {'fitted to these pictures' if fitted else 'as it is'}"

@@ -1,5 +1,6 @@
 """A box with cameras in an environment of its own: how soon it looks, and how much memory it takes over thousands of frames."""
 
+import importlib.util
 import json
 import os
 import subprocess
@@ -8,17 +9,26 @@ import urllib.error
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import cv2
 import numpy as np
-from eyes_networks import beside
 from recognition import base_graphs, in_8_bits
 
 ROOT = Path(__file__).parents[2]
 SCENE = 25  # frames until the shelf looks otherwise
 SHELVES, PRODUCTS, PHOTOS, WORLD, WIDTH = 8, 200, 5, 7_208, 256
+PIECE = (10.0, 10.0, 90.0, 90.0)  # as large as packages are
 WARM = 0.2  # share of the frames after which memory counts as settled
+
+
+def beside(folder: str, name: str) -> ModuleType:
+    """A helper of another folder of tests."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "tests" / folder / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 @dataclass(frozen=True)
@@ -56,18 +66,24 @@ def shelves(side: int) -> list[np.ndarray]:
     return [picture[top : top + high, left : left + wide] for picture in whole]
 
 
+def eight_bits(graphs: tuple[bytes, bytes], scenes: list[np.ndarray], side: int) -> tuple[bytes, bytes]:
+    """Both graphs in 8 bits, calibrated on these scenes and on a piece of each."""
+    from models.detector.boxes import crop
+    from models.detector.networks import NamerConfig
+
+    crops = np.stack([crop(picture, np.array(PIECE), NamerConfig().side) for picture in scenes])
+    return in_8_bits(*graphs, scenes, crops, side)
+
+
 def release(folder: Path, scenes: list[np.ndarray], side: int) -> Path:
     """The base checkpoint in 8 bits, calibrated on these scenes, with a gallery of unit vectors drawn at random: what they are
     changes no cost, and everything found is named."""
-    from models.detector.boxes import crop
     from models.detector.networks import DetectorConfig, NamerConfig
     from models.detector.predict import unit
     from models.detector.spec import EyesSpec
 
     name = NamerConfig(least_similarity=-1)
-    part = np.array([10.0, 10, 90, 90])
-    crops = np.stack([crop(picture, part, name.side) for picture in scenes])
-    finder, embedder = in_8_bits(*base_graphs(side), scenes, crops, side)
+    finder, embedder = eight_bits(base_graphs(side), scenes, side)
     vectors = np.random.default_rng(3).normal(size=(PRODUCTS * PHOTOS, WIDTH)).astype(np.float32)
     products = tuple(f"product-{number // PHOTOS}" for number in range(len(vectors)))
     spec = EyesSpec(detector=DetectorConfig(side=side), namer=name, products=products)

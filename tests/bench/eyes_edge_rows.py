@@ -13,8 +13,9 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parent))
 
 from bench_row import BenchContext, BenchResult, BenchRow
-from eyes_box_run import Box, Ran, release, shelves, video
-from eyes_networks import CROP, TorchSession, beside, graphs, in_8_bits, pictures, untrained
+from eyes_box_run import Box, Ran, beside, eight_bits, release, shelves, video
+from eyes_networks import base_sessions
+from recognition import base_graphs
 
 SIDE, CROPS = 640, 16
 ROUNDS, LOOKS = 12, 3
@@ -30,19 +31,20 @@ INSTALLED_MB, START_S, PEAK_MB, FLAT_MB = 350.0, 3.0, 400.0, 5.0
 PARTS = ("detection", "embedding", "whole look")
 
 
-def looks(detector: Any, embedder: Any) -> dict[str, Callable[[], Any]]:
+def looks(detector: Any, embedder: Any, picture: np.ndarray) -> dict[str, Callable[[], Any]]:
     """A picture of 640 x 480 looked at: found, 16 crops named, and both; all but the networks is the box's own code."""
     from models.detector.networks import DetectorConfig, Gallery, GalleryNamer, NamerConfig, YoloDetector
 
     rng = np.random.default_rng(5)
-    (picture,) = pictures(1, seed=9)
     corners = rng.uniform(0, 400, (CROPS, 2))
     boxes = np.concatenate([corners, corners + rng.uniform(30, 80, (CROPS, 2))], axis=1)
     found = YoloDetector(detector, DetectorConfig(side=SIDE))
-    width = embedder.run(None, {"images": np.zeros((1, 3, CROP, CROP), np.float32)})[0].shape[1]
+    config = NamerConfig(batch=CROPS)
+    blank = np.zeros((1, 3, config.side, config.side), np.float32)
+    width = embedder.run(None, {embedder.get_inputs()[0].name: blank})[0].shape[1]
     vectors = rng.normal(size=(1_000, width))
     gallery = Gallery(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), [str(n // 5) for n in range(1_000)])
-    namer = GalleryNamer(embedder, gallery, NamerConfig(side=CROP, batch=CROPS))
+    namer = GalleryNamer(embedder, gallery, config)
     return {
         PARTS[0]: lambda: found.detect(picture),
         PARTS[1]: lambda: namer.name(picture, boxes),
@@ -88,7 +90,7 @@ def int8_verdict(found: dict[tuple[str, str], list[float]], sizes: dict[str, flo
     )
     note = (
         f"median ratio of {len(next(iter(found.values())))} alternating rounds {ratios['int8', 'whole look']:.2f}; {parts}; "
-        f"{CROPS} crops of {CROP} px at once, picture 640 x 480 in a square of {SIDE}; one thread, one core; untrained networks; MB: "
+        f"{CROPS} crops at once, picture 640 x 480 in a square of {SIDE}; one thread, one core; the base checkpoint; MB: "
         + ", ".join(f"{name} {size:.1f}" for name, size in sizes.items())
     )
     bound = f"<= {FASTER}x; YOLO <= {DETECTOR_MB:g} MB, ResNet50 int8 <= {EMBEDDER_MB:g} MB"
@@ -111,13 +113,12 @@ def _int8(context: BenchContext) -> BenchResult:
     del context
     torch.set_num_threads(1)
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-    networks = untrained()
-    fp32 = graphs(networks, SIDE)
-    int8 = in_8_bits(*fp32, SIDE)
+    scenes, fp32 = shelves(SIDE), base_graphs()
+    int8 = eight_bits(fp32, scenes, SIDE)
     sides = {
-        "PyTorch fp32": looks(TorchSession(networks.detector), TorchSession(networks.embedder)),
-        "ONNX fp32": looks(*map(open_session, fp32)),
-        "int8": looks(*map(open_session, int8)),
+        "PyTorch fp32": looks(*base_sessions(), scenes[0]),
+        "ONNX fp32": looks(*map(open_session, fp32), scenes[0]),
+        "int8": looks(*map(open_session, int8), scenes[0]),
     }
     names = ("detector fp32", "embedder fp32", "detector int8", "embedder int8")
     sizes = {name: len(graph) / 1e6 for name, graph in zip(names, (*fp32, *int8), strict=True)}

@@ -49,6 +49,10 @@ def test_weights_a_curve_and_the_recipe_come_out_and_a_run_goes_on_from_weights(
     (scratch / "embedder.checkpoint").unlink()
     begun = made(second, scratch, TOLD, "--start", str(first / WEIGHTS))
     assert begun["began_from_sha256"] == hashlib.sha256((first / WEIGHTS).read_bytes()).hexdigest()
+    assert (second / CURVE).read_text().count("\n") == 3
+    (scratch / "embedder.checkpoint").unlink()
+    made(second, scratch, TOLD, "--start", str(first / WEIGHTS))
+    assert (second / CURVE).read_text().count("\n") == 3, "the curve of one run, not of all"
     before, after = (read_weights(folder / WEIGHTS) for folder in (first, second))
     name = "project.weight"
     fresh = np.abs(before.arrays[name]).mean()
