@@ -8,7 +8,7 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -41,6 +41,11 @@ class FinderPicturesConfig(BaseModel):
     checkout_scenes: int = Field(10, ge=0, le=1_000, description="of each world; a picture by each camera")
     clips: int = Field(3, ge=0, le=100, description="of each world: customers at a shelf, hands before and with items")
     clip_pictures: int = Field(5, ge=1, le=100, description="of each clip, spread over it")
+
+AS_LOOKED_AT: Final = {
+    "picture": {"width": 640, "height": 480},
+    "effects": {"defocus_px": 0.55, "motion_px": 4.0},
+}  # pictures of the twin's cameras once they are in the finder's square
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,7 +107,8 @@ def world_pictures(config: FinderPicturesConfig, *, world: int, seed: int) -> It
 
 def camera_params(rng: np.random.Generator, *, plain: bool) -> CameraParams:
     """Cameras of a world: the twin's defaults where `plain`, else others in every respect that a shop may choose."""
-    params = CameraParams(products=int(rng.integers(60, 241)))
+    # The finder looks at 640 pixels of a picture, however many it has: larger ones would only be drawn to be averaged down.
+    params = CameraParams.model_validate({"products": int(rng.integers(60, 241)), **AS_LOOKED_AT})
     if plain:
         return params
     width = int(rng.choice([480, 640, 640, 800, 960]))

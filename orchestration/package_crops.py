@@ -35,7 +35,7 @@ class CropsConfig(BaseModel):
     least_share: float = Field(0.25, ge=0, le=1, description="of a package that must be seen")
     side: int = Field(112, ge=16, le=512, description="pixels of a crop")
     margin: float = Field(0.05, ge=0, le=1, description="of a box's size, added on each side")
-    shop_px: tuple[float, float] = Field((52.0, 112.0), description="long sides to which photos are averaged down")
+    shop_px: tuple[float, float] = Field((104.0, 224.0), description="long sides to which photos are averaged down")
 
 
 @dataclass(frozen=True, eq=False)

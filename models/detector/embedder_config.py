@@ -95,6 +95,12 @@ class EmbedderConfig(BaseModel):
     clip: float = Field(5.0, gt=0, le=1_000, description="longest gradient")
     augment: AugmentConfig = AugmentConfig()
     half: bool = Field(True, description="bfloat16 where torch's autocast takes it: twice as fast on CPUs that have it")
+    imprinted: int = Field(
+        4,
+        ge=0,
+        le=1_000,
+        description="crops of each identity at whose mean its proxy begins, where there are weights to go on from; 0 = at random",
+    )
     threads: int = Field(1, ge=1, le=64, description="of torch while training; another number may round otherwise")
 
     @property

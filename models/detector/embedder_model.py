@@ -81,6 +81,8 @@ class Heads(nn.Module):
         super().__init__()
         self.proxies = nn.Parameter(torch.randn(identities, width))
         self.coarse = nn.ModuleList(nn.Linear(FEATURES, classes) for classes in coarse)
+        for head in self.coarse:  # random ones would first of all shake the body that they hang on
+            nn.init.zeros_(cast(nn.Linear, head).weight)
 
     def cosines(self, embeddings: Tensor) -> Tensor:
         """(B, D) -> (B, I)."""

@@ -18,16 +18,24 @@ _BATCH = 64
 
 
 def embeddings(
-    weights: EmbedderWeights, crops: Pixels, side: int, *, threads: int = 1, half: bool = True
+    weights: EmbedderWeights,
+    crops: Pixels,
+    side: int,
+    *,
+    threads: int = 1,
+    half: bool = True,
+    rows: npt.NDArray[np.integer] | None = None,
 ) -> npt.NDArray[np.float32]:
-    """Unit vectors (N, D) of crops (N, S, S, 3), seen at `side` pixels; `half`: by bfloat16 as in training."""
+    """Unit vectors (N, D) of crops (N, S, S, 3), or of those that `rows` (N,) names, seen at `side` pixels; `half`: by bfloat16 as
+    in training."""
     import torch
 
     network = to_network(weights).to(memory_format=torch.channels_last)
     made = []
     with torch_controlled(threads, seed=0), torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=half):
-        for first in range(0, len(crops), _BATCH):
-            squares = resized(np.asarray(crops[first : first + _BATCH]), side)
+        for first in range(0, len(crops) if rows is None else len(rows), _BATCH):
+            here = slice(first, first + _BATCH)
+            squares = resized(np.asarray(crops[here if rows is None else rows[here]]), side)
             fed: Tensor = torch.from_numpy(to_tensor(list(squares), IMAGENET_MEAN, IMAGENET_STD))
             made.append(network(fed.to(memory_format=torch.channels_last)).float().numpy())
     found = np.concatenate(made)

@@ -73,8 +73,11 @@ def fit_embedder(
         network = new_embedder(cfg, start)
         classes = () if labels is None else tuple(int(column.max()) + 1 for column in labels.T)
         heads = Heads(len(known), cfg.width, classes)
+        resumes = checkpoint is not None and checkpoint.is_file()
+        if start is not None and cfg.imprinted and not resumes:
+            heads.proxies.data.copy_(torch.from_numpy(imprints(start, crops, target, cfg, seed)))
         run = _Run(network, heads, cfg, _fingerprint(cfg, seed, target, labels, crops.shape))
-        if checkpoint is not None and checkpoint.is_file():
+        if checkpoint is not None and resumes:
             run.resume(checkpoint)
         losses: list[float] = []
         while run.step < cfg.steps:
@@ -108,6 +111,24 @@ def new_embedder(cfg: EmbedderConfig, start: EmbedderWeights | None = None) -> "
     if start is not None:
         start.fill(network)
     return network.to(memory_format=torch.channels_last)
+
+
+def imprints(start: EmbedderWeights, crops: Pixels, target: Ints, cfg: EmbedderConfig, seed: int) -> "npt.NDArray[np.float32]":
+    """Proxies (I, D) where a few crops of each identity lie by weights to go on from: with random ones, what these know is
+    unlearnt before the proxies have found their places (Qi et al. 2018, "Low-shot learning with imprinted weights")."""
+    from models.detector.embedder_naming import embeddings
+
+    shuffled = np.random.default_rng((seed, 2)).permutation(len(target))
+    by_identity = shuffled[np.argsort(target[shuffled], kind="stable")]
+    counts = np.bincount(target)
+    place = np.arange(len(target)) - np.repeat(np.cumsum(counts) - counts, counts)
+    rows = np.sort(by_identity[place < cfg.imprinted])
+    vectors = embeddings(start, crops, cfg.at(0).side, threads=cfg.threads, half=cfg.half, rows=rows)
+    sums = np.zeros((len(counts), vectors.shape[1]), dtype=np.float32)
+    np.add.at(sums, target[rows], vectors)
+    lengths = np.linalg.norm(sums, axis=1, keepdims=True)
+    # As long as random ones of this width, on which the proxies' rate is set.
+    return np.asarray(np.sqrt(sums.shape[1]) * sums / np.maximum(lengths, 1e-6), dtype=np.float32)
 
 
 def _check(crops: Pixels, identities: Ints, known: Ints, coarse: Ints | None) -> None:

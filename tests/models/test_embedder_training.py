@@ -8,7 +8,7 @@ import pytest
 from models.common.protocols import DataError
 from models.detector.embedder_config import AugmentConfig, EmbedderConfig, Moment, Stage
 from models.detector.embedder_naming import embeddings
-from models.detector.embedder_train import Progress, fit_embedder, rate, rows_of
+from models.detector.embedder_train import Progress, fit_embedder, imprints, rate, rows_of
 from models.detector.embedder_weights import EmbedderWeights
 from models.detector.networks import Gallery
 
@@ -60,6 +60,34 @@ def test_training_names_what_an_untrained_net_does_not() -> None:
     assert after > max(0.4, before + 0.2), f"{before:.2f} untrained, {after:.2f} trained, chance is 1 / 8"
     lengths = np.linalg.norm(embeddings(weights, crops[:5], SIDE), axis=1)
     np.testing.assert_allclose(lengths, 1, atol=1e-5)
+
+
+def test_proxies_begin_where_the_crops_of_each_identity_lie() -> None:
+    """Each points along the mean of its crops' unit vectors, all of which are taken where there are no more; as long as a random
+    one of 16 numbers, 4."""
+    crops, identity = glyphs(3, seed=3)
+    start = fit_embedder(crops, identity, SHORT, seed=0)
+    cfg = TINY.model_copy(update={"imprinted": 5, "half": False})
+    proxies = imprints(start, crops[::-1], identity[::-1], cfg, seed=0)
+    vectors = embeddings(start, crops, 24, half=False)
+    means = np.stack([vectors[identity == kind].mean(axis=0) for kind in range(8)])
+    np.testing.assert_allclose(proxies, 4 * means / np.linalg.norm(means, axis=1, keepdims=True), atol=1e-4)
+    some = imprints(start, crops, identity, cfg.model_copy(update={"imprinted": 1}), seed=0)
+    alike = some / 4 @ vectors.T
+    assert (identity[alike.argmax(axis=1)] == np.arange(8)).all()
+    np.testing.assert_allclose(alike.max(axis=1), 1, atol=1e-4)
+
+
+def test_a_run_from_weights_forgets_less_with_its_proxies_in_place() -> None:
+    """A few steps on other crops: the loss begins lower than with random proxies."""
+    crops, identity = glyphs(20, seed=1)
+    start = fit_embedder(crops, identity, TINY, seed=0)
+    losses: dict[int, list[float]] = {}
+    for imprinted in (0, 4):
+        cfg = TINY.model_copy(update={"imprinted": imprinted, "stages": (Stage(side=SIDE, steps=2),)})
+        told = losses.setdefault(imprinted, [])
+        fit_embedder(crops, identity, cfg, seed=1, start=start, every=1, on_step=lambda p, told=told: told.append(p.loss))
+    assert losses[4][0] < 0.8 * losses[0][0]
 
 
 def test_a_seed_gives_the_same_weights_stopped_or_not(tmp_path: Path) -> None:

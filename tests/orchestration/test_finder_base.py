@@ -12,7 +12,7 @@ from models.detector.finder_config import FinderConfig
 from models.detector.finder_weights import read_finder
 from orchestration import finder_pictures
 from orchestration.finder_base import FinderBaseConfig, train_base
-from orchestration.finder_pictures import FinderPicturesConfig, camera_params, kept_pictures, world_pictures
+from orchestration.finder_pictures import AS_LOOKED_AT, FinderPicturesConfig, camera_params, kept_pictures, world_pictures
 from sources.twin.cameras.params import CameraParams
 
 FEW = FinderPicturesConfig(worlds=1, plain_share=1, shelf_scenes=1, checkout_scenes=1, clips=0)
@@ -45,7 +45,7 @@ def test_cameras_differ_from_world_to_world_within_the_twins_bounds() -> None:
     drawn = [camera_params(np.random.default_rng(seed), plain=False) for seed in range(40)]
     assert len({params.picture.width for params in drawn}) > 2 and len({params.shelf.levels for params in drawn}) > 3
     plain = camera_params(np.random.default_rng(1), plain=True)
-    assert plain == CameraParams(products=plain.products)
+    assert plain == CameraParams.model_validate({"products": plain.products, **AS_LOOKED_AT})
 
 
 def test_worlds_that_are_learnt_from_and_watched_are_never_the_same() -> None:

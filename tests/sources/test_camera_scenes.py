@@ -116,7 +116,7 @@ def test_boxes_agree_with_the_colours(studio: Studio) -> None:
     inside = (boxes.visible[:, :2] >= boxes.amodal[:, :2] - 1e-9) & (boxes.visible[:, 2:] <= boxes.amodal[:, 2:] + 1e-9)
     assert inside[boxes.share > 0].all()
     pixels = scene.seen.pictures[0].pixels
-    assert pixels.shape == (480, 640, 3) and pixels.dtype == np.uint8
+    assert pixels.shape == (960, 1280, 3) and pixels.dtype == np.uint8
     full = boxes.where(boxes.share == 1.0)
     assert len(full.item) >= 10
     for left, top, right, bottom in full.visible.astype(int):
@@ -168,7 +168,10 @@ def test_photos_to_enrol_show_one_product_whole(studio: Studio) -> None:
     assert boxes.product.tolist() == [42] * 5 and (boxes.share == 1.0).all()
     fewer = studio.enrol_photos(42, 4).seen.pictures
     assert all(np.array_equal(a.pixels, b.pixels) for a, b in zip(fewer, photos.seen.pictures[:4], strict=True))
+    # As a share of its distance, the fourth camera is high up; the fifth stands behind.
+    ways = [camera.position / np.linalg.norm(camera.position) for camera in photos.seen.cameras]
+    assert [way[1] > 0.75 for way in ways] == [False, False, False, True, False] and ways[4][2] < 0
     sides = (boxes.visible[:, 2:] - boxes.visible[:, :2]).max(axis=1)
-    assert (sides > 90).all() and (boxes.visible.min() >= 0) and (boxes.visible[:, 3].max() <= 480)
+    assert (sides > 180).all() and (boxes.visible.min() >= 0) and (boxes.visible[:, 3].max() <= 960)
     with pytest.raises(StudioError, match="101 photos"):
         studio.enrol_photos(1, 101)

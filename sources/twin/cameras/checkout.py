@@ -18,6 +18,8 @@ from sources.twin.cameras.seen import Picture, Seen
 from sources.twin.cameras.truth import Scene, SceneTruth, boxes_of
 
 _COUNTER_CM = (74.0, 50.0)  # width and depth in which packages lie
+_SOFT = 4  # pixels of a picture to one of its shadows
+_FROM_ABOVE = 3  # number of the enrolment photo that shows the lid
 _TRIES = 40  # for a free place on the counter
 _GROUNDS = ((46, 46, 50), (168, 170, 172), (150, 112, 74), (214, 210, 200), (72, 90, 84))
 
@@ -53,7 +55,8 @@ def checkout_scene(params: CameraParams, wrapping: Wrapping, products: Ints, rng
 
 def enrol_photos(params: CameraParams, wrapping: Wrapping, product: int, count: int, rng: np.random.Generator) -> Scene:
     """`count` photos of one product alone, as a shop assistant takes them: from the front and half from the sides, from level
-    to half above, each in its own light; the last of five or more from behind."""
+    to half above, each in its own light; the fourth from above, as a counter's camera sees it, the last of five or more from
+    behind."""
     look = wrapping.appearances[product]
     pictures, cameras, canvases = [], [], []
     reach = max(look.width, look.height, look.depth)
@@ -61,7 +64,7 @@ def enrol_photos(params: CameraParams, wrapping: Wrapping, product: int, count: 
     for number in range(count):
         behind = number >= 4 and number == count - 1
         bearing = np.pi + rng.normal(0, 0.2) if behind else rng.uniform(-0.7, 0.7)
-        rise = rng.uniform(0.05, 0.7)
+        rise = rng.uniform(1.0, 1.35) if number == _FROM_ABOVE else rng.uniform(0.05, 0.7)
         way = np.array([np.sin(bearing) * np.cos(rise), np.sin(rise), np.cos(bearing) * np.cos(rise)])
         middle = np.array([0, look.height / 2, 0])
         focal = 1 / np.tan(np.radians(params.picture.field_of_view) / 2)
@@ -139,15 +142,18 @@ def _draw_counter(
 
     x, z = 0.5 * size[0], 0.5 * size[1]
     canvas.draw([Face(np.array([(-x, 0, -z), (x, 0, -z), (x, 0, z), (-x, 0, z)], dtype=float), [surface])])
-    shadow = np.zeros(canvas.ids.shape, dtype=np.uint8)
+    height, width = canvas.ids.shape
+    # A shadow is soft, so a quarter of the pixels each way is enough to draw it.
+    shadow = np.zeros((-(-height // _SOFT), -(-width // _SOFT)), dtype=np.uint8)
     for placed in items:
         outline = _footprint(placed, wrapping)
         for lift, tone in ((1.0, 90), (0.8, 130)):
             centre = outline.mean(axis=0)
             spread = centre + lift * 1.12 * (outline - centre) + np.array([0.6, 0, -0.4])
-            cv2.fillConvexPoly(shadow, canvas.camera.project(spread).astype(np.int32), tone)
-    soft = cv2.GaussianBlur(shadow, (0, 0), max(1.5, canvas.camera.width / 160))
-    canvas.colour[:] = (canvas.colour * (1 - soft[..., None] / np.float32(300))).astype(np.uint8)
+            cv2.fillConvexPoly(shadow, (canvas.camera.project(spread) / _SOFT).astype(np.int32), tone)
+    soft = cv2.GaussianBlur(shadow, (0, 0), max(1.5, width / 160) / _SOFT)
+    light = 1 - cv2.resize(soft, (width, height), interpolation=cv2.INTER_LINEAR) / np.float32(300)
+    canvas.colour[:] = cv2.multiply(canvas.colour, cv2.merge([light] * 3), dtype=cv2.CV_8U)
 
 
 def _footprint(placed: Placed, wrapping: Wrapping) -> Floats:

@@ -15,8 +15,8 @@ from sources.twin.knobs import Knobs
 class PictureParams(Knobs):
     """What every camera has in common."""
 
-    width: int = Field(640, ge=160, le=1920, description="columns of a picture, pixels")
-    height: int = Field(480, ge=120, le=1440, description="rows of a picture, pixels")
+    width: int = Field(1280, ge=160, le=1920, description="columns of a picture, pixels")
+    height: int = Field(960, ge=120, le=1440, description="rows of a picture, pixels")
     field_of_view: float = Field(62.0, ge=20, le=110, description="horizontal angle seen, degrees")
     distortion: float = Field(-0.06, ge=-0.15, le=0.15, description="mean radial distortion k1; below 0 = barrel")
     pose_jitter: float = Field(
@@ -68,9 +68,9 @@ class EffectParams(Knobs):
     spotlights: int = Field(2, ge=0, le=6, description="most spotlights, which light a part of the picture")
     glare: float = Field(0.25, ge=0, le=1, description="chance that a glossy package shows a patch of glare")
     reflection: float = Field(0.15, ge=0, le=1, description="chance of a reflection as of a cooler's glass door")
-    defocus_px: float = Field(0.55, ge=0, le=4, description="usual blur of the lens, standard deviation, pixels")
+    defocus_px: float = Field(0.8, ge=0, le=4, description="usual blur of the lens, standard deviation, pixels")
     defocus_spread: float = Field(0.35, ge=0, le=1.5, description="standard deviation of its logarithm")
-    motion_px: float = Field(4.0, ge=0, le=25, description="longest motion blur, pixels")
+    motion_px: float = Field(8.0, ge=0, le=25, description="longest motion blur, pixels")
     motion_share: float = Field(0.15, ge=0, le=1, description="chance of motion blur")
     noise: float = Field(4.0, ge=0, le=30, description="mean sensor noise, standard deviation in grey levels of 255")
     jpeg_lowest: int = Field(55, ge=5, le=100, description="lowest quality of the JPEG file; 100 = no file between")
