@@ -42,6 +42,7 @@ class FinderPicturesConfig(BaseModel):
     clips: int = Field(3, ge=0, le=100, description="of each world: customers at a shelf, hands before and with items")
     clip_pictures: int = Field(5, ge=1, le=100, description="of each clip, spread over it")
 
+
 AS_LOOKED_AT: Final = {
     "picture": {"width": 640, "height": 480},
     "effects": {"defocus_px": 0.55, "motion_px": 4.0},

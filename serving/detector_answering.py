@@ -12,6 +12,7 @@ from pydantic_core import to_json
 
 from models.common.pictures import Pixels, encode_picture
 from models.detector.drawing import annotated, note_of
+from models.detector.observed import Camera
 from models.detector.predict import Item
 from serving.detector_champion import Champion
 from serving.detector_gallery import GalleryDesk
@@ -66,7 +67,7 @@ class Answerer:
     async def recognise(self, request: RecogniseRequest) -> bytes:
         """Reply (JSON of `RecogniseReply`); Refusal where a picture cannot be read."""
         files = [(name, of_base64(name, text)) for name, text in _named("pictures", request.pictures)]
-        return told(await self.look(files, "recognise"))
+        return told(await self.look(files, "recognise", request.cameras))
 
     async def annotate(self, request: AnnotateRequest) -> bytes:
         """Reply (JSON of `AnnotateReply`); Refusal as `recognise`."""
@@ -86,12 +87,12 @@ class Answerer:
         notes = [note_of(item) for item in items]
         return await self._run(self._pool, lambda: encode_picture(annotated(looked.pictures[0], notes), "JPEG"))
 
-    async def look(self, files: Files, endpoint: str) -> Looked:
-        """Decode pictures and look at them."""
+    async def look(self, files: Files, endpoint: str, cameras: Sequence[Camera] | None = None) -> Looked:
+        """Decode pictures and look at them, together where it is told where their `cameras` stand."""
         start, champion = time.perf_counter(), self._champion()
         # Pictures of strangers are read before the model is asked: a broken one is no failure of the model.
         pictures = await self._run(self._pool, lambda: decoded(files))
-        outcome = await self._ask(champion, pictures)
+        outcome = await self._ask(champion, pictures, cameras)
         notes = []
         if outcome.value is None:
             self._metrics.fell_back(outcome.failure or "error")
@@ -134,11 +135,13 @@ class Answerer:
             raise Refusal(503, "no champion has been promoted yet: promote one, the service then picks it up by itself")
         return champion
 
-    async def _ask(self, champion: Champion, pictures: list[Pixels]) -> Outcome[Items]:
+    async def _ask(
+        self, champion: Champion, pictures: list[Pixels], cameras: Sequence[Camera] | None
+    ) -> Outcome[Items]:
         if champion.refused is not None:
             return Outcome(None, "refused", champion.refused)
         return await guarded(
-            lambda: champion.items(pictures),
+            lambda: champion.items(pictures, cameras),
             champion.breaker,
             self._pool,
             deadline_s=self._settings.picture_deadline_ms * len(pictures) / 1000,
@@ -178,6 +181,7 @@ def _rows(items: tuple[Item, ...]) -> list[dict[str, Any]]:
             "score": item.score,
             "product": item.product,
             "confidence": item.confidence,
+            "thing": item.thing,
         }
         for item in items
     ]

@@ -12,6 +12,7 @@ from models.common.artifact import Manifest, read_manifest
 from models.common.guard import CircuitBreaker
 from models.common.pictures import Pixels
 from models.detector.enrolled import FOLDER, Enrolled, read_enrolled
+from models.detector.observed import Camera
 from models.detector.predict import DetectorInput, Item, Predictor, load
 from models.detector.spec import NAME
 from serving.guarded import Implausible, make_breaker
@@ -51,11 +52,13 @@ class Champion:
         """What the gallery knows, sorted."""
         return () if self.model is None else self.model.predictor.gallery.products
 
-    def items(self, pictures: Sequence[Pixels]) -> tuple[tuple[Item, ...], ...]:
-        """Ask the model; Implausible when its answer may not be passed on."""
+    def items(
+        self, pictures: Sequence[Pixels], cameras: Sequence[Camera] | None = None
+    ) -> tuple[tuple[Item, ...], ...]:
+        """Ask the model, with where the `cameras` stand if that is known; Implausible when its answer may not be passed on."""
         if self.model is None:
             raise Implausible(self.refused or "no model")
-        found = self.model.predictor.predict(DetectorInput(pictures)).items
+        found = self.model.predictor.predict(DetectorInput(pictures, cameras)).items
         if not all(np.isfinite((*item.box, item.score, item.confidence)).all() for each in found for item in each):
             raise Implausible("a box, a score or a confidence is no number")
         return found

@@ -1,9 +1,10 @@
 """What product recognition is asked and what it answers: bounded, unknown fields refused."""
 
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import ConfigDict, Field, StringConstraints
+from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
+from models.detector.pose import Pose
 from serving.schema_base import Breaker, CardReply, PageReply, Reply, Request
 
 PICTURES_MAX, PHOTOS_MAX = 8, 20
@@ -23,6 +24,20 @@ class RecogniseRequest(Request):
     )
 
     pictures: list[Picture] = Field(min_length=1, max_length=PICTURES_MAX, description=_FILE)
+    cameras: list[Pose] | None = Field(
+        default=None,
+        max_length=PICTURES_MAX,
+        description="Where the camera of each picture stands, all looking at one scene at one moment: what several see is then named "
+        "by all of them, and `thing` tells which boxes are one package.",
+    )
+
+    @model_validator(mode="after")
+    def _one_each(self) -> Self:
+        if self.cameras is not None and len(self.cameras) != len(self.pictures):
+            raise ValueError(
+                f"{len(self.cameras)} cameras for {len(self.pictures)} pictures: give one for each, or leave them out"
+            )
+        return self
 
 
 class AnnotateRequest(Request):
@@ -71,6 +86,9 @@ class Found(Reply):
     score: float = Field(description="How sure it is an item at all, 0 to 1.")
     product: str | None = Field(description="Null where it is none that the gallery knows.")
     confidence: float = Field(description="Calibrated chance that the name is right, 0 to 1.")
+    thing: int | None = Field(
+        description="Alike in all pictures that show one package; null where no cameras were given."
+    )
 
 
 class Seen(Reply):

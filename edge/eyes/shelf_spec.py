@@ -8,37 +8,15 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from models.common.protocols import InputError
-from models.detector.observed import Floats, Shelf
+from models.detector.observed import Shelf
+from models.detector.pose import Pose
 
 MAX_BYTES = 8 << 20
 Key = Annotated[str, StringConstraints(min_length=1, max_length=200)]
-Row = Annotated[tuple[float, float, float], Field()]
-Matrix = tuple[Row, Row, Row]
 
 
 class _Told(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class Pose(_Told):
-    """`models.detector.observed.Camera` in plain numbers."""
-
-    pixels: Matrix = Field(description="pinhole matrix, pixels")
-    turned: Matrix = Field(description="rotation from the shelf's axes to the camera's")
-    at_cm: tuple[float, float, float] = Field(description="place in the shelf's axes, cm")
-    distortion: tuple[float, float] = Field(default=(0.0, 0.0), description="radial, k1 and k2")
-
-    @cached_property
-    def matrix(self) -> Floats:
-        return np.array(self.pixels)
-
-    @cached_property
-    def rotation(self) -> Floats:
-        return np.array(self.turned)
-
-    @cached_property
-    def position(self) -> Floats:
-        return np.array(self.at_cm)
 
 
 class Lane(_Told):

@@ -113,7 +113,9 @@ def new_embedder(cfg: EmbedderConfig, start: EmbedderWeights | None = None) -> "
     return network.to(memory_format=torch.channels_last)
 
 
-def imprints(start: EmbedderWeights, crops: Pixels, target: Ints, cfg: EmbedderConfig, seed: int) -> "npt.NDArray[np.float32]":
+def imprints(
+    start: EmbedderWeights, crops: Pixels, target: Ints, cfg: EmbedderConfig, seed: int
+) -> "npt.NDArray[np.float32]":
     """Proxies (I, D) where a few crops of each identity lie by weights to go on from: with random ones, what these know is
     unlearnt before the proxies have found their places (Qi et al. 2018, "Low-shot learning with imprinted weights")."""
     from models.detector.embedder_naming import embeddings

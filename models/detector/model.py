@@ -16,12 +16,14 @@ from models.detector.networks import Detector, Namer
 @dataclass(frozen=True)
 class Item:
     """Something found: `box` is left, top, right, bottom in pixels; `score` in [0, 1] that it is an item; `product` None where
-    unknown; `confidence` in [0, 1] that the name is right."""
+    unknown; `confidence` in [0, 1] that the name is right; `thing` is alike where several cameras see one thing, None where it
+    is not known where they stand."""
 
     box: tuple[float, float, float, float]
     score: float
     product: str | None
     confidence: float
+    thing: int | None = None
 
 
 @dataclass(frozen=True)

@@ -144,12 +144,18 @@ class Gallery:
         """
         if not np.isfinite(embeddings).all():
             raise ArithmeticError("an embedding is not finite: keep the former bundle, and look at the picture")
-        found = self.similarities(embeddings)
-        weights = np.exp((found - found.max(axis=1, keepdims=True)) / temperature)
-        sure, best = weights.max(axis=1) / weights.sum(axis=1), found.argmax(axis=1)
+        return self.told(self.similarities(embeddings), least=least, temperature=temperature)
+
+    def told(
+        self, similarities: Floats, *, least: float, temperature: float, highest: Floats | None = None
+    ) -> list[Named]:
+        """As `name`, of cosines (N, P) to the products; `highest` (N, P): what is asked to reach `least`, where it is not these."""
+        weights = np.exp((similarities - similarities.max(axis=1, keepdims=True)) / temperature)
+        sure, best = weights.max(axis=1) / weights.sum(axis=1), similarities.argmax(axis=1)
+        rows = zip(similarities if highest is None else highest, best.tolist(), sure.tolist(), strict=True)
         return [
-            Named(self.products[product], confidence) if row[product] >= least else Named(None, confidence)
-            for row, product, confidence in zip(found, best.tolist(), sure.tolist(), strict=True)
+            Named(self.products[product] if row[product] >= least else None, confidence)
+            for row, product, confidence in rows
         ]
 
 

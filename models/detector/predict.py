@@ -15,7 +15,9 @@ from models.common.sessions import open_session
 from models.detector.boxes import Floats, Tensor
 from models.detector.model import Item, Recogniser
 from models.detector.networks import Gallery, GalleryNamer, YoloDetector
+from models.detector.observed import Camera
 from models.detector.spec import DETECTOR, EMBEDDER, FORMAT_VERSION, GALLERY, NAME, SPEC, EyesSpec, read_vectors
+from models.detector.together import View, over_things, things
 
 __all__ = ["DetectorInput", "Item", "Predictor", "Reply", "load"]
 
@@ -25,9 +27,11 @@ LEAST_SIDE, MOST_SIDE = 16, 16_384
 
 @dataclass(frozen=True)
 class DetectorInput:
-    """Pictures (H, W, 3), RGB in 0..255, each of its own size."""
+    """Pictures (H, W, 3), RGB in 0..255, each of its own size. `cameras`: where the camera of each stands, all looking at one scene
+    at one moment; then a thing is named by all pictures that show it."""
 
     pictures: Any
+    cameras: Sequence[Camera] | None = None
 
 
 @dataclass(frozen=True)
@@ -69,9 +73,40 @@ class Predictor:
 
     def predict(self, request: DetectorInput) -> Reply:
         """Items of every picture. InputError says what is wrong."""
-        return Reply(
-            tuple(self._recogniser.items(picture) for picture in checked_pictures(request.pictures, most=MOST_PICTURES))
-        )
+        pictures = checked_pictures(request.pictures, most=MOST_PICTURES)
+        if request.cameras is None:
+            return Reply(tuple(self._recogniser.items(picture) for picture in pictures))
+        if len(request.cameras) != len(pictures):
+            raise InputError(
+                f"cameras: {len(request.cameras)} for {len(pictures)} pictures: give one for each, or none"
+            )
+        return Reply(self._together(pictures, request.cameras))
+
+    def _together(self, pictures: Sequence[Pixels], cameras: Sequence[Camera]) -> tuple[tuple[Item, ...], ...]:
+        namer = self.spec.namer
+        found = [self.detector.detect(picture) for picture in pictures]
+        seen = [self.embed(picture, each.boxes) for picture, each in zip(pictures, found, strict=True)]
+        alike = [self.gallery.similarities(each) for each in seen]
+        views = []
+        for camera, each, vectors, cosines in zip(cameras, found, seen, alike, strict=True):
+            shares = (cosines - cosines.max(axis=1, keepdims=True)) / namer.temperature
+            shares -= np.log(np.exp(shares).sum(axis=1, keepdims=True))
+            views.append(View(camera, each.boxes, vectors, shares))
+        numbers = things(views)
+        items = []
+        for each, mine, (mean, highest) in zip(found, numbers, over_things(numbers, alike), strict=True):
+            # One camera may see little of a thing: that another knows it is enough.
+            names = self.gallery.told(
+                mean, least=namer.least_similarity, temperature=namer.temperature, highest=highest
+            )
+            rows = zip(each.boxes.tolist(), each.scores.tolist(), names, mine.tolist(), strict=True)
+            items.append(
+                tuple(
+                    Item((box[0], box[1], box[2], box[3]), score, name.product, name.confidence, thing)
+                    for box, score, name, thing in rows
+                )
+            )
+        return tuple(items)
 
     def embed(self, image: Pixels, boxes: Floats) -> Tensor:
         """Unit embeddings (N, D) of boxes (N, 4) of a picture (H, W, 3)."""

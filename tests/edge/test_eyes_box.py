@@ -70,7 +70,8 @@ def test_one_picture_is_answered_and_what_is_none_refused(shop: Path, tmp_path: 
 
 def test_cameras_of_a_shelf_are_fused_by_the_command(shop: Path, tmp_path: Path) -> None:
     """One camera a metre in front of a board: what it is fused to is told elsewhere, here that it is asked to."""
-    from edge.eyes.shelf_spec import Pose, ShelfSpec
+    from edge.eyes.shelf_spec import ShelfSpec
+    from models.detector.pose import Pose
 
     pose = Pose(
         pixels=((60, 0, 32), (0, 60, 32), (0, 0, 1)), turned=((1, 0, 0), (0, -1, 0), (0, 0, -1)), at_cm=(50, 20, 100)

@@ -18,10 +18,11 @@ from edge.eyes.frames import Counts, Frame
 from edge.eyes.fused import FuseConfig, FusedShelf, fused_views, log_probs
 from edge.eyes.loop import EyesConfig, EyesRuntime
 from edge.eyes.sensors import SensorLog
-from edge.eyes.shelf_spec import Pose, ShelfSpec, read_shelf
+from edge.eyes.shelf_spec import ShelfSpec, read_shelf
 from models.common.protocols import InputError
 from models.detector.boxes import Detections
 from models.detector.networks import Named
+from models.detector.pose import Pose
 
 START = datetime(2026, 1, 5, 8, 0, tzinfo=UTC)
 CLIPS = 4

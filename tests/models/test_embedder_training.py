@@ -86,7 +86,9 @@ def test_a_run_from_weights_forgets_less_with_its_proxies_in_place() -> None:
     for imprinted in (0, 4):
         cfg = TINY.model_copy(update={"imprinted": imprinted, "stages": (Stage(side=SIDE, steps=2),)})
         told = losses.setdefault(imprinted, [])
-        fit_embedder(crops, identity, cfg, seed=1, start=start, every=1, on_step=lambda p, told=told: told.append(p.loss))
+        fit_embedder(
+            crops, identity, cfg, seed=1, start=start, every=1, on_step=lambda p, told=told: told.append(p.loss)
+        )
     assert losses[4][0] < 0.8 * losses[0][0]
 
 

@@ -12,7 +12,13 @@ from models.detector.finder_config import FinderConfig
 from models.detector.finder_weights import read_finder
 from orchestration import finder_pictures
 from orchestration.finder_base import FinderBaseConfig, train_base
-from orchestration.finder_pictures import AS_LOOKED_AT, FinderPicturesConfig, camera_params, kept_pictures, world_pictures
+from orchestration.finder_pictures import (
+    AS_LOOKED_AT,
+    FinderPicturesConfig,
+    camera_params,
+    kept_pictures,
+    world_pictures,
+)
 from sources.twin.cameras.params import CameraParams
 
 FEW = FinderPicturesConfig(worlds=1, plain_share=1, shelf_scenes=1, checkout_scenes=1, clips=0)

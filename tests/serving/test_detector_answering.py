@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from detector_releases import ENGINEERS, detector_settings, photos_of, png, shelf, soap
 from PIL import Image
+from pydantic import ValidationError
 from release_factory import FIRST, SECOND, Releases
 
 from models.common.pictures import read_picture
@@ -96,6 +97,28 @@ def test_items_are_found_and_named_picture_by_picture(service: Service, champion
     edges = [found["salt"][f"{side}_px"] for side in ("left", "top", "right", "bottom")]
     assert edges == [72.0, 8.0, 88.0, 24.0]
     assert found["salt"]["confidence"] > 0.9 and 0.55 <= found["salt"]["score"] <= 1
+
+
+def test_what_two_cameras_see_is_named_by_both(service: Service, champion: Champion) -> None:
+    """Cameras 20 cm apart, things 60 cm away: 32 pixels further left in the second picture, where tea hides a part of the salt."""
+    spoiled = shelf(1, 2)
+    spoiled[8:24, 40:44] = shelf(1, 3)[8:24, 40:44]
+    pictures = [b64encode(png(each)).decode() for each in (shelf(-1, 1, 2), spoiled)]
+    place = {
+        "pixels": [[96, 0, 48], [0, 96, 48], [0, 0, 1]], "turned": [[1, 0, 0], [0, 1, 0], [0, 0, 1]], "at_cm": [0, 0, 0]
+    }  # fmt: skip
+    asked = {"pictures": pictures, "cameras": [place, {**place, "at_cm": [20, 0, 0]}]}
+    reply = RecogniseReply.model_validate_json(
+        asyncio.run(service.answerer.recognise(RecogniseRequest.model_validate(asked)))
+    )
+    first, second = ({each.thing: each for each in seen.items or []} for seen in reply.pictures)
+    assert len(first) == len(second) == 2 and first.keys() == second.keys()
+    assert all(first[thing].product == second[thing].product for thing in first)
+    assert {each.product for each in second.values()} == {"rice", "salt"}
+    alone = service.recognise(png(spoiled))["pictures"][0]["items"]
+    assert {each["product"] for each in alone} == {"rice", None} and {each["thing"] for each in alone} == {None}
+    with pytest.raises(ValidationError, match="1 cameras for 2 pictures"):
+        RecogniseRequest.model_validate({**asked, "cameras": [place]})
 
 
 def test_boxes_and_names_are_drawn_into_the_picture(service: Service) -> None:
