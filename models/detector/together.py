@@ -44,7 +44,8 @@ class View:
 
 def things(views: Sequence[View], sameness: Sameness | None = None) -> list[Ints]:
     """Number (N,) of the thing that each box of each view shows, from 0, alike in all views; no thing twice in one."""
-    asked, numbers, count = sameness or Sameness(), [], 0
+    asked, count = sameness or Sameness(), 0
+    numbers: list[Ints] = []
     for number, view in enumerate(views):
         cost = np.full((count, len(view.boxes)), _NEVER)
         for earlier, shown in zip(views[:number], numbers, strict=True):
