@@ -17,7 +17,7 @@ from models.detector.model import Item, Recogniser
 from models.detector.networks import Gallery, GalleryNamer, YoloDetector
 from models.detector.observed import Camera
 from models.detector.spec import DETECTOR, EMBEDDER, FORMAT_VERSION, GALLERY, NAME, SPEC, EyesSpec, read_vectors
-from models.detector.together import View, over_things, things
+from models.detector.together import over_things, seen_by, things
 
 __all__ = ["DetectorInput", "Item", "Predictor", "Reply", "load"]
 
@@ -87,11 +87,10 @@ class Predictor:
         found = [self.detector.detect(picture) for picture in pictures]
         seen = [self.embed(picture, each.boxes) for picture, each in zip(pictures, found, strict=True)]
         alike = [self.gallery.similarities(each) for each in seen]
-        views = []
-        for camera, each, vectors, cosines in zip(cameras, found, seen, alike, strict=True):
-            shares = (cosines - cosines.max(axis=1, keepdims=True)) / namer.temperature
-            shares -= np.log(np.exp(shares).sum(axis=1, keepdims=True))
-            views.append(View(camera, each.boxes, vectors, shares))
+        views = [
+            seen_by(camera, each.boxes, vectors, cosines, namer.temperature)
+            for camera, each, vectors, cosines in zip(cameras, found, seen, alike, strict=True)
+        ]
         numbers = things(views)
         items = []
         for each, mine, (mean, highest) in zip(found, numbers, over_things(numbers, alike), strict=True):

@@ -42,6 +42,12 @@ class View:
     log_shares: Floats
 
 
+def seen_by(camera: Camera, boxes: Floats, embeddings: Tensor, similarities: Floats, temperature: float) -> View:
+    """The view of a camera, its names by a softmax of cosines (N, P) as they are told."""
+    shares = (similarities - similarities.max(axis=1, keepdims=True)) / temperature
+    return View(camera, boxes, embeddings, shares - np.log(np.exp(shares).sum(axis=1, keepdims=True)))
+
+
 def things(views: Sequence[View], sameness: Sameness | None = None) -> list[Ints]:
     """Number (N,) of the thing that each box of each view shows, from 0, alike in all views; no thing twice in one."""
     asked, count = sameness or Sameness(), 0

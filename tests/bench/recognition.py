@@ -1,6 +1,7 @@
 """The base checkpoint at work on the twin's pictures, as the rows of product recognition judge it: boxes found, and what they show."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,6 +10,7 @@ if TYPE_CHECKING:
     from models.common.pictures import Pixels
     from models.detector.boxes import Detections, Tensor
     from models.detector.networks import YoloDetector
+    from models.detector.observed import Camera
     from orchestration.package_crops import Crops
     from sources.twin.cameras.truth import Boxes, Scene
 
@@ -81,27 +83,50 @@ def pictures(scenes: Iterable["Scene"]) -> Iterator[tuple["Pixels", "Boxes"]]:
             yield picture.pixels, scene.truth.boxes.of(number)
 
 
-def found_crops(finder: "YoloDetector", scenes: Iterable["Scene"], *, kind: int, side: int) -> tuple["Crops", int]:
-    """What the found boxes of some scenes show that are a labelled package, each with the product that it is; and how many packages
-    were to be found."""
+@dataclass(frozen=True, eq=False)
+class Found:
+    """All boxes found in the pictures of some scenes: `crops` of them (product -1 where a box is no labelled package), `boxes` (N, 4)
+    and the `picture` (N,) of each; of each picture its `cameras` (F,) and its `scene` (F,); `items` were to be found."""
+
+    crops: "Crops"
+    boxes: np.ndarray
+    picture: np.ndarray
+    cameras: "Sequence[Camera]"
+    scene: np.ndarray
+    items: int
+
+    @property
+    def labelled(self) -> np.ndarray:
+        """Rows (M,) that show a labelled package."""
+        return np.flatnonzero(self.crops.product >= 0)
+
+
+def found_boxes(finder: "YoloDetector", scenes: "Iterable[tuple[int, Scene]]", side: int) -> Found:
+    """What a finder finds in scenes, each with its kind, and which labelled package each box shows."""
     from models.detector.matching import match
     from models.detector.networks import NamerConfig
     from models.detector.views import view
     from orchestration.package_crops import Crops
 
-    margin = NamerConfig().margin
+    margin, items = NamerConfig().margin, 0
     squares: list[Pixels] = []
-    product: list[int] = []
-    share: list[float] = []
-    items = 0
-    for pixels, boxes in pictures(scenes):
-        found = finder.detect(pixels)
-        items += int((boxes.share >= LEAST_SEEN).sum())
-        label = match(found, boxes.visible, boxes.share < LEAST_SEEN, MATCH_IOU).label
-        squares += [view(pixels, box, side, margin=margin) for box in found.boxes[label >= 0]]
-        product += boxes.product[label[label >= 0]].tolist()
-        share += boxes.share[label[label >= 0]].tolist()
-    return Crops(np.stack(squares), np.array(product), np.array(share), np.full(len(squares), kind)), items
+    product, share, kinds, boxes, picture, cameras, of = [], [], [], [], [], [], []
+    for number, (kind, scene) in enumerate(scenes):
+        cameras += list(scene.seen.cameras)
+        for pixels, true in pictures([scene]):
+            seen = finder.detect(pixels)
+            found = seen.boxes
+            items += int((true.share >= LEAST_SEEN).sum())
+            label = match(seen, true.visible, true.share < LEAST_SEEN, MATCH_IOU).label
+            squares += [view(pixels, box, side, margin=margin) for box in found]
+            product += [int(true.product[k]) if k >= 0 else -1 for k in label.tolist()]
+            share += [float(true.share[k]) if k >= 0 else 0.0 for k in label.tolist()]
+            kinds += [kind] * len(found)
+            picture += [len(of)] * len(found)
+            boxes.append(found)
+            of.append(number)
+    crops = Crops(np.stack(squares), np.array(product), np.array(share), np.array(kinds))
+    return Found(crops, np.concatenate(boxes), np.array(picture), cameras, np.array(of), items)
 
 
 def precision(found: Sequence["Detections"], boxes: Sequence["Boxes"]) -> tuple[float, float, float]:

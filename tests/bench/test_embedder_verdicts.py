@@ -12,15 +12,16 @@ sys.path.insert(0, str(Path(__file__).parent))  # the rows are no package
 
 import embedder_rows
 from detector_service_rows import service_verdict
-from embedder_rows import Naming, Shop, judge, verdict
+from embedder_rows import Measured, Naming, Shop, by_things, judge, verdict
 from eyes_int8_rows import lost_verdict
 from finder_rows import finder_verdict
 from grocery_rows import Accuracy
 from grocery_rows import verdict as grocery_verdict
-from recognition import found_crops, precision
+from recognition import Found, found_boxes, precision
 
 from models.detector.boxes import Detections
-from orchestration.package_crops import PHOTO, SHELF, Crops
+from models.detector.pose import Pose
+from orchestration.package_crops import COUNTER, PHOTO, SHELF, Crops
 from sources.twin.cameras.truth import Boxes
 
 CLEAR = {"known": 0.99, "new": 0.98}
@@ -40,9 +41,10 @@ OURS, NAIVE = Naming(0.975, 0.976, 0.96, CLEAR, CLEAR), Naming(0.5, 0.51, 0.4, C
 )
 def test_each_bound_is_asked(ours: Naming, naive: Naming, grain: str, met: bool) -> None:
     asked = crops([0] * 2_000, [9] * 2_000, 0.9, SHELF)
-    told = verdict(grain, ours, ours, naive, Shop(asked, asked, asked, 0.984))
+    shop = Shop(asked, asked, replace(found_of(asked), items=2_033))
+    told = verdict(grain, Measured(ours, ours, ours, naive, shop))
     assert told.met is met and told.value == getattr(ours, grain)
-    assert told.peer_value == getattr(naive, grain) and "2000 crops by found boxes (98.4% of" in told.note
+    assert told.peer_value == getattr(naive, grain) and "2000 found boxes (98.4% of" in told.note
 
 
 def crops(products: list[int], shade: list[int], share: float, kind: int) -> Crops:
@@ -50,8 +52,13 @@ def crops(products: list[int], shade: list[int], share: float, kind: int) -> Cro
     return Crops(pixels, np.array(products), np.full(len(products), share), np.full(len(products), kind))
 
 
-def by_shade(gallery: Crops, asked: Crops) -> np.ndarray:
-    apart = np.abs(asked.pixels[:, None, 0, 0, 0].astype(int) - gallery.pixels[None, :, 0, 0, 0])
+def found_of(asked: Crops) -> Found:
+    count = len(asked.product)
+    return Found(asked, np.zeros((count, 4)), np.zeros(count, dtype=int), [], np.zeros(0), count)
+
+
+def by_shade(gallery: Crops, asked: Found) -> np.ndarray:
+    apart = np.abs(asked.crops.pixels[:, None, 0, 0, 0].astype(int) - gallery.pixels[None, :, 0, 0, 0])
     return gallery.product[apart.argmin(axis=1)]
 
 
@@ -61,14 +68,26 @@ def test_a_new_product_that_looks_like_a_known_one_is_seen_as_a_loss(monkeypatch
     shop = Shop(
         crops([0, 1, 2], [10, 90, 84], 1.0, PHOTO),
         crops([1], [150], 1.0, SHELF),
-        crops([0, 0, 1, 1, 2], [12, 8, 91, 86, 83], 0.4, SHELF),
+        found_of(crops([0, 0, 1, 1, 2, -1], [12, 8, 91, 86, 83, 40], 0.9, SHELF)),
     )
-    shop = replace(shop, asked=replace(shop.asked, share=np.array([0.9, 0.9, 0.9, 0.4, 0.9])))
+    shop.asked.crops.share[3] = 0.4
     found = judge(by_shade, shop, crops=False)
     assert (found.known, found.known_before, found.new, found.lost) == (0.75, 1.0, 1.0, 0.25)
     assert found.clear == {"known": 1.0, "new": 1.0} and found.shelf == {"known": 0.75, "new": 1.0}
-    brighter = replace(shop, asked=crops([1, 2], [140, 84], 0.9, SHELF))
+    brighter = replace(shop, asked=found_of(crops([1, 2], [140, 84], 0.9, SHELF)))
     assert judge(by_shade, brighter, crops=True).known == 1.0
+
+
+def test_names_are_shared_within_a_scene_alone() -> None:
+    """Two cameras 20 cm apart see one thing 50 cm away, one of them hardly: both are told the mean. Another scene keeps its own."""
+    level = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
+    left = Pose(pixels=((100.0, 0.0, 50.0), (0.0, 100.0, 50.0), (0.0, 0.0, 1.0)), turned=level, at_cm=(0.0, 0.0, 0.0))
+    boxes = np.array([[55.0, 45, 65, 55], [15, 45, 25, 55], [55, 45, 65, 55]])
+    cameras = [left, left.model_copy(update={"at_cm": (20.0, 0.0, 0.0)}), left]
+    found = Found(crops([0, 0, 0], [1, 2, 3], 0.9, SHELF), boxes, np.arange(3), cameras, np.array([0, 0, 1]), 3)
+    alike = np.array([[0.9, 0.1], [0.3, 0.32], [0.2, 0.4]])
+    told = by_things(found, np.ones((3, 1), np.float32), alike)
+    np.testing.assert_allclose(told, [[0.6, 0.21], [0.6, 0.21], [0.2, 0.4]])
 
 
 def test_groceries_need_five_points_over_the_plain_net() -> None:
@@ -96,12 +115,17 @@ def test_found_boxes_are_named_by_the_package_they_are() -> None:
     picture = np.zeros((40, 40, 3), np.uint8)
     picture[2:12, 2:12], picture[2:12, 20:30] = 200, 90
     scene = SimpleNamespace(
-        seen=SimpleNamespace(pictures=[SimpleNamespace(pixels=picture)]), truth=SimpleNamespace(boxes=boxes)
+        seen=SimpleNamespace(pictures=[SimpleNamespace(pixels=picture)], cameras=["left"]),
+        truth=SimpleNamespace(boxes=boxes),
     )
     found = Detections(np.concatenate([boxes.visible[[1, 2, 0]], [[30.0, 30, 38, 38]]]), np.array([0.9, 0.8, 0.7, 0.6]))
-    crops, items = found_crops(SimpleNamespace(detect=lambda pixels: found), [scene], kind=SHELF, side=8)
-    assert items == 2 and crops.product.tolist() == [6, 5] and crops.share.tolist() == [0.4, 1.0]
-    assert crops.pixels[0, 4, 4, 0] == 90 and crops.pixels[1, 4, 4, 0] == 200
+    seen = found_boxes(SimpleNamespace(detect=lambda pixels: found), [(SHELF, scene), (COUNTER, scene)], side=8)
+    crops = seen.crops
+    assert seen.items == 4 and crops.product.tolist() == 2 * [6, -1, 5, -1] and seen.labelled.tolist() == [0, 2, 4, 6]
+    assert crops.share.tolist() == 2 * [0.4, 0.0, 1.0, 0.0] and crops.kind.tolist() == 4 * [SHELF] + 4 * [COUNTER]
+    assert seen.picture.tolist() == 4 * [0] + 4 * [1] and seen.scene.tolist() == [0, 1]
+    assert seen.cameras == ["left", "left"] and seen.boxes.shape == (8, 4)
+    assert crops.pixels[0, 4, 4, 0] == 90 and crops.pixels[2, 4, 4, 0] == 200
     assert precision([found], [boxes]) == (1.0, 1.0, 1.0)
 
 
