@@ -117,7 +117,7 @@ def _check_others(now: Predictor, product: str, vectors: np.ndarray, force: bool
     if count > ALIKE_SHARE * len(vectors):
         name = now.gallery.products[others[other]]
         raise LookAlike(
-            f"{count} of {len(vectors)} photos look like {name!r} (cosine up to {found[:, other].max():.3f}, bound "
+            f"{count} of {len(vectors)} photos look like {name!r} (likeness up to {found[:, other].max():.3f}, bound "
             f"{now.spec.look_alike:.3f}): check whether it is the same product, photograph what tells them apart, or force it"
         )
 

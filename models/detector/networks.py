@@ -25,6 +25,9 @@ from models.detector.boxes import (
 )
 
 
+SOFTNESS = 0.05  # of the maximum over a product's photos, as a cosine
+
+
 class Session(Protocol):
     """The part of ONNX Runtime's InferenceSession that is used here."""
 
@@ -76,7 +79,7 @@ class NamerConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     side: int = Field(
-        default=80, ge=16, le=1_024, description="pixels of the square it takes: what the base checkpoint learnt last"
+        default=96, ge=16, le=1_024, description="pixels of the square it takes: what the base checkpoint learnt last"
     )
     batch: int = Field(default=16, ge=1, le=256, description="crops at a time: bounds the memory")
     margin: float = Field(default=0.05, ge=0, le=1, description="of a box's size, added on each side")
@@ -119,6 +122,7 @@ class Gallery:
         of = np.array([number[product] for product in products])
         order = np.argsort(of, kind="stable")
         self._vectors, self._first = vectors[order], np.searchsorted(of[order], np.arange(len(self.products)))
+        self._photos = np.diff(self._first, append=len(order)).astype(np.float32)
 
     @property
     def width(self) -> int:
@@ -131,11 +135,17 @@ class Gallery:
         return len(self._vectors)
 
     def similarities(self, embeddings: npt.NDArray[np.floating]) -> Floats:
-        """Cosine of each embedding (N, D) to the likest photo of each product, (N, P); those of length 0 are like nothing."""
+        """How like each embedding (N, D) is to each product, (N, P): a soft maximum of its cosines to the product's photos, within
+        SOFTNESS * log(photos) below the highest. One stray photo that is like everything tells less than several that agree.
+
+        Embeddings of length 0 are like nothing: 0.
+        """
         lengths = np.linalg.norm(embeddings, axis=1, keepdims=True)
         unit = np.divide(embeddings, lengths, out=np.zeros_like(embeddings, dtype=np.float32), where=lengths > 0)
-        cosines = unit @ self._vectors.T
-        return np.asarray(np.maximum.reduceat(cosines, self._first, axis=1), dtype=np.float64)
+        # Less 1, so that no exponential is above 1; at -1 they are 4e-18, which float32 holds.
+        near = np.exp((unit @ self._vectors.T - 1) / np.float32(SOFTNESS))
+        mean = np.add.reduceat(near, self._first, axis=1) / self._photos
+        return np.asarray(1 + SOFTNESS * np.log(mean.astype(np.float64)))
 
     def name(self, embeddings: npt.NDArray[np.floating], *, least: float, temperature: float) -> list[Named]:
         """The likest product of each embedding (N, D), unknown below the cosine `least`; confidence by softmax over products.

@@ -54,14 +54,14 @@ class Ran:
 
 
 def shelves(side: int) -> list[np.ndarray]:
-    """Shelves of the twin, each otherwise filled, as a camera of 640 x 480 sees them; of those the middle, as wide as `side`."""
+    """Shelves of the twin, each otherwise filled, as a camera of 1280 x 960 sees them; of those the middle, twice as wide as `side`."""
     from sources.twin.cameras.params import CameraParams
     from sources.twin.cameras.studio import Studio
 
     studio = Studio(CameraParams(products=PRODUCTS), WORLD)
     whole = [studio.shelf_scene(number).seen.pictures[0].pixels for number in range(SHELVES)]
     height, width = whole[0].shape[:2]
-    high, wide = round(side * height / width), side
+    high, wide = round(2 * side * height / width), 2 * side
     top, left = (height - high) // 2, (width - wide) // 2
     return [picture[top : top + high, left : left + wide] for picture in whole]
 

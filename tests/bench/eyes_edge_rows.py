@@ -32,12 +32,12 @@ PARTS = ("detection", "embedding", "whole look")
 
 
 def looks(detector: Any, embedder: Any, picture: np.ndarray) -> dict[str, Callable[[], Any]]:
-    """A picture of 640 x 480 looked at: found, 16 crops named, and both; all but the networks is the box's own code."""
+    """A picture of 1280 x 960 looked at: found, 16 crops named, and both; all but the networks is the box's own code."""
     from models.detector.networks import DetectorConfig, Gallery, GalleryNamer, NamerConfig, YoloDetector
 
     rng = np.random.default_rng(5)
-    corners = rng.uniform(0, 400, (CROPS, 2))
-    boxes = np.concatenate([corners, corners + rng.uniform(30, 80, (CROPS, 2))], axis=1)
+    corners = rng.uniform(0, 780, (CROPS, 2))
+    boxes = np.concatenate([corners, corners + rng.uniform(60, 160, (CROPS, 2))], axis=1)
     found = YoloDetector(detector, DetectorConfig(side=SIDE))
     config = NamerConfig(batch=CROPS)
     blank = np.zeros((1, 3, config.side, config.side), np.float32)
@@ -90,7 +90,7 @@ def int8_verdict(found: dict[tuple[str, str], list[float]], sizes: dict[str, flo
     )
     note = (
         f"median ratio of {len(next(iter(found.values())))} alternating rounds {ratios['int8', 'whole look']:.2f}; {parts}; "
-        f"{CROPS} crops at once, picture 640 x 480 in a square of {SIDE}; one thread, one core; the base checkpoint; MB: "
+        f"{CROPS} crops at once, picture 1280 x 960 in a square of {SIDE}; one thread, one core; the base checkpoint; MB: "
         + ", ".join(f"{name} {size:.1f}" for name, size in sizes.items())
     )
     bound = f"<= {FASTER}x; YOLO <= {DETECTOR_MB:g} MB, ResNet50 int8 <= {EMBEDDER_MB:g} MB"

@@ -80,7 +80,7 @@ def test_the_item_is_cut_out_of_the_photo(base: Predictor, case: ModuleType) -> 
 
 def test_photos_of_another_product_are_refused_unless_forced(base: Predictor, case: ModuleType) -> None:
     milk = photos(case.package(0))
-    with pytest.raises(LookAlike, match=r"5 of 5 photos look like 'milk' \(cosine up to 1\.000, bound 0\.\d+\)"):
+    with pytest.raises(LookAlike, match=r"5 of 5 photos look like 'milk' \(likeness up to 0\.9\d+, bound 0\.\d+\)"):
         enrol(base, Enrolled(), "oat milk", milk, **ADA)
     mixed = [*milk[:2], *photos(soap(case))[2:]]
     assert enrol(base, Enrolled(), "oat milk", mixed, **ADA).enrolled.index.changes[0].forced is False
