@@ -109,8 +109,8 @@ def _check_others(now: Predictor, product: str, vectors: np.ndarray, force: bool
         return
     # The views of a photo together say what it looks like.
     found = np.array([now.gallery.similarities(views)[:, others].mean(axis=0) for views in vectors])
-    best, cosine = found.argmax(axis=1), found.max(axis=1)
-    close = cosine >= now.spec.look_alike
+    best, likeness = found.argmax(axis=1), found.max(axis=1)
+    close = likeness >= now.spec.look_alike
     if not close.any():
         return
     other, count = Counter(best[close].tolist()).most_common(1)[0]

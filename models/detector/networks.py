@@ -24,7 +24,6 @@ from models.detector.boxes import (
     to_tensor,
 )
 
-
 SOFTNESS = 0.05  # of the maximum over a product's photos, as a cosine
 
 
@@ -83,7 +82,7 @@ class NamerConfig(BaseModel):
     )
     batch: int = Field(default=16, ge=1, le=256, description="crops at a time: bounds the memory")
     margin: float = Field(default=0.05, ge=0, le=1, description="of a box's size, added on each side")
-    least_similarity: float = Field(default=0.5, ge=-1, le=1, description="cosine below which a crop is unknown")
+    least_similarity: float = Field(default=0.5, ge=-1, le=1, description="likeness below which a crop is unknown")
     temperature: float = Field(
         default=0.05, gt=0, le=10, description="of the softmax over products; fitted where it is calibrated"
     )
@@ -148,7 +147,7 @@ class Gallery:
         return np.asarray(1 + SOFTNESS * np.log(mean.astype(np.float64)))
 
     def name(self, embeddings: npt.NDArray[np.floating], *, least: float, temperature: float) -> list[Named]:
-        """The likest product of each embedding (N, D), unknown below the cosine `least`; confidence by softmax over products.
+        """The likest product of each embedding (N, D), unknown below the likeness `least`; confidence by softmax over products.
 
         ArithmeticError for an embedding that is not finite.
         """
@@ -159,7 +158,7 @@ class Gallery:
     def told(
         self, similarities: Floats, *, least: float, temperature: float, highest: Floats | None = None
     ) -> list[Named]:
-        """As `name`, of cosines (N, P) to the products; `highest` (N, P): what is asked to reach `least`, where it is not these."""
+        """As `name`, of likenesses (N, P) to the products; `highest` (N, P): what is asked to reach `least`, where it is not these."""
         weights = np.exp((similarities - similarities.max(axis=1, keepdims=True)) / temperature)
         sure, best = weights.max(axis=1) / weights.sum(axis=1), similarities.argmax(axis=1)
         rows = zip(similarities if highest is None else highest, best.tolist(), sure.tolist(), strict=True)

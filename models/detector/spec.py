@@ -29,7 +29,7 @@ class EyesSpec(BaseModel):
         min_length=1, max_length=1_000_000, description="product of each vector of the gallery"
     )
     look_alike: float = Field(
-        default=0.9, ge=-1, le=1, description="cosine at which photos look like those of another product"
+        default=0.9, ge=-1, le=1, description="likeness at which photos look like those of another product"
     )
     finder_from: str = Field(default="unknown", max_length=300, description="what the finder's training began from")
     embedder_from: str = Field(default="unknown", max_length=300, description="and the embedder's")

@@ -54,7 +54,7 @@ class Ran:
 
 
 def shelves(side: int) -> list[np.ndarray]:
-    """Shelves of the twin, each otherwise filled, as a camera of 1280 x 960 sees them; of those the middle, twice as wide as `side`."""
+    """Shelves of the twin, each otherwise filled, in a picture of 1280 x 960; of those the middle, twice as wide as `side`."""
     from sources.twin.cameras.params import CameraParams
     from sources.twin.cameras.studio import Studio
 
