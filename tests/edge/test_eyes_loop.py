@@ -111,13 +111,17 @@ def test_an_item_like_nothing_in_the_gallery_is_told_without_a_name(fakes: Modul
 
 
 def test_names_are_those_of_the_likest_photo() -> None:
-    """Cosines by hand: (0.6, 0.8) with (1, 0) and (0, 1); softmax of (0.6, 0.8) at 0.1 is 1 / (1 + e^-2)."""
+    """Cosines by hand: (0.6, 0.8) with (1, 0) and (0, 1). Of two photos, one like the picture and one like nothing, the soft maximum
+    lies 0.05 log 2 below the better; softmax at 0.1 is 1 / (1 + e^(-10 x what lies between))."""
     made = Gallery(np.array([[0, 1], [1, 0], [-1, 0]]), ["b", "a", "b"])
+    below = 0.05 * np.log(2)
     np.testing.assert_allclose(
-        made.similarities(np.array([[3.0, 4.0], [-1.0, 0.0], [0.0, 0.0]])), [[0.6, 0.8], [-1, 1], [0, 0]]
+        made.similarities(np.array([[3.0, 4.0], [-1.0, 0.0], [0.0, 0.0]])),
+        [[0.6, 0.8 - below], [-1, 1 - below], [0, 0]],
+        atol=1e-6,
     )
     (named,) = made.name(np.array([[3.0, 4.0]]), least=0.7, temperature=0.1)
-    assert named.product == "b" and named.confidence == pytest.approx(1 / (1 + np.exp(-2)))
+    assert named.product == "b" and named.confidence == pytest.approx(1 / (1 + np.exp(-10 * (0.2 - below))), abs=1e-5)
     assert made.name(np.array([[3.0, 4.0]]), least=0.81, temperature=0.1)[0].product is None
     with pytest.raises(ArithmeticError, match="not finite"):
         made.name(np.array([[np.nan, 1.0]]), least=0, temperature=1)
