@@ -107,7 +107,7 @@ def world_pictures(config: FinderPicturesConfig, *, world: int, seed: int) -> It
 
 
 def camera_params(rng: np.random.Generator, *, plain: bool) -> CameraParams:
-    """Cameras of a world: the twin's defaults where `plain`, else others in every respect that a shop may choose."""
+    """Cameras of a world: the twin's, as the finder looks at them, where `plain`; else others in all that a shop may choose."""
     # The finder looks at 640 pixels of a picture, however many it has: larger ones would only be drawn to be averaged down.
     params = CameraParams.model_validate({"products": int(rng.integers(60, 241)), **AS_LOOKED_AT})
     if plain:

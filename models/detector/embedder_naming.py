@@ -31,11 +31,10 @@ def embeddings(
     import torch
 
     network = to_network(weights).to(memory_format=torch.channels_last)
-    made = []
+    made, asked = [], np.arange(len(crops)) if rows is None else rows
     with torch_controlled(threads, seed=0), torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=half):
-        for first in range(0, len(crops) if rows is None else len(rows), _BATCH):
-            here = slice(first, first + _BATCH)
-            squares = resized(np.asarray(crops[here if rows is None else rows[here]]), side)
+        for first in range(0, len(asked), _BATCH):
+            squares = resized(np.asarray(crops[asked[first : first + _BATCH]]), side)
             fed: Tensor = torch.from_numpy(to_tensor(list(squares), IMAGENET_MEAN, IMAGENET_STD))
             made.append(network(fed.to(memory_format=torch.channels_last)).float().numpy())
     found = np.concatenate(made)

@@ -73,12 +73,12 @@ def fit_embedder(
         network = new_embedder(cfg, start)
         classes = () if labels is None else tuple(int(column.max()) + 1 for column in labels.T)
         heads = Heads(len(known), cfg.width, classes)
-        resumes = checkpoint is not None and checkpoint.is_file()
-        if start is not None and cfg.imprinted and not resumes:
+        stopped = checkpoint if checkpoint is not None and checkpoint.is_file() else None
+        if start is not None and cfg.imprinted and stopped is None:
             heads.proxies.data.copy_(torch.from_numpy(imprints(start, crops, target, cfg, seed)))
         run = _Run(network, heads, cfg, _fingerprint(cfg, seed, target, labels, crops.shape))
-        if checkpoint is not None and resumes:
-            run.resume(checkpoint)
+        if stopped is not None:
+            run.resume(stopped)
         losses: list[float] = []
         while run.step < cfg.steps:
             now = cfg.at(run.step)

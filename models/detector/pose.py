@@ -7,7 +7,8 @@ from models.detector.observed import Floats
 
 Row = tuple[float, float, float]
 Matrix = tuple[Row, Row, Row]
-_LEAST_ROUND = 1e-3  # of a rotation's rows: what rounding to four digits leaves
+MOST = 1e6  # pixels of a focal length, cm in a shop: beyond, sights would be no numbers any more
+_MOST_OFF = 1e-3  # of a rotation's rows from unit axes: what rounding to four digits leaves
 
 
 class Pose(BaseModel):
@@ -23,15 +24,18 @@ class Pose(BaseModel):
     @model_validator(mode="after")
     def _sound(self) -> "Pose":
         off = np.abs(self.rotation @ self.rotation.T - np.eye(3)).max()
-        if off > _LEAST_ROUND or np.linalg.det(self.rotation) < 0:
+        if off > _MOST_OFF or np.linalg.det(self.rotation) < 0:
             raise ValueError(
-                f"turned is no rotation: its rows times themselves are off by {off:.3g}, at most {_LEAST_ROUND}; "
+                f"turned is no rotation: its rows times themselves are off by {off:.3g}, at most {_MOST_OFF}; "
                 "give the three unit axes of the camera, right-handed"
             )
         if min(self.pixels[0][0], self.pixels[1][1]) <= 0:
             raise ValueError(
                 f"pixels has focal lengths {self.pixels[0][0]:g} and {self.pixels[1][1]:g}: both are above 0"
             )
+        numbers = (*(number for row in self.pixels for number in row), *self.at_cm)
+        if max(map(abs, numbers)) > MOST:
+            raise ValueError(f"pixels and at_cm reach {max(map(abs, numbers)):g}, at most {MOST:g}: give pixels and cm")
         if max(map(abs, self.distortion)) > 1:
             raise ValueError(f"distortion {self.distortion} lies outside [-1, 1]: give k1 and k2 of Brown's model")
         return self

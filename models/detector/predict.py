@@ -17,7 +17,7 @@ from models.detector.model import Item, Recogniser
 from models.detector.networks import Gallery, GalleryNamer, YoloDetector
 from models.detector.observed import Camera
 from models.detector.spec import DETECTOR, EMBEDDER, FORMAT_VERSION, GALLERY, NAME, SPEC, EyesSpec, read_vectors
-from models.detector.together import over_things, seen_by, things
+from models.detector.together import told_together
 
 __all__ = ["DetectorInput", "Item", "Predictor", "Reply", "load"]
 
@@ -87,18 +87,14 @@ class Predictor:
         found = [self.detector.detect(picture) for picture in pictures]
         seen = [self.embed(picture, each.boxes) for picture, each in zip(pictures, found, strict=True)]
         alike = [self.gallery.similarities(each) for each in seen]
-        views = [
-            seen_by(camera, each.boxes, vectors, cosines, namer.temperature)
-            for camera, each, vectors, cosines in zip(cameras, found, seen, alike, strict=True)
-        ]
-        numbers = things(views)
+        told = told_together(cameras, [each.boxes for each in found], seen, alike, namer.temperature)
         items = []
-        for each, mine, (mean, highest) in zip(found, numbers, over_things(numbers, alike), strict=True):
+        for each, one in zip(found, told, strict=True):
             # One camera may see little of a thing: that another knows it is enough.
             names = self.gallery.told(
-                mean, least=namer.least_similarity, temperature=namer.temperature, highest=highest
+                one.mean, least=namer.least_similarity, temperature=namer.temperature, highest=one.highest
             )
-            rows = zip(each.boxes.tolist(), each.scores.tolist(), names, mine.tolist(), strict=True)
+            rows = zip(each.boxes.tolist(), each.scores.tolist(), names, one.thing.tolist(), strict=True)
             items.append(
                 tuple(
                     Item((box[0], box[1], box[2], box[3]), score, name.product, name.confidence, thing)

@@ -42,12 +42,6 @@ class View:
     log_shares: Floats
 
 
-def seen_by(camera: Camera, boxes: Floats, embeddings: Tensor, similarities: Floats, temperature: float) -> View:
-    """The view of a camera, its names by a softmax of cosines (N, P) as they are told."""
-    shares = (similarities - similarities.max(axis=1, keepdims=True)) / temperature
-    return View(camera, boxes, embeddings, shares - np.log(np.exp(shares).sum(axis=1, keepdims=True)))
-
-
 def things(views: Sequence[View], sameness: Sameness | None = None) -> list[Ints]:
     """Number (N,) of the thing that each box of each view shows, from 0, alike in all views; no thing twice in one."""
     asked, count = sameness or Sameness(), 0
@@ -76,6 +70,36 @@ def over_things(numbers: Sequence[Ints], similarities: Sequence[Floats]) -> list
     np.maximum.at(highest, of, rows)
     mean = total / np.maximum(np.bincount(of, minlength=count), 1)[:, None]
     return [(mean[mine], highest[mine]) for mine in numbers]
+
+
+@dataclass(frozen=True, eq=False)
+class Told:
+    """Of the boxes of one picture: the number of the `thing` (N,) each shows, and likeness (N, P) to the products, the `mean` over all
+    boxes of its thing and the `highest` of any."""
+
+    thing: Ints
+    mean: Floats
+    highest: Floats
+
+
+def told_together(
+    cameras: Sequence[Camera],
+    boxes: Sequence[Floats],
+    embeddings: Sequence[Tensor],
+    similarities: Sequence[Floats],
+    temperature: float,
+) -> list[Told]:
+    """What pictures of one moment tell together, each by its camera, boxes (N, 4), unit embeddings (N, D) and likeness (N, P);
+    names compete by a softmax of `temperature`."""
+    views = []
+    for camera, found, vectors, alike in zip(cameras, boxes, embeddings, similarities, strict=True):
+        shares = (alike - alike.max(axis=1, keepdims=True)) / temperature
+        views.append(View(camera, found, vectors, shares - np.log(np.exp(shares).sum(axis=1, keepdims=True))))
+    numbers = things(views)
+    return [
+        Told(mine, mean, highest)
+        for mine, (mean, highest) in zip(numbers, over_things(numbers, similarities), strict=True)
+    ]
 
 
 def _cost(first: View, second: View, asked: Sameness) -> Floats:

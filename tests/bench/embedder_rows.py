@@ -137,17 +137,18 @@ def by_embedder(weights: "EmbedderWeights", side: int) -> dict[str, Name]:
 
 def by_things(asked: "Found", seen: np.ndarray, alike: np.ndarray) -> np.ndarray:
     """Similarities (N, P) of found boxes, the mean over the cameras that see the same thing, as the predictor takes it."""
-    from models.detector.together import over_things, seen_by, things
+    from models.detector.together import told_together
 
     told = np.empty_like(alike)
     for scene in np.unique(asked.scene):
-        of = [np.flatnonzero(asked.picture == picture) for picture in np.flatnonzero(asked.scene == scene)]
-        views = [
-            seen_by(asked.cameras[number], asked.boxes[rows], seen[rows], alike[rows], NamerConfig().temperature)
-            for number, rows in zip(np.flatnonzero(asked.scene == scene), of, strict=True)
-        ]
-        for rows, (mean, _) in zip(of, over_things(things(views), [alike[rows] for rows in of]), strict=True):
-            told[rows] = mean
+        numbers = np.flatnonzero(asked.scene == scene)
+        of = [np.flatnonzero(asked.picture == number) for number in numbers]
+        cameras = [asked.cameras[number] for number in numbers]
+        boxes, vectors, similar = ([each[rows] for rows in of] for each in (asked.boxes, seen, alike))
+        for rows, one in zip(
+            of, told_together(cameras, boxes, vectors, similar, NamerConfig().temperature), strict=True
+        ):
+            told[rows] = one.mean
     return told
 
 

@@ -103,6 +103,7 @@ def test_packages_of_the_twin_are_told_apart_by_place_alone() -> None:
         ({"turned": ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.2))}, "turned is no rotation"),
         ({"turned": ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, -1.0))}, "right-handed"),
         ({"pixels": ((0.0, 0.0, 5.0), (0.0, 100.0, 5.0), (0.0, 0.0, 1.0))}, "focal lengths 0 and 100"),
+        ({"at_cm": (0.0, 2e6, 0.0)}, "reach 2e\\+06, at most 1e\\+06"),
         ({"distortion": (2.0, 0.0)}, "lies outside"),
         ({"at_cm": (float("nan"), 0.0, 0.0)}, "finite"),
     ],
