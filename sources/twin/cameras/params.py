@@ -2,7 +2,8 @@
 
 The defaults were looked at, then frozen: over 200 products a matcher of colour histograms (`naive`) must name fewer than 60 % of
 the packages of which half is seen in a shelf scene, and clearly more than chance. On world seeds 11 to 13 it named 36, 37 and
-39 % from some 2,300 crops of 30 other scenes (50, 42 and 45 % with cameras of 640 x 480, by other crops). Lengths are in centimetres, times in seconds, weights in grams.
+39 % from some 2,300 crops of 30 other scenes (50, 42 and 45 % with cameras of 640 x 480, by other crops).
+Lengths are in centimetres, times in seconds, weights in grams.
 """
 
 from typing import Self
