@@ -1,5 +1,6 @@
 """The quarantine in bad weather: several stewards at once, kills, torn lines, a full disk, and 100,000 rows."""
 
+import json
 import os
 import signal
 import subprocess
@@ -22,6 +23,23 @@ for number in range(int(sys.argv[3])):
     Quarantine(Path(sys.argv[1])).decide(
         "sales", row_keys=["a"], verdict="release", reason=f"{number} " + "x" * 1_900, who=sys.argv[2])
     print(number, flush=True)
+"""
+
+TIME_EACH_STEP = """
+import json, sys, time
+from pathlib import Path
+from data_checks.quarantine import Quarantine
+quarantine, seconds = Quarantine(Path(sys.argv[1])), {}
+for name, step in {
+    "list": quarantine.summaries,
+    "rows": lambda: quarantine.rows("sales", rule="units", status="released"),
+    "decide": lambda: quarantine.decide("sales", rule="price", verdict="reject", reason="no", who="Bo"),
+    "verdicts": lambda: quarantine.decisions("sales"),
+}.items():
+    started = time.process_time()  # not the clock: other work on the machine is not ours
+    step()
+    seconds[name] = time.process_time() - started
+print(json.dumps(seconds))
 """
 
 
@@ -119,15 +137,10 @@ def test_a_hundred_thousand_rows_are_listed_and_decided_in_two_seconds(tmp_path)
     rules = {f"{number:064x}-0": ["price"] if number % 2 else ["price", "units"] for number in range(100_000)}
     quarantine.write("sales", "all", held_back(rules))
     quarantine.decide("sales", every_row=True, verdict="release", reason="first", who="Ada")
-    seconds = {}
-    for name, step in {
-        "list": quarantine.summaries,
-        "rows": lambda: quarantine.rows("sales", rule="units", status="released"),
-        "decide": lambda: quarantine.decide("sales", rule="price", verdict="reject", reason="no", who="Bo"),
-        "verdicts": lambda: quarantine.decisions("sales"),
-    }.items():
-        started = time.process_time()  # not the clock: other work on the machine is not ours
-        step()
-        seconds[name] = time.process_time() - started
+    # A steward's process is a fresh one: in this one the collector would walk what thousands of tests left behind.
+    asked = [sys.executable, "-c", TIME_EACH_STEP, str(tmp_path)]
+    told = subprocess.run(asked, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2], check=True)
+    seconds = json.loads(told.stdout)
+    assert set(seconds) == {"list", "rows", "decide", "verdicts"}
     assert quarantine.summary("sales").rows["rejected"] == 100_000
     assert max(seconds.values()) < 2, seconds
