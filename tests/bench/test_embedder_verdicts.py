@@ -15,7 +15,7 @@ from detector_service_rows import service_verdict
 from embedder_rows import Measured, Naming, Shop, by_things, judge, verdict
 from eyes_int8_rows import lost_verdict
 from finder_rows import finder_verdict
-from grocery_rows import Accuracy
+from grocery_networks import Accuracy
 from grocery_rows import verdict as grocery_verdict
 from recognition import Found, found_boxes, precision
 
@@ -95,6 +95,7 @@ def test_groceries_need_five_points_over_the_plain_net() -> None:
     fine, coarse = grocery_verdict(found, "fine"), grocery_verdict(found, "coarse")
     assert fine.met and fine.value == pytest.approx(0.65) and fine.peer_value == pytest.approx(0.595)
     assert not coarse.met and coarse.value - 0.745 == pytest.approx(0.045)
+    assert "-21.0 points to the 86% of" in fine.note and "-13.0 points to the 92% of" in coarse.note
 
 
 @pytest.mark.parametrize(("map50", "whole", "met"), [(0.95, 0.75, True), (0.949, 0.8, False), (0.97, 0.749, False)])
