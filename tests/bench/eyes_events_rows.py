@@ -24,7 +24,8 @@ def _events(context: BenchContext) -> BenchResult:
 def _seen_events(context: BenchContext) -> BenchResult:
     del context
     from eyes_events import PRODUCTS, judged
-    from eyes_seen import seen
+
+    from orchestration.seen_clips import seen
 
     learnt, others = (judged(seen(*which, PRODUCTS)) for which in (LEARNT_PICTURES, SEEN_PICTURES))
     return events_verdict(learnt, others, LOOKED_AT)

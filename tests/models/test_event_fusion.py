@@ -238,6 +238,8 @@ def test_recordings_that_do_not_fit_together_are_refused() -> None:
         "above 0": replace(sound, detections=NamedDetections(found.picture, found.box, found.log_probs + 5.0)),
         "not finite": replace(sound, detections=NamedDetections(found.picture, found.box * np.nan, found.log_probs)),
         "camera 0 to 0 reaches outside": replace(sound, cameras=[]),
+        "span 36000 s, 3600 s is the bound": replace(sound, at_s=np.append(sound.at_s[:11], sound.at_s[0] + 36_000.0)),
+        "101 boards": replace(sound, shelf=replace(SHELF, boards=np.arange(101.0))),
         "weighs more than 0": replace(sound, shelf=replace(SHELF, weight_g=np.zeros(5))),
         "scale's level 3": replace(sound, weights=ScaleReadings(np.array([3]), np.zeros(1), np.zeros(1))),
         "tag 9": replace(sound, reads=TagReads(*(np.zeros(1, int), np.zeros(1)), np.array([9]), np.zeros(1), np.zeros(1, int))),
