@@ -95,7 +95,8 @@ class Outbox:
                     f"{gone} events sent, {self.waiting()} wait: {error}; they are sent next time"
                 ) from error
             with self._open() as connection:
-                connection.executemany("DELETE FROM events WHERE place = ?", [(place,) for place, _ in batch])
+                # By id: a place that another forwarder freed meanwhile may hold a new event.
+                connection.executemany("DELETE FROM events WHERE id = ?", [(name,) for name, _ in batch])
             gone += len(batch)
         return gone
 
@@ -104,10 +105,11 @@ class Outbox:
         with self._open() as connection:
             return _count(connection)
 
-    def _oldest(self) -> list[tuple[int, str]]:
+    def _oldest(self) -> list[tuple[str, str]]:
+        """(id, body) of each."""
         with self._open() as connection:
-            rows: list[tuple[int, str]] = connection.execute(
-                "SELECT place, body FROM events ORDER BY place LIMIT ?", (BATCH,)
+            rows: list[tuple[str, str]] = connection.execute(
+                "SELECT id, body FROM events ORDER BY place LIMIT ?", (BATCH,)
             ).fetchall()
             return rows
 

@@ -136,6 +136,22 @@ def test_a_kill_between_sending_and_forgetting_sends_again_and_loses_nothing(tmp
     assert [f"e{n}" for n in stored] == again[: len(stored)]
 
 
+def test_two_forwarders_lose_no_event_that_comes_while_both_send(tmp_path: Path) -> None:
+    """While the first waits for its answer, the second sends the same and empties the outbox; the next event gets the freed place."""
+    first, second = Outbox(tmp_path), Outbox(tmp_path)
+    first.store(event(1))
+    got: list[str] = []
+
+    def slow(events: Sequence[Mapping[str, Any]]) -> None:
+        if not got:
+            second.forward(lambda same: got.extend(row["event_id"] for row in same))
+            second.store(event(2))
+        got.extend(row["event_id"] for row in events)
+
+    first.forward(slow)
+    assert got == ["e1", "e1", "e2"] and first.waiting() == 0
+
+
 def test_the_command(tmp_path: Path, service: tuple[str, list[list[dict[str, Any]]]]) -> None:
     url, got = service
 
