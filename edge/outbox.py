@@ -4,6 +4,7 @@ An event lies on the disk before it counts as stored, and goes only after the se
 sends it twice, which its `event_id` makes one.
 """
 
+import http.client
 import json
 import sqlite3
 import urllib.error
@@ -11,6 +12,7 @@ import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
@@ -122,23 +124,61 @@ def to_service(url: str, *, path: str = "feedback", field: str = "events", token
     whatever is not answered with 200 is an OSError, which says what the service said."""
     if not url.startswith(("http://", "https://")):
         raise InputError(f"{url[:80]!r} is no address of a service: give http://HOST:PORT or https://HOST")
+    if urlsplit(url).username is not None:  # not repeated here: it may hold a password
+        raise InputError(
+            "the service's address holds a user: give http://HOST:PORT, and the token in STORELOOP_EDGE_TOKEN"
+        )
+    address, opener = f"{url.rstrip('/')}/{path}", _opener()
 
     def send(events: Sequence[Mapping[str, Any]]) -> None:
         body = json.dumps({field: list(events)}).encode()
         request = urllib.request.Request(  # noqa: S310 - the scheme was checked above
-            f"{url.rstrip('/')}/{path}", body, {"Content-Type": "application/json"}
+            address, body, {"Content-Type": "application/json"}
         )
         if token:
             request.add_unredirected_header("Authorization", f"Bearer {token}")  # for this service alone
         try:
-            with urllib.request.urlopen(request, timeout=TIMEOUT_S) as reply:  # noqa: S310
+            with opener.open(request, timeout=TIMEOUT_S) as reply:
                 if reply.status != 200:
-                    raise urllib.error.URLError(f"{url} answered with {reply.status}")
+                    raise OSError(f"{address} answered with {reply.status}")
         except urllib.error.HTTPError as error:
-            said = error.read(SAID_BYTES).decode(errors="replace")
-            raise urllib.error.URLError(f"{url} answered with {error.code}: {said}") from error
+            raise _failure(address, error) from error
+        except http.client.HTTPException as error:  # no OSError, unlike all else that a network does
+            raise OSError(
+                f"{address} gave no sound answer of HTTP ({type(error).__name__}: {error}): is it the service's?"
+            ) from error
 
     return send
+
+
+def _opener() -> urllib.request.OpenerDirector:
+    """urllib's own but for redirections: it would follow one by a GET, whose 200 says nothing of the events."""
+    opener = urllib.request.OpenerDirector()
+    for handler in (
+        urllib.request.ProxyHandler(),
+        urllib.request.HTTPHandler(),
+        urllib.request.HTTPSHandler(),
+        urllib.request.HTTPDefaultErrorHandler(),
+        urllib.request.HTTPErrorProcessor(),
+    ):
+        opener.add_handler(handler)
+    return opener
+
+
+def _failure(address: str, answer: urllib.error.HTTPError) -> OSError:
+    """What an answer other than 200 means."""
+    with answer:
+        if 300 <= answer.code < 400:
+            where = str(answer.headers.get("Location", ""))[:SAID_BYTES]
+            return OSError(
+                f"{address} answered with {answer.code} and points to {where!r}, perhaps a network's login page, so nothing counts as "
+                "delivered: log the box in, or give the address of the service itself"
+            )
+        try:
+            said = answer.read(SAID_BYTES).decode(errors="replace")
+        except (OSError, http.client.HTTPException):
+            said = ""  # cut off
+    return OSError(f"{address} answered with {answer.code}: {said}")
 
 
 def _count(connection: sqlite3.Connection) -> int:
