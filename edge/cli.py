@@ -16,10 +16,12 @@ import typer
 
 from edge.console import AsJson, Home, PublicKey, errors, show
 from edge.label_cli import app as labels
+from edge.outbox_cli import app as outbox
 from models.common.telemetry import switch_off
 
 app = typer.Typer(no_args_is_help=True, help="Build, verify, run, update and roll back edge bundles.")
 app.add_typer(labels, name="labels")
+app.add_typer(outbox)
 
 
 @app.command()
@@ -204,45 +206,12 @@ def status(home: Home, key: PublicKey, as_json: AsJson = False) -> None:
             raise ValueError(f"{home} holds no bundle: install one with `storeloop edge update`")
         runtime = open_bundle(home / BUNDLES / state.current, read_public_key(key))
         runtime.close()
-        report = state.model_dump() | runtime.status() | camera_status(home)
+    from edge.refused import refused_status
+        report = state.model_dump() | runtime.status() | camera_status(home) | refused_status(home)
         if "knows_until" in report:
             today = datetime.now(UTC).date()
             report["days_behind"] = (today - datetime.fromisoformat(report["knows_until"]).date()).days
         show(report, as_json)
-
-
-@app.command()
-def feedback(
-    home: Home,
-    kind: Annotated[str, typer.Option(help="What the customer did: view, click, cart or purchase.")],
-    item: Annotated[str, typer.Option(help="The item.")],
-    customer: Annotated[str, typer.Option(help="The customer, from the card.")],
-    event_id: Annotated[str, typer.Option(help="Given once, ever, such as the number of the receipt's line.")],
-    as_json: AsJson = False,
-) -> None:
-    """Keep what a customer did, until `forward` brings it to the service."""
-    from edge.outbox import Outbox
-
-    with errors(as_json):
-        box, now = Outbox(home), datetime.now(UTC).isoformat()
-        stored = box.store(
-            {"kind": kind, "item_id": item, "customer_id": customer, "event_time": now, "event_id": event_id}
-        )
-        show({"stored": stored, "waiting": box.waiting()}, as_json)
-
-
-@app.command()
-def forward(
-    home: Home,
-    to: Annotated[str, typer.Option(help="Address of the recommender's service, such as http://10.0.0.5:3000.")],
-    as_json: AsJson = False,
-) -> None:
-    """Send what was kept to the service; what it does not take waits for the next time (exit code 1)."""
-    from edge.outbox import Outbox, to_service
-
-    with errors(as_json):
-        box = Outbox(home)
-        show({"sent": box.forward(to_service(to)), "waiting": box.waiting()}, as_json)
 
 
 def _release(path: Path) -> tuple[Path, int | None]:

@@ -9,12 +9,12 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
+from http_answers import answering
 from typer.testing import CliRunner
 
 from edge import outbox
@@ -154,37 +154,6 @@ def test_two_forwarders_lose_no_event_that_comes_while_both_send(tmp_path: Path)
     assert got == ["e1", "e1", "e2"] and first.waiting() == 0
 
 
-@contextmanager
-def answering(*answers: tuple[int, dict[str, str]]) -> Iterator[tuple[str, list[str]]]:
-    """An address that gives each request the next answer (status, headers), the last one for ever, and the requests that came."""
-    asked: list[str] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            self.rfile.read(int(self.headers["Content-Length"]))
-            self._answer()
-
-        def do_GET(self) -> None:
-            self._answer()
-
-        def _answer(self) -> None:
-            status, headers = answers[min(len(asked), len(answers) - 1)]
-            asked.append(f"{self.command} {self.path}")
-            self.send_response(status)
-            for name, value in headers.items():
-                self.send_header(name, value)
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None:
-            """Nothing on the terminal."""
-
-    server = HTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}", asked
-    server.shutdown()
-    server.server_close()
-
-
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_a_login_page_that_the_network_points_to_is_no_delivery(tmp_path: Path, status: int) -> None:
     box = Outbox(tmp_path)
@@ -234,6 +203,6 @@ def test_the_command(tmp_path: Path, service: tuple[str, list[list[dict[str, Any
     told = ("feedback", "--kind", "purchase", "--item", "milk", "--customer", "c1", "--event-id", "o1")
     assert command(*told) == {"stored": True, "waiting": 1}
     assert command(*told) == {"stored": False, "waiting": 1}
-    assert command("forward", "--to", url) == {"sent": 1, "waiting": 0}
+    assert command("forward", "--to", url) == {"sent": 1, "waiting": 0, "refused": 0}
     assert [row["item_id"] for batch in got for row in batch] == ["milk"]
     assert "no address" in command("forward", "--to", "nowhere", code=1)["error"]
