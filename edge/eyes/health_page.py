@@ -20,6 +20,7 @@ FIGURES = {
     "events_stored": "events told",
     "events_forwarded": "events forwarded",
     "events_waiting": "events waiting on the disk",
+    "events_refused": "events refused and set aside",
     "forward_failures": "failed tries to forward",
     "memory_mb": "memory",
 }
