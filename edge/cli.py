@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from edge.console import AsJson, Home, PublicKey, errors, show
+from edge.console import AsJson, Home, PublicKey, Token, errors, show
 from edge.label_cli import app as labels
 from edge.outbox_cli import app as outbox
 from models.common.telemetry import switch_off
@@ -156,8 +156,13 @@ def run(
         typer.Option(help="NAME=ADDRESS of a camera to look at (repeatable): a folder, a video, or rtsp://..."),
     ] = None,
     to: Annotated[
-        str | None, typer.Option(help="Where events of cameras go: mqtt://HOST:PORT, or http://HOST:PORT of a service.")
+        str | None,
+        typer.Option(
+            help="Where events of cameras go: http://HOST:PORT of a service, or mqtt://HOST:PORT, with the login in "
+            "STORELOOP_EDGE_MQTT_USER and STORELOOP_EDGE_MQTT_PASSWORD."
+        ),
     ] = None,
+    token: Token = "",
     shelf: Annotated[
         Path | None,
         typer.Option(help="JSON of a shelf that cameras, scales and antennas watch together: their events are fused."),
@@ -174,10 +179,14 @@ def run(
     with errors(as_json):
         if camera:
             from edge.eyes.cameras import run_cameras
+            from edge.eyes.mqtt import MqttLogin
 
             public = read_public_key(key)
             say = partial(typer.echo, err=True)
-            told = run_cameras(home, public, camera, to=to, health_port=health_port, shelf=shelf, say=say)
+            login = MqttLogin.of(os.environ)
+            told = run_cameras(
+                home, public, camera, to=to, token=token, login=login, health_port=health_port, shelf=shelf, say=say
+            )
             show(told, as_json)
             return
         runtime = open_box(home, read_public_key(key))
@@ -197,6 +206,7 @@ def status(home: Home, key: PublicKey, as_json: AsJson = False) -> None:
     """What is installed, whether it is whole, and how old its knowledge is."""
     from edge.eyes.cameras import camera_status
     from edge.keys import read_public_key
+    from edge.refused import refused_status
     from edge.runtime import open_bundle
     from edge.update import BUNDLES, installed
 
@@ -206,7 +216,6 @@ def status(home: Home, key: PublicKey, as_json: AsJson = False) -> None:
             raise ValueError(f"{home} holds no bundle: install one with `storeloop edge update`")
         runtime = open_bundle(home / BUNDLES / state.current, read_public_key(key))
         runtime.close()
-    from edge.refused import refused_status
         report = state.model_dump() | runtime.status() | camera_status(home) | refused_status(home)
         if "knows_until" in report:
             today = datetime.now(UTC).date()

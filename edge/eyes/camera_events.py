@@ -23,9 +23,10 @@ Deed = Literal["take", "put"]
 
 
 class CameraEvent(Event):
-    """Items that were taken from, or put into, the view of a camera. `event_id` is the same whenever the same frames are read
-    again, so that a file that is replayed after a kill counts once."""
+    """Items that were taken from, or put into, the view of a camera. `event_id` is the same whenever the same box reads the same
+    frames again, so that a file that is replayed after a kill counts once."""
 
+    box_id: Name = Field(description="of the box, see `edge.box_id`: cameras of two shops may go by one name")
     camera: Name
     kind: Deed
     product: Name | None = Field(
@@ -37,14 +38,21 @@ class CameraEvent(Event):
 
 
 def event_of(
-    camera: str, kind: Deed, product: str | None, *, items: Sequence[int], time: datetime, confidence: float
+    camera: str, kind: Deed, product: str | None, *, box: str, items: Sequence[int], time: datetime, confidence: float
 ) -> CameraEvent:
-    """An event of the tracks numbered `items`; its id is a hash of what happened, where and when."""
+    """An event of the tracks numbered `items`, seen by `box`; its id is a hash of what happened, where and when."""
     at = time.astimezone(UTC).isoformat()
-    told = "\0".join((camera, kind, product or "", at, ",".join(map(str, sorted(items)))))
+    told = "\0".join((box, camera, kind, product or "", at, ",".join(map(str, sorted(items)))))
     digest = hashlib.sha256(told.encode()).hexdigest()[:32]
     return CameraEvent(
-        event_id=digest, camera=camera, kind=kind, product=product, count=len(items), time=time, confidence=confidence
+        event_id=digest,
+        box_id=box,
+        camera=camera,
+        kind=kind,
+        product=product,
+        count=len(items),
+        time=time,
+        confidence=confidence,
     )
 
 

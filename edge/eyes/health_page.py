@@ -7,6 +7,7 @@ from typing import Any
 REFRESH_S = 5
 # Key of the health -> what a person calls it, with its unit.
 FIGURES = {
+    "box_id": "box",
     "bundle": "bundle that runs",
     "note": "why it is not the newest",
     "uptime_s": "running for",

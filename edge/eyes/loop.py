@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from edge.box_id import box_id
 from edge.eyes.camera_events import CameraEvent, Forwarded, Forwarder, Keeper
 from edge.eyes.feed import Feeds
 from edge.eyes.frames import Frame
@@ -53,6 +54,7 @@ class EyesRuntime:
     ) -> None:
         self._detector, self._namer, self._feeds, self._forwarder = detector, namer, feeds, forwarder
         self._config, self._outbox, self._heartbeat = config or EyesConfig(), outbox, home / HEARTBEAT
+        self._box = box_id(home)
         self._keeper, self._flush_s = Keeper(outbox, retry_s=retry_s), flush_s
         self._begin, self._views = views or {}, dict[str, tuple[Look, datetime]]()
         self._stop = threading.Event()
@@ -110,7 +112,9 @@ class EyesRuntime:
 
     def _new_view(self, camera: str) -> Look:
         begin = self._begin.get(camera)
-        return begin() if begin is not None else View(camera, self._detector, self._namer, self._config.view)
+        if begin is not None:
+            return begin()
+        return View(camera, self._detector, self._namer, self._config.view, box=self._box)
 
     def health(self) -> dict[str, Any]:
         """How it fares, ready for JSON; `healthy` is false while it hangs, is ill, has no room, or nothing it says can go out
@@ -135,6 +139,7 @@ class EyesRuntime:
             and not any(each["given_up"] for each in cameras.values())
             and not sent.denied
             and not sent.fallen,
+            "box_id": self._box,
             "uptime_s": round(now - self._began, 1),
             "frames": self._frames,
             "failed": self._failed,
