@@ -53,10 +53,10 @@ class _Picture:
 
 
 class FusedShelf:
-    """Events of one shelf out of pictures of its cameras. `add` in the order of each camera's times, `rest` at the end."""
+    """Events of one shelf of `box` out of pictures of its cameras. `add` in the order of each camera's times, `rest` at the end."""
 
-    def __init__(self, spec: ShelfSpec, config: FuseConfig | None = None) -> None:
-        self.spec, self.config = spec, config or FuseConfig()
+    def __init__(self, spec: ShelfSpec, config: FuseConfig | None = None, *, box: str) -> None:
+        self.spec, self.config, self._box = spec, config or FuseConfig(), box
         self._cameras = list(spec.cameras)
         self._sensors = SensorLog(spec)
         self._begin()
@@ -154,6 +154,7 @@ class FusedShelf:
             self.spec.name,
             event.deed,
             self.spec.products[event.product],
+            box=self._box,
             items=range(event.count),
             time=datetime.fromtimestamp(round(at, _CENTISECONDS), UTC),
             confidence=event.confidence,

@@ -10,11 +10,12 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from edge.eyes.camera_events import CameraEvent, Forwarder, Keeper
+from edge.box_id import box_id
+from edge.eyes.camera_events import CameraEvent, Forwarded, Forwarder, Keeper
 from edge.eyes.feed import Feeds
 from edge.eyes.frames import Frame
 from edge.eyes.view import Look, View, ViewConfig
-from edge.outbox import Outbox
+from edge.outbox import Outbox, refused_problem
 from models.detector.networks import Detector, Namer
 
 HEARTBEAT = "eyes.heartbeat"
@@ -53,6 +54,7 @@ class EyesRuntime:
     ) -> None:
         self._detector, self._namer, self._feeds, self._forwarder = detector, namer, feeds, forwarder
         self._config, self._outbox, self._heartbeat = config or EyesConfig(), outbox, home / HEARTBEAT
+        self._box = box_id(home)
         self._keeper, self._flush_s = Keeper(outbox, retry_s=retry_s), flush_s
         self._begin, self._views = views or {}, dict[str, tuple[Look, datetime]]()
         self._stop = threading.Event()
@@ -110,10 +112,13 @@ class EyesRuntime:
 
     def _new_view(self, camera: str) -> Look:
         begin = self._begin.get(camera)
-        return begin() if begin is not None else View(camera, self._detector, self._namer, self._config.view)
+        if begin is not None:
+            return begin()
+        return View(camera, self._detector, self._namer, self._config.view, box=self._box)
 
     def health(self) -> dict[str, Any]:
-        """How it fares, ready for JSON; `healthy` is false while it hangs, is ill, or has no room."""
+        """How it fares, ready for JSON; `healthy` is false while it hangs, is ill, has no room, or nothing it says can go out
+        until somebody acts. A network that is away is borne."""
         now, cameras = time.monotonic(), self._feeds.status()
         turned_s = now - self._turned_at
         told = (self._keeper.problem, self._no_beat, self._problem if self._in_a_row else "")
@@ -122,12 +127,19 @@ class EyesRuntime:
             problems.append(f"the loop made no turn for {turned_s:.0f} s: a network hangs, start the box again")
         problems += [f"{name}: {each['problem']}" for name, each in cameras.items() if each["problem"]]
         took = sorted(self._took_ms)
-        sent = self._forwarder.done if self._forwarder is not None else None
+        sent = self._forwarder.done if self._forwarder is not None else Forwarded()
+        refused = self._outbox.refused()
+        if sent.fallen:
+            problems.append(f"the forwarder has ended ({sent.fallen}), events wait on the disk: start the box again")
+        problems += [each for each in (sent.problem, refused_problem(refused)) if each]
         return {
             "healthy": not self._keeper.problem
             and turned_s <= self._config.stale_s
             and self._in_a_row < self._config.max_failures
-            and not any(each["given_up"] for each in cameras.values()),
+            and not any(each["given_up"] for each in cameras.values())
+            and not sent.denied
+            and not sent.fallen,
+            "box_id": self._box,
             "uptime_s": round(now - self._began, 1),
             "frames": self._frames,
             "failed": self._failed,
@@ -137,12 +149,13 @@ class EyesRuntime:
             "last_turn_age_s": round(turned_s, 2),
             "frame_ms_p50": round(took[len(took) // 2], 2) if took else None,
             "events_stored": self._keeper.stored,
-            "events_forwarded": 0 if sent is None else sent.events,
+            "events_forwarded": sent.events,
             "events_waiting": self._outbox.waiting(),
-            "forward_failures": 0 if sent is None else sent.failures,
+            "events_refused": refused,
+            "forward_failures": sent.failures,
             "memory_mb": round(memory_bytes() / 1e6, 1),
             "cameras": cameras,
-            "problems": problems + ([sent.problem] if sent is not None and sent.problem else []),
+            "problems": problems,
         }
 
     def _beat(self) -> None:

@@ -140,7 +140,11 @@ def looked(recording: Any, home: Path, *, times: int = 1, order: int = 1) -> tup
     """What lies in the outbox after the films were looked at by the whole loop."""
     home.mkdir()
     (home / "readings.jsonl").write_text("\n".join(readings(recording)) + "\nno reading\n")
-    shelf, seer, config = FusedShelf(spec_of(recording, home / "readings.jsonl")), Seer(recording), EyesConfig()
+    shelf, seer, config = (
+        FusedShelf(spec_of(recording, home / "readings.jsonl"), box="b1"),
+        Seer(recording),
+        EyesConfig(),
+    )
     shown = list(films(recording).items())[::order]
     cameras = [Camera(name, False, lambda frames=frames: Film(frames * times)) for name, frames in shown]
     box = camera_outbox(home)
@@ -177,13 +181,14 @@ def test_films_in_another_order_or_again_give_the_same_ids(clips: list[tuple[Any
     turned, _ = looked(recording, tmp_path / "b", order=-1)
     twice, _ = looked(recording, tmp_path / "c", times=2)
     ids = [each["event_id"] for each in once]
+    assert {each["box_id"] for each in once} == {"b1"}
     assert len(ids) == len(true) and ids == [each["event_id"] for each in turned]
     assert set(ids) == {each["event_id"] for each in twice}, "and the outbox keeps one of each"
 
 
 def test_an_item_that_stands_is_named_a_few_times_alone(clips: list[tuple[Any, Any]], tmp_path: Path) -> None:
     recording, _ = clips[0]
-    seer, shelf = Seer(recording), FusedShelf(spec_of(recording, None))
+    seer, shelf = Seer(recording), FusedShelf(spec_of(recording, None), box="b1")
     views = {name: begin() for name, begin in fused_views(shelf, seer, seer, EyesConfig().view).items()}
     for name, frames in films(recording).items():
         for each in frames:
@@ -201,7 +206,7 @@ def test_what_a_name_says_of_all_products_by_hand() -> None:
 
 def test_a_camera_that_is_gone_is_waited_for_and_then_left_behind(clips: list[tuple[Any, Any]]) -> None:
     recording, _ = clips[0]
-    shelf = FusedShelf(spec_of(recording, None), FuseConfig(late_s=5.0))
+    shelf = FusedShelf(spec_of(recording, None), FuseConfig(late_s=5.0), box="b1")
     assert (shelf.add("c0", 100.0, np.zeros((0, 4)), []), shelf._mark()) == ([], 95.0)
     shelf.add("c1", 98.0, np.zeros((0, 4)), [])
     assert shelf._mark() == 98.0

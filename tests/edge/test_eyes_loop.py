@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from edge.box_id import box_id
 from edge.eyes.camera_events import ForwardConfig, Forwarder, camera_outbox
 from edge.eyes.feed import Camera, Feeds
 from edge.eyes.frames import Counts, Frame
@@ -83,6 +84,7 @@ def test_what_is_taken_and_put_is_told_with_product_time_and_confidence(fakes: M
     assert (put["kind"], put["product"]) == ("put", "rice")
     assert datetime.fromisoformat(put["time"]) == START + timedelta(seconds=5), "when it was first seen"
     assert min(taken["confidence"], put["confidence"]) > 0.9
+    assert {taken["box_id"], put["box_id"]} == {box_id(tmp_path)} == {eyes.health()["box_id"]}
     assert (tmp_path / HEARTBEAT).exists()
     told = eyes.health()
     assert (told["healthy"], told["frames"], told["failed"], told["dropped"], told["broken"]) == (True, 80, 0, 0, 0)
@@ -91,13 +93,13 @@ def test_what_is_taken_and_put_is_told_with_product_time_and_confidence(fakes: M
 
 def test_an_item_is_named_on_few_frames_and_alike_ones_are_counted(fakes: ModuleType) -> None:
     detector, namer = fakes.networks()
-    view = View("shelf", detector, namer, ViewConfig(settle_s=0.5, names=2))
+    view = View("shelf", detector, namer, ViewConfig(settle_s=0.5, names=2), box="b1")
     events = [each for frame in frames(shelf(fakes)) for each in view.look(frame)]
     assert [(each.kind, each.product) for each in events] == [("take", "tea"), ("put", "rice")]
     assert namer._session.calls == 4, "milk and tea together twice, rice twice"
     # an embedder that finds everything alike: two items that go in one frame are one event of two
     detector, namer = fakes.networks(embed=lambda tensor: np.tile(np.float32([1, 0.08, 0.08]), (len(tensor), 1)))
-    view = View("shelf", detector, namer)
+    view = View("shelf", detector, namer, box="b1")
     pictures = [fakes.picture(milk=5, tea=30, rice=40)] * 30 + [fakes.picture(milk=5)] * 15
     (event,) = [each for frame in frames(pictures) for each in view.look(frame)]
     assert (event.kind, event.product, event.count) == ("take", "milk", 2)
@@ -105,7 +107,7 @@ def test_an_item_is_named_on_few_frames_and_alike_ones_are_counted(fakes: Module
 
 def test_an_item_like_nothing_in_the_gallery_is_told_without_a_name(fakes: ModuleType) -> None:
     detector, namer = fakes.networks(embed=lambda tensor: np.tile(np.float32([-1, -1, -1]), (len(tensor), 1)))
-    view = View("shelf", detector, namer)
+    view = View("shelf", detector, namer, box="b1")
     events = [each for frame in frames(shelf(fakes)) for each in view.look(frame)]
     assert [(each.kind, each.product) for each in events] == [("take", None), ("put", None)]
 
