@@ -2,7 +2,8 @@
 
 Pictures are fused at seconds of a fixed grid, once every camera is past it, in the order of their times: files that are read
 again give the same events with the same ids, however the cameras' readers took turns. Told is what lies `settle_s` back, when
-what came after it has been seen, too; what two windows both find is told once.
+what came after it has been seen, too. Windows overlap in what they tell, for an estimate shifts from one to the next: what was told
+is known again by its time, and told once.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -18,13 +19,16 @@ from edge.eyes.sensors import SensorLog
 from edge.eyes.shelf_spec import ShelfSpec
 from edge.eyes.tracks import Tracker
 from edge.eyes.view import ViewConfig
-from models.detector.fusion import PickPut, fuse
+from models.detector.assignment import assign
+from models.detector.fusion import Beliefs, PickPut, fuse
 from models.detector.networks import Detector, Namer
 from models.detector.observed import MOST_PICTURES, Floats, NamedDetections, Recording
 
 Shares = Mapping[str | None, float]  # of belief in products; what is left over any may have
 _LEAST_SHARE = 1e-3  # of what is left over: nothing is ever ruled out by one name
 _CENTISECONDS = 2  # decimals of an event's time
+_ONCE_S = Beliefs().once_s  # no hand does the same twice so soon, which the fusion holds likewise
+_NO_PAIR = 1e3  # seconds: farther apart than any two of a window
 
 
 class FuseConfig(BaseModel):
@@ -101,7 +105,7 @@ class FusedShelf:
             found += self._told_at(now, step)
             oldest = self._next - self._window_s
             self._pictures = [each for each in self._pictures if each.second > oldest]
-            self._events = [each for each in self._events if each[0] > oldest]
+            self._events = [each for each in self._events if each[0] > oldest - _ONCE_S]
             if not self._pictures:
                 break
         return found
@@ -120,13 +124,11 @@ class FusedShelf:
             return []
         first = kept[0].second
         until = now - self.config.settle_s
-        events = []
-        for event in fuse(self._recording(kept, first, now), least_confidence=self.config.least_confidence):
-            at = first + event.at_s
-            if until - span_s < at <= until and not self._known(at, event):
-                self._events.append((at, event))
-                events.append(self._event(at, event))
-        return events
+        found = fuse(self._recording(kept, first, now), least_confidence=self.config.least_confidence)
+        new = self._new([(first + event.at_s, event) for event in found])
+        told = [(at, event) for at, event in new if until - span_s - _ONCE_S < at <= until]
+        self._events += told
+        return [self._event(at, event) for at, event in told]
 
     def _recording(self, kept: Sequence[_Picture], first: float, now: float) -> Recording:
         self._sensors.read()
@@ -145,9 +147,18 @@ class FusedShelf:
             self._sensors.tags(first, now),
         )
 
-    def _known(self, at: float, event: PickPut) -> bool:
-        """Whether another window has found it: no hand does the same twice so soon, which the fusion holds likewise."""
-        return any(event.deed == other.deed and abs(at - then) < self.config.step_s for then, other in self._events)
+    def _new(self, found: Sequence[tuple[float, PickPut]]) -> list[tuple[float, PickPut]]:
+        """Those of a window that were not told yet. Each told one is one of them at most, the pairs that lie nearest in all: two
+        takes in a row may both lie near the first one's old estimate. What is known again moves to its newest estimate."""
+        apart = np.full((len(self._events), len(found)), _NO_PAIR)
+        for row, (then, other) in enumerate(self._events):
+            for column, (at, event) in enumerate(found):
+                if event.deed == other.deed and abs(at - then) < _ONCE_S:
+                    apart[row, column] = abs(at - then)
+        known = {k: j for j, k in zip(*assign(apart), strict=True) if apart[j, k] < _NO_PAIR}
+        for column, row in known.items():
+            self._events[row] = found[column][0], self._events[row][1]
+        return [each for column, each in enumerate(found) if column not in known]
 
     def _event(self, at: float, event: PickPut) -> CameraEvent:
         return event_of(

@@ -3,7 +3,7 @@
 import importlib.util
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import ModuleType
@@ -11,8 +11,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from edge.eyes.camera_events import camera_outbox
+from edge.eyes import fused
+from edge.eyes.camera_events import CameraEvent, camera_outbox
 from edge.eyes.feed import Camera, Feeds
 from edge.eyes.frames import Counts, Frame
 from edge.eyes.fused import FuseConfig, FusedShelf, fused_views, log_probs
@@ -21,6 +24,7 @@ from edge.eyes.sensors import SensorLog
 from edge.eyes.shelf_spec import ShelfSpec, read_shelf
 from models.common.protocols import InputError
 from models.detector.boxes import Detections
+from models.detector.fusion import PickPut
 from models.detector.networks import Named
 from models.detector.pose import Pose
 
@@ -253,3 +257,61 @@ def test_a_shelf_that_does_not_fit_together_says_where(clips: list[tuple[Any, An
             read_shelf(file)
     with pytest.raises(InputError, match="cannot be read"):
         read_shelf(tmp_path / "none.json")
+
+
+POSE = Pose(
+    pixels=((60, 0, 32), (0, 60, 32), (0, 0, 1)), turned=((1, 0, 0), (0, -1, 0), (0, 0, -1)), at_cm=(50, 20, 100)
+)
+
+
+def small_spec(**changed: Any) -> ShelfSpec:
+    lane = {"board": 0, "product": "tea", "left_cm": 0, "right_cm": 50}
+    told = {"name": "gondola", "boards_cm": (0.0,), "lanes": [lane], "weight_g": {"tea": 100.0}, "cameras": {"a": POSE}}
+    return ShelfSpec(**told | changed)
+
+
+def told_with(
+    monkeypatch: pytest.MonkeyPatch, estimates: Callable[[int], Sequence[float]], last: float = 40.0
+) -> list[CameraEvent]:
+    """Events told of 40 s, where the fusion of window 0, 1, ... finds takes at the seconds `estimates` gives for it."""
+    windows: list[int] = []
+
+    def found(recording: Any, **_: Any) -> list[PickPut]:
+        first = float(recording.detections.box[0, 0])  # boxes carry the second of their picture
+        windows.append(len(windows))
+        seen = [at for at in estimates(windows[-1]) if first <= at <= first + float(recording.at_s.max())]
+        return [PickPut("take", 0, 1, 0, at - first, 0.9) for at in seen]
+
+    monkeypatch.setattr(fused, "fuse", found)
+    shelf, events = FusedShelf(small_spec()), []
+    for number in range(round(5 * last)):
+        events += shelf.add("a", number / 5, np.array([[number / 5, 0.0, 1.0, 1.0]]), [{}])
+    return events + shelf.rest()
+
+
+def test_an_event_that_shifts_over_the_edge_of_a_window_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The window that ends at 14 s tells up to 11 s, the next one what is later: 11.05 s, then 10.95 s was in neither."""
+    (shifted,) = told_with(monkeypatch, lambda window: [11.05 if window <= 6 else 10.95])
+    assert shifted.time.timestamp() == 10.95
+    (other_way,) = told_with(monkeypatch, lambda window: [10.95 if window <= 6 else 11.05])
+    assert other_way.time.timestamp() == 10.95
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    apart=st.lists(st.floats(2.05, 6.0), min_size=1, max_size=12),
+    shift=st.lists(st.floats(-0.45, 0.45), min_size=60, max_size=60),
+)
+def test_whatever_the_shifts_each_event_is_told_once(
+    monkeypatch: pytest.MonkeyPatch, apart: list[float], shift: list[float]
+) -> None:
+    """Takes as near as the fusion tells them apart, each window's estimate of each off by something else."""
+    true = np.cumsum(apart)
+    true = true[true < 36]
+
+    def estimates(window: int) -> list[float]:
+        return [float(at + shift[(7 * window + number) % 60]) for number, at in enumerate(true)]
+
+    told = [each.time.timestamp() for each in told_with(monkeypatch, estimates)]
+    assert len(told) == len(true)
+    assert np.abs(np.sort(told) - true).max() < 0.46
