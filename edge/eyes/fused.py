@@ -97,18 +97,25 @@ class FusedShelf:
         return max(seen) if len(self._pictures) >= MOST_PICTURES else mark
 
     def _up_to(self, mark: float) -> list[CameraEvent]:
-        step, found = self.config.step_s, []
+        found = []
         if self._next is None:
-            self._next = (np.floor(min(each.second for each in self._pictures) / step) + 1) * step
+            self._next = self._end_after(min(each.second for each in self._pictures))
         while self._next <= mark:
-            now, self._next = self._next, self._next + step  # a window that cannot be fused is not tried for ever
-            found += self._told_at(now, step)
+            now, self._next = self._next, self._next + self.config.step_s  # what cannot be fused is not tried for ever
+            found += self._told_at(now, self.config.step_s)
             oldest = self._next - self._window_s
             self._pictures = [each for each in self._pictures if each.second > oldest]
             self._events = [each for each in self._events if each[0] > oldest - _ONCE_S]
             if not self._pictures:
                 break
+            # Where a clock jumped ahead nothing lies between, and there may be half a century of it.
+            filled = self._end_after(min(each.second for each in self._pictures))
+            self._next = max(self._next, min(filled, self._end_after(mark)))
         return found
+
+    def _end_after(self, second: float) -> float:
+        """The end of the first window that has `second` in it."""
+        return float((np.floor(second / self.config.step_s) + 1) * self.config.step_s)
 
     @property
     def _window_s(self) -> float:

@@ -315,3 +315,25 @@ def test_whatever_the_shifts_each_event_is_told_once(
     told = [each.time.timestamp() for each in told_with(monkeypatch, estimates)]
     assert len(told) == len(true)
     assert np.abs(np.sort(told) - true).max() < 0.46
+
+
+def test_a_clock_that_jumps_ahead_is_followed_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A box without a clock of its own wakes in 1970 and is put right: nothing lies between, which it must not step over."""
+    looked_at: list[float] = []
+    whole = FusedShelf._told_at
+
+    def counted(shelf: FusedShelf, now: float, span_s: float) -> list[CameraEvent]:
+        looked_at.append(now)
+        assert len(looked_at) < 100, "steps of 2 s through half a century"
+        return whole(shelf, now, span_s)
+
+    monkeypatch.setattr(FusedShelf, "_told_at", counted)
+    shelf, today = FusedShelf(small_spec(cameras={"a": POSE, "b": POSE})), START.timestamp() + 0.7
+    nothing: tuple[np.ndarray, list[Any]] = np.zeros((0, 4)), []
+    for camera, second in (("a", 50.0), ("b", 50.1), ("a", 52.5), ("b", today - 1), ("a", today), ("b", today)):
+        shelf.add(camera, second, *nothing)
+    for number in range(30):
+        shelf.add("a", today + number / 5, *nothing)
+        shelf.add("b", today + number / 5, *nothing)
+    # -4 is the first window that a camera `late_s` behind might still give a picture of; 0 the first that has one.
+    assert [each - START.timestamp() for each in looked_at if each > 1_000] == [-4, 0, 2, 4, 6]
