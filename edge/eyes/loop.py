@@ -116,7 +116,10 @@ class EyesRuntime:
         """How it fares, ready for JSON; `healthy` is false while it hangs, is ill, or has no room."""
         now, cameras = time.monotonic(), self._feeds.status()
         turned_s = now - self._turned_at
+        views = [view for view, _ in list(self._views.values())]
+        failing = any(each.failing for each in views)
         told = (self._keeper.problem, self._no_beat, self._problem if self._in_a_row else "")
+        told += tuple(dict.fromkeys(each for view in views for each in (view.failing, view.problem)))
         problems = [each for each in told if each]
         if turned_s > self._config.stale_s:
             problems.append(f"the loop made no turn for {turned_s:.0f} s: a network hangs, start the box again")
@@ -125,6 +128,7 @@ class EyesRuntime:
         sent = self._forwarder.done if self._forwarder is not None else None
         return {
             "healthy": not self._keeper.problem
+            and not failing
             and turned_s <= self._config.stale_s
             and self._in_a_row < self._config.max_failures
             and not any(each["given_up"] for each in cameras.values()),

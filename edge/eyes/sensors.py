@@ -5,6 +5,7 @@
 """
 
 from collections import deque
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 import numpy as np
@@ -83,10 +84,15 @@ class SensorLog:
             np.array([each.grams for each in kept]),
         )
 
-    def tags(self, first: float, last: float) -> TagReads | None:
-        """Reads of known tags, as `weights`; None where no antenna told anything."""
+    def heard(self, first: float, last: float) -> set[str]:
+        """Products of which a tag was read in the seconds `first` to `last`."""
+        return {self._spec.tags[each.epc] for each in self._tags if first <= each.time.timestamp() <= last}
+
+    def tags(self, first: float, last: float, products: Sequence[str]) -> TagReads | None:
+        """Reads of known tags, as `weights`, their products numbered as in `products` (-1: none of these); None where no antenna
+        told anything."""
         numbers = {epc: place for place, epc in enumerate(self._spec.tags)}
-        products = {product: place for place, product in enumerate(self._spec.products)}
+        place_of = {product: place for place, product in enumerate(products)}
         kept = [each for each in self._tags if first <= each.time.timestamp() <= last]
         if not kept:
             return None
@@ -95,7 +101,7 @@ class SensorLog:
             np.array([each.time.timestamp() - first for each in kept]),
             np.array([numbers[each.epc] for each in kept]),
             np.array([each.rssi_dbm for each in kept]),
-            np.array([products[product] for product in self._spec.tags.values()]),
+            np.array([place_of.get(product, -1) for product in self._spec.tags.values()]),
         )
 
     def _take(self, line: bytes) -> None:
