@@ -64,7 +64,6 @@ class FusedShelf:
                 "are the bound: watch the shelf with fewer cameras, or with fewer pictures a second (every_s)"
             )
         self._most_boxes = MOST_DETECTIONS // pictures
-        self._sensors = SensorLog(spec)
         self.failing = self.problem = ""
         self._failures = 0
         self._begin()
@@ -95,6 +94,7 @@ class FusedShelf:
         return events
 
     def _begin(self) -> None:
+        self._sensors = SensorLog(self.spec)
         self._latest: dict[str, float] = {}
         self._pictures: list[Picture] = []
         self._next: float | None = None

@@ -40,7 +40,7 @@ class FusionWindow:
 def window_of(spec: ShelfSpec, pictures: Sequence[Picture], sensors: SensorLog, now: float) -> FusionWindow:
     """The window of `pictures`, which are in the order of their times, that ends `now`."""
     first, cameras = pictures[0].second, list(spec.cameras)
-    sensors.read()
+    sensors.read(first, now)
     products = likeliest(spec, pictures, sensors.heard(first, now))
     found = NamedDetections(
         np.repeat(np.arange(len(pictures)), [len(each.boxes) for each in pictures]),

@@ -118,8 +118,8 @@ class EyesRuntime:
         turned_s = now - self._turned_at
         views = [view for view, _ in list(self._views.values())]
         failing = any(each.failing for each in views)
-        told = (self._keeper.problem, self._no_beat, self._problem if self._in_a_row else "")
-        told += tuple(dict.fromkeys(each for view in views for each in (view.failing, view.problem)))
+        told = [self._keeper.problem, self._no_beat, self._problem if self._in_a_row else ""]
+        told += dict.fromkeys(each for view in views for each in (view.failing, view.problem))
         problems = [each for each in told if each]
         if turned_s > self._config.stale_s:
             problems.append(f"the loop made no turn for {turned_s:.0f} s: a network hangs, start the box again")
