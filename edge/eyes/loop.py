@@ -75,8 +75,7 @@ class EyesRuntime:
                 frame = self._feeds.next(0.2)
                 if frame is not None and not self._keeper.keep(self.process(frame), self._stop, self._beat):
                     return
-            if not self._stop.is_set():  # who is asked to stop reads the same frames again
-                self._keeper.keep([each for view, _ in self._views.values() for each in view.rest()], self._stop)
+            self._keeper.keep(self._rest(), self._stop)
         finally:
             self._feeds.close()
             if self._forwarder is not None:
@@ -107,6 +106,12 @@ class EyesRuntime:
         self._frame_at = time.monotonic()
         self._took_ms.append(1_000 * (self._frame_at - began))
         return events
+
+    def _rest(self) -> list[CameraEvent]:
+        """What views have not told yet. Who was asked to stop reads files again; what a live camera showed does not come again."""
+        live = {name for name, each in self._feeds.status().items() if each["live"]}
+        ending = [view for name, (view, _) in self._views.items() if name in live or not self._stop.is_set()]
+        return [event for view in ending for event in view.rest()]
 
     def _new_view(self, camera: str) -> Look:
         begin = self._begin.get(camera)

@@ -1,8 +1,9 @@
 """Cameras, scales and antennas of one shelf fused on the box: clips of the twin through the whole loop, with a detector's errors."""
 
 import json
-from collections.abc import Callable, Sequence
-from datetime import datetime
+import time
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from edge.eyes import fused
-from edge.eyes.camera_events import CameraEvent
+from edge.eyes.camera_events import CameraEvent, camera_outbox
+from edge.eyes.feed import Camera, Feeds
+from edge.eyes.frames import Frame
 from edge.eyes.fused import FuseConfig, FusedShelf, fused_views
 from edge.eyes.fusion_window import log_probs
-from edge.eyes.loop import EyesConfig
+from edge.eyes.loop import EyesConfig, EyesRuntime
 from edge.eyes.shelf_spec import read_shelf
 from models.common.protocols import InputError
+from models.detector.boxes import Detections
 from models.detector.fusion import PickPut
+from models.detector.networks import Named
 
 
 def test_the_loop_tells_what_happened_at_the_shelf(clips: list[tuple[Any, Any]], tmp_path: Path) -> None:
@@ -169,3 +174,50 @@ def test_a_clock_that_jumps_ahead_is_followed_at_once(monkeypatch: pytest.Monkey
         shelf.add("b", today + number / 5, *nothing)
     # -4 is the first window that a camera `late_s` behind might still give a picture of; 0 the first that has one.
     assert [each - SHELF.START.timestamp() for each in looked_at if each > 1_000] == [-4, 0, 2, 4, 6]
+
+
+class Paced(SHELF.Film):
+    """A camera that waits until its frame was looked at, and asks for the end after the last one, as SIGTERM does."""
+
+    eyes: EyesRuntime
+
+    def frames(self) -> Iterator[Frame]:
+        for number, each in enumerate(self._frames):
+            yield each
+            while self.eyes.health()["frames"] <= number:
+                time.sleep(0.001)
+        self.eyes.stop()
+        time.sleep(0.5)
+
+
+@pytest.mark.parametrize("live", [True, False])
+def test_a_stop_tells_the_last_seconds_of_a_live_shelf(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, live: bool
+) -> None:
+    """A take 1 s before the end has not settled. A file is read again after a restart; what a live camera saw is not."""
+    start = SHELF.START.timestamp()
+
+    def found(recording: Any, **_: Any) -> list[PickPut]:
+        first = float(recording.detections.box[0, 0]) / 1_000
+        return [PickPut("take", 0, 1, 0, at - first, 0.9) for at in (7.0, 11.0) if at <= first + recording.at_s.max()]
+
+    class Clock:
+        def detect(self, image: np.ndarray) -> Detections:
+            return Detections(np.array([[100.0 * image[0, 0, 0], 0, 100.0 * image[0, 0, 0] + 1, 1]]), np.array([0.9]))
+
+        def name(self, image: np.ndarray, boxes: np.ndarray) -> list[Named]:
+            return [Named("tea", 0.9)] * len(boxes)
+
+    monkeypatch.setattr(fused, "fuse", found)
+    frames = [
+        Frame(np.full((2, 2, 3), number, np.uint8), "a", SHELF.START + timedelta(seconds=number / 10))
+        for number in range(121)
+    ]
+    film, clock, config, box = Paced(frames), Clock(), EyesConfig(), camera_outbox(tmp_path)
+    views = fused_views(FusedShelf(SHELF.small_spec()), clock, clock, config.view)
+    eyes = EyesRuntime(clock, clock, Feeds([Camera("a", live, lambda: film)]), box, home=tmp_path, views=views)
+    film.eyes = eyes
+    eyes.run()
+    told: list[float] = []
+    box.forward(lambda events: told.extend(datetime.fromisoformat(each["time"]).timestamp() - start for each in events))
+    assert told == ([7.0, 11.0] if live else [7.0]), eyes.health()["problems"]
