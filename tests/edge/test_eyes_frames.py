@@ -48,15 +48,38 @@ def test_a_folder_gives_its_pictures_in_order_and_counts_what_is_broken(tmp_path
     }.items():  # fmt: skip
         (tmp_path / name).write_bytes(content)
     (tmp_path / "7.png").mkdir()
-    os.utime(tmp_path / "2.jpg", (START.timestamp(), START.timestamp()))
+    for number, name in enumerate(sorted(file.name for file in tmp_path.iterdir())):
+        os.utime(tmp_path / name, (START.timestamp() + number,) * 2)
     source = FolderSource(tmp_path, "shelf", max_pixels=64 * 48)
     frames = list(source.frames())
     assert [round(float(frame.image[..., 0].mean()), -1) for frame in frames] == [50, 100, 200]
     assert (source.counts.frames, source.counts.broken) == (3, 4)
-    assert frames[1].time == START and frames[1].camera == "shelf" and frames[1].image.dtype == np.uint8
+    assert (
+        frames[1].time == START + timedelta(seconds=1)
+        and frames[1].camera == "shelf"
+        and frames[1].image.dtype == np.uint8
+    )
     assert "7.png" in source.counts.problem
     with pytest.raises(CameraError, match="is no folder"):
         next(FolderSource(tmp_path / "no", "shelf").frames())
+
+
+def test_a_folder_is_looked_at_in_the_order_of_its_times(tmp_path: Path) -> None:
+    """By names the third would be older than the second, and what was followed so far would be void."""
+    for name, second in {"10.png": 10, "11.png": 11, "9.png": 9, "8.png": 8, "12.png": 11}.items():
+        (tmp_path / name).write_bytes(picture(10 * second + 10 * (name == "12.png")))
+        os.utime(tmp_path / name, (START.timestamp() + second,) * 2)
+    source = FolderSource(tmp_path, "shelf")
+    frames = list(source.frames())
+    assert [(frame.time - START).total_seconds() for frame in frames] == [8, 9, 10, 11, 11]
+    assert [round(float(frame.image[..., 0].mean())) for frame in frames] == [80, 90, 100, 110, 120]
+    assert "1 of 5 pictures are older than the one before by name" in source.counts.problem
+    by_name = [round(float(frame.image[..., 0].mean())) for frame in FolderSource(tmp_path, "a", by_name=True).frames()]
+    assert by_name == [100, 110, 120, 80, 90]
+    (tmp_path / "8.png").unlink()
+    (tmp_path / "9.png").unlink()
+    named_in_order = FolderSource(tmp_path, "shelf")
+    assert len(list(named_in_order.frames())) == 3 and named_in_order.counts.problem == ""
 
 
 def test_a_video_gives_every_frame_with_its_time(tmp_path: Path) -> None:
