@@ -15,6 +15,7 @@ from edge.eyes.feed import Feeds
 from edge.eyes.frames import Frame
 from edge.eyes.view import Look, View, ViewConfig
 from edge.outbox import Outbox
+from edge.update import Trial
 from models.detector.networks import Detector, Namer
 
 HEARTBEAT = "eyes.heartbeat"
@@ -55,7 +56,7 @@ class EyesRuntime:
         self._config, self._outbox, self._heartbeat = config or EyesConfig(), outbox, home / HEARTBEAT
         self._keeper, self._flush_s = Keeper(outbox, retry_s=retry_s), flush_s
         self._begin, self._views = views or {}, dict[str, tuple[Look, datetime]]()
-        self._stop = threading.Event()
+        self._stop, self._trial = threading.Event(), Trial(home)
         self._frames = self._failed = self._in_a_row = 0
         self._problem = self._no_beat = ""
         self._began = self._turned_at = time.monotonic()
@@ -76,6 +77,7 @@ class EyesRuntime:
                 if frame is not None and not self._keeper.keep(self.process(frame), self._stop, self._beat):
                     return
             self._keeper.keep(self._rest(), self._stop)
+            self._trial.done()
         finally:
             self._feeds.close()
             if self._forwarder is not None:
@@ -95,6 +97,7 @@ class EyesRuntime:
             view = self._new_view(frame.camera)
         self._views[frame.camera] = view, frame.time
         events: list[CameraEvent] = []
+        self._trial.begin()
         try:
             events = view.look(frame)
             self._in_a_row = 0
@@ -102,6 +105,7 @@ class EyesRuntime:
             self._failed += 1
             self._in_a_row += 1
             self._problem = f"{frame.camera}: {type(error).__name__}: {error}"[:300]
+        self._trial.went(well=not self._in_a_row)
         self._frames += 1
         self._frame_at = time.monotonic()
         self._took_ms.append(1_000 * (self._frame_at - began))
@@ -123,7 +127,7 @@ class EyesRuntime:
         turned_s = now - self._turned_at
         views = [view for view, _ in list(self._views.values())]
         failing = any(each.failing for each in views)
-        told = [self._keeper.problem, self._no_beat, self._problem if self._in_a_row else ""]
+        told = [self._keeper.problem, self._no_beat, self._problem if self._in_a_row else "", self._trial.problem]
         told += dict.fromkeys(each for view in views for each in (view.failing, view.problem))
         problems = [each for each in told if each]
         if turned_s > self._config.stale_s:

@@ -40,6 +40,7 @@ def test_a_box_looks_at_a_camera_and_tells_the_broker(shop: Path, tmp_path: Path
     box = ("--home", tmp_path, "--key", shop / "t.pem")
     assert command("verify", shop / "1.bundle", "--key", shop / "t.pem")["bot"] == "detector"
     assert command("update", shop / "1.bundle", *box)["outcome"] == "updated"
+    assert command("status", *box)["unconfirmed_starts"] == 0
     broker, began = BROKERS.Broker(), time.time()
     told = command("run", *box, "--camera", f"shelf={shop / 'pictures'}", "--to", broker.address, "--health-port", 0)
     broker.close()
@@ -47,6 +48,7 @@ def test_a_box_looks_at_a_camera_and_tells_the_broker(shop: Path, tmp_path: Path
     assert [(each["kind"], each["product"]) for each in broker.got] == [("take", "tea"), ("put", "rice")]
     status = command("status", *box)
     assert (status["events_waiting"], status["products"], status["bot"]) == (0, 4, "detector")
+    assert status["unconfirmed_starts"] is None, "80 frames were looked at"
     assert -1 < status["heartbeat_age_s"] < time.time() - began + 1
 
 
