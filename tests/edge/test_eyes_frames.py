@@ -118,8 +118,8 @@ def test_what_is_no_video_or_too_large_a_one_is_an_error(tmp_path: Path) -> None
 class FakeCapture:
     """Gives `pictures`, then ends."""
 
-    def __init__(self, pictures: list[Any], opened: bool = True) -> None:
-        self.pictures, self.opened, self.released = list(pictures), opened, False
+    def __init__(self, pictures: list[Any], opened: bool = True, told: dict[int, float] | None = None) -> None:
+        self.pictures, self.opened, self.released, self.told = list(pictures), opened, False, told or {}
 
     def isOpened(self) -> bool:
         return self.opened
@@ -128,7 +128,7 @@ class FakeCapture:
         return (True, self.pictures.pop(0)) if self.pictures else (False, None)
 
     def get(self, name: int, /) -> float:
-        return 0.0
+        return self.told.get(name, 0.0)
 
     def release(self) -> None:
         self.released = True
@@ -155,6 +155,42 @@ def test_a_lost_camera_is_opened_again_ever_later_and_at_once_patient_again_afte
     assert (source.counts.frames, source.counts.broken, source.counts.reconnects) == (3, 1, 5)
     assert all(each.released for each in made)
     assert "secret" not in source.counts.problem and "//...@door" in source.counts.problem
+
+
+def test_a_stream_of_too_large_frames_gives_none_before_it_is_smaller() -> None:
+    """67 million pixels are 200 MB for each frame: none is asked for once the stream tells of them."""
+    small, large = np.zeros((4, 4, 3), np.uint8), np.zeros((9, 9, 3), np.uint8)
+    wide = FakeCapture([large] * 3, told={cv2.CAP_PROP_FRAME_WIDTH: 8_192, cv2.CAP_PROP_FRAME_HEIGHT: 8_192})
+    captures = [wide, FakeCapture([small, large, small])]
+    source = LiveVideo(
+        "rtsp://door/1", "door", LiveConfig(max_pixels=64), open_capture=lambda *_: captures.pop(0), now=lambda: START
+    )
+    problems: list[str] = []
+
+    def pause(_: float) -> None:
+        problems.append(source.counts.problem)
+        if not captures:
+            source.close()
+
+    source._pause = pause  # type: ignore[method-assign]
+    assert [frame.image.shape for frame in source.frames()] == [(4, 4, 3)] * 2
+    assert len(wide.pictures) == 3 and wide.released and source.counts.broken == 1
+    assert "8192 x 8192 pixels, 64 are the bound: set it to a smaller size; tried again after 0.5 s" in problems[0]
+
+
+def test_each_frame_of_a_video_is_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.avi").write_bytes(b"a container that tells less than it holds")
+    small, large = np.zeros((4, 4, 3), np.uint8), np.zeros((90, 90, 3), np.uint8)
+    told = {
+        cv2.CAP_PROP_FPS: 10.0,
+        cv2.CAP_PROP_FRAME_COUNT: 3,
+        cv2.CAP_PROP_FRAME_WIDTH: 4,
+        cv2.CAP_PROP_FRAME_HEIGHT: 4,
+    }
+    monkeypatch.setattr(cv2, "VideoCapture", lambda *_: FakeCapture([small, large, small], told=told))
+    source = VideoFile(tmp_path / "a.avi", "door", start=START, max_pixels=100)
+    assert [frame.time - START for frame in source.frames()] == [timedelta(0), timedelta(milliseconds=200)]
+    assert source.counts.broken == 1 and "a frame of shape (90, 90, 3)" in source.counts.problem
 
 
 @pytest.fixture
