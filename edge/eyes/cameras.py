@@ -4,6 +4,7 @@ import math
 import signal
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from edge.eyes.health import HealthPage
 from edge.eyes.loop import HEARTBEAT, EyesConfig, EyesRuntime
 from edge.eyes.mqtt import MqttLogin, ToBroker
 from edge.eyes.shelf_spec import read_shelf
+from edge.eyes.watchdog import Watchdog
 from edge.outbox import Send, to_service
 from edge.update import installed
 from models.common.protocols import InputError
@@ -63,7 +65,7 @@ def run_cameras(
     config = EyesConfig()
     eyes = EyesRuntime(
         bot.detector, bot.namer, feeds, outbox, home=home, forwarder=forwarder, config=config, flush_s=FLUSH_S,
-        views=None if fused is None else fused_views(fused, bot.detector, bot.namer, config.view),
+        views=None if fused is None else fused_views(fused(events=bot.spec.events), bot.detector, bot.namer, config.view),
     )  # fmt: skip
     state = installed(home)
     running = {} if state is None else {"bundle": state.current, "note": state.note}
@@ -72,6 +74,7 @@ def run_cameras(
         return eyes.health() | running
 
     page = None if health_port is None else HealthPage(health, health_port)
+    dog = Watchdog(eyes.turned_s, config.ends_s)
     before = {each: signal.signal(each, lambda *_: eyes.stop()) for each in (signal.SIGTERM, signal.SIGINT)}
     try:
         say(
@@ -80,8 +83,10 @@ def run_cameras(
         if page is not None:
             page.start()
             say(f"health page: {page.for_people}")
+        dog.start()
         eyes.run()
     finally:
+        dog.close()
         for number, handler in before.items():
             signal.signal(number, handler)
         if page is not None:
@@ -91,14 +96,14 @@ def run_cameras(
     return health()
 
 
-def _fused(file: Path, cameras: Sequence[Camera], box: str) -> FusedShelf:
-    """The shelf told in `file`. InputError when it names a camera that is none of these."""
+def _fused(file: Path, cameras: Sequence[Camera], box: str) -> partial[FusedShelf]:
+    """The shelf told in `file`, but for what the bundle knows of events. InputError when it names a camera that is none of these."""
     spec = read_shelf(file)
     if strangers := spec.cameras.keys() - {each.name for each in cameras}:
         raise InputError(f"{file} names cameras {sorted(strangers)}: give each with --camera NAME=ADDRESS")
     live = any(each.live for each in cameras if each.name in spec.cameras)
     config = FuseConfig() if live else FuseConfig(late_s=math.inf)  # a file that is slow is waited for
-    return FusedShelf(spec, config, box=box)
+    return partial(FusedShelf, spec, config, box=box)
 
 
 def camera_status(home: Path) -> dict[str, Any]:

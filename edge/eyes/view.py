@@ -30,6 +30,14 @@ class ViewConfig(BaseModel):
 class Look(Protocol):
     """One camera's frames in, events out."""
 
+    @property
+    def failing(self) -> str:
+        """Why events are being lost, "" while none are: the box is ill."""
+
+    @property
+    def problem(self) -> str:
+        """What is left out, "" while nothing is."""
+
     def look(self, frame: Frame) -> list[CameraEvent]:
         """Events of one frame, which must not be older than the one before."""
 
@@ -92,6 +100,8 @@ class Changes:
 
 class View:
     """Frames of one camera of `box` in, events out. Frames must come in the order of their times; ValueError otherwise."""
+
+    failing = problem = ""  # what fails raises
 
     def __init__(
         self,

@@ -45,6 +45,7 @@ def test_a_box_looks_at_a_camera_and_tells_the_broker(
     box = ("--home", tmp_path, "--key", shop / "t.pem")
     assert command("verify", shop / "1.bundle", "--key", shop / "t.pem")["bot"] == "detector"
     assert command("update", shop / "1.bundle", *box)["outcome"] == "updated"
+    assert command("status", *box)["unconfirmed_starts"] == 0
     monkeypatch.setenv("STORELOOP_EDGE_MQTT_USER", "shop-12")
     monkeypatch.setenv("STORELOOP_EDGE_MQTT_PASSWORD", "hush-0123456789")
     broker, began = BROKERS.Broker(), time.time()
@@ -62,6 +63,7 @@ def test_a_box_looks_at_a_camera_and_tells_the_broker(
         file.execute("INSERT INTO refused (id, body, answer) VALUES ('e1', '{}', 'answered with 422')")
     status = command("status", *box)
     assert status["events_refused"] == 1 and "1 events were refused and set aside" in status["problems"][0]
+    assert status["unconfirmed_starts"] is None, "80 frames were looked at"
     assert -1 < status["heartbeat_age_s"] < time.time() - began + 1
 
 

@@ -3,6 +3,7 @@
 import gc
 import importlib.util
 import json
+import os
 import threading
 import time
 import tracemalloc
@@ -20,7 +21,7 @@ import pytest
 from edge.box_id import box_id
 from edge.eyes.camera_events import ForwardConfig, Forwarder, camera_outbox
 from edge.eyes.feed import Camera, Feeds
-from edge.eyes.frames import Counts, Frame
+from edge.eyes.frames import Counts, FolderSource, Frame
 from edge.eyes.health import HealthPage
 from edge.eyes.loop import HEARTBEAT, EyesConfig, EyesRuntime
 from edge.eyes.view import View, ViewConfig
@@ -157,6 +158,23 @@ def test_a_file_that_is_read_again_gives_the_same_ids(fakes: ModuleType, tmp_pat
     eyes = runtime(fakes, tmp_path, given + given[:60] + given)
     eyes.run()
     assert len(kept(tmp_path)) == 2 and eyes.health()["failed"] == 0
+
+
+def test_a_folder_whose_times_run_against_its_names_is_told_of_all_the_same(fakes: ModuleType, tmp_path: Path) -> None:
+    import cv2
+
+    folder, given = tmp_path / "pictures", frames(shelf(fakes))
+    folder.mkdir()
+    for number, frame in enumerate(given):
+        file = folder / f"{len(given) - number:03d}.png"
+        cv2.imwrite(str(file), frame.image[..., ::-1])
+        os.utime(file, (frame.time.timestamp(),) * 2)
+    feeds = Feeds([Camera("shelf", False, lambda: FolderSource(folder, "shelf"))])
+    eyes = EyesRuntime(*fakes.networks(), feeds, camera_outbox(tmp_path), home=tmp_path)
+    eyes.run()
+    assert [(each["kind"], each["product"]) for each in kept(tmp_path)] == [("take", "tea"), ("put", "rice")]
+    (problem,) = eyes.health()["problems"]
+    assert "79 of 80 pictures are older than the one before by name" in problem and eyes.health()["healthy"]
 
 
 def test_no_new_frame_is_taken_while_there_is_no_room(fakes: ModuleType, tmp_path: Path) -> None:
