@@ -69,8 +69,7 @@ def _has_weights(settings: Settings) -> bool:
 
 def camera_set(workspace: Workspace) -> "ImageSet":
     """The pictures that passed the gate. Errors: ImageSetError where they did not, or were never taken in."""
-    sets, name = ImageSets(workspace.settings.home), _set_name(workspace)
-    return sets.open(name)
+    return _sets(workspace).open(_set_name(workspace))
 
 
 def content_of(workspace: Workspace) -> str:
@@ -88,8 +87,8 @@ def take_pictures(workspace: Workspace) -> TableOutcome:
     spec = camera_spec(workspace.settings)
     if spec == OFF:
         return TableOutcome(True, {**not_provided(REMEDY), "pictures": 0}, {"note": REMEDY})
-    sets, name = ImageSets(workspace.settings.home), _set_name(workspace)
-    if spec == TWIN or ":" in spec:
+    sets, name = _sets(workspace), _set_name(workspace)
+    if not is_set_name(spec):
         delivery = _drawn(workspace) if spec == TWIN else spec
         stamp = workspace.root / "cameras" / "taken.json"
         made_from = _seen(delivery)
@@ -115,9 +114,20 @@ def take_pictures(workspace: Workspace) -> TableOutcome:
     )
 
 
+def is_set_name(spec: str) -> bool:
+    """Whether `spec` names a set that was taken in, rather than pictures to be taken in under a name of this workspace."""
+    return spec not in (TWIN, OFF) and ":" not in spec
+
+
+def _sets(workspace: Workspace) -> ImageSets:
+    settings = workspace.settings
+    elsewhere = settings.sets_home if is_set_name(camera_spec(settings)) else None
+    return ImageSets(elsewhere or settings.home)
+
+
 def _set_name(workspace: Workspace) -> str:
     spec = camera_spec(workspace.settings)
-    if spec != TWIN and ":" not in spec:
+    if is_set_name(spec):
         return spec
     return re.sub(r"[^a-z0-9_-]", "-", f"{workspace.slug.lower()}-cameras")[:60]
 
