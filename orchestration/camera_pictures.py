@@ -1,7 +1,6 @@
 """Pictures that the detector learns from: the twin's cameras drawn as an image set, or a set of the shop's own, through the gate."""
 
 import hashlib
-import json
 import re
 import shutil
 import tempfile
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from orchestration.absence import not_provided
-from orchestration.image_sets import ImageSetError, ImageSets
+from orchestration.image_sets import ImageSetError, ImageSets, image_sets_of
 from orchestration.ingest import TableOutcome
 from orchestration.settings import Settings
 from orchestration.workspace import Workspace
@@ -90,19 +89,13 @@ def take_pictures(workspace: Workspace) -> TableOutcome:
     sets, name = _sets(workspace), _set_name(workspace)
     if not is_set_name(spec):
         delivery = _drawn(workspace) if spec == TWIN else spec
-        stamp = workspace.root / "cameras" / "taken.json"
-        made_from = _seen(delivery)
-        unchanged = (
-            stamp.is_file() and json.loads(stamp.read_text(encoding="utf-8")) == made_from and _passed(sets, name)
-        )
+        unchanged = sets.is_current(name, delivery) and _passed(sets, name)
         if not unchanged:
             taken = sets.take_in(name, delivery)
             if not taken.passed:
                 return TableOutcome(
                     False, {"unchanged": False}, {"broken": list(taken.broken), "pages": str(taken.site)}
                 )
-            stamp.parent.mkdir(parents=True, exist_ok=True)
-            stamp.write_text(json.dumps(made_from), encoding="utf-8")
     else:
         unchanged = True
         try:
@@ -121,8 +114,9 @@ def is_set_name(spec: str) -> bool:
 
 def _sets(workspace: Workspace) -> ImageSets:
     settings = workspace.settings
-    elsewhere = settings.sets_home if is_set_name(camera_spec(settings)) else None
-    return ImageSets(elsewhere or settings.home)
+    if settings.sets_home is not None and is_set_name(camera_spec(settings)):
+        return ImageSets(settings.sets_home)  # which its own shop judged
+    return image_sets_of(workspace)
 
 
 def _set_name(workspace: Workspace) -> str:
@@ -176,14 +170,6 @@ def _inlined(png: bytes) -> str:
     return f"![samples](data:image/png;base64,{base64.b64encode(png).decode()})"
 
 
-def _seen(delivery: str) -> list[Any]:
-    """What a judgement stands on: which delivery, and its files as they are (their content is not read)."""
-    root = Path(delivery.partition(":")[2]).expanduser()
-    files = sorted(path for path in root.rglob("*") if path.is_file()) if root.is_dir() else [root]
-    files_seen = [[str(path), path.stat().st_size, path.stat().st_mtime_ns] for path in files if path.exists()]
-    return [delivery, hashlib.sha256(json.dumps(files_seen).encode()).hexdigest()]
-
-
 def _drawn(workspace: Workspace) -> str:
     """The twin's pictures as a delivery, drawn unless they lie there."""
     from orchestration.fingerprints import fingerprint
@@ -216,7 +202,8 @@ def _photographed(studio: "Studio", config: CamerasConfig, folder: Path) -> dict
     rows: dict[str, list[dict[str, Any]]] = {"label_classes": [], "images": [], "image_labels": []}
     ids = studio.products.ids
     for number in range(config.studio.products):
-        rows["label_classes"].append({"label": ids[number], "position": number, "product_id": ids[number]})
+        # No `product_id`: cameras may see packages that the twin's shop, a small one, does not sell.
+        rows["label_classes"].append({"label": ids[number], "position": number})
         if config.photos:
             photos = studio.enrol_photos(number, config.photos)
             for place in range(config.photos):
