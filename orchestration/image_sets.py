@@ -26,7 +26,8 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,59}")
 _SPEC, _SET, _JUDGED, _PRODUCTS = "delivery.json", "set", "judged", "products"
 _CODE = ("orchestration/image_sets.py", "sources/images", "sources/adapters", "data_checks", "features/cleaning.py")
 _OUTCOME, _REPORT = "outcome.json", "label_report.json"
-_REPORTED = ("label_classes", "image_labels")
+_CLASSES = "label_classes"
+_REPORTED = (_CLASSES, "images", "image_labels")
 _PLAUSIBLE = "label_is_plausible"  # the rule that a report on labels feeds
 
 
@@ -78,7 +79,7 @@ class ImageSets:
         made_from = _fingerprint(folder, spec)
         rows = open_images(spec)
         tables = rows.tables()
-        named = sorted(set(filter(None, tables[_REPORTED[0]]["product_id"].to_pylist())))
+        named = sorted(set(filter(None, tables[_CLASSES]["product_id"].to_pylist())))
         with locked(folder):
             replace_file(folder / _SPEC, lambda path: path.write_text(json.dumps({"spec": spec}), encoding="utf-8"))
             results = _judged(folder, tables, self.products)
@@ -139,15 +140,17 @@ class ImageSets:
         return read_image_set(folder / _SET)
 
     def to_report(self, name: str) -> "dict[str, pa.Table]":
-        """`label_classes` and `image_labels` of the last delivery that keep every rule, save that an earlier report may have
-        found them suspicious: what a new report judges, whether the set passed or not."""
+        """Rows of the last delivery that keep every rule, save that an earlier report may have found labels suspicious: what a
+        new report judges, whether the set passed or not. Errors: ImageSetError for a delivery that was not judged to the end."""
         import pyarrow.parquet as pq
 
         self._last_spec(name)
-        return {
-            table: pq.read_table(self.folder(name) / _JUDGED / f"{table}.parquet", partitioning=None)
-            for table in _REPORTED
-        }
+        folder = self.folder(name) / _JUDGED
+        if missing := [table for table in _REPORTED if not (folder / f"{table}.parquet").is_file()]:
+            raise ImageSetError(
+                f"image set {name}: no judged {', '.join(missing)}; judge it again, `storeloop images import {name}`"
+            )
+        return {table: pq.read_table(folder / f"{table}.parquet", partitioning=None) for table in _REPORTED}
 
     def report_labels(self, name: str, issues: "pa.Table", report: "Report | None" = None) -> TakenIn:
         """Put what a report found beside the set and judge its last delivery by it: suspicious labels go to quarantine,
