@@ -4,7 +4,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from orchestration.absence import not_provided
-from orchestration.image_sets import ImageSetError, ImageSets
+from orchestration.image_sets import ImageSetError, ImageSets, image_sets_of
 from orchestration.ingest import TableOutcome
 from orchestration.workspace import Workspace
 
@@ -19,7 +19,7 @@ def judge_sets(workspace: Workspace) -> TableOutcome:
     """Every set through the gate; passed where each one is. A delivery that is gone or cannot be read refuses its set."""
     from sources.base import SourceError
 
-    sets = ImageSets(workspace.settings.home)
+    sets = image_sets_of(workspace)
     if not sets.names():
         return TableOutcome(True, {**not_provided(REMEDY), "sets": 0}, {"note": REMEDY})
     taken: dict[str, TakenIn] = {}
@@ -52,7 +52,7 @@ def judge_sets(workspace: Workspace) -> TableOutcome:
 
 def report_sets(workspace: Workspace) -> dict[str, Any]:
     """The last report on the labels of each set, as evidence: figures, words and pictures."""
-    sets = ImageSets(workspace.settings.home)
+    sets = image_sets_of(workspace)
     if not sets.names():
         return not_provided(REMEDY)
     metadata: dict[str, Any] = {}

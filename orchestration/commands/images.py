@@ -19,9 +19,10 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of 
 
 
 def _sets() -> "ImageSets":
-    from orchestration.image_sets import ImageSets
+    from orchestration.image_sets import image_sets_of
+    from orchestration.workspace import Workspace
 
-    return ImageSets(Settings().home)
+    return image_sets_of(Workspace(Settings()))
 
 
 @app.command("import")
