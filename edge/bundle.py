@@ -204,9 +204,13 @@ def trusted(head: bytes, signature: bytes, key: "Ed25519PublicKey", where: Path)
 
 
 def _header(stream: IO[bytes], found: Iterator[Member], name: str, bundle: Path) -> bytes:
-    member = next(found, None)
+    unlike = f"{bundle} does not begin with {MANIFEST} and {SIGNATURE}: it is no signed bundle"
+    try:
+        member = next(found, None)
+    except MemberError as error:
+        raise BundleError(f"{unlike} ({error})") from error
     if member is None or member.name != name or not member.plain or member.size > HEADER_MAX_BYTES:
-        raise BundleError(f"{bundle} does not begin with {MANIFEST} and {SIGNATURE}: it is no signed bundle")
+        raise BundleError(unlike)
     return stream.read(member.size)
 
 

@@ -72,7 +72,7 @@ def test_a_small_file_that_claims_much_is_refused_at_its_first_block(
     name = MANIFEST.encode()
     (tmp_path / "small").write_bytes(header(name, kind, size) + bytes(2 * BLOCK))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    with pytest.raises(BundleError):
+    with pytest.raises(BundleError, match="does not begin with"):
         verify(tmp_path / "small", signed.key)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50_000
     assert HEADER_MAX_BYTES < 0o40000001
