@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from orchestration.absence import not_provided
+from orchestration.image_pictures import markdown
 from orchestration.image_sets import ImageSetError, ImageSets, image_sets_of
 from orchestration.ingest import TableOutcome
 from orchestration.settings import Settings
@@ -135,7 +136,6 @@ def _passed(sets: ImageSets, name: str) -> bool:
 
 
 def _facts(image_set: "ImageSet") -> dict[str, Any]:
-    import dagster as dg
     import numpy as np
 
     from models.detector.drawing import SURE, Note, short
@@ -158,16 +158,8 @@ def _facts(image_set: "ImageSet") -> dict[str, Any]:
             ]
             for name in shown
         ]
-        facts["samples"] = dg.MetadataValue.md(
-            _inlined(samples_plot([image_set.pixels(name) for name in shown], notes))
-        )
+        facts["samples"] = markdown("", samples_plot([image_set.pixels(name) for name in shown], notes))
     return facts
-
-
-def _inlined(png: bytes) -> str:
-    import base64
-
-    return f"![samples](data:image/png;base64,{base64.b64encode(png).decode()})"
 
 
 def _drawn(workspace: Workspace) -> str:

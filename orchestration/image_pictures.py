@@ -1,10 +1,12 @@
-"""A sheet of an image set's pictures with their labels, for a person to look at."""
+"""Sheets of pictures for a person to look at: of an image set with their labels, of a packing line; and how the UI gets them."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
+    from models.common.pictures import Pixels
     from sources.images.image_set import ImageSet
 
 SHOWN, A_ROW = 8, 4
@@ -40,6 +42,31 @@ def contact_sheet(image_set: "ImageSet", count: int = SHOWN) -> bytes:
         said = ", ".join(map(_short, whole)) or f"{len(labels[name])} boxes"
         axis.set_title(f"{_tail(name)}\n{said}", fontsize=6, color=INK)
     return png(drawn)
+
+
+def plain_sheet(pictures: "Sequence[Pixels]", titles: Sequence[str]) -> bytes:
+    """PNG of pictures, each with its title."""
+    from models.common.figures import INK, figure, png
+
+    rows = -(-len(pictures) // A_ROW)
+    drawn = figure(_INCHES * A_ROW, (_INCHES + 0.3) * rows)
+    axes = drawn.subplots(rows, A_ROW, squeeze=False).ravel()
+    for axis in axes:
+        axis.axis("off")
+    for axis, picture, title in zip(axes, pictures, titles, strict=False):
+        axis.imshow(picture)
+        axis.set_title(title, fontsize=6, color=INK)
+    return png(drawn)
+
+
+def markdown(text: str, *pictures: bytes) -> Any:
+    """Text and PNG files as metadata that the UI renders."""
+    import base64
+
+    import dagster as dg
+
+    shown = [f"![picture](data:image/png;base64,{base64.b64encode(png).decode()})" for png in pictures]
+    return dg.MetadataValue.md("\n\n".join([text, *shown] if text else shown))
 
 
 def _short(label: str) -> str:

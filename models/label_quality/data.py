@@ -54,11 +54,13 @@ class BoxedPicture:
 
 @dataclass(frozen=True)
 class Dataset:
-    """Labels beside predictions; `classes` by number. Crowds are left out, and predictions in them: nobody says what they hold."""
+    """Labels beside predictions; `classes` by number. Crowds are left out, and predictions in them: nobody says what they hold.
+    `unasked`: labels of whole pictures that are left out because all predictions are boxes."""
 
     classes: tuple[str, ...]
     whole: Whole
     boxed: tuple[BoxedPicture, ...]
+    unasked: int
 
 
 @dataclass(frozen=True)
@@ -82,8 +84,8 @@ def prepare(tables: Mapping[str, Any], cfg: Config) -> Dataset:
     """Labels of a set and what models predict of the same pictures.
 
     Errors: DataError for a missing table or column, a class that is not in label_classes, a picture that is not in images, a
-    confidence outside 0 to 1, two classes of one whole picture, a labelled whole picture without predictions, more pictures
-    than `cfg.max_pictures`, or more predictions than `cfg.max_predictions`.
+    confidence outside 0 to 1, two classes of one whole picture, a labelled whole picture without predictions where others have
+    some, more pictures than `cfg.max_pictures`, or more predictions than `cfg.max_predictions`.
     """
     for name, columns in _NEEDED.items():
         if name not in tables:
@@ -113,12 +115,16 @@ def prepare(tables: Mapping[str, Any], cfg: Config) -> Dataset:
     if pictures > cfg.max_pictures:
         raise DataError(f"{pictures:,} pictures, at most {cfg.max_pictures:,}: report on a part of the set")
     whole, boxed = labels.is_whole & ~crowd, ~labels.is_whole & ~crowd
+    unasked = 0
+    if rows and not predictions.is_whole.any():  # a finder of boxes says nothing of a photo of one product
+        unasked, whole = int(whole.sum()), np.zeros_like(whole)
     return Dataset(
         classes=classes,
         whole=_whole(labels.of(whole), tuple(label_ids[whole]), predictions.of(predictions.is_whole), len(classes)),
         boxed=_boxed(
             labels.of(boxed), label_ids[boxed], _outside(predictions.of(~predictions.is_whole), labels.of(crowd))
         ),
+        unasked=unasked,
     )
 
 

@@ -87,6 +87,31 @@ def export(
 
 
 @app.command()
+def predict(
+    name: NameArgument,
+    out: Annotated[Path, typer.Argument(help="Parquet file to write, in the columns of image_labels.")],
+) -> None:
+    """What the detector that serves now sees in a set: boxes, classes and confidences, as `labels`, `next` and `export` read them.
+
+    `labels` wants a set that the detector did not learn from.
+    """
+    import pyarrow.parquet as pq
+
+    from data_checks.durable import replace_file
+    from orchestration.commands.progress import StepPrinter
+    from orchestration.set_predictions import predict_set
+    from orchestration.workspace import Workspace
+
+    opened = _sets().open(name)
+    with StepPrinter(f"predict {name}") as printer:
+        found = predict_set(Workspace(Settings()), opened, on_progress=printer.message)
+    replace_file(out, lambda path: pq.write_table(found.rows, path, compression="zstd"))
+    typer.echo(f"{out}: {found.rows.num_rows:,} boxes in {found.pictures:,} pictures")
+    for reason, count in found.left_out.most_common():
+        typer.echo(f"- left out {count:,} times: {reason}")
+
+
+@app.command()
 def labels(
     name: NameArgument,
     predictions: Annotated[

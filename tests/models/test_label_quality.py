@@ -79,6 +79,17 @@ def test_what_a_model_sees_in_a_crowd_was_not_overlooked(case: ModuleType) -> No
     assert missing({**tables, "image_labels": undrawn}) == ["apple", "fig"]
 
 
+def test_labels_of_whole_pictures_are_left_out_and_counted_where_a_model_predicts_boxes_alone(case: ModuleType) -> None:
+    both, shelves = case.tables(None, None), case.shelves()  # type: ignore[arg-type]
+    found = analysed({**both, "predictions": shelves["predictions"]})
+    assert not found.whole.label_ids and found.unasked == 200
+    assert (found.boxed.quality == analysed(shelves).boxed.quality).all()
+    assert "200 labels of whole pictures were not judged: the predictions are boxes alone." in report(found).notes
+    assert analysed(both).unasked == 0
+    with pytest.raises(DataError, match="200 of 200 labelled pictures have none"):
+        analysed({**both, "predictions": shelves["predictions"].slice(0, 0)})
+
+
 def test_a_surer_threshold_accuses_fewer(case: ModuleType) -> None:
     few = analysed(case.shelves(), sure=0.98).boxed
     assert set(np.array(few.label_ids)[few.suspicious]) == {"shelf01/0"}

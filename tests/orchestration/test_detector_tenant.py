@@ -124,6 +124,46 @@ def test_a_release_keeps_what_people_enrolled(seen: Workspace, case: ModuleType)
     assert "soap" in opened() and publish_release(seen, "detector")["unchanged"]
 
 
+def test_the_champion_writes_the_predictions_that_the_commands_on_labels_read(
+    seen: Workspace, params: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import pyarrow.parquet as pq
+
+    from data_checks.contracts import load_contract
+    from models.label_quality.config import Config
+    from models.label_quality.data import prepare
+    from orchestration.image_sets import ImageSets
+    from orchestration.labelling import LabellingError, proposals
+
+    name, out = f"{seen.slug}-cameras", tmp_path / "predictions.parquet"
+    settings = {"home": str(seen.settings.home), "twin_size": "tiny", "params": str(params), "cameras": "twin"}
+    for key, value in settings.items():
+        monkeypatch.setenv(f"STORELOOP_{key.upper()}", value)
+    version = seen.registry.versions("detector")[-1].version
+    promote_and_publish(seen, "detector", version, who="test", reason="to see it predict", override=True)
+    done = CliRunner().invoke(app, ["images", "predict", name, str(out)])
+    assert done.exit_code == 0, done.output
+    rows, sets = pq.read_table(out), ImageSets(seen.settings.home)
+    assert rows.schema.equals(load_contract("image_labels").arrow_schema())
+    assert f"{rows.num_rows:,} boxes in 32 pictures" in done.output and rows.num_rows > 0
+    assert set(rows["annotator"].to_pylist()) == {f"detector {version}"}
+    assert len(set(rows["label_id"].to_pylist())) == rows.num_rows
+    opened = sets.open(name)
+    sizes = {row["image_id"]: (row["width_px"], row["height_px"]) for row in opened.images.to_pylist()}
+    for row in rows.to_pylist():
+        width, height = sizes[row["image_id"]]
+        assert 0 <= row["x_min_px"] < row["x_max_px"] <= width and 0 <= row["y_min_px"] < row["y_max_px"] <= height
+        assert 0 <= row["confidence"] <= 1
+    data = prepare({**sets.to_report(name), "predictions": rows}, Config())
+    assert sum(len(each.seen) for each in data.boxed) == rows.num_rows
+    assert proposals(opened, rows).num_rows == rows.num_rows
+
+    monkeypatch.setenv("STORELOOP_SOURCE", "folder:/nowhere")
+    refused = CliRunner().invoke(app, ["images", "predict", name, str(tmp_path / "none.parquet")])
+    assert isinstance(refused.exception, LabellingError) and "no champion of the detector" in str(refused.exception)
+    assert not (tmp_path / "none.parquet").exists()
+
+
 def test_nothing_is_made_twice(seen: Workspace) -> None:
     again = run(seen.settings, "+detector/challenger")
     assert again.success

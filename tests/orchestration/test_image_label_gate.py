@@ -67,7 +67,9 @@ def test_suspicious_labels_are_set_aside_and_too_many_stop_the_set(sets: ImageSe
     with pytest.raises(SourceError, match="label_issues lacks quality"):
         sets.report_labels("shelves", issues(1).drop_columns(["quality"]))
     assert sets.to_report("shelves")["images"].num_rows == PICTURES
-    (sets.folder("shelves") / "judged" / "images.parquet").unlink()  # as of a set that was judged before these were kept
+    (
+        sets.folder("shelves") / "judged" / "images.parquet"
+    ).unlink()  # as of a set that was judged before these were kept
     with pytest.raises(ImageSetError, match="no judged images; judge it again"):
         sets.to_report("shelves")
 
