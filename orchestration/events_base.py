@@ -20,9 +20,10 @@ import typer
 from pydantic import BaseModel, ConfigDict, Field
 
 from models.common.protocols import ProgressCallback
+from models.detector.beliefs import Beliefs
 from models.detector.calibration import expected_calibration_error, fit_calibration
 from models.detector.event_confidence import MOST_CAMERAS, EventsSpec, sources_of
-from models.detector.fusion import Beliefs, fuse
+from models.detector.fusion import fuse
 from models.detector.observed import Recording
 from orchestration.clip_recordings import LEAST_CONFIDENCE, matched, told_by
 from orchestration.seen_clips import seen

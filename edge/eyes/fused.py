@@ -21,8 +21,9 @@ from edge.eyes.tracks import Tracker
 from edge.eyes.view import ViewConfig
 from models.common.protocols import InputError
 from models.detector.assignment import assign
+from models.detector.beliefs import Beliefs
 from models.detector.event_confidence import EventsSpec
-from models.detector.fusion import Beliefs, PickPut, fuse
+from models.detector.fusion import PickPut, fuse
 from models.detector.networks import Detector, Namer
 from models.detector.observed import MOST_DETECTIONS, MOST_PICTURES, Floats
 

@@ -5,8 +5,8 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from models.detector.beliefs import Beliefs
 from models.detector.calibration import MOST_KNOTS, Calibration
-from models.detector.fusion import Beliefs
 from models.detector.observed import Recording
 
 MOST_CAMERAS = 2  # more than two tell an event no surer than two did where it was learnt

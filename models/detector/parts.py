@@ -14,11 +14,11 @@ import numpy as np
 from models.common.pictures import Pixels
 from models.common.protocols import DataError, ProgressCallback, silent
 from models.common.sessions import open_session
+from models.detector.beliefs import Beliefs
 from models.detector.boxes import GREY, crop
 from models.detector.config import Config
 from models.detector.data import TRAIN, VAL, Dataset, Ints
 from models.detector.event_confidence import EventsSpec
-from models.detector.fusion import Beliefs
 from models.detector.gallery import shop_crops
 from models.detector.matching import precision_curves
 from models.detector.networks import YoloDetector

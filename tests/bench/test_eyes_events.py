@@ -12,9 +12,10 @@ from eyes_events import STAGES, Judged, judged, told
 from eyes_events_rows import events_verdict
 
 from models.common.protocols import silent
+from models.detector.beliefs import Beliefs
 from models.detector.calibration import Calibration, expected_calibration_error
 from models.detector.event_confidence import sources_of
-from models.detector.fusion import Beliefs, PickPut, fuse
+from models.detector.fusion import PickPut, fuse
 from orchestration.clip_recordings import LEAST_CONFIDENCE, matched, told_by
 from orchestration.events_base import learnt
 from sources.twin.cameras.params import CameraParams, ClipParams, PictureParams, ShelfParams

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from models.detector.beliefs import Beliefs
 from models.detector.event_confidence import EventsSpec, sources_of
-from models.detector.fusion import Beliefs
 from models.detector.observed import NamedDetections, Recording, ScaleReadings, Shelf, TagReads
 from models.detector.parts import base_events
 

@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 
 from models.common.protocols import DataError, InputError
+from models.detector.beliefs import ScaleNoise, ShelfNoise, TagNoise
 from models.detector.calibration import Calibration, expected_calibration_error, fit_calibration
 from models.detector.fusion import fuse
 from models.detector.geometry import on_plane, triangulated
-from models.detector.inventory import ShelfNoise, shelf_evidence
+from models.detector.inventory import shelf_evidence
 from models.detector.observed import NamedDetections, Recording, ScaleReadings, Shelf, TagReads
-from models.detector.rfid import IMPOSSIBLE, TagNoise, _counted, tag_evidence
-from models.detector.scales import ScaleNoise, Step, step_log_ratio, steps
+from models.detector.rfid import IMPOSSIBLE, _counted, tag_evidence
+from models.detector.scales import Step, step_log_ratio, steps
 from models.detector.tracks import watch
 from sources.twin.cameras.camera import look_at
 from sources.twin.cameras.params import PictureParams
