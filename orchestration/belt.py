@@ -99,16 +99,15 @@ def clean_belt_table(workspace: Workspace, table: str, *, run_id: str) -> TableO
 def _shown(workspace: Workspace, contract: "Contract") -> dict[str, Any]:
     """A sheet of pictures evenly spaced through the clean table, with what they are of; of the others no picture is read."""
     import ibis
-    import numpy as np
 
     from models.inspection.pictures import read_square
-    from orchestration.image_pictures import SHOWN, markdown, plain_sheet
+    from orchestration.image_pictures import markdown, plain_sheet, spaced
 
     (key,) = contract.primary_key
     ids = workspace.lake.arrow("clean", contract.name, [key])[key].to_pylist()
     if not ids:
         return {}
-    chosen = [ids[place] for place in np.unique(np.linspace(0, len(ids) - 1, SHOWN).round().astype(int))]
+    chosen = spaced(ids)
     table = workspace.lake.read("clean", contract.name, ibis.duckdb.connect())
     rows = table.filter(table[key].isin(chosen)).order_by(key).to_pyarrow().to_pylist()
     titles = [f"{row[key]}, {row['product_id']}\n{row.get('defect') or 'approved'}" for row in rows]

@@ -17,16 +17,12 @@ def contact_sheet(image_set: "ImageSet", count: int = SHOWN) -> bytes:
     """PNG of at most `count` pictures, evenly spaced through the set; boxes and classes drawn, crowds dashed."""
     from matplotlib.patches import Rectangle
 
-    from models.common.figures import INK, OTHER, figure, png
+    from models.common.figures import INK, OTHER, png
 
     ids = image_set.images["image_id"].to_pylist()
-    chosen = [ids[place] for place in np.unique(np.linspace(0, len(ids) - 1, min(count, len(ids))).round().astype(int))]
+    chosen = spaced(ids, count)
     labels = image_set.only(chosen).labels_by_image()
-    rows = -(-len(chosen) // A_ROW)
-    drawn = figure(_INCHES * A_ROW, (_INCHES + 0.3) * rows)
-    axes = drawn.subplots(rows, A_ROW, squeeze=False).ravel()
-    for axis in axes:
-        axis.axis("off")
+    drawn, axes = _grid(len(chosen))
     for axis, name in zip(axes, chosen, strict=False):
         axis.imshow(image_set.pixels(name))
         whole = []
@@ -46,17 +42,18 @@ def contact_sheet(image_set: "ImageSet", count: int = SHOWN) -> bytes:
 
 def plain_sheet(pictures: "Sequence[Pixels]", titles: Sequence[str]) -> bytes:
     """PNG of pictures, each with its title."""
-    from models.common.figures import INK, figure, png
+    from models.common.figures import INK, png
 
-    rows = -(-len(pictures) // A_ROW)
-    drawn = figure(_INCHES * A_ROW, (_INCHES + 0.3) * rows)
-    axes = drawn.subplots(rows, A_ROW, squeeze=False).ravel()
-    for axis in axes:
-        axis.axis("off")
+    drawn, axes = _grid(len(pictures))
     for axis, picture, title in zip(axes, pictures, titles, strict=False):
         axis.imshow(picture)
         axis.set_title(title, fontsize=6, color=INK)
     return png(drawn)
+
+
+def spaced(ids: Sequence[str], count: int = SHOWN) -> list[str]:
+    """At most `count` of some ids, evenly spaced through them."""
+    return [ids[place] for place in np.unique(np.linspace(0, len(ids) - 1, min(count, len(ids))).round().astype(int))]
 
 
 def markdown(text: str, *pictures: bytes) -> Any:
@@ -67,6 +64,18 @@ def markdown(text: str, *pictures: bytes) -> Any:
 
     shown = [f"![picture](data:image/png;base64,{base64.b64encode(png).decode()})" for png in pictures]
     return dg.MetadataValue.md("\n\n".join([text, *shown] if text else shown))
+
+
+def _grid(count: int) -> tuple[Any, Any]:
+    """A figure with axes for so many pictures."""
+    from models.common.figures import figure
+
+    rows = -(-count // A_ROW)
+    drawn = figure(_INCHES * A_ROW, (_INCHES + 0.3) * rows)
+    axes = drawn.subplots(rows, A_ROW, squeeze=False).ravel()
+    for axis in axes:
+        axis.axis("off")
+    return drawn, axes
 
 
 def _short(label: str) -> str:

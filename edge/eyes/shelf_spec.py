@@ -15,7 +15,7 @@ from models.detector.pose import Pose
 MAX_BYTES = 8 << 20
 PRODUCTS_AT_ONCE = MOST_EVIDENCE // MOST_DETECTIONS  # of which a fusion bears numbers for as many boxes as it takes
 MOST_PLANNED = 300  # of them on a shelf where more may come: the rest is for what does not belong there
-MOST_TAGS_BY_BOARDS = 50_000  # 160 MB while a window is fused
+MOST_TAGS_BY_BOARDS = 50_000  # 150 MB while a window is fused
 Key = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 
 

@@ -55,7 +55,8 @@ class Beliefs:
 
     `own_lane` chance that a product taken from, or put into, a lane is the one planned there; `event_log` log-odds of an event at
     a proposed time; `worst_log` the least a source may say of any one hypothesis, so that one broken source is outvoted;
-    `unseen_log` of an event no camera saw carried, `false_carry_log` of a carry that was nothing, by number of cameras.
+    `unseen_log` of an event no camera saw carried, `carry_log` for a carry seen, by one camera and by several; what lies
+    `together_s` apart is one proposal, and no hand does the same twice within `once_s`.
     """
 
     own_lane: tuple[float, float] = (0.93, 0.7)

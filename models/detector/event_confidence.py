@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 from typing import Annotated, Self
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from models.detector.beliefs import Beliefs
 from models.detector.calibration import MOST_KNOTS, Calibration
 from models.detector.observed import Recording
 
-MOST_CAMERAS = 2  # more than two tell an event no surer than two did where it was learnt
+MOST_CAMERAS = 2  # that the twin has at a shelf: what more are worth nobody has learnt, so they count as two
 
 Knot = Annotated[float, Field(ge=0, le=1)]
 Knots = Annotated[tuple[Knot, ...], Field(min_length=1, max_length=MOST_KNOTS)]
@@ -28,18 +29,22 @@ class EventsSpec(BaseModel):
     @model_validator(mode="after")
     def _sound(self) -> Self:
         for kept in self.calibrations.values():
-            Calibration.from_json({name: list(knots) for name, knots in kept.items()})  # InputError is a ValueError
+            Calibration.from_json(kept)  # InputError is a ValueError
         return self
 
     def of(self, recording: Recording) -> Calibration | None:
         """The calibration of what tells of a recording; None where nobody has learnt one."""
-        kept = self.calibrations.get(sources_of(recording))
-        return None if kept is None else Calibration.from_json({name: list(knots) for name, knots in kept.items()})
+        return self.by_sources(sources_of(recording))
+
+    def by_sources(self, sources: str) -> Calibration | None:
+        """The calibration of a set of sources, as `sources_of` names it."""
+        kept = self.calibrations.get(sources)
+        return None if kept is None else Calibration.from_json(kept)
 
 
 def sources_of(recording: Recording) -> str:
-    """The set of sources of a recording, in words."""
-    cameras = min(len(recording.cameras), MOST_CAMERAS)
+    """The set of sources that told something in a recording, in words: a camera that is away tells nothing."""
+    cameras = min(np.unique(recording.camera).size, MOST_CAMERAS)
     told = ["1 camera" if cameras == 1 else f"{cameras} cameras"]
     told += ["weight"] if recording.weights is not None else []
     told += ["tags"] if recording.reads is not None else []

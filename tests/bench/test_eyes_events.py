@@ -46,7 +46,7 @@ def test_an_event_is_answered_by_the_surest_of_its_deed_near_its_time() -> None:
 def test_both_bounds_decide(right: float, wrong_share: float, met: bool) -> None:
     sure = np.full(200, 0.999)
     ok = np.ones(200, dtype=bool)
-    others = dict.fromkeys(STAGES, Judged(1.0, 200, sure, ok, 0, 5.0))
+    others = dict.fromkeys(STAGES, Judged(1.0, 200, sure, ok, 0, 5.0).calibration())
     seen = dict.fromkeys(STAGES, Judged(right, 200, sure, np.arange(200) >= 200 * wrong_share, 0, 5.0))
     found = events_verdict(others, seen, "by hand")
     assert (found.met, found.value, found.peer) == (met, right, "camera")
@@ -78,7 +78,7 @@ def test_every_set_of_sources_is_calibrated_and_worth_what_it_says() -> None:
     assert calibration is not None
     raw, calibrated = 0.0, 0.0
     for name, values in sure.items():
-        kept = Calibration.from_json({key: list(knots) for key, knots in spec.calibrations[name].items()})
+        kept = Calibration.from_json(spec.calibrations[name])
         was = np.array(right[name], dtype=bool)
         raw += expected_calibration_error(np.array(values), was)
         calibrated += expected_calibration_error(kept(np.array(values)), was)

@@ -13,11 +13,12 @@ NOTHING = np.zeros(0)
 
 
 def recording(cameras: int, *, weighed: bool, tagged: bool) -> Recording:
+    """A picture by each of so many cameras, of three that there are or more."""
     number = NOTHING.astype(np.int64)
     return Recording(
-        ["a camera"] * cameras,  # type: ignore[list-item]
-        number,
-        NOTHING,
+        ["a camera"] * max(cameras, 3),  # type: ignore[list-item]
+        np.arange(cameras),
+        np.zeros(cameras),
         NamedDetections(number, np.zeros((0, 4)), np.zeros((0, 1))),
         Shelf(number, number, NOTHING, NOTHING, NOTHING, np.ones(1)),
         ScaleReadings(number, NOTHING, NOTHING) if weighed else None,
