@@ -16,7 +16,7 @@ from edge.eyes.shelf_spec import Key, ShelfSpec
 from models.detector.observed import ScaleReadings, TagReads
 
 LINE_BYTES = 1_000
-AT_ONCE = 1 << 20  # bytes taken apart at a time, 12,000 readings and 15 ms on a server core: what a driver wrote meanwhile comes in turns
+AT_ONCE = 1 << 20  # bytes taken apart at a time, 12,000 readings and 15 ms of a server core: the rest comes in turns
 KEPT = 50_000  # readings of each kind; the oldest give way
 _NEAR = 64 << 10  # bytes before a window that are taken with it: nothing is searched for in less
 _DISORDER_S = 5.0  # by which readings of several boards may lie in the file in another order than in time
