@@ -20,7 +20,6 @@ from edge.eyes.shelf_spec import ShelfSpec
 from edge.eyes.tracks import Tracker
 from edge.eyes.view import ViewConfig
 from models.common.protocols import InputError
-from models.detector.assignment import assign
 from models.detector.beliefs import Beliefs
 from models.detector.event_confidence import EventsSpec
 from models.detector.fusion import PickPut, fuse
@@ -29,7 +28,6 @@ from models.detector.observed import MOST_DETECTIONS, MOST_PICTURES, Floats
 
 _CENTISECONDS = 2  # decimals of an event's time
 _ONCE_S = Beliefs().once_s  # no hand does the same twice so soon, which the fusion holds likewise
-_NO_PAIR = 1e3  # seconds: farther apart than any two of a window
 
 
 class FuseConfig(BaseModel):
@@ -168,17 +166,22 @@ class FusedShelf:
         return [self._event(at, event, window.products[event.product]) for at, event in told]
 
     def _new(self, found: Sequence[tuple[float, PickPut]]) -> list[tuple[float, PickPut]]:
-        """Those of a window that were not told yet. Each told one is one of them at most, the pairs that lie nearest in all: two
-        takes in a row may both lie near the first one's old estimate. What is known again moves to its newest estimate."""
-        apart = np.full((len(self._events), len(found)), _NO_PAIR)
-        for row, (then, other) in enumerate(self._events):
-            for column, (at, event) in enumerate(found):
-                if event.deed == other.deed and abs(at - then) < _ONCE_S:
-                    apart[row, column] = abs(at - then)
-        known = {k: j for j, k in zip(*assign(apart), strict=True) if apart[j, k] < _NO_PAIR}
-        for column, row in known.items():
+        """Those of a window that were not told yet. Each told one is one of them at most, the nearest pair first: no sum over
+        pairs, for one told long ago, which the window no longer has, would then push every later one a place on. What is
+        known again moves to its newest estimate."""
+        pairs = sorted(
+            (abs(at - then), row, column)
+            for row, (then, other) in enumerate(self._events)
+            for column, (at, event) in enumerate(found)
+            if event.deed == other.deed and abs(at - then) < _ONCE_S
+        )
+        again: dict[int, int] = {}
+        for _, row, column in pairs:
+            if row not in again.values() and column not in again:
+                again[column] = row
+        for column, row in again.items():
             self._events[row] = found[column][0], self._events[row][1]
-        return [each for column, each in enumerate(found) if column not in known]
+        return [each for column, each in enumerate(found) if column not in again]
 
     def _event(self, at: float, event: PickPut, product: str) -> CameraEvent:
         return event_of(

@@ -151,21 +151,17 @@ def looked(
     order: int = 1,
     spec: Callable[[Any, Path | None], ShelfSpec] = spec_of,
 ) -> tuple[list[dict[str, Any]], EyesRuntime]:
-    """What lies in the outbox after the films were looked at by the whole loop."""
+    """What lies in the outbox after the films were looked at by the whole loop, `times` times from the first frame on."""
     home.mkdir()
     (home / "readings.jsonl").write_text("\n".join(readings(recording)) + "\nno reading\n")
-    shelf, seer, config = (
-        FusedShelf(spec(recording, home / "readings.jsonl"), FILMS, box="b1"),
-        Seer(recording),
-        EyesConfig(),
-    )
+    box, seer, config = camera_outbox(home), Seer(recording), EyesConfig()
     shown = list(films(recording).items())[::order]
-    cameras = [Camera(name, False, lambda frames=frames: Film(frames * times)) for name, frames in shown]
-    box = camera_outbox(home)
-    eyes = EyesRuntime(
-        seer, seer, Feeds(cameras), box, home=home, config=config, views=fused_views(shelf, seer, seer, config.view)
-    )
-    eyes.run()
+    for _ in range(times):
+        shelf = FusedShelf(spec(recording, home / "readings.jsonl"), FILMS, box="b1")
+        cameras = [Camera(name, False, lambda frames=frames: Film(frames)) for name, frames in shown]
+        views = fused_views(shelf, seer, seer, config.view)
+        eyes = EyesRuntime(seer, seer, Feeds(cameras), box, home=home, config=config, views=views)
+        eyes.run()
     found: list[dict[str, Any]] = []
     box.forward(lambda events: found.extend(dict(each) for each in events))
     return found, eyes

@@ -154,7 +154,17 @@ def test_an_event_that_shifts_over_the_edge_of_a_window_is_told_once(monkeypatch
     assert other_way.time.timestamp() == 10.95
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_one_told_long_ago_does_not_push_the_later_ones_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The window that begins at 16 s no longer has the take of 15.25 s: 17.1, 19.6 and a new one stay who they are."""
+
+    def estimates(window: int) -> list[float]:
+        return [15.25, 17.125, 19.625 if window <= 11 else 19.0, 21.5]
+
+    told = [each.time.timestamp() for each in told_with(monkeypatch, estimates)]
+    assert told == pytest.approx([15.25, 17.12, 19.62, 21.5])
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     apart=st.lists(st.floats(2.05, 6.0), min_size=1, max_size=12),
     shift=st.lists(st.floats(-0.45, 0.45), min_size=60, max_size=60),

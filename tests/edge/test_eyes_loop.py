@@ -236,13 +236,14 @@ def test_the_health_page_tells_a_loop_that_hangs(fakes: ModuleType, tmp_path: Pa
 
 
 def test_memory_is_flat_over_thousands_of_frames(fakes: ModuleType, tmp_path: Path) -> None:
-    """Items come and go all the while, their events are forwarded; from frame 600 on nothing may grow."""
+    """Items come and go all the while, their events are forwarded; from frame 600 on nothing may grow. How many frames
+    are under way differs from moment to moment, so moments are compared by rank: what leaks makes every one of them larger."""
     eyes: EyesRuntime
     used: dict[int, int] = {}
 
     def pictures() -> Iterator[Frame]:
         for number in range(2_000):
-            if number in {600, 1_999}:
+            if number >= 600 and number % 50 == 0:
                 gc.collect()
                 used[number] = tracemalloc.get_traced_memory()[0]
             places = {"milk": number % 40, "tea": 30} if number % 60 < 30 else {"milk": number % 40}
@@ -265,5 +266,6 @@ def test_memory_is_flat_over_thousands_of_frames(fakes: ModuleType, tmp_path: Pa
         tracemalloc.stop()
     told = eyes.health()
     assert told["frames"] == 2_000 and told["failed"] == 0 and told["events_stored"] > 60 and sent == {"take", "put"}
-    grown = used[1_999] - used[600]
-    assert grown < 100_000, f"{grown} bytes more after 1,400 frames"
+    early, late = sorted(list(used.values())[:14]), sorted(list(used.values())[14:])
+    grown = min(after - before for before, after in zip(early, late, strict=True))
+    assert grown < 30_000, f"{grown} bytes more 700 frames later"
