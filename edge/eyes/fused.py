@@ -91,9 +91,7 @@ class FusedShelf:
         if not self._pictures:
             return []
         last = max(each.second for each in self._pictures)
-        events = self._up_to(last) + self._told_at(
-            last + self.config.settle_s, self.config.settle_s + self.config.step_s
-        )
+        events = self._up_to(last) + self._told_at(last, last, self.config.settle_s + self.config.step_s)
         self._begin()
         return events
 
@@ -116,7 +114,7 @@ class FusedShelf:
             self._next = self._end_after(min(each.second for each in self._pictures))
         while self._next <= mark:
             now, self._next = self._next, self._next + self.config.step_s  # what cannot be fused is not tried for ever
-            found += self._told_at(now, self.config.step_s)
+            found += self._told_at(now, now - self.config.settle_s, self.config.step_s)
             oldest = self._next - self._window_s
             self._pictures = [each for each in self._pictures if each.second > oldest]
             self._events = [each for each in self._events if each[0] > oldest - _ONCE_S]
@@ -135,8 +133,8 @@ class FusedShelf:
     def _window_s(self) -> float:
         return self.config.before_s + self.config.step_s + self.config.settle_s
 
-    def _told_at(self, now: float, span_s: float) -> list[CameraEvent]:
-        """Fuse the window that ends `now`, and tell what happened in `span_s` seconds, `settle_s` back."""
+    def _told_at(self, now: float, until: float, span_s: float) -> list[CameraEvent]:
+        """Fuse the window that ends `now`, and tell what happened in the `span_s` seconds before `until`."""
         kept = sorted(
             (each for each in self._pictures if now - self._window_s < each.second <= now),
             key=lambda each: (each.second, each.camera),
@@ -159,7 +157,6 @@ class FusedShelf:
             )[:300]
             return []
         self.failing, self._failures = "", 0
-        until = now - self.config.settle_s
         new = self._new([(window.first + event.at_s, event) for event in found])
         told = [(at, event) for at, event in new if until - span_s - _ONCE_S < at <= until]
         self._events += told

@@ -164,6 +164,12 @@ def test_one_told_long_ago_does_not_push_the_later_ones_on(monkeypatch: pytest.M
     assert told == pytest.approx([15.25, 17.12, 19.62, 21.5])
 
 
+def test_the_last_seconds_are_told_beside_all_that_went_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last window reaches as far back as every other: the take of 33.1 s, now held for 32.65 s, is not the one after it."""
+    told = told_with(monkeypatch, lambda window: [33.1, 35.2] if window <= 18 else [32.65, 34.75])
+    assert [each.time.timestamp() for each in told] == pytest.approx([33.1, 34.75])
+
+
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     apart=st.lists(st.floats(2.05, 6.0), min_size=1, max_size=12),
@@ -189,10 +195,10 @@ def test_a_clock_that_jumps_ahead_is_followed_at_once(monkeypatch: pytest.Monkey
     looked_at: list[float] = []
     whole = FusedShelf._told_at
 
-    def counted(shelf: FusedShelf, now: float, span_s: float) -> list[CameraEvent]:
+    def counted(shelf: FusedShelf, now: float, until: float, span_s: float) -> list[CameraEvent]:
         looked_at.append(now)
         assert len(looked_at) < 100, "steps of 2 s through half a century"
-        return whole(shelf, now, span_s)
+        return whole(shelf, now, until, span_s)
 
     monkeypatch.setattr(FusedShelf, "_told_at", counted)
     shelf, today = (
