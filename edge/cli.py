@@ -29,7 +29,7 @@ def keygen(
     as_json: AsJson = False,
 ) -> None:
     """Make an Ed25519 key pair; the private file is readable by its owner alone."""
-    from edge.keys import generate_keys
+    from models.common.keys import generate_keys
 
     with errors(as_json):
         name = generate_keys(private, public)
@@ -56,7 +56,7 @@ def build(
 ) -> None:
     """Sign a release into one bundle file, with a self-test that every box runs before it takes the bundle over."""
     from edge.export import build_bundle
-    from edge.keys import read_private_key
+    from models.common.keys import read_private_key
 
     with errors(as_json):
         folder, found = _release(release)
@@ -90,7 +90,7 @@ def verify(
 ) -> None:
     """Check signature, names, sizes and hashes, to the last byte."""
     from edge.bundle import verify as verify_bundle
-    from edge.keys import key_id, read_public_key
+    from models.common.keys import key_id, read_public_key
 
     with errors(as_json):
         public = read_public_key(key)
@@ -108,7 +108,7 @@ def update(
     as_json: AsJson = False,
 ) -> None:
     """Verify, self-test and take over a bundle in one step; on any failure the running one stays (exit code 1)."""
-    from edge.keys import read_public_key
+    from models.common.keys import read_public_key
     from edge.runtime import tester
     from edge.update import update as update_box
 
@@ -128,7 +128,7 @@ def rollback(
     as_json: AsJson = False,
 ) -> None:
     """Run the former bundle again."""
-    from edge.keys import read_public_key
+    from models.common.keys import read_public_key
     from edge.update import rollback as roll_back
 
     with errors(as_json):
@@ -166,7 +166,7 @@ def run(
     as_json: AsJson = False,
 ) -> None:
     """Answer with the installed bundle: one request from the options, many from standard input, or cameras until they end."""
-    from edge.keys import read_public_key
+    from models.common.keys import read_public_key
     from edge.runtime import open_box
 
     with errors(as_json):
@@ -194,7 +194,7 @@ def run(
 def status(home: Home, key: PublicKey, as_json: AsJson = False) -> None:
     """What is installed, whether it is whole, and how old its knowledge is."""
     from edge.eyes.cameras import camera_status
-    from edge.keys import read_public_key
+    from models.common.keys import read_public_key
     from edge.runtime import open_bundle
     from edge.update import BUNDLES, installed
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from edge.export import build_bundle
 from edge.fresh_checks import FreshTrial
-from edge.keys import generate_keys, read_private_key, read_public_key
+from models.common.keys import generate_keys, read_private_key, read_public_key
 from edge.label_situations import read_situation
 from edge.label_store import LabelStore
 from edge.labels import LABELS_FILE, Report, open_prices, reprice

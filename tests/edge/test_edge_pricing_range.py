@@ -11,7 +11,7 @@ import pytest
 
 from edge.bundle import BundleError
 from edge.export import build_bundle
-from edge.keys import read_private_key, read_public_key
+from models.common.keys import read_private_key, read_public_key
 from edge.labels import open_prices
 from edge.pricing import open_bot
 from edge.pricing_checks import situations

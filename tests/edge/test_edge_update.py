@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from edge.bundle import BundleError, build, verify
-from edge.keys import generate_keys, read_private_key, read_public_key
+from models.common.keys import generate_keys, read_private_key, read_public_key
 from edge.update import BUNDLES, MAX_STARTS, STATE_FILE, Installed, UpdateError, installed, rollback, start, update
 
 ROOT = Path(__file__).parents[2]
@@ -175,7 +175,7 @@ def test_unreadable_state_says_what_to_do(box: Box) -> None:
 UPDATE = """
 import sys
 from pathlib import Path
-from edge.keys import read_public_key
+from models.common.keys import read_public_key
 from edge.update import update
 home, bundle, key = map(Path, sys.argv[1:])
 print("ready", flush=True)
