@@ -11,12 +11,13 @@ import re
 import shutil
 import tarfile
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING, Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
 
+from edge.members import Member, MemberError, chunks, members
 from models.common.keys import is_signed, key_id, sign
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ MANIFEST, SIGNATURE = "bundle.json", "bundle.sig"
 HEADER_MAX_BYTES = 4 << 20  # of manifest and signature, which are read before the signature is known to be good
 BUNDLE_MAX_BYTES = 4 << 30
 PICKLED = frozenset({".pkl", ".pickle", ".joblib", ".dill", ".pt", ".pth", ".ckpt", ".npy", ".npz"})
-_CHUNK = 1 << 20
 _NAME = re.compile(r"[A-Za-z0-9._-]+(?:/[A-Za-z0-9._-]+)*")
 
 
@@ -151,22 +151,23 @@ def unpack(bundle: Path, key: "Ed25519PublicKey", folder: Path) -> BundleManifes
 def _walk(bundle: Path, key: "Ed25519PublicKey", writer: Callable[[str], IO[bytes] | None]) -> BundleManifest:
     """Read the tar once, front to back: manifest, signature, then exactly the files that the manifest names."""
     try:
-        with tarfile.open(bundle, mode="r:") as tar:
-            members = iter(tar)
-            head = _header(tar, members, MANIFEST, bundle)
-            signature = _header(tar, members, SIGNATURE, bundle)
+        with bundle.open("rb") as stream:
+            found = members(stream)
+            head = _header(stream, found, MANIFEST, bundle)
+            signature = _header(stream, found, SIGNATURE, bundle)
             manifest = trusted(head, signature, key, bundle)
             _write(writer(MANIFEST), head)
             _write(writer(SIGNATURE), signature)
             for name, wanted in manifest.files.items():
-                member = next(members, None)
-                if member is None or member.name != name or not member.isreg():
-                    found = "the end" if member is None else repr(member.name)
-                    raise BundleError(f"{bundle}: {name!r} should come next, found {found}: fetch the bundle again")
-                _copy_checked(tar.extractfile(member), writer(name), wanted, f"{bundle}: {name}", member.size)
-            if (extra := next(members, None)) is not None:
+                member = next(found, None)
+                if member is None or member.name != name or not member.plain:
+                    seen = "the end" if member is None else repr(member.name)
+                    raise BundleError(f"{bundle}: {name!r} should come next, found {seen}: fetch the bundle again")
+                content = chunks(stream, member.size)
+                _copy_checked(content, writer(name), wanted, f"{bundle}: {name}", member.size)
+            if (extra := next(found, None)) is not None:
                 raise BundleError(f"{bundle}: {extra.name!r} is not in the manifest: fetch the bundle again")
-    except (OSError, tarfile.TarError, EOFError) as error:
+    except (OSError, MemberError) as error:
         raise BundleError(
             f"{bundle} cannot be read or unpacked ({error}): free some space or fetch it again"
         ) from error
@@ -185,7 +186,8 @@ def _verify_folder(folder: Path, key: "Ed25519PublicKey") -> BundleManifest:
         raise BundleError(f"{folder / name} {what}: install the bundle again")
     for name, wanted in manifest.files.items():
         with (folder / name).open("rb") as content:
-            _copy_checked(content, None, wanted, str(folder / name), (folder / name).stat().st_size)
+            size = (folder / name).stat().st_size
+            _copy_checked(chunks(content, size), None, wanted, str(folder / name), size)
     return manifest
 
 
@@ -201,22 +203,25 @@ def trusted(head: bytes, signature: bytes, key: "Ed25519PublicKey", where: Path)
         raise BundleError(f"{where}: manifest refused, {_first(error)}; build the bundle with this version") from error
 
 
-def _header(tar: tarfile.TarFile, members: Iterator[tarfile.TarInfo], name: str, bundle: Path) -> bytes:
-    member = next(members, None)
-    if member is None or member.name != name or not member.isreg() or member.size > HEADER_MAX_BYTES:
-        raise BundleError(f"{bundle} does not begin with {MANIFEST} and {SIGNATURE}: it is no signed bundle")
-    content = tar.extractfile(member)
-    return content.read() if content is not None else b""
+def _header(stream: IO[bytes], found: Iterator[Member], name: str, bundle: Path) -> bytes:
+    unlike = f"{bundle} does not begin with {MANIFEST} and {SIGNATURE}: it is no signed bundle"
+    try:
+        member = next(found, None)
+    except MemberError as error:
+        raise BundleError(f"{unlike} ({error})") from error
+    if member is None or member.name != name or not member.plain or member.size > HEADER_MAX_BYTES:
+        raise BundleError(unlike)
+    return stream.read(member.size)
 
 
 def _copy_checked(
-    source: IO[bytes] | None, target: IO[bytes] | None, wanted: BundledFile, where: str, size: int
+    source: Iterable[bytes], target: IO[bytes] | None, wanted: BundledFile, where: str, size: int
 ) -> None:
     digest = hashlib.sha256()
     try:
-        if source is None or size != wanted.size:
+        if size != wanted.size:
             raise BundleError(f"{where} has {size} bytes, {wanted.size} are signed: fetch the bundle again")
-        while chunk := source.read(_CHUNK):
+        for chunk in source:
             digest.update(chunk)
             if target is not None:
                 target.write(chunk)

@@ -14,12 +14,14 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from edge.console import AsJson, Home, PublicKey, errors, show
+from edge.console import AsJson, Home, PublicKey, Token, errors, show
 from edge.label_cli import app as labels
+from edge.outbox_cli import app as outbox
 from models.common.telemetry import switch_off
 
 app = typer.Typer(no_args_is_help=True, help="Build, verify, run, update and roll back edge bundles.")
 app.add_typer(labels, name="labels")
+app.add_typer(outbox)
 
 
 @app.command()
@@ -108,9 +110,9 @@ def update(
     as_json: AsJson = False,
 ) -> None:
     """Verify, self-test and take over a bundle in one step; on any failure the running one stays (exit code 1)."""
-    from models.common.keys import read_public_key
     from edge.runtime import tester
     from edge.update import update as update_box
+    from models.common.keys import read_public_key
 
     with errors(as_json):
         public = read_public_key(key)
@@ -128,8 +130,8 @@ def rollback(
     as_json: AsJson = False,
 ) -> None:
     """Run the former bundle again."""
-    from models.common.keys import read_public_key
     from edge.update import rollback as roll_back
+    from models.common.keys import read_public_key
 
     with errors(as_json):
         show(roll_back(home, read_public_key(key), reason=reason).model_dump(), as_json)
@@ -154,8 +156,13 @@ def run(
         typer.Option(help="NAME=ADDRESS of a camera to look at (repeatable): a folder, a video, or rtsp://..."),
     ] = None,
     to: Annotated[
-        str | None, typer.Option(help="Where events of cameras go: mqtt://HOST:PORT, or http://HOST:PORT of a service.")
+        str | None,
+        typer.Option(
+            help="Where events of cameras go: http://HOST:PORT of a service, or mqtt://HOST:PORT, with the login in "
+            "STORELOOP_EDGE_MQTT_USER and STORELOOP_EDGE_MQTT_PASSWORD."
+        ),
     ] = None,
+    token: Token = "",
     shelf: Annotated[
         Path | None,
         typer.Option(help="JSON of a shelf that cameras, scales and antennas watch together: their events are fused."),
@@ -166,16 +173,20 @@ def run(
     as_json: AsJson = False,
 ) -> None:
     """Answer with the installed bundle: one request from the options, many from standard input, or cameras until they end."""
-    from models.common.keys import read_public_key
     from edge.runtime import open_box
+    from models.common.keys import read_public_key
 
     with errors(as_json):
         if camera:
             from edge.eyes.cameras import run_cameras
+            from edge.eyes.mqtt import MqttLogin
 
             public = read_public_key(key)
             say = partial(typer.echo, err=True)
-            told = run_cameras(home, public, camera, to=to, health_port=health_port, shelf=shelf, say=say)
+            login = MqttLogin.of(os.environ)
+            told = run_cameras(
+                home, public, camera, to=to, token=token, login=login, health_port=health_port, shelf=shelf, say=say
+            )
             show(told, as_json)
             return
         runtime = open_box(home, read_public_key(key))
@@ -194,9 +205,10 @@ def run(
 def status(home: Home, key: PublicKey, as_json: AsJson = False) -> None:
     """What is installed, whether it is whole, and how old its knowledge is."""
     from edge.eyes.cameras import camera_status
-    from models.common.keys import read_public_key
+    from edge.refused import refused_status
     from edge.runtime import open_bundle
     from edge.update import BUNDLES, installed
+    from models.common.keys import read_public_key
 
     with errors(as_json):
         state = installed(home)
@@ -204,45 +216,11 @@ def status(home: Home, key: PublicKey, as_json: AsJson = False) -> None:
             raise ValueError(f"{home} holds no bundle: install one with `storeloop edge update`")
         runtime = open_bundle(home / BUNDLES / state.current, read_public_key(key))
         runtime.close()
-        report = state.model_dump() | runtime.status() | camera_status(home)
+        report = state.model_dump() | runtime.status() | camera_status(home) | refused_status(home)
         if "knows_until" in report:
             today = datetime.now(UTC).date()
             report["days_behind"] = (today - datetime.fromisoformat(report["knows_until"]).date()).days
         show(report, as_json)
-
-
-@app.command()
-def feedback(
-    home: Home,
-    kind: Annotated[str, typer.Option(help="What the customer did: view, click, cart or purchase.")],
-    item: Annotated[str, typer.Option(help="The item.")],
-    customer: Annotated[str, typer.Option(help="The customer, from the card.")],
-    event_id: Annotated[str, typer.Option(help="Given once, ever, such as the number of the receipt's line.")],
-    as_json: AsJson = False,
-) -> None:
-    """Keep what a customer did, until `forward` brings it to the service."""
-    from edge.outbox import Outbox
-
-    with errors(as_json):
-        box, now = Outbox(home), datetime.now(UTC).isoformat()
-        stored = box.store(
-            {"kind": kind, "item_id": item, "customer_id": customer, "event_time": now, "event_id": event_id}
-        )
-        show({"stored": stored, "waiting": box.waiting()}, as_json)
-
-
-@app.command()
-def forward(
-    home: Home,
-    to: Annotated[str, typer.Option(help="Address of the recommender's service, such as http://10.0.0.5:3000.")],
-    as_json: AsJson = False,
-) -> None:
-    """Send what was kept to the service; what it does not take waits for the next time (exit code 1)."""
-    from edge.outbox import Outbox, to_service
-
-    with errors(as_json):
-        box = Outbox(home)
-        show({"sent": box.forward(to_service(to)), "waiting": box.waiting()}, as_json)
 
 
 def _release(path: Path) -> tuple[Path, int | None]:

@@ -40,8 +40,8 @@ def sync_folder(folder: Path) -> None:
 
 
 @contextmanager
-def locked(file: Path) -> Iterator[None]:
-    """One holder at a time; the lock dies with its process."""
+def locked(file: Path, *, wait: bool = True) -> Iterator[None]:
+    """One holder at a time; the lock dies with its process. BlockingIOError where another holds it and nobody is to `wait`."""
     with file.open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        fcntl.flock(lock, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from edge.console import AsJson, Home, PublicKey, Token, errors, show
+from edge.outbox_cli import send_all
 
 app = typer.Typer(no_args_is_help=True, help="Price the electronic labels of shelves, without a network.")
 
@@ -53,18 +54,18 @@ def forward(
     token: Token = "",
     as_json: AsJson = False,
 ) -> None:
-    """Tell the service of the decisions that it has not heard of; what it does not take waits (exit code 1)."""
+    """Tell the service of decisions it has not heard of; what it does not take waits, what it refuses is set aside (exit code 1)."""
     from edge.label_store import LabelStore, decisions_to
 
     with errors(as_json):
         store = LabelStore(home)
         store.hand_over()
-        show({"sent": store.outbox.forward(decisions_to(to, token)), "waiting": store.outbox.waiting()}, as_json)
+        send_all(store.outbox, decisions_to(to, token), as_json)
 
 
 @app.command(name="show")
 def show_labels(home: Home, as_json: AsJson = False) -> None:
-    """How many labels there are, who priced them, which rules moved them, and how many decisions wait."""
+    """How many labels there are, who priced them, which rules moved them, and how many decisions wait or were refused."""
     from edge.label_store import LabelStore
 
     with errors(as_json):
@@ -75,6 +76,7 @@ def show_labels(home: Home, as_json: AsJson = False) -> None:
             "served_by": dict(Counter(each["served_by"] for each in labels)),
             "clipped": dict(Counter(each["rule"] for each in labels if each["rule"])),
             "waiting": store.outbox.waiting(),
+            "refused": store.outbox.refused(),
         }
         show(summary, as_json)
 
@@ -84,7 +86,7 @@ def _pass(situations: Path, home: Path, trusted: Any, to: str | None, token: str
     from edge.label_queue import price_path
     from edge.label_store import LabelStore, decisions_to
     from edge.labels import open_prices
-    from edge.outbox import OutboxError
+    from edge.outbox import OutboxError, refused_problem
 
     runtime = open_prices(home, trusted)
     try:
@@ -98,5 +100,6 @@ def _pass(situations: Path, home: Path, trusted: Any, to: str | None, token: str
             told["sent"] = outbox.forward(decisions_to(to, token))
         except OutboxError as error:  # without a network the shop prices on
             told["sent"], told["problem"] = 0, report.problem or str(error)
+    told["problem"] = told["problem"] or refused_problem(outbox.refused())
     show(told | {"waiting": outbox.waiting()}, as_json)
     return bool(report.refused)

@@ -1,7 +1,8 @@
 """Updates of an edge box: a new bundle is verified and tried beside the running one, then one small file names it.
 
 A kill at any moment leaves the old bundle or the new one, whole. A bundle that fails its self-test never becomes
-current; one that is current and does not start (`MAX_STARTS` times) gives way to the former by itself.
+current; one that is current and does not start, or on trial dies at its first work (`MAX_STARTS` times), gives way to the former
+by itself.
 """
 
 import shutil
@@ -85,7 +86,9 @@ def update(
             manifest = unpack(bundle, key, incoming)
             target = home / BUNDLES / manifest.folder_name
             again = before is not None and before.current == target.name
-            if again and _is_whole(target, key):
+            if before is not None and again and _is_whole(target, key):
+                if before.unconfirmed_starts:  # who installs it again wants it tried again
+                    _write_state(home, before.model_copy(update={"unconfirmed_starts": 0}))
                 return _report("already_current", before, began)
             if not again:
                 _refuse_older(home, before, manifest, allow_older)
@@ -112,23 +115,24 @@ def rollback(home: Path, key: "Ed25519PublicKey", *, reason: str) -> UpdateRepor
         return _go_back(home, key, reason, began)
 
 
-def start(home: Path, key: "Ed25519PublicKey", open_bundle: Callable[[Path], T]) -> tuple[T, Installed]:
+def start(
+    home: Path, key: "Ed25519PublicKey", open_bundle: Callable[[Path], T], *, on_trial: bool = False
+) -> tuple[T, Installed]:
     """Open the current bundle with `open_bundle(folder)`; go back to the former when it is altered or does not start.
 
-    A start is counted before it is tried, so that a bundle that kills its process is seen too. UpdateError when
-    nothing starts.
+    A start is counted before it is tried, so that a bundle that kills its process is seen too. One that opens has proved itself;
+    `on_trial` a `Trial` says when it has, and until its first work nothing is counted. UpdateError when nothing starts.
     """
     began = time.perf_counter()
     with _locked(home):
         now = installed(home)
         if now is None:
             raise UpdateError(f"{home} holds no bundle: install one with `storeloop edge update`")
+        if now.unconfirmed_starts is not None and now.unconfirmed_starts >= MAX_STARTS and now.former is not None:
+            now = _leave(home, key, now, began)
         starts = now.unconfirmed_starts
-        if starts is not None and starts >= MAX_STARTS and now.former is not None:
-            _go_back(home, key, f"{now.current} did not survive {starts} starts", began)
-        elif starts is not None:
+        if starts is not None:
             _write_state(home, now.model_copy(update={"unconfirmed_starts": starts + 1}))
-        now = _known(home)
         try:
             opened = _open(home / BUNDLES / now.current, key, open_bundle)
         except Exception as error:  # an altered or broken bundle: the former one may be whole
@@ -137,11 +141,70 @@ def start(home: Path, key: "Ed25519PublicKey", open_bundle: Callable[[Path], T])
                     f"{now.current} does not start ({error}) and there is no former bundle: install one"
                 ) from error
             _go_back(home, key, f"{now.current} does not start: {error}"[:1000], began)
-            now = _known(home)
+            now, starts = _known(home), None
             opened = _open(home / BUNDLES / now.current, key, open_bundle)
-        now = now.model_copy(update={"unconfirmed_starts": None})
+        now = now.model_copy(update={"unconfirmed_starts": starts if on_trial else None})
         _write_state(home, now)
         return opened, now
+
+
+class Trial:
+    """The current bundle until it has proved itself: a start is counted once its first work begins, and all are forgiven after
+    `enough` pieces of work in a row that went well. What never got any work, as while a camera is away, is not counted.
+
+    Never waits: while an update holds the box, the next piece of work tries again. `problem` says what cannot be written down.
+    """
+
+    def __init__(self, home: Path, *, enough: int = 20) -> None:
+        state = installed(home)
+        self._home, self._enough = home, enough
+        self._on_trial = None if state is None or state.unconfirmed_starts is None else state.current
+        self._counted, self._good = False, 0
+        self.problem = ""
+
+    def begin(self) -> None:
+        """Before a piece of work."""
+        if self._on_trial is not None and not self._counted:
+            self._counted = self._write(lambda starts: starts + 1)
+
+    def went(self, *, well: bool) -> None:
+        """After it."""
+        self._good = self._good + 1 if well else 0
+        if self._good >= self._enough:
+            self.done()
+
+    def done(self) -> None:
+        """After all work there is: it has proved itself, unless the last went wrong."""
+        if self._on_trial is not None and self._good and self._write(lambda _: None):
+            self._on_trial = None
+
+    def _write(self, change: Callable[[int], int | None]) -> bool:
+        """Whether the starts are written down, or are no concern any more: another bundle is current."""
+        try:
+            with _locked(self._home, wait=False):
+                state = installed(self._home)
+                if state is None or state.current != self._on_trial or state.unconfirmed_starts is None:
+                    self._on_trial = None
+                else:
+                    starts = change(state.unconfirmed_starts)
+                    _write_state(self._home, state.model_copy(update={"unconfirmed_starts": starts}))
+        except BlockingIOError:
+            return False
+        except (OSError, UpdateError) as error:
+            self.problem = f"starts of {self._on_trial} cannot be written down: {error}; free some space"
+            return False
+        self.problem = ""
+        return True
+
+
+def _leave(home: Path, key: "Ed25519PublicKey", now: Installed, began: float) -> Installed:
+    """Go back from a bundle that did not survive its starts, or say why it is tried again: better than a box that does nothing."""
+    reason = f"{now.current} did not survive {now.unconfirmed_starts} starts"
+    try:
+        _go_back(home, key, reason, began)
+    except UpdateError as error:
+        _write_state(home, now.model_copy(update={"note": f"{reason}; {error}"[:2000]}))
+    return _known(home)
 
 
 def _open(folder: Path, key: "Ed25519PublicKey", open_bundle: Callable[[Path], T]) -> T:
@@ -227,9 +290,9 @@ def _write_state(home: Path, state: Installed) -> None:
 
 
 @contextmanager
-def _locked(home: Path) -> Iterator[None]:
+def _locked(home: Path, *, wait: bool = True) -> Iterator[None]:
     """One update, roll-back or start at a time; the lock dies with its process."""
     (home / BUNDLES).mkdir(parents=True, exist_ok=True)
-    with locked(home / LOCK_FILE):
+    with locked(home / LOCK_FILE, wait=wait):
         sweep_unfinished(home / STATE_FILE)
         yield

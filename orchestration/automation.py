@@ -16,8 +16,6 @@ TAKEN = dg.AssetSelection.assets(["features", "interactions"], ["features", "ite
 PRICED = dg.AssetSelection.assets(["features", "fresh_goods"], ["pricing", "proposals"])
 # And the packages of a day, whose approved samples go into the release.
 PACKED = dg.AssetSelection.assets(["belt", "approved_samples"], ["belt", "inspections"])
-# And new pictures, which go into no release but are looked at by the gate.
-PICTURED = dg.AssetSelection.assets(["cameras", "pictures"])
 RELEASES = dg.AssetSelection.assets(*([model, "release"] for model in MODELS))
 
 full_job = dg.define_asset_job(
@@ -28,7 +26,8 @@ full_job = dg.define_asset_job(
 )
 daily_job = dg.define_asset_job(
     "daily",
-    TABLES_AND_FEATURES | TAKEN | RELEASES | PRICED | PACKED | PICTURED,
+    # Pictures of cameras and image sets go into no release: no shop's day waits for photographs.
+    TABLES_AND_FEATURES | TAKEN | RELEASES | PRICED | PACKED,
     description="A new day: tables, gate, features, online store, forecasts and recommendations with the champions in "
     "place, prices proposed for the morning. " + HOW_TO_CHOOSE,
 )

@@ -84,16 +84,34 @@ def clean_belt_table(workspace: Workspace, table: str, *, run_id: str) -> TableO
     )
     if version is not None and version.fingerprint == made_from and runs and runs[-1].success:
         facts = {**runs[-1].counts, "rows": version.rows, "content_hash": version.content_hash, "unchanged": True}
-        return TableOutcome(True, facts, last_check(workspace, table))
+        return TableOutcome(True, facts | _shown(workspace, contract), last_check(workspace, table))
     result = _judged(workspace, source.read(table), contract, decisions)
     workspace.quarantine.write(table, WHOLE, result.failing)
     workspace.history.record(result, run_id=run_id)
     facts = {**result.counts, "unchanged": False}
     if result.success:
         version = lake.write("clean", table, result.good, fingerprint=made_from, sort_by=contract.primary_key)
-        facts |= {"rows": version.rows, "content_hash": version.content_hash}
+        facts |= {"rows": version.rows, "content_hash": version.content_hash, **_shown(workspace, contract)}
     later(build_site, workspace.site, history=workspace.history, quarantine=workspace.quarantine, judged=table)
     return TableOutcome(result.success, facts, last_check(workspace, table))
+
+
+def _shown(workspace: Workspace, contract: "Contract") -> dict[str, Any]:
+    """A sheet of pictures evenly spaced through the clean table, with what they are of; of the others no picture is read."""
+    import ibis
+
+    from models.inspection.pictures import read_square
+    from orchestration.image_pictures import markdown, plain_sheet, spaced
+
+    (key,) = contract.primary_key
+    ids = workspace.lake.arrow("clean", contract.name, [key])[key].to_pylist()
+    if not ids:
+        return {}
+    chosen = spaced(ids)
+    table = workspace.lake.read("clean", contract.name, ibis.duckdb.connect())
+    rows = table.filter(table[key].isin(chosen)).order_by(key).to_pyarrow().to_pylist()
+    titles = [f"{row[key]}, {row['product_id']}\n{row.get('defect') or 'approved'}" for row in rows]
+    return {"samples": markdown("", plain_sheet([read_square(row[PICTURE]) for row in rows], titles))}
 
 
 def _judged(workspace: Workspace, raw: "pa.Table", contract: "Contract", decisions: Any) -> Any:

@@ -1,7 +1,6 @@
 """Pictures that the detector learns from: the twin's cameras drawn as an image set, or a set of the shop's own, through the gate."""
 
 import hashlib
-import json
 import re
 import shutil
 import tempfile
@@ -12,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from orchestration.absence import not_provided
-from orchestration.image_sets import ImageSetError, ImageSets
+from orchestration.image_pictures import markdown
+from orchestration.image_sets import ImageSetError, ImageSets, image_sets_of
 from orchestration.ingest import TableOutcome
 from orchestration.settings import Settings
 from orchestration.workspace import Workspace
@@ -69,8 +69,7 @@ def _has_weights(settings: Settings) -> bool:
 
 def camera_set(workspace: Workspace) -> "ImageSet":
     """The pictures that passed the gate. Errors: ImageSetError where they did not, or were never taken in."""
-    sets, name = ImageSets(workspace.settings.home), _set_name(workspace)
-    return sets.open(name)
+    return _sets(workspace).open(_set_name(workspace))
 
 
 def content_of(workspace: Workspace) -> str:
@@ -88,22 +87,16 @@ def take_pictures(workspace: Workspace) -> TableOutcome:
     spec = camera_spec(workspace.settings)
     if spec == OFF:
         return TableOutcome(True, {**not_provided(REMEDY), "pictures": 0}, {"note": REMEDY})
-    sets, name = ImageSets(workspace.settings.home), _set_name(workspace)
-    if spec == TWIN or ":" in spec:
+    sets, name = _sets(workspace), _set_name(workspace)
+    if not is_set_name(spec):
         delivery = _drawn(workspace) if spec == TWIN else spec
-        stamp = workspace.root / "cameras" / "taken.json"
-        made_from = _seen(delivery)
-        unchanged = (
-            stamp.is_file() and json.loads(stamp.read_text(encoding="utf-8")) == made_from and _passed(sets, name)
-        )
+        unchanged = sets.is_current(name, delivery) and _passed(sets, name)
         if not unchanged:
             taken = sets.take_in(name, delivery)
             if not taken.passed:
                 return TableOutcome(
                     False, {"unchanged": False}, {"broken": list(taken.broken), "pages": str(taken.site)}
                 )
-            stamp.parent.mkdir(parents=True, exist_ok=True)
-            stamp.write_text(json.dumps(made_from), encoding="utf-8")
     else:
         unchanged = True
         try:
@@ -115,9 +108,21 @@ def take_pictures(workspace: Workspace) -> TableOutcome:
     )
 
 
+def is_set_name(spec: str) -> bool:
+    """Whether `spec` names a set that was taken in, rather than pictures to be taken in under a name of this workspace."""
+    return spec not in (TWIN, OFF) and ":" not in spec
+
+
+def _sets(workspace: Workspace) -> ImageSets:
+    settings = workspace.settings
+    if settings.sets_home is not None and is_set_name(camera_spec(settings)):
+        return ImageSets(settings.sets_home)  # which its own shop judged
+    return image_sets_of(workspace)
+
+
 def _set_name(workspace: Workspace) -> str:
     spec = camera_spec(workspace.settings)
-    if spec != TWIN and ":" not in spec:
+    if is_set_name(spec):
         return spec
     return re.sub(r"[^a-z0-9_-]", "-", f"{workspace.slug.lower()}-cameras")[:60]
 
@@ -131,7 +136,6 @@ def _passed(sets: ImageSets, name: str) -> bool:
 
 
 def _facts(image_set: "ImageSet") -> dict[str, Any]:
-    import dagster as dg
     import numpy as np
 
     from models.detector.drawing import SURE, Note, short
@@ -154,24 +158,8 @@ def _facts(image_set: "ImageSet") -> dict[str, Any]:
             ]
             for name in shown
         ]
-        facts["samples"] = dg.MetadataValue.md(
-            _inlined(samples_plot([image_set.pixels(name) for name in shown], notes))
-        )
+        facts["samples"] = markdown("", samples_plot([image_set.pixels(name) for name in shown], notes))
     return facts
-
-
-def _inlined(png: bytes) -> str:
-    import base64
-
-    return f"![samples](data:image/png;base64,{base64.b64encode(png).decode()})"
-
-
-def _seen(delivery: str) -> list[Any]:
-    """What a judgement stands on: which delivery, and its files as they are (their content is not read)."""
-    root = Path(delivery.partition(":")[2]).expanduser()
-    files = sorted(path for path in root.rglob("*") if path.is_file()) if root.is_dir() else [root]
-    files_seen = [[str(path), path.stat().st_size, path.stat().st_mtime_ns] for path in files if path.exists()]
-    return [delivery, hashlib.sha256(json.dumps(files_seen).encode()).hexdigest()]
 
 
 def _drawn(workspace: Workspace) -> str:
@@ -206,7 +194,8 @@ def _photographed(studio: "Studio", config: CamerasConfig, folder: Path) -> dict
     rows: dict[str, list[dict[str, Any]]] = {"label_classes": [], "images": [], "image_labels": []}
     ids = studio.products.ids
     for number in range(config.studio.products):
-        rows["label_classes"].append({"label": ids[number], "position": number, "product_id": ids[number]})
+        # No `product_id`: cameras may see packages that the twin's shop, a small one, does not sell.
+        rows["label_classes"].append({"label": ids[number], "position": number})
         if config.photos:
             photos = studio.enrol_photos(number, config.photos)
             for place in range(config.photos):

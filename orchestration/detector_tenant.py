@@ -1,9 +1,9 @@
 """Product recognition in gate, evidence page and release: judged on the newest pictures, which neither model saw."""
 
 import shutil
-import time
 from collections.abc import Mapping, Sequence
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ from orchestration.camera_pictures import OFF, REMEDY, camera_spec, content_of
 from orchestration.challengers import absence
 from orchestration.detecting import MODEL, dataset, detector_config
 from orchestration.detector_budgets import DetectorBudgets
+from orchestration.latency import p99_ms
 from orchestration.promotion import Budgets
 from orchestration.registry import RegisteredVersion
 from orchestration.tenants import Contest, Example, Explanation
@@ -184,13 +185,8 @@ def latency_p99_ms(model: "Predictor", data: "Dataset", rows: "Sequence[int]") -
 
     from models.detector.predict import DetectorInput
 
-    seconds = []
-    for row in np.resize(rows, LATENCY_RUNS).tolist():
-        picture = data.pixels(row)
-        began = time.perf_counter()
-        model.predict(DetectorInput([picture]))
-        seconds.append(time.perf_counter() - began)
-    return float(np.quantile(seconds, 0.99) * 1e3)
+    some = np.resize(rows, LATENCY_RUNS).tolist()
+    return p99_ms(lambda: (partial(model.predict, DetectorInput([data.pixels(row)])) for row in some))
 
 
 def _enrolled(workspace: Workspace, *, photos: bool) -> "Enrolled":

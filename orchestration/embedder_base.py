@@ -1,8 +1,10 @@
 """Our own base checkpoint of the embedder: worlds of the twin drawn, learnt from, judged on a world unseen, kept with their recipe.
 
-    python -m orchestration.embedder_base OUT --scratch CACHE
+    python -m orchestration.embedder_base OUT --scratch CACHE --recipe models/detector/base/embedder.json
 
-A run that was stopped goes on where it was. No world here is one that the detector's room is judged on.
+A recipe that began from other weights is run with all that came before it, oldest first, each from the weights of the one before,
+unless `--start` gives weights. A run that was stopped goes on where it was. No world here is one that the detector's room is
+judged on.
 """
 
 import argparse
@@ -14,16 +16,16 @@ import platform
 import time
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field
 
-from orchestration.package_crops import PHOTO, Crops, CropsConfig, world_crops
+from data_checks.durable import replace_file
+from orchestration.embedder_recipe import BaseConfig, BeganFrom, Recipe, RecipeError, read_recipe
+from orchestration.package_crops import PHOTO, Crops, world_crops
 
 if TYPE_CHECKING:
-    from models.detector.embedder_config import EmbedderConfig
     from models.detector.embedder_train import Progress
     from models.detector.embedder_weights import EmbedderWeights
 
@@ -32,22 +34,6 @@ if TYPE_CHECKING:
 WEIGHTS, RECIPE, CURVE = "embedder.safetensors", "embedder.json", "embedder_curve.csv"
 ATTRIBUTES: Final = ("shape", "accent", "motif", "arrangement", "layout", "pattern", "logo")
 _COLUMNS: Final = ("step", "side", "loss", "top1", "seconds")
-
-
-class BaseConfig(BaseModel):
-    """What the base checkpoint is trained on."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    first_world: int = Field(7_000, ge=0, description="seed of the first world; the others follow")
-    worlds: int = Field(10, ge=1, le=1_000, description="worlds, each of other packages")
-    held_world: int = Field(7_100, ge=0, description="seed of the world on which the curve is measured")
-    held_scenes: int = Field(14, ge=1, le=1_000, description="scenes of it, shelves and as many counters")
-    held_crops: int = Field(600, ge=1, description="crops of it that are named for each point of the curve")
-    held_photos: int = Field(3, ge=1, le=100, description="photos from which each of its products is enrolled")
-    seed: int = Field(0, ge=0, description="of the training")
-    every: int = Field(100, ge=1, description="steps between points of the curve, and checkpoints")
-    crops: CropsConfig = CropsConfig()
 
 
 def attributes(world_seed: int, products: int) -> "Ints":
@@ -72,7 +58,10 @@ def training_crops(cfg: BaseConfig, folder: Path) -> "tuple[npt.NDArray[np.uint8
     parts = [world_crops(world, cfg.crops, folder) for world in worlds]
     identities = np.concatenate([part.product + k * cfg.crops.products for k, part in enumerate(parts)])
     told = np.concatenate([attributes(world, cfg.crops.products) for world in worlds])[np.unique(identities)]
-    path = folder / f"all-{cfg.first_world}-{cfg.worlds}-{len(identities)}.npy"
+    cut = hashlib.sha256(cfg.crops.model_dump_json().encode()).hexdigest()[
+        :10
+    ]  # links of a chain may cut one world differently
+    path = folder / f"all-{cfg.first_world}-{cfg.worlds}-{cut}.npy"
     if not path.is_file():
         unfinished = path.with_suffix(".part")
         shape = (len(identities), *parts[0].pixels.shape[1:])
@@ -108,17 +97,45 @@ def top1(weights: "EmbedderWeights", crops: Crops, side: int, threads: int) -> f
     return float(np.mean([int(gallery.products[k]) for k in best] == crops.product[~photo]))
 
 
+def train_chain(out: Path, scratch: Path, recipe: Recipe, start: Path | None = None) -> "EmbedderWeights":
+    """Follow a recipe from the weights `start`, else from those of the recipe that it began from, followed first, and so on down to
+    one that began from nothing. Errors: RecipeError where nobody knows how the first weights were made."""
+    return train_base(out, scratch, recipe, start or _before(scratch, recipe))
+
+
+def _before(scratch: Path, recipe: Recipe) -> Path | None:
+    """Weights that a recipe begins from, trained unless they lie in `scratch`; None for one that begins from nothing."""
+    if recipe.began_from is None:
+        return None
+    former = recipe.began_from.recipe
+    if former is None:
+        raise RecipeError(
+            f"the recipe began from weights of SHA-256 {recipe.began_from.sha256[:12]}... that no recipe tells how to make: "
+            "give their file by --start"
+        )
+    start = _before(scratch, former)
+    asked = [former.data.model_dump_json(), former.embedder.model_dump_json(), start and _sha256(start)]
+    folder = scratch / f"link-{hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:12]}"
+    if not (folder / RECIPE).is_file():  # it is written last
+        train_base(folder, scratch, former, start, checkpoint=folder / "embedder.checkpoint")
+    return folder / WEIGHTS
+
+
 def train_base(
-    out: Path, scratch: Path, cfg: BaseConfig, embedder: "EmbedderConfig", start: Path | None = None
+    out: Path, scratch: Path, recipe: Recipe, start: Path | None = None, *, checkpoint: Path | None = None
 ) -> "EmbedderWeights":
-    """Draw, train, and write weights, recipe and curve into `out`; `start`: weights of a run before, to go on from."""
+    """Draw, train, and write weights, recipe and curve into `out`; `start`: weights to go on from, whatever the recipe began from.
+    A stopped run goes on from `checkpoint` (default: in `scratch`, one for each start)."""
     from models.detector.embedder_train import fit_embedder
     from models.detector.embedder_weights import read_weights
 
+    cfg, embedder = recipe.data, recipe.embedder
+    began_from = None if start is None else _began_from(start)  # now: `out` may be where these weights lie
     crops, identities, told = training_crops(cfg, scratch)
     held = held_out(cfg, scratch)
     out.mkdir(parents=True, exist_ok=True)
-    checkpoint = scratch / "embedder.checkpoint"
+    if checkpoint is None:
+        checkpoint = scratch / f"embedder{'' if began_from is None else f'-{began_from.sha256[:12]}'}.checkpoint"
     if not checkpoint.is_file():  # a curve that lies there is of another run
         (out / CURVE).unlink(missing_ok=True)
     began = time.perf_counter()
@@ -142,32 +159,39 @@ def train_base(
         every=cfg.every,
         on_step=on_step,
     )
-    (out / WEIGHTS).write_bytes(weights.to_int8())
-    recipe = _recipe(cfg, embedder, len(crops), len(told))
-    if start is not None:
-        recipe["began_from_sha256"] = hashlib.sha256(start.read_bytes()).hexdigest()
-    (out / RECIPE).write_text(json.dumps(recipe, indent=1) + "\n")
+    written = _followed(recipe, began_from, len(crops), len(told))
+    replace_file(out / WEIGHTS, lambda path: path.write_bytes(weights.to_int8()))
+    replace_file(out / RECIPE, lambda path: path.write_text(json.dumps(written.told(), indent=1) + "\n"))
     return weights
 
 
-def _recipe(cfg: BaseConfig, embedder: "EmbedderConfig", crops: int, identities: int) -> dict[str, Any]:
-    return {
-        "made_by": "python -m orchestration.embedder_base",
-        "data": cfg.model_dump(mode="json"),
-        "embedder": embedder.model_dump(mode="json"),
-        "crops": crops,
-        "identities": identities,
-        "coarse_labels": list(ATTRIBUTES),
-        "side": embedder.stages[-1].side,
-        "versions": {name: version(name) for name in ("numpy", "opencv-python-headless", "torch", "torchvision")},
-        "python": platform.python_version(),
-    }
+def _began_from(start: Path) -> BeganFrom:
+    beside = start.with_suffix(".json")
+    return BeganFrom(sha256=_sha256(start), recipe=read_recipe(beside) if beside.is_file() else None)
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _followed(recipe: Recipe, began_from: BeganFrom | None, crops: int, identities: int) -> Recipe:
+    """The recipe as this run followed it; a note on how another one ran says nothing of this one."""
+    return Recipe(
+        data=recipe.data,
+        embedder=recipe.embedder,
+        crops=crops,
+        identities=identities,
+        coarse_labels=ATTRIBUTES,
+        side=recipe.embedder.stages[-1].side,
+        versions={name: version(name) for name in ("numpy", "opencv-python-headless", "torch", "torchvision")},
+        python=platform.python_version(),
+        began_from=began_from,
+    )
 
 
 def main(arguments: list[str] | None = None) -> None:
     """The command."""
     from models.common.telemetry import switch_off
-    from models.detector.embedder_config import EmbedderConfig
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path, help="folder for weights, recipe and curve")
@@ -176,18 +200,12 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         "--start",
         type=Path,
-        help="weights to go on from, as a base checkpoint before; a run that was stopped wants them again",
+        help="weights to go on from, as a base checkpoint before, in place of those that the recipe began from; a run that was "
+        "stopped wants them again",
     )
     given = parser.parse_args(arguments)
     switch_off(os.environ)
-    told = json.loads(given.recipe.read_text()) if given.recipe else {"data": {}, "embedder": {}}
-    train_base(
-        given.out,
-        given.scratch,
-        BaseConfig.model_validate(told["data"]),
-        EmbedderConfig.model_validate(told["embedder"]),
-        given.start,
-    )
+    train_chain(given.out, given.scratch, read_recipe(given.recipe) if given.recipe else Recipe(), given.start)
 
 
 if __name__ == "__main__":

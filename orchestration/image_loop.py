@@ -4,7 +4,8 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from orchestration.absence import not_provided
-from orchestration.image_sets import ImageSetError, ImageSets
+from orchestration.image_pictures import markdown
+from orchestration.image_sets import ImageSetError, ImageSets, image_sets_of
 from orchestration.ingest import TableOutcome
 from orchestration.workspace import Workspace
 
@@ -19,7 +20,7 @@ def judge_sets(workspace: Workspace) -> TableOutcome:
     """Every set through the gate; passed where each one is. A delivery that is gone or cannot be read refuses its set."""
     from sources.base import SourceError
 
-    sets = ImageSets(workspace.settings.home)
+    sets = image_sets_of(workspace)
     if not sets.names():
         return TableOutcome(True, {**not_provided(REMEDY), "sets": 0}, {"note": REMEDY})
     taken: dict[str, TakenIn] = {}
@@ -52,7 +53,7 @@ def judge_sets(workspace: Workspace) -> TableOutcome:
 
 def report_sets(workspace: Workspace) -> dict[str, Any]:
     """The last report on the labels of each set, as evidence: figures, words and pictures."""
-    sets = ImageSets(workspace.settings.home)
+    sets = image_sets_of(workspace)
     if not sets.names():
         return not_provided(REMEDY)
     metadata: dict[str, Any] = {}
@@ -64,7 +65,7 @@ def report_sets(workspace: Workspace) -> dict[str, Any]:
         for metric in ("labels", "suspicious labels", "suspicious share"):
             if metric in report.metrics():
                 metadata[f"{metric}, {name}"] = report.value(report.champion, metric)
-        metadata[name] = _markdown(report.to_markdown(report.segments()), *report.plots.values())
+        metadata[name] = markdown(report.to_markdown(report.segments()), *report.plots.values())
     return metadata
 
 
@@ -80,8 +81,8 @@ def _shown(sets: ImageSets, taken: "dict[str, TakenIn]") -> dict[str, Any]:
         verdict = "passed" if outcome.passed else "**refused**"
         lines.append(f"| {name} | {verdict} | {pictures['good']:,} | {labels['good']:,} | {held:,} | {outcome.site} |")
         if outcome.passed:
-            sheets[f"pictures of {name}"] = _markdown("", contact_sheet(sets.open(name)))
-    return {"overview": _markdown("\n".join(lines)), **sheets}
+            sheets[f"pictures of {name}"] = markdown("", contact_sheet(sets.open(name)))
+    return {"overview": markdown("\n".join(lines)), **sheets}
 
 
 def _content(sets: ImageSets, name: str) -> str:
@@ -92,13 +93,3 @@ def _content(sets: ImageSets, name: str) -> str:
         return "refused"
     rows = [opened.label_classes.to_pylist(), opened.images.to_pylist(), opened.image_labels.to_pylist()]
     return sha256(repr(rows).encode()).hexdigest()
-
-
-def _markdown(text: str, *pictures: bytes) -> Any:
-    """Text and PNG files as metadata that the UI renders."""
-    import base64
-
-    import dagster as dg
-
-    shown = [f"![picture](data:image/png;base64,{base64.b64encode(png).decode()})" for png in pictures]
-    return dg.MetadataValue.md("\n\n".join([text, *shown] if text else shown))

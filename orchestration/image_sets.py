@@ -8,7 +8,7 @@ the daily job.
 import json
 import re
 import shutil
-from collections.abc import Collection, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -19,13 +19,15 @@ if TYPE_CHECKING:
 
     from data_checks.gate_result import GateResult
     from models.common.report import Report
+    from orchestration.workspace import Workspace
     from sources.images.image_set import ImageSet
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,59}")
 _SPEC, _SET, _JUDGED, _PRODUCTS = "delivery.json", "set", "judged", "products"
 _CODE = ("orchestration/image_sets.py", "sources/images", "sources/adapters", "data_checks", "features/cleaning.py")
 _OUTCOME, _REPORT = "outcome.json", "label_report.json"
-_REPORTED = ("label_classes", "image_labels")
+_CLASSES = "label_classes"
+_REPORTED = (_CLASSES, "images", "image_labels")
 _PLAUSIBLE = "label_is_plausible"  # the rule that a report on labels feeds
 
 
@@ -47,9 +49,10 @@ class TakenIn:
 
 @dataclass(frozen=True)
 class ImageSets:
-    """Every image set under one home."""
+    """Every image set under one home. `products` are the ids that classes may name; None where there is no catalogue."""
 
     home: Path
+    products: frozenset[str] | None = None
 
     def folder(self, name: str) -> Path:
         """Where a set and its judgements lie. Errors: ImageSetError for an unusable name."""
@@ -61,23 +64,25 @@ class ImageSets:
         """Names of the sets that were ever delivered."""
         return tuple(sorted(path.parent.name for path in (self.home / "image_sets").glob(f"*/{_SPEC}")))
 
-    def take_in(self, name: str, spec: str | None = None, *, products: Collection[str] | None = None) -> TakenIn:
+    def take_in(self, name: str, spec: str | None = None) -> TakenIn:
         """Judge the delivery that `spec` describes (see `sources.images.open`), and keep its good rows if it passes.
 
         Without `spec` the set's last delivery is judged again, as after a steward's release or a new report on labels.
-        `products` is the catalogue that classes may refer to. Where the gate refuses, the set of before stays and can be
-        looked at, but `open` refuses it. Errors: SourceError for a delivery that cannot be read at all.
+        Where the gate refuses, the set of before stays and can be looked at, but `open` refuses it. Errors: SourceError for
+        a delivery that cannot be read at all.
         """
         from data_checks.durable import locked, replace_file
         from sources.images.open import open_images
 
         folder = self.folder(name)
         spec = spec or self._last_spec(name)
-        made_from = _fingerprint(folder, spec, products)
+        made_from = _fingerprint(folder, spec)
         rows = open_images(spec)
+        tables = rows.tables()
+        named = sorted(set(filter(None, tables[_CLASSES]["product_id"].to_pylist())))
         with locked(folder):
             replace_file(folder / _SPEC, lambda path: path.write_text(json.dumps({"spec": spec}), encoding="utf-8"))
-            results = _judged(folder, rows.tables(), products)
+            results = _judged(folder, tables, self.products)
             _keep_for_report(folder, results)
             passed = all(result.success for result in results.values())
             if passed:
@@ -90,21 +95,32 @@ class ImageSets:
                 notes=tuple(sorted({fact.note for result in results.values() for fact in result.facts if fact.note})),
                 site=folder / "site",
             )
-            kept = json.dumps({"made_from": made_from, "outcome": {**vars(outcome), "site": str(outcome.site)}})
+            told = {
+                "named": named,
+                "unknown": self._unknown(named),
+                "outcome": {**vars(outcome), "site": str(outcome.site)},
+            }
+            kept = json.dumps({"made_from": made_from, **told})
             replace_file(folder / _OUTCOME, lambda path: path.write_text(kept, encoding="utf-8"))
         return outcome
 
     def judged(self, name: str) -> TakenIn:
-        """What the gate says of a set's last delivery: judged again if its files, a steward's decisions or the report on its
-        labels have changed since. Errors: as `take_in`."""
-        folder, spec = self.folder(name), self._last_spec(name)
-        path = folder / _OUTCOME
-        known = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-        if known.get("made_from") != _fingerprint(folder, spec, None):
+        """What the gate says of a set's last delivery: judged again if that changed which `is_current` names. Errors: as
+        `take_in`."""
+        if not self.is_current(name, self._last_spec(name)):
             return self.take_in(name)
-        told = known["outcome"]
+        told = self._kept(name)["outcome"]
         listed = {key: tuple(told[key]) for key in ("broken", "notes")}
         return TakenIn(**{**told, **listed, "site": Path(told["site"])})
+
+    def is_current(self, name: str, spec: str) -> bool:
+        """Whether the last judgement of a set stands: on this delivery with its files as they are, a steward's decisions, the
+        report on its labels, the rules, and those products of its classes that the catalogue lacks."""
+        known = self._kept(name)
+        return bool(known) and (
+            known["made_from"] == _fingerprint(self.folder(name), spec)
+            and known["unknown"] == self._unknown(known["named"])
+        )
 
     def open(self, name: str) -> "ImageSet":
         """A set for a model to learn from. Errors: ImageSetError for an unknown set, or one that the gate refuses."""
@@ -124,15 +140,17 @@ class ImageSets:
         return read_image_set(folder / _SET)
 
     def to_report(self, name: str) -> "dict[str, pa.Table]":
-        """`label_classes` and `image_labels` of the last delivery that keep every rule, save that an earlier report may have
-        found them suspicious: what a new report judges, whether the set passed or not."""
+        """Rows of the last delivery that keep every rule, save that an earlier report may have found labels suspicious: what a
+        new report judges, whether the set passed or not. Errors: ImageSetError for a delivery that was not judged to the end."""
         import pyarrow.parquet as pq
 
         self._last_spec(name)
-        return {
-            table: pq.read_table(self.folder(name) / _JUDGED / f"{table}.parquet", partitioning=None)
-            for table in _REPORTED
-        }
+        folder = self.folder(name) / _JUDGED
+        if missing := [table for table in _REPORTED if not (folder / f"{table}.parquet").is_file()]:
+            raise ImageSetError(
+                f"image set {name}: no judged {', '.join(missing)}; judge it again, `storeloop images import {name}`"
+            )
+        return {table: pq.read_table(folder / f"{table}.parquet", partitioning=None) for table in _REPORTED}
 
     def report_labels(self, name: str, issues: "pa.Table", report: "Report | None" = None) -> TakenIn:
         """Put what a report found beside the set and judge its last delivery by it: suspicious labels go to quarantine,
@@ -155,6 +173,13 @@ class ImageSets:
         path = self.folder(name) / _REPORT
         return Report.from_json(path.read_text(encoding="utf-8")) if path.is_file() else None
 
+    def _kept(self, name: str) -> dict[str, Any]:
+        path = self.folder(name) / _OUTCOME
+        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+    def _unknown(self, named: Iterable[str]) -> list[str] | None:
+        return None if self.products is None else sorted(set(named) - self.products)
+
     def _last_spec(self, name: str) -> str:
         path = self.folder(name) / _SPEC
         if not path.is_file():
@@ -163,31 +188,34 @@ class ImageSets:
         return str(json.loads(path.read_text(encoding="utf-8"))["spec"])
 
 
-def _fingerprint(folder: Path, spec: str, products: Collection[str] | None) -> str:
-    """Of all that a judgement stands on: files of the delivery (their contents are not read), decisions, issues, rules."""
+def image_sets_of(workspace: "Workspace") -> ImageSets:
+    """The sets of a workspace's home, held against its catalogue; before its products were taken in there is none."""
+    lake = workspace.lake
+    version = lake.version("clean", _PRODUCTS)
+    if version is None or not version.rows:
+        return ImageSets(workspace.settings.home)
+    ids = lake.arrow("clean", _PRODUCTS, ["product_id"])["product_id"].to_pylist()
+    return ImageSets(workspace.settings.home, frozenset(ids))
+
+
+def _fingerprint(folder: Path, spec: str) -> str:
+    """Of all that a judgement stands on but the catalogue: files (their contents are not read), decisions, issues, rules."""
     from data_checks.quarantine import Quarantine
     from orchestration.fingerprints import fingerprint
     from sources.images.image_set import ISSUES, TABLES
+    from sources.images.open import delivered_files
 
-    where = Path(spec.partition(":")[2]).expanduser()
-    root = where if where.is_dir() else where.parent
-    files = [
-        (str(path.relative_to(root)), (facts := path.stat()).st_size, facts.st_mtime_ns)
-        for path in sorted(root.rglob("*"))
-        if path.is_file()
-    ]
     quarantine, issues = Quarantine(folder), folder / f"{ISSUES}.parquet"
     inputs = {
         "spec": spec,
-        "files": files,
+        "files": delivered_files(spec),
         "decisions": {table: sorted(map(str, quarantine.decisions(table).verdicts.to_pylist())) for table in TABLES},
         "issues": sha256(issues.read_bytes()).hexdigest() if issues.is_file() else None,
-        "products": None if products is None else sorted(products),
     }
     return fingerprint(code=_CODE, inputs=inputs)
 
 
-def _judged(folder: Path, raw: "Mapping[str, pa.Table]", products: Collection[str] | None) -> "dict[str, GateResult]":
+def _judged(folder: Path, raw: "Mapping[str, pa.Table]", products: frozenset[str] | None) -> "dict[str, GateResult]":
     """Every table tagged and judged, failing rows in quarantine, runs in history, pages written."""
     import ibis
     import pyarrow as pa

@@ -1,15 +1,16 @@
 """Visual inspection in gate, evidence page and release: judged on the newest packages, which neither model saw."""
 
 import shutil
-import time
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchestration.belt import REMEDY, belt_source
 from orchestration.challengers import absence
 from orchestration.inspecting import MODEL, dataset, inspection_config
+from orchestration.latency import p99_ms
 from orchestration.promotion import Budgets, InspectionBudgets
 from orchestration.registry import RegisteredVersion
 from orchestration.tenants import Contest, Example, Explanation
@@ -172,18 +173,14 @@ def latency_p99_ms(model: "Predictor", data: "Dataset") -> float:
     """p99 of one package, one after another."""
     import numpy as np
 
-    seconds = []
-    for number in np.resize(np.arange(len(data.kind)), LATENCY_RUNS):
-        row = np.array([number])
-        asked = request_of(data, row)
-        batch = int(data.batch[number])
-        one = replace(
+    def of(number: int) -> "InspectionInput":
+        asked, batch = request_of(data, np.array([number])), int(data.batch[number])
+        return replace(
             asked, approved=asked.approved[batch][None], batch=np.array([0]), nominal=asked.nominal[batch][None]
         )
-        began = time.perf_counter()
-        model.predict(one)
-        seconds.append(time.perf_counter() - began)
-    return float(np.quantile(seconds, 0.99) * 1e3)
+
+    some = np.resize(np.arange(len(data.kind)), LATENCY_RUNS).tolist()
+    return p99_ms(lambda: (partial(model.predict, of(number)) for number in some))
 
 
 def _unseen(data: "Dataset", version: RegisteredVersion) -> "Rows":

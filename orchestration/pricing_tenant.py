@@ -1,13 +1,14 @@
 """Prices in gate, evidence page and release: judged on simulated shelves of today's goods, beside the best simple rule."""
 
 import shutil
-import time
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchestration.challengers import absence
 from orchestration.fresh_lake import NEEDED, REMEDY
+from orchestration.latency import p99_ms
 from orchestration.pricing import dataset
 from orchestration.pricing_markets import judge_markets
 from orchestration.pricing_settings import MODEL, pricing_config
@@ -188,18 +189,14 @@ def latency_p99_ms(version: RegisteredVersion, fresh: "FreshGoods") -> float:
     from models.pricing.predict import FreshInput, load
 
     predictor = load(version.folder)
-    seconds = []
-    for number in np.resize(np.arange(len(fresh.names)), LATENCY_RUNS):
-        name = fresh.names[int(number)]
-        if name not in predictor.spec.fresh.goods:  # type: ignore[union-attr]
-            continue
-        asked = FreshInput([name], [2.0], [[int(fresh.goods.up_to[number])]], [2.0], [0])
-        began = time.perf_counter()
-        predictor.predict(asked)
-        seconds.append(time.perf_counter() - began)
-    if not seconds:
+    known = [number for number, name in enumerate(fresh.names) if name in predictor.spec.fresh.goods]  # type: ignore[union-attr]
+    if not known:
         raise ValueError("this version knows none of today's goods: train a challenger on the data at hand")
-    return float(np.quantile(seconds, 0.99) * 1e3)
+    asked = [
+        FreshInput([fresh.names[number]], [2.0], [[int(fresh.goods.up_to[number])]], [2.0], [0])
+        for number in np.resize(known, LATENCY_RUNS).tolist()
+    ]
+    return p99_ms(lambda: (partial(predictor.predict, each) for each in asked))
 
 
 def _one(row: int) -> Any:

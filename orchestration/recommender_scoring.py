@@ -1,9 +1,10 @@
 """Losses of recommenders on the held-out item of each customer, and what a recommendation costs in time."""
 
 import logging
-import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from orchestration.latency import p99_ms
 from orchestration.registry import RegisteredVersion
 
 if TYPE_CHECKING:
@@ -82,13 +83,12 @@ def latency_p99_ms(predictor: "Predictor", data: "Dataset") -> float:
 
     from models.recommender.predict import RecommendInput
 
-    seconds = []
-    for customer in np.resize(data.judged, LATENCY_RUNS):
-        request = RecommendInput([taken_by(data, int(customer))], k=LISTED)
-        began = time.perf_counter()
-        predictor.predict(request)
-        seconds.append(time.perf_counter() - began)
-    return float(np.quantile(seconds, 0.99) * 1e3)
+    customers = np.resize(data.judged, LATENCY_RUNS).tolist()
+    return p99_ms(
+        lambda: (
+            partial(predictor.predict, RecommendInput([taken_by(data, customer)], k=LISTED)) for customer in customers
+        )
+    )
 
 
 def taken_by(data: "Dataset", customer: int) -> list[str]:

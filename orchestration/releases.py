@@ -4,6 +4,7 @@ import hashlib
 import json
 import logging
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,11 +19,16 @@ if TYPE_CHECKING:
     from serving.release import Pointer
 
 KEPT_RELEASES = 3
+PREPARED_BESIDE = 3  # times that a release is prepared while services go on changing the one before
 POINTER, SEAL = "champion.json", "release.json"
 
 
 class PromotionRefused(ValueError):
     """The gate said no; the message lists what failed and how to override it."""
+
+
+class _Overtaken(Exception):
+    """What a release is made from changed while it was written."""
 
 
 class NoChampion(ValueError):
@@ -53,11 +59,9 @@ def promote_and_publish(
             "Train a better challenger, or override with a reason"
         )
     _catch_up(workspace, model)
-    pointer = _prepare(workspace, challenger)
     said = f"gate overridden ({'; '.join(failed)}): {reason}" if failed else reason
-    moved = registry.promote(model, version, who=who, reason=said)
-    _point(workspace, model, pointer)
-    return moved
+    _release(workspace, challenger, lambda: registry.promote(model, version, who=who, reason=said))
+    return registry.version(model, version)
 
 
 def rollback_and_publish(workspace: Workspace, model: str, *, who: str, reason: str) -> RegisteredVersion:
@@ -65,10 +69,10 @@ def rollback_and_publish(workspace: Workspace, model: str, *, who: str, reason: 
     tenant(model)  # a name that nobody bears is said first
     check_signed("rollback", who, reason)
     _catch_up(workspace, model)
-    pointer = _prepare(workspace, workspace.registry.rollback_target(model))
-    moved = workspace.registry.rollback(model, who=who, reason=reason)
-    _point(workspace, model, pointer)
-    return moved
+    registry = workspace.registry
+    target = registry.rollback_target(model)
+    _release(workspace, target, lambda: registry.rollback(model, who=who, reason=reason))
+    return registry.version(model, target.version)
 
 
 def publish_release(workspace: Workspace, model: str) -> dict[str, Any]:
@@ -79,15 +83,15 @@ def publish_release(workspace: Workspace, model: str) -> dict[str, Any]:
             f"no version of the {model} passed the promotion gate, so there is nothing to release; "
             f"see `storeloop models {model}`"
         )
-    name = _release_name(workspace, champion)
-    unchanged = (workspace.releases / model / name / SEAL).exists()
-    _point(workspace, model, _prepare(workspace, champion))
+    root = workspace.releases / model
+    before = {seal.parent.name for seal in root.glob(f"*/{SEAL}")}
+    released = _release(workspace, champion, lambda: None).release
     return {
         "champion": champion.version,
         "artifact_id": champion.artifact_id,
-        "release": str(workspace.releases / model / name),
+        "release": str(root / released),
         **tenant(model).release_facts(workspace),
-        "unchanged": unchanged,
+        "unchanged": released in before,
     }
 
 
@@ -155,6 +159,32 @@ def _next_revision(counter: Path) -> int:
     return int(last) + 1
 
 
+def _release(workspace: Workspace, version: RegisteredVersion, move: Callable[[], object]) -> "Pointer":
+    """Release a version on today's state: `move` it in the registry, then the pointer that services follow.
+
+    Preparing takes minutes where much was enrolled, so services go on changing the release before meanwhile. Where they did, what was
+    prepared lacks it and is prepared again; at last they are made to wait.
+    """
+    from serving.release import pointer_held
+
+    root = workspace.releases / version.model
+    for _ in range(PREPARED_BESIDE):
+        try:
+            pointer = _prepare(workspace, version)
+        except _Overtaken:
+            continue
+        with pointer_held(root):
+            if pointer.release == _release_name(workspace, version):
+                move()
+                _point(workspace, version.model, pointer)
+                return pointer
+    with pointer_held(root):
+        pointer = _prepare(workspace, version)
+        move()
+        _point(workspace, version.model, pointer)
+    return pointer
+
+
 def _prepare(workspace: Workspace, version: RegisteredVersion) -> "Pointer":
     """The release of a version on today's state, written unless it is there, and verified; nothing points to it yet."""
     from serving.release import Pointer, verify
@@ -167,6 +197,7 @@ def _prepare(workspace: Workspace, version: RegisteredVersion) -> "Pointer":
 
 
 def _point(workspace: Workspace, model: str, pointer: "Pointer") -> None:
+    """For who holds the pointer: then no draft and no release that is swept is anybody's work."""
     from serving.release import write_pointer
 
     root = workspace.releases / model
@@ -214,8 +245,13 @@ def _write_release(workspace: Workspace, version: RegisteredVersion, target: Pat
 
     if target.exists():  # it has lost its seal
         shutil.rmtree(target)
-    released = tenant(version.model)
-    build_release(target, version.artifact_id, lambda folder: released.fill(workspace, version, folder))
+
+    def fill(folder: Path) -> None:
+        tenant(version.model).fill(workspace, version, folder)
+        if _release_name(workspace, version) != target.name:
+            raise _Overtaken(f"what {target} is made from changed while it was written: try again")
+
+    build_release(target, version.artifact_id, fill)
 
 
 def released_pointer(workspace: Workspace, model: str) -> "Pointer":

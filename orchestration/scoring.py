@@ -1,8 +1,11 @@
 """Losses of forecasters on one held-out panel, and what a forecast costs in time."""
 
-import time
 from dataclasses import dataclass
+from functools import partial
+from itertools import repeat
 from typing import TYPE_CHECKING, Any
+
+from orchestration.latency import p99_ms
 
 if TYPE_CHECKING:
     import numpy as np
@@ -89,12 +92,8 @@ def request(predictor: "Predictor", panel: "Panel") -> Any:
 
 
 def latency_p99_ms(predictor: "Predictor", test: "Panel") -> float:
+    """p99 of one forecast of the longest horizon."""
     import numpy as np
 
     asked = request(predictor, test.take(np.arange(1)))
-    seconds = []
-    for _ in range(LATENCY_RUNS):
-        began = time.perf_counter()
-        predictor.predict(asked)
-        seconds.append(time.perf_counter() - began)
-    return float(np.quantile(seconds, 0.99) * 1e3)
+    return p99_ms(lambda: repeat(partial(predictor.predict, asked), LATENCY_RUNS))

@@ -60,6 +60,10 @@ class Settings(BaseSettings):
         description="Labelled pictures that the detector learns from: twin (its cameras), the name of a set of `storeloop images`, a "
         "delivery such as yolo:FOLDER, or off; default: the twin's where the source is the twin and there are weights to begin with.",
     )
+    sets_home: Path | None = Field(
+        default=None,
+        description="Home in which the image set lies that `cameras` names; default: home itself. An evaluation has another home.",
+    )
     seed: int = Field(default=7, ge=0, le=2**31 - 1, description="Seed of training and of the bootstrap.")
     cutoff: date | None = Field(
         default=None, description="First held-out period; default: the last `horizon` are held out."
@@ -88,7 +92,7 @@ class Settings(BaseSettings):
     online_store: str = Field(default="sqlite", description="sqlite, or a redis://host:port address.")
     actor: str = Field(default="storeloop", min_length=1, max_length=100, description="Who acts, where nobody says.")
 
-    @field_validator("home", "params", "twin_params", "pricing_instances")
+    @field_validator("home", "params", "twin_params", "pricing_instances", "sets_home")
     @classmethod
     def _absolute(cls, path: Path | None) -> Path | None:
         return None if path is None else path.expanduser().resolve()

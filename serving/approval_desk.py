@@ -24,7 +24,7 @@ from serving.approval_pages import (
 from serving.approval_roles import MAY_LOOK, SESSION_S, Person, Roles
 from serving.approvals import ApprovalError, Approvals
 from serving.curve_forms import FORMS, CurveForm
-from serving.front_door import App, Receive, Scope, Send
+from serving.front_door import App, Receive, Scope, Send, read_body
 from serving.pricing_curve import picture_of
 from serving.replies import Refusal
 
@@ -247,11 +247,9 @@ async def _read_form(request: Request) -> Mapping[str, list[str]]:
     """Fields of an urlencoded form, bounded."""
     if request.headers.get("content-type", "").partition(";")[0].strip() != "application/x-www-form-urlencoded":
         raise NotAnswered(415, "Send the form of this page (application/x-www-form-urlencoded).")
-    body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_BODY_BYTES:
-            raise NotAnswered(413, f"The form is larger than {MAX_BODY_BYTES:,} bytes: decide on fewer at once.")
+    body = await read_body(request.receive, MAX_BODY_BYTES)
+    if body is None:
+        raise NotAnswered(413, f"The form is larger than {MAX_BODY_BYTES:,} bytes: decide on fewer at once.")
     try:
         return parse_qs(body.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=MAX_FIELDS)
     except ValueError as error:

@@ -3,8 +3,9 @@
 import asyncio
 import time
 from base64 import b64encode
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -16,28 +17,33 @@ from models.detector.observed import Camera
 from models.detector.predict import Item
 from serving.detector_champion import Champion
 from serving.detector_gallery import GalleryDesk
-from serving.detector_pictures import decoded, of_base64
+from serving.detector_pictures import Files, decode, of_base64, pixels_of
 from serving.detector_schemas import AnnotateRequest, EnrolRequest, RecogniseRequest, RemoveRequest
 from serving.guarded import Outcome, guarded
 from serving.metrics import ServiceMetrics
+from serving.pixel_budget import PixelBudget, Room
 from serving.replies import Refusal, page
 from serving.schema_base import PageRequest
 from serving.settings import ServeSettings
 
 PERSON = "fallback:person"
 T = TypeVar("T")
-Files = Sequence[tuple[str, bytes]]  # each with the name of its field
 Items = tuple[tuple[Item, ...], ...]
 
 
 @dataclass(frozen=True)
 class Looked:
-    """Pictures, and the items of each; None where the model did not answer."""
+    """Pictures, and the items of each; None where the model did not answer. The pictures are gone once `room` is free."""
 
     champion: Champion
-    pictures: list[Pixels]
+    room: Room
     items: Items | None
     notes: list[str]
+
+    @property
+    def pictures(self) -> list[Pixels]:
+        """RGB (H, W, 3) of each file."""
+        return self.room.pictures
 
     @property
     def served_by(self) -> str:
@@ -58,49 +64,57 @@ class Answerer:
         self._current, self._desk, self._settings, self._metrics = current, desk, settings, metrics
         self._pool = ThreadPoolExecutor(settings.model_threads, thread_name_prefix="model")
         self._one_change = ThreadPoolExecutor(1, thread_name_prefix="gallery")  # a change loads the networks again
+        # Apart, so that requests are refused or wait for room at once; alone, for opening a WebP makes room for its pixels.
+        self._headers = ThreadPoolExecutor(1, thread_name_prefix="headers")
+        self._budget = PixelBudget(settings)
 
     def close(self) -> None:
         """Let the worker threads go; what still runs is abandoned."""
-        for pool in (self._pool, self._one_change):
+        for pool in (self._pool, self._one_change, self._headers):
             pool.shutdown(wait=False, cancel_futures=True)
 
     async def recognise(self, request: RecogniseRequest) -> bytes:
         """Reply (JSON of `RecogniseReply`); Refusal where a picture cannot be read."""
         files = [(name, of_base64(name, text)) for name, text in _named("pictures", request.pictures)]
-        return told(await self.look(files, "recognise", request.cameras))
+        async with self.look(files, "recognise", request.cameras) as looked:
+            return told(looked)
 
     async def annotate(self, request: AnnotateRequest) -> bytes:
         """Reply (JSON of `AnnotateReply`); Refusal as `recognise`."""
-        looked = await self.look([("picture", of_base64("picture", request.picture))], "annotate")
-        drawn = None if looked.items is None else b64encode(await self._drawn(looked, looked.items[0])).decode()
+        files = [("picture", of_base64("picture", request.picture))]
+        async with self.look(files, "annotate") as looked:
+            drawn = None if looked.items is None else b64encode(await self._drawn(looked, looked.items[0])).decode()
         items = None if looked.items is None else len(looked.items[0])
         return to_json({"served_by": looked.served_by, "picture": drawn, "items": items, "notes": looked.notes})
 
     async def annotate_file(self, files: Files) -> bytes:
         """The first picture as JPEG with boxes and names; Refusal as `recognise`, and 503 where the model does not answer."""
-        looked = await self.look(files, "annotate")
-        if looked.items is None:
-            raise Refusal(503, f"nothing to draw: {'; '.join(looked.notes)}")
-        return await self._drawn(looked, looked.items[0])
+        async with self.look(files, "annotate") as looked:
+            if looked.items is None:
+                raise Refusal(503, f"nothing to draw: {'; '.join(looked.notes)}")
+            return await self._drawn(looked, looked.items[0])
 
     async def _drawn(self, looked: Looked, items: tuple[Item, ...]) -> bytes:
-        notes = [note_of(item) for item in items]
-        return await self._run(self._pool, lambda: encode_picture(annotated(looked.pictures[0], notes), "JPEG"))
+        notes, pool = [note_of(item) for item in items], looked.room.within(self._pool)
+        return await self._run(pool, lambda: encode_picture(annotated(looked.pictures[0], notes), "JPEG"))
 
-    async def look(self, files: Files, endpoint: str, cameras: Sequence[Camera] | None = None) -> Looked:
-        """Decode pictures and look at them, together where it is told where their `cameras` stand."""
+    @asynccontextmanager
+    async def look(self, files: Files, endpoint: str, cameras: Sequence[Camera] | None = None) -> AsyncIterator[Looked]:
+        """Decode pictures and look at them, together where it is told where their `cameras` stand; they are kept until the end of the
+        block. Refusal where a picture cannot be read, or too many are being looked at."""
         start, champion = time.perf_counter(), self._champion()
-        # Pictures of strangers are read before the model is asked: a broken one is no failure of the model.
-        pictures = await self._run(self._pool, lambda: decoded(files))
-        outcome = await self._ask(champion, pictures, cameras)
-        notes = []
-        if outcome.value is None:
-            self._metrics.fell_back(outcome.failure or "error")
-            notes.append(f"fallback: {outcome.detail}; a person must look at these pictures")
-        looked = Looked(champion, pictures, outcome.value, notes)
-        self._metrics.answered(endpoint, looked.served_by.split(" ", 1)[0], time.perf_counter() - start)
-        self._metrics.breaker(champion.breaker_state)
-        return looked
+        async with self._budget.room(await self._run(self._headers, lambda: pixels_of(files))) as room:
+            # Pictures of strangers are read before the model is asked: a broken one is no failure of the model.
+            await self._run(room.within(self._pool), lambda: decode(files, room.pictures))
+            outcome = await self._ask(champion, room, cameras)
+            notes = []
+            if outcome.value is None:
+                self._metrics.fell_back(outcome.failure or "error")
+                notes.append(f"fallback: {outcome.detail}; a person must look at these pictures")
+            looked = Looked(champion, room, outcome.value, notes)
+            self._metrics.answered(endpoint, looked.served_by.split(" ", 1)[0], time.perf_counter() - start)
+            self._metrics.breaker(champion.breaker_state)
+            yield looked
 
     async def enrol(self, request: EnrolRequest, authorization: str) -> bytes:
         """Reply (JSON of `GalleryReply`) to an engineer; Refusal as `GalleryDesk`, and for a photo that cannot be read."""
@@ -111,8 +125,14 @@ class Answerer:
     async def enrol_files(self, product: str, files: Files, authorization: str, *, force: bool) -> bytes:
         """As `enrol`, of the files themselves."""
         who = self._desk.engineer(authorization)
-        photos = await self._run(self._pool, lambda: decoded(files))
-        return await self._run(self._one_change, lambda: self._desk.enrol(who, product, photos, force=force))
+        await self._run(self._headers, lambda: pixels_of(files))  # what is no photo need not wait for other changes
+
+        def change() -> bytes:  # decoded here: photos of one change at a time
+            photos: list[Pixels] = []
+            decode(files, photos)
+            return self._desk.enrol(who, product, photos, force=force)
+
+        return await self._run(self._one_change, change)
 
     async def remove(self, request: RemoveRequest, authorization: str) -> bytes:
         """Reply (JSON of `GalleryReply`) to an engineer; Refusal as `GalleryDesk`."""
@@ -135,20 +155,18 @@ class Answerer:
             raise Refusal(503, "no champion has been promoted yet: promote one, the service then picks it up by itself")
         return champion
 
-    async def _ask(
-        self, champion: Champion, pictures: list[Pixels], cameras: Sequence[Camera] | None
-    ) -> Outcome[Items]:
+    async def _ask(self, champion: Champion, room: Room, cameras: Sequence[Camera] | None) -> Outcome[Items]:
         if champion.refused is not None:
             return Outcome(None, "refused", champion.refused)
         return await guarded(
-            lambda: champion.items(pictures, cameras),
+            lambda: champion.items(room.pictures, cameras),
             champion.breaker,
-            self._pool,
-            deadline_s=self._settings.picture_deadline_ms * len(pictures) / 1000,
+            room.within(self._pool),
+            deadline_s=self._settings.picture_deadline_ms * len(room.pictures) / 1000,
             confidence=lambda _: 1.0,  # each item carries its own; a shelf of unknown products is no failure
         )
 
-    async def _run(self, pool: ThreadPoolExecutor, work: Callable[[], T]) -> T:
+    async def _run(self, pool: Executor, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(pool, work)
 
 

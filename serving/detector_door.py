@@ -14,9 +14,9 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from models.detector.predict import Item
-from serving.detector_answering import Answerer, Files, told
+from serving.detector_answering import Answerer, told
 from serving.detector_page import SCRIPT, STYLE, page, shown
-from serving.detector_pictures import BOUNDS
+from serving.detector_pictures import BOUNDS, Files
 from serving.detector_schemas import PHOTOS_MAX, PICTURES_MAX
 from serving.forms import MEDIA_TYPE, FormError, read_form
 from serving.front_door import App, Receive, Scope, Send, read_body, replayed
@@ -86,8 +86,8 @@ class DetectorDoor:
             return await self._writes[path](request)
         except Refusal as refusal:
             if path == PAGE:
-                return HTMLResponse(_page(error=_sentence(refusal.error)), refusal.status)
-            return Response(refusal.body(), refusal.status, media_type=JSON)
+                return HTMLResponse(_page(error=_sentence(refusal.error)), refusal.status, refusal.headers())
+            return Response(refusal.body(), refusal.status, refusal.headers(), JSON)
 
     async def _bounded(self, scope: Scope, receive: Receive) -> Request:
         """The request with its body read, never more of it than the bound."""
@@ -105,16 +105,17 @@ class DetectorDoor:
 
     async def _look(self, request: Request) -> Response:
         files = await _files(await _form(request, 1), "picture")
-        looked = await self._counter.opened().look(files, "page")
-        if looked.items is None:
-            raise Refusal(503, "; ".join(looked.notes))
-        items: tuple[Item, ...] = looked.items[0]
-        seen = await run_in_threadpool(shown, looked.pictures[0], items, looked.served_by)
+        async with self._counter.opened().look(files, "page") as looked:
+            if looked.items is None:
+                raise Refusal(503, "; ".join(looked.notes))
+            items: tuple[Item, ...] = looked.items[0]
+            seen = await run_in_threadpool(shown, looked.pictures[0], items, looked.served_by)
         return HTMLResponse(_page(**seen))
 
     async def _photos(self, request: Request) -> Response:
         files = await _files(await _form(request, PICTURES_MAX), "picture")
-        return Response(told(await self._counter.opened().look(files, "photos")), media_type=JSON)
+        async with self._counter.opened().look(files, "photos") as looked:
+            return Response(told(looked), media_type=JSON)
 
     async def _annotated(self, request: Request) -> Response:
         files = await _files(await _form(request, 1), "picture")

@@ -1,22 +1,29 @@
 """Changes of a gallery as new releases: the champion's artifact stays, what people enrolled beside it is written anew.
 
-A service and the command do the same: under a lock, from the release that the pointer names now, whole or not at all.
+A service and the command do the same: holding the pointer, from the release that it names now, whole or not at all. A promotion
+waits, then takes along what was enrolled; one that comes first is what is enrolled into.
 """
 
-import fcntl
 import os
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from models.detector.enrolled import FOLDER, Enrolled, fingerprint_of, read_enrolled, write_enrolled
 from models.detector.predict import Predictor, load
-from serving.release import POINTER_FILE, SEAL_FILE, Pointer, build_release, read_pointer, verify, write_pointer
+from serving.release import (
+    POINTER_FILE,
+    SEAL_FILE,
+    Pointer,
+    build_release,
+    pointer_held,
+    read_pointer,
+    verify,
+    write_pointer,
+)
 
 KEPT = 3  # releases of one artifact by enrolment: enough to go back by hand, and disks are not filled
-LOCK = ".gallery.lock"
 
 
 @dataclass(frozen=True)
@@ -47,7 +54,7 @@ def current(root: Path, *, photos: bool = False) -> Current:
 
 def change_gallery(root: Path, edit: Callable[[Predictor, Enrolled], Enrolled]) -> Changed:
     """Release what `edit` makes of what is enrolled, and point services to it. Errors: as `current`, and those of `edit`."""
-    with _locked(root):
+    with pointer_held(root):
         now = current(root, photos=True)
         after = edit(now.base, now.enrolled)
         products = after.gallery_of(now.base).gallery.products  # fails before anything is written
@@ -80,12 +87,3 @@ def _sweep(root: Path, artifact_id: str, *, keep: set[str]) -> None:
     found = sorted(root.glob(f"{artifact_id[:12]}-gallery-*"), key=lambda path: path.stat().st_mtime, reverse=True)
     for folder in [each for each in found if each.name not in keep][KEPT - 1 :]:
         shutil.rmtree(folder)
-
-
-@contextmanager
-def _locked(root: Path) -> Iterator[None]:
-    """One change at a time, whichever process makes it; the system lets the lock go with its holder."""
-    root.mkdir(parents=True, exist_ok=True)
-    with (root / LOCK).open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield

@@ -93,13 +93,16 @@ def _as_json(headers: list[tuple[bytes, bytes]], body: bytes) -> list[tuple[byte
 
 
 async def read_body(receive: Receive, limit: int) -> bytes | None:
-    """The whole body, or None once it grows over `limit` bytes."""
-    message = await receive()
-    body = message.get("body", b"")
-    while message.get("more_body", False) and len(body) <= limit:
+    """The whole body, or None as soon as it grows over `limit` bytes."""
+    pieces: list[bytes] = []  # joined once: adding each to the ones before would copy a large body hundreds of times
+    size, more = 0, True
+    while more:
         message = await receive()
-        body += message.get("body", b"")
-    return body if len(body) <= limit else None
+        pieces.append(message.get("body", b""))
+        size, more = size + len(pieces[-1]), message.get("more_body", False)
+        if size > limit:
+            return None
+    return b"".join(pieces)
 
 
 def replayed(body: bytes, receive: Receive) -> Receive:

@@ -3,8 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -14,28 +13,20 @@ from models.common.pictures import PictureError
 from models.inspection.data import READINGS
 from models.inspection.explain import Reasons
 from models.inspection.packages import Readings, decoded
+from models.inspection.pictures import MOST_SIDE
 from models.inspection.predict import InspectionInput, Reply
 from models.inspection.registering import Pixels
 from serving.guarded import Outcome, guarded
 from serving.inspection_champion import Champion
 from serving.inspection_schemas import REASONS_MAX, BatchesRequest, InspectFormRequest, InspectRequest
 from serving.metrics import ServiceMetrics
+from serving.pixel_budget import PixelBudget
 from serving.replies import Refusal, named, page
 from serving.settings import ServeSettings
 
 HUMAN, FALLBACK = "human", "fallback:human"
 REGIONS = 3  # told of a picture
 STATUS: Mapping[str, int] = {"bytes": 413, "pixels": 413, "format": 415, "empty": 400, "broken": 400}
-
-
-@dataclass(frozen=True)
-class _Read:
-    """A request's pictures as pixels: packages in order, approved samples by the row that `batch` names."""
-
-    pictures: list[Pixels]
-    approved: list[Pixels]
-    batch: list[int]
-    nominal: list[list[float]]
 
 
 class Answerer:
@@ -46,6 +37,7 @@ class Answerer:
     ) -> None:
         self._current, self._settings, self._metrics = current, settings, metrics
         self._pool = ThreadPoolExecutor(settings.model_threads, thread_name_prefix="model")
+        self._budget = PixelBudget(settings)
 
     def close(self) -> None:
         """Let the worker threads go; what still runs is abandoned."""
@@ -57,29 +49,31 @@ class Answerer:
             return await self.inspect(request.request())
         except Refusal as refusal:
             named_so = refusal.error.replace("packages.0.approved.", "approved_").replace("packages.0.", "")
-            raise Refusal(refusal.status, named_so, **refusal.detail) from refusal
+            raise Refusal(refusal.status, named_so, retry_after_s=refusal.retry_after_s, **refusal.detail) from refusal
 
     async def inspect(self, request: InspectRequest) -> bytes:
-        """Reply (JSON of `InspectReply`); Refusal where a picture or a batch cannot be read."""
+        """Reply (JSON of `InspectReply`); Refusal where a picture or a batch cannot be read, or too many are being looked at."""
         start, packages = time.perf_counter(), request.packages
         if request.reasons and len(packages) > REASONS_MAX:
             raise Refusal(400, f"reasons for {len(packages)} packages: at most {REASONS_MAX} a request; split it")
         champion = self._champion()
         _check_batches(champion, request)
-        # Pictures of strangers are read before the model is asked: a broken one is no failure of the model.
-        read = await asyncio.get_running_loop().run_in_executor(self._pool, _read, champion, request)
         notes: list[str] = []
-        outcome, question = await self._ask(champion, request, read)
         reasons: Reasons | None = None
-        if outcome.value is None:
-            self._metrics.fell_back(outcome.failure or "error")
-            notes.append(f"fallback: {outcome.detail}; a human must look at every package of this request")
-        if request.reasons and outcome.value is not None and question is not None:
-            explained = await self._explain(champion, question)
-            reasons = explained.value
-            notes += [] if reasons is not None else [f"no reasons: {explained.detail}"]
-        elif request.reasons:
-            notes.append("there are no reasons for an answer that the model did not give")
+        async with self._budget.room(_pixels_of(champion, request)) as room:
+            pool = room.within(self._pool)
+            # Pictures of strangers are read before the model is asked: a broken one is no failure of the model.
+            question = await asyncio.get_running_loop().run_in_executor(pool, _read, champion, request)
+            outcome = await self._ask(champion, question, pool)
+            if outcome.value is None:
+                self._metrics.fell_back(outcome.failure or "error")
+                notes.append(f"fallback: {outcome.detail}; a human must look at every package of this request")
+            if request.reasons and outcome.value is not None and question is not None:
+                explained = await self._explain(champion, question, pool)
+                reasons = explained.value
+                notes += [] if reasons is not None else [f"no reasons: {explained.detail}"]
+            elif request.reasons:
+                notes.append("there are no reasons for an answer that the model did not give")
         served_by = FALLBACK if outcome.value is None else f"champion {champion.artifact_id}"
         told = _rows(request, champion, outcome.value, reasons)
         reply = to_json({
@@ -113,33 +107,23 @@ class Answerer:
             raise Refusal(503, "no champion has been promoted yet: promote one, the service then picks it up by itself")
         return champion
 
-    async def _ask(
-        self, champion: Champion, request: InspectRequest, read: _Read
-    ) -> tuple[Outcome[Reply], InspectionInput | None]:
-        if champion.refused is not None:
-            return Outcome(None, "refused", champion.refused), None
-        question = InspectionInput(
-            np.stack(read.pictures),
-            np.stack(read.approved),
-            np.array(read.batch, dtype=np.int64),
-            np.array([_readings(each) for each in request.packages]),
-            np.array(read.nominal),
-        )
-        outcome = await guarded(
+    async def _ask(self, champion: Champion, question: InspectionInput | None, pool: Executor) -> Outcome[Reply]:
+        if question is None:
+            return Outcome(None, "refused", champion.refused or "no model")
+        return await guarded(
             lambda: champion.inspect(question),
             champion.breaker,
-            self._pool,
-            deadline_s=self._settings.deadline_ms * len(read.pictures) / 1000,
+            pool,
+            deadline_s=self._settings.deadline_ms * len(question.pictures) / 1000,
             confidence=lambda _: champion.within_range(question),
         )
-        return outcome, question
 
-    async def _explain(self, champion: Champion, question: InspectionInput) -> Outcome[Reasons]:
+    async def _explain(self, champion: Champion, question: InspectionInput, pool: Executor) -> Outcome[Reasons]:
         """Reasons cost some seventy decisions each, so they have a breaker of their own."""
         return await guarded(
             lambda: champion.explain(question),
             champion.reasons_breaker,
-            self._pool,
+            pool,
             deadline_s=self._settings.reasons_deadline_ms * len(question.pictures) / 1000,
             confidence=lambda _: 1.0,
         )
@@ -157,25 +141,40 @@ def _check_batches(champion: Champion, request: InspectRequest) -> None:
         )
 
 
-def _read(champion: Champion, request: InspectRequest) -> _Read:
-    """Every picture decoded within the bounds of the champion, each approved sample once; Refusal names the picture."""
-    read, places, samples = _Read([], [], [], []), dict[str, int](), champion.samples
+def _pixels_of(champion: Champion, request: InspectRequest) -> int:
+    """Most that a request may decode to: each package's picture and the one that it is compared with."""
+    return 2 * len(request.packages) * (champion.side_px or MOST_SIDE) ** 2
+
+
+def _read(champion: Champion, request: InspectRequest) -> InspectionInput | None:
+    """The question to the model, every picture decoded within the bounds of the champion, each approved sample once; None where the
+    model must not be asked. Refusal names the picture."""
+    pictures, approved, batch, nominal = list[Pixels](), list[Pixels](), list[int](), list[list[float]]()
+    places, samples = dict[str, int](), champion.samples
     for number, package in enumerate(request.packages):
-        read.pictures.append(_pixels(f"packages.{number}.picture", package.picture, champion.side_px))
+        pictures.append(_pixels(f"packages.{number}.picture", package.picture, champion.side_px))
         known = package.batch_id
         if known is not None and known in places:
-            read.batch.append(places[known])
+            batch.append(places[known])
             continue
         if package.approved is not None:
             where = f"packages.{number}.approved.picture"
-            read.approved.append(_pixels(where, package.approved.picture, champion.side_px))
-            read.nominal.append(_readings(package.approved))
+            approved.append(_pixels(where, package.approved.picture, champion.side_px))
+            nominal.append(_readings(package.approved))
         elif samples is not None and known is not None:
-            places[known] = len(read.approved)
-            read.approved.append(samples.pictures[samples.places[known]])
-            read.nominal.append(samples.nominal[samples.places[known]].tolist())
-        read.batch.append(len(read.approved) - 1)
-    return read
+            places[known] = len(approved)
+            approved.append(samples.pictures[samples.places[known]])
+            nominal.append(samples.nominal[samples.places[known]].tolist())
+        batch.append(len(approved) - 1)
+    if champion.refused is not None:
+        return None
+    return InspectionInput(
+        np.stack(pictures),
+        np.stack(approved),
+        np.array(batch, dtype=np.int64),
+        np.array([_readings(each) for each in request.packages]),
+        np.array(nominal),
+    )
 
 
 def _pixels(field: str, text: str, side: int | None) -> Pixels:

@@ -3,11 +3,13 @@
 A release holds everything that one champion needs: `artifact/`, `state/`, `fallback/` and the seal `release.json`.
 """
 
+import fcntl
 import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Annotated
 
@@ -16,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError, 
 from models.common.artifact import SAFE_SUFFIXES
 
 SEAL_FILE, POINTER_FILE = "release.json", "champion.json"
+LOCK_FILE = ".champion.lock"
 _CHUNK = 1 << 20
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
@@ -53,6 +56,18 @@ class Seal(BaseModel):
     format: int = 1
     artifact_id: Name
     files: dict[str, Sha256]
+
+
+@contextmanager
+def pointer_held(root: Path) -> Iterator[None]:
+    """Hold the pointer in `root` alone among all processes, from reading it to replacing it by what follows from it; others wait.
+
+    Readers that write nothing need not. The system lets the lock go with its holder; who holds it must not ask for it again.
+    """
+    root.mkdir(parents=True, exist_ok=True)
+    with (root / LOCK_FILE).open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def write_pointer(file: Path, pointer: Pointer) -> None:

@@ -14,13 +14,17 @@ NAMED_AT_MOST = 10
 class Refusal(Exception):
     """A request that is understood but cannot be answered: HTTP status and a sentence for the caller."""
 
-    def __init__(self, status: int, error: str, **detail: object) -> None:
+    def __init__(self, status: int, error: str, *, retry_after_s: int | None = None, **detail: object) -> None:
         super().__init__(error)
-        self.status, self.error, self.detail = status, error, detail
+        self.status, self.error, self.retry_after_s, self.detail = status, error, retry_after_s, detail
 
     def body(self) -> bytes:
         """The JSON sent to the caller."""
         return to_json({"error": self.error, **self.detail})
+
+    def headers(self) -> dict[str, str]:
+        """Those of the answer beside its kind (RFC 9110, section 10.2.3)."""
+        return {} if self.retry_after_s is None else {"Retry-After": str(self.retry_after_s)}
 
 
 async def reply(answer: Awaitable[bytes]) -> Response:
@@ -28,7 +32,7 @@ async def reply(answer: Awaitable[bytes]) -> Response:
     try:
         return Response(await answer, media_type=JSON)
     except Refusal as refusal:
-        return Response(refusal.body(), status_code=refusal.status, media_type=JSON)
+        return Response(refusal.body(), refusal.status, refusal.headers(), JSON)
 
 
 async def reply_with_status(ctx: Any, answer: Awaitable[bytes]) -> Response:

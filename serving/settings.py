@@ -7,6 +7,7 @@ from pydantic import Field, IPvAnyAddress, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 DEFAULT_PORT = 3100  # Dagster's page has 3000
+PIXELS_OF_A_REQUEST = 50_000_000  # at most, 150 MB decoded
 
 
 class ServeSettings(BaseSettings):
@@ -105,6 +106,15 @@ class ServeSettings(BaseSettings):
         ge=1,
         le=60_000,
         description="The detector must find and name the items of a picture within this time.",
+    )
+    picture_pixels: int = Field(
+        default=2 * PIXELS_OF_A_REQUEST,
+        ge=PIXELS_OF_A_REQUEST,
+        le=1 << 34,
+        description="Pixels of pictures that a process holds decoded at once, 3 bytes each; further requests wait.",
+    )
+    picture_wait_s: float = Field(
+        default=5.0, ge=0, le=50, description="Seconds that a request waits for that room; then the answer is 503."
     )
     proposal_s: float = Field(
         default=86_400.0, ge=1, le=30 * 86_400, description="Seconds in which a proposed price may be approved."

@@ -57,7 +57,8 @@ def open_bot(folder: Path) -> "EyesBot":
 
 
 def open_eyes(home: Path, key: "Ed25519PublicKey") -> "EyesBot":
-    """What is installed under `home`, self-tested; the former bundle where the current one does not start."""
+    """What is installed under `home`, self-tested; the former bundle where the current one does not start, or died `MAX_STARTS`
+    times at its first frames: `edge.update.Trial` counts them."""
 
     def tried(folder: Path) -> EyesBot:
         from edge.runtime import SELF_TEST_FILE
@@ -68,7 +69,7 @@ def open_eyes(home: Path, key: "Ed25519PublicKey") -> "EyesBot":
         opened.self_test((folder / SELF_TEST_FILE).read_bytes())
         return opened
 
-    return start(home, key, tried)[0]
+    return start(home, key, tried, on_trial=True)[0]
 
 
 class EyesBot:

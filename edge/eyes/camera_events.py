@@ -1,6 +1,7 @@
 """Events of cameras: what they say, kept by the outbox, forwarded by a thread that is patient with the network."""
 
 import hashlib
+import http.client
 import sqlite3
 import threading
 import time
@@ -12,18 +13,20 @@ from typing import Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from edge.outbox import Event, Name, Outbox, OutboxError, Send
+from edge.outbox import DeniedError, Event, Name, Outbox, OutboxError, Send
 
 FILE = "camera_events.sqlite"
 CAPACITY = 100_000  # some 40 MB: days of a busy shop without network
 PATH = "camera-events"  # of the service that takes them, see `edge.outbox.to_service`
+TOLD = 700  # characters of a problem: what a service said and the remedy behind it have room
 Deed = Literal["take", "put"]
 
 
 class CameraEvent(Event):
-    """Items that were taken from, or put into, the view of a camera. `event_id` is the same whenever the same frames are read
-    again, so that a file that is replayed after a kill counts once."""
+    """Items that were taken from, or put into, the view of a camera. `event_id` is the same whenever the same box reads the same
+    frames again, so that a file that is replayed after a kill counts once."""
 
+    box_id: Name = Field(description="of the box, see `edge.box_id`: cameras of two shops may go by one name")
     camera: Name
     kind: Deed
     product: Name | None = Field(
@@ -35,14 +38,21 @@ class CameraEvent(Event):
 
 
 def event_of(
-    camera: str, kind: Deed, product: str | None, *, items: Sequence[int], time: datetime, confidence: float
+    camera: str, kind: Deed, product: str | None, *, box: str, items: Sequence[int], time: datetime, confidence: float
 ) -> CameraEvent:
-    """An event of the tracks numbered `items`; its id is a hash of what happened, where and when."""
+    """An event of the tracks numbered `items`, seen by `box`; its id is a hash of what happened, where and when."""
     at = time.astimezone(UTC).isoformat()
-    told = "\0".join((camera, kind, product or "", at, ",".join(map(str, sorted(items)))))
+    told = "\0".join((box, camera, kind, product or "", at, ",".join(map(str, sorted(items)))))
     digest = hashlib.sha256(told.encode()).hexdigest()[:32]
     return CameraEvent(
-        event_id=digest, camera=camera, kind=kind, product=product, count=len(items), time=time, confidence=confidence
+        event_id=digest,
+        box_id=box,
+        camera=camera,
+        kind=kind,
+        product=product,
+        count=len(items),
+        time=time,
+        confidence=confidence,
     )
 
 
@@ -94,6 +104,8 @@ class Forwarded:
     events: int = 0
     failures: int = 0
     problem: str = ""
+    denied: bool = False  # the last try failed on who the box is, or where it sends: no patience mends that
+    fallen: str = ""  # what ended the thread, though nobody closed it
 
 
 class Forwarder:
@@ -112,28 +124,37 @@ class Forwarder:
     def close(self, *, flush_s: float = 0.0) -> None:
         """End; first wait up to `flush_s` seconds for the outbox to empty."""
         until = time.monotonic() + flush_s
-        while time.monotonic() < until and self._outbox.waiting():
+        while time.monotonic() < until and not self.done.fallen and self._outbox.waiting():
             time.sleep(0.02)
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join(timeout=15.0)
 
     def _run(self) -> None:
+        try:
+            self._forward_until_closed()
+        except BaseException as error:  # whatever a `Send` raises, the health says that nothing goes out any more
+            self.done.fallen = f"{type(error).__name__}: {error}"[:300]
+            raise
+
+    def _forward_until_closed(self) -> None:
         wait_s = self._config.first_wait_s
         while not self._stop.is_set():
             try:
                 self._outbox.forward(self._counted)
             except (
                 OutboxError,
-                sqlite3.Error,
+                sqlite3.Error,  # a full disk cannot forget what was sent: it comes again
                 OSError,
-            ) as error:  # a full disk cannot forget what was sent: it comes again
+                http.client.HTTPException,
+            ) as error:
                 self.done.failures += 1
-                self.done.problem = str(error)[:300]
+                self.done.problem = (str(error) or type(error).__name__)[:TOLD]
+                self.done.denied = isinstance(error.__cause__, DeniedError)
                 self._stop.wait(wait_s)
                 wait_s = min(2 * wait_s, self._config.longest_wait_s)
                 continue
-            wait_s, self.done.problem = self._config.first_wait_s, ""
+            wait_s, self.done.problem, self.done.denied = self._config.first_wait_s, "", False
             self._stop.wait(self._config.every_s)
 
     def _counted(self, events: Sequence[Mapping[str, Any]]) -> None:

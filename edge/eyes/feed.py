@@ -160,6 +160,7 @@ class Feeds:
             lane.past.frames += counts.frames
             lane.past.broken += counts.broken
             lane.past.reconnects += counts.reconnects
+            lane.problem = lane.problem or counts.problem
             lane.source.close()
             lane.source = None
         self._changed.notify_all()

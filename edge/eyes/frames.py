@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Protocol
 
@@ -66,10 +67,14 @@ class FrameSource(Protocol):
 
 
 class FolderSource:
-    """Pictures of a folder, JPEG, PNG and WebP, in the order of their names; the time is that of the file."""
+    """Pictures of a folder, JPEG, PNG and WebP; the time is that of the file, and so is the order, then that of the names.
 
-    def __init__(self, folder: Path, camera: str, *, max_pixels: int = MAX_PIXELS) -> None:
+    `by_name`: in the order of the names alone, the same for every copy of the folder.
+    """
+
+    def __init__(self, folder: Path, camera: str, *, max_pixels: int = MAX_PIXELS, by_name: bool = False) -> None:
         self._folder, self._camera, self._bounds = folder, camera, PictureBounds(max_pixels=max_pixels)
+        self._by_name = by_name
         self._closed = False
         self.counts = Counts()
 
@@ -77,21 +82,36 @@ class FolderSource:
         """One frame for each picture that is whole and within `max_pixels`."""
         if not self._folder.is_dir():
             raise CameraError(f"{self._camera}: {self._folder} is no folder: give one with pictures")
-        for file in sorted(path for path in self._folder.iterdir() if path.suffix.lower() in SUFFIXES):
+        for at, file in self._in_order():
             if self._closed:
                 return
             try:
-                frame = self._read(file)
+                image = read_picture(read_bytes(file, self._bounds), self._bounds)
             except (PictureError, OSError) as error:
                 self.counts.skip(f"{file.name}: {error}")
                 continue
             self.counts.good()
-            yield frame
+            yield Frame(image, self._camera, datetime.fromtimestamp(at, UTC))
 
     def close(self) -> None:
         """End after the picture at hand."""
         self._closed = True
 
-    def _read(self, file: Path) -> Frame:
-        image = read_picture(read_bytes(file, self._bounds), self._bounds)
-        return Frame(image, self._camera, datetime.fromtimestamp(file.stat().st_mtime, UTC))
+    def _in_order(self) -> list[tuple[float, Path]]:
+        """Seconds and files: a time that went back would end every track. Names that tell another order are told of as a problem,
+        for where files were copied without their times, the names are right."""
+        found = []
+        for file in sorted(path for path in self._folder.iterdir() if path.suffix.lower() in SUFFIXES):
+            try:
+                found.append((file.stat().st_mtime, file))
+            except OSError as error:
+                self.counts.skip(f"{file.name}: {error}")
+        if self._by_name:
+            return found
+        back = sum(later < earlier for (earlier, _), (later, _) in pairwise(found))
+        if back:
+            self.counts.problem = (
+                f"{back} of {len(found)} pictures are older than the one before by name: taken in the order of their times; "
+                "copy them with their times (cp -p), or name them in that order"
+            )
+        return sorted(found, key=lambda each: each[0])

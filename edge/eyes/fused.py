@@ -2,11 +2,11 @@
 
 Pictures are fused at seconds of a fixed grid, once every camera is past it, in the order of their times: files that are read
 again give the same events with the same ids, however the cameras' readers took turns. Told is what lies `settle_s` back, when
-what came after it has been seen, too; what two windows both find is told once.
+what came after it has been seen, too. Windows overlap in what they tell, for an estimate shifts from one to the next: what was told
+is known again by its time, and told once.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import numpy as np
@@ -14,17 +14,20 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from edge.eyes.camera_events import CameraEvent, event_of
 from edge.eyes.frames import Frame
+from edge.eyes.fusion_window import Picture, Shares, window_of
 from edge.eyes.sensors import SensorLog
 from edge.eyes.shelf_spec import ShelfSpec
 from edge.eyes.tracks import Tracker
 from edge.eyes.view import ViewConfig
+from models.common.protocols import InputError
+from models.detector.beliefs import Beliefs
+from models.detector.event_confidence import EventsSpec
 from models.detector.fusion import PickPut, fuse
 from models.detector.networks import Detector, Namer
-from models.detector.observed import MOST_PICTURES, Floats, NamedDetections, Recording
+from models.detector.observed import MOST_DETECTIONS, MOST_PICTURES, Floats
 
-Shares = Mapping[str | None, float]  # of belief in products; what is left over any may have
-_LEAST_SHARE = 1e-3  # of what is left over: nothing is ever ruled out by one name
 _CENTISECONDS = 2  # decimals of an event's time
+_ONCE_S = Beliefs().once_s  # no hand does the same twice so soon, which the fusion holds likewise
 
 
 class FuseConfig(BaseModel):
@@ -41,32 +44,46 @@ class FuseConfig(BaseModel):
     late_s: float = Field(
         default=5.0, gt=0, description="seconds a camera may lag before the others go on; inf: for ever"
     )
-    least_confidence: float = Field(default=0.5, ge=0, le=1, description="what is less sure is not told")
-
-
-@dataclass(frozen=True, eq=False)
-class _Picture:
-    second: float
-    camera: str
-    boxes: Floats
-    log_probs: Floats
+    least_confidence: float = Field(
+        default=0.5, ge=0, le=1, description="what is less sure, before calibration, is not told"
+    )
 
 
 class FusedShelf:
-    """Events of one shelf out of pictures of its cameras. `add` in the order of each camera's times, `rest` at the end."""
+    """Events of one shelf of `box` out of pictures of its cameras. `add` in the order of each camera's times, `rest` at the end.
 
-    def __init__(self, spec: ShelfSpec, config: FuseConfig | None = None) -> None:
-        self.spec, self.config = spec, config or FuseConfig()
-        self._cameras = list(spec.cameras)
-        self._sensors = SensorLog(spec)
+    `failing` says why the last window could not be fused, `problem` what is left out, each "" while all is well. InputError for more
+    cameras than a window bears. `events`: what is held likely, and what confidence is worth by the sources.
+    """
+
+    def __init__(
+        self, spec: ShelfSpec, config: FuseConfig | None = None, *, box: str, events: EventsSpec | None = None
+    ) -> None:
+        self.spec, self.config, self._box, self._believed = spec, config or FuseConfig(), box, events or EventsSpec()
+        each_s, cameras = self.config.every_s, len(spec.cameras)
+        pictures = cameras * (int(self._window_s / each_s) + 2)
+        if pictures > MOST_PICTURES:
+            raise InputError(
+                f"{cameras} cameras each {each_s:g} s are {pictures} pictures in a window of {self._window_s:g} s, {MOST_PICTURES} "
+                "are the bound: watch the shelf with fewer cameras, or with fewer pictures a second (every_s)"
+            )
+        self._most_boxes = MOST_DETECTIONS // pictures
+        self.failing = self.problem = ""
+        self._failures = 0
         self._begin()
 
     def add(self, camera: str, second: float, boxes: Floats, names: Sequence[Shares]) -> list[CameraEvent]:
-        """A picture with its boxes (N, 4) and what is believed of each. Seconds that go back begin anew."""
+        """A picture with its boxes (N, 4), best-scored first, and what is believed of each. Seconds that go back begin anew."""
         if second < self._latest.get(camera, -np.inf):
             self._begin()
         self._latest[camera] = second
-        self._pictures.append(_Picture(second, camera, boxes, log_probs(names, self.spec.products)))
+        most = self._most_boxes
+        if len(boxes) > most:
+            self.problem = (
+                f"{self.spec.name}: {len(boxes)} items in a picture of {camera}, {most} are the bound of a shelf with "
+                f"{len(self.spec.cameras)} cameras: those scored best are fused; watch the shelf with fewer cameras"
+            )
+        self._pictures.append(Picture(second, camera, boxes[:most], names[:most]))
         return self._up_to(self._mark())
 
     def rest(self) -> list[CameraEvent]:
@@ -74,104 +91,105 @@ class FusedShelf:
         if not self._pictures:
             return []
         last = max(each.second for each in self._pictures)
-        events = self._up_to(last) + self._told_at(
-            last + self.config.settle_s, self.config.settle_s + self.config.step_s
-        )
+        events = self._up_to(last) + self._told_at(last, last, self.config.settle_s + self.config.step_s)
         self._begin()
         return events
 
     def _begin(self) -> None:
+        self._sensors = SensorLog(self.spec)
         self._latest: dict[str, float] = {}
-        self._pictures: list[_Picture] = []
+        self._pictures: list[Picture] = []
         self._next: float | None = None
         self._events: list[tuple[float, PickPut]] = []
 
     def _mark(self) -> float:
         """The second up to which every camera has been seen, or has been waited for long enough."""
-        seen = [self._latest.get(each, -np.inf) for each in self._cameras]
+        seen = [self._latest.get(each, -np.inf) for each in self.spec.cameras]
         mark = max(min(seen), max(seen) - self.config.late_s)
         return max(seen) if len(self._pictures) >= MOST_PICTURES else mark
 
     def _up_to(self, mark: float) -> list[CameraEvent]:
-        step, found = self.config.step_s, []
+        found = []
         if self._next is None:
-            self._next = (np.floor(min(each.second for each in self._pictures) / step) + 1) * step
+            self._next = self._end_after(min(each.second for each in self._pictures))
         while self._next <= mark:
-            now, self._next = self._next, self._next + step  # a window that cannot be fused is not tried for ever
-            found += self._told_at(now, step)
+            now, self._next = self._next, self._next + self.config.step_s  # what cannot be fused is not tried for ever
+            found += self._told_at(now, now - self.config.settle_s, self.config.step_s)
             oldest = self._next - self._window_s
             self._pictures = [each for each in self._pictures if each.second > oldest]
-            self._events = [each for each in self._events if each[0] > oldest]
+            self._events = [each for each in self._events if each[0] > oldest - _ONCE_S]
             if not self._pictures:
                 break
+            # Where a clock jumped ahead nothing lies between, and there may be half a century of it.
+            filled = self._end_after(min(each.second for each in self._pictures))
+            self._next = max(self._next, min(filled, self._end_after(mark)))
         return found
+
+    def _end_after(self, second: float) -> float:
+        """The end of the first window that has `second` in it."""
+        return float((np.floor(second / self.config.step_s) + 1) * self.config.step_s)
 
     @property
     def _window_s(self) -> float:
         return self.config.before_s + self.config.step_s + self.config.settle_s
 
-    def _told_at(self, now: float, span_s: float) -> list[CameraEvent]:
-        """Fuse the window that ends `now`, and tell what happened in `span_s` seconds, `settle_s` back."""
+    def _told_at(self, now: float, until: float, span_s: float) -> list[CameraEvent]:
+        """Fuse the window that ends `now`, and tell what happened in the `span_s` seconds before `until`."""
         kept = sorted(
             (each for each in self._pictures if now - self._window_s < each.second <= now),
             key=lambda each: (each.second, each.camera),
         )
         if not kept or not any(len(each.boxes) for each in kept):
             return []
-        first = kept[0].second
-        until = now - self.config.settle_s
-        events = []
-        for event in fuse(self._recording(kept, first, now), least_confidence=self.config.least_confidence):
-            at = first + event.at_s
-            if until - span_s < at <= until and not self._known(at, event):
-                self._events.append((at, event))
-                events.append(self._event(at, event))
-        return events
+        try:
+            window = window_of(self.spec, kept, self._sensors, now)
+            found = fuse(
+                window.recording,
+                beliefs=self._believed.beliefs,
+                least_confidence=self.config.least_confidence,
+                calibration=self._believed.of(window.recording),
+            )
+        except Exception as error:  # whatever the fusion raises, the cameras go on and the page says why
+            self._failures += 1
+            self.failing = (
+                f"{self.spec.name}: {self._failures} windows in a row could not be fused, their events are lost: "
+                f"{type(error).__name__}: {error}"
+            )[:300]
+            return []
+        self.failing, self._failures = "", 0
+        new = self._new([(window.first + event.at_s, event) for event in found])
+        told = [(at, event) for at, event in new if until - span_s - _ONCE_S < at <= until]
+        self._events += told
+        return [self._event(at, event, window.products[event.product]) for at, event in told]
 
-    def _recording(self, kept: Sequence[_Picture], first: float, now: float) -> Recording:
-        self._sensors.read()
-        found = NamedDetections(
-            np.repeat(np.arange(len(kept)), [len(each.boxes) for each in kept]),
-            np.concatenate([each.boxes for each in kept]),
-            np.concatenate([each.log_probs for each in kept]),
+    def _new(self, found: Sequence[tuple[float, PickPut]]) -> list[tuple[float, PickPut]]:
+        """Those of a window that were not told yet. Each told one is one of them at most, the nearest pair first: no sum over
+        pairs, for one told long ago, which the window no longer has, would then push every later one a place on. What is
+        known again moves to its newest estimate."""
+        pairs = sorted(
+            (abs(at - then), row, column)
+            for row, (then, other) in enumerate(self._events)
+            for column, (at, event) in enumerate(found)
+            if event.deed == other.deed and abs(at - then) < _ONCE_S
         )
-        return Recording(
-            [self.spec.cameras[name] for name in self._cameras],
-            np.array([self._cameras.index(each.camera) for each in kept]),
-            np.array([each.second - first for each in kept]),
-            found,
-            self.spec.shelf,
-            self._sensors.weights(first, now),
-            self._sensors.tags(first, now),
-        )
+        again: dict[int, int] = {}
+        for _, row, column in pairs:
+            if row not in again.values() and column not in again:
+                again[column] = row
+        for column, row in again.items():
+            self._events[row] = found[column][0], self._events[row][1]
+        return [each for column, each in enumerate(found) if column not in again]
 
-    def _known(self, at: float, event: PickPut) -> bool:
-        """Whether another window has found it: no hand does the same twice so soon, which the fusion holds likewise."""
-        return any(event.deed == other.deed and abs(at - then) < self.config.step_s for then, other in self._events)
-
-    def _event(self, at: float, event: PickPut) -> CameraEvent:
+    def _event(self, at: float, event: PickPut, product: str) -> CameraEvent:
         return event_of(
             self.spec.name,
             event.deed,
-            self.spec.products[event.product],
+            product,
+            box=self._box,
             items=range(event.count),
             time=datetime.fromtimestamp(round(at, _CENTISECONDS), UTC),
             confidence=event.confidence,
         )
-
-
-def log_probs(names: Sequence[Shares], products: Sequence[str]) -> Floats:
-    """Natural logarithms (N, P) of what is believed of each of N items over the products of a shelf; names that are none of them
-    count as not known."""
-    place = {product: number for number, product in enumerate(products)}
-    shares = np.zeros((len(names), len(products)))
-    for row, believed in enumerate(names):
-        for name, share in believed.items():
-            if name is not None and name in place:
-                shares[row, place[name]] += share
-    left = np.maximum(1 - shares.sum(axis=1, keepdims=True), _LEAST_SHARE)
-    shares += left / len(products)
-    return np.asarray(np.log(shares / shares.sum(axis=1, keepdims=True)))
 
 
 class ShelfView:
@@ -206,6 +224,16 @@ class ShelfView:
     def rest(self) -> list[CameraEvent]:
         """What the shelf has not told yet."""
         return self._shelf.rest()
+
+    @property
+    def failing(self) -> str:
+        """As the shelf's."""
+        return self._shelf.failing
+
+    @property
+    def problem(self) -> str:
+        """As the shelf's."""
+        return self._shelf.problem
 
 
 def fused_views(

@@ -7,6 +7,7 @@ from typing import Any
 REFRESH_S = 5
 # Key of the health -> what a person calls it, with its unit.
 FIGURES = {
+    "box_id": "box",
     "bundle": "bundle that runs",
     "note": "why it is not the newest",
     "uptime_s": "running for",
@@ -20,6 +21,7 @@ FIGURES = {
     "events_stored": "events told",
     "events_forwarded": "events forwarded",
     "events_waiting": "events waiting on the disk",
+    "events_refused": "events refused and set aside",
     "forward_failures": "failed tries to forward",
     "memory_mb": "memory",
 }

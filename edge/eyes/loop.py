@@ -10,11 +10,13 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from edge.eyes.camera_events import CameraEvent, Forwarder, Keeper
+from edge.box_id import box_id
+from edge.eyes.camera_events import CameraEvent, Forwarded, Forwarder, Keeper
 from edge.eyes.feed import Feeds
 from edge.eyes.frames import Frame
 from edge.eyes.view import Look, View, ViewConfig
-from edge.outbox import Outbox
+from edge.outbox import Outbox, refused_problem
+from edge.update import Trial
 from models.detector.networks import Detector, Namer
 
 HEARTBEAT = "eyes.heartbeat"
@@ -28,6 +30,9 @@ class EyesConfig(BaseModel):
     view: ViewConfig = ViewConfig()
     beat_s: float = Field(default=1.0, gt=0, le=60, description="seconds between touches of the heartbeat file")
     stale_s: float = Field(default=30.0, gt=0, le=3_600, description="seconds without a turn of the loop: it hangs")
+    ends_s: float = Field(
+        default=120.0, gt=0, le=86_400, description="seconds without a turn after which the watchdog ends the process"
+    )
     max_failures: int = Field(
         default=20, ge=1, le=100_000, description="frames in a row the networks failed on: it is ill"
     )
@@ -53,9 +58,10 @@ class EyesRuntime:
     ) -> None:
         self._detector, self._namer, self._feeds, self._forwarder = detector, namer, feeds, forwarder
         self._config, self._outbox, self._heartbeat = config or EyesConfig(), outbox, home / HEARTBEAT
+        self._box = box_id(home)
         self._keeper, self._flush_s = Keeper(outbox, retry_s=retry_s), flush_s
         self._begin, self._views = views or {}, dict[str, tuple[Look, datetime]]()
-        self._stop = threading.Event()
+        self._stop, self._trial = threading.Event(), Trial(home)
         self._frames = self._failed = self._in_a_row = 0
         self._problem = self._no_beat = ""
         self._began = self._turned_at = time.monotonic()
@@ -75,12 +81,16 @@ class EyesRuntime:
                 frame = self._feeds.next(0.2)
                 if frame is not None and not self._keeper.keep(self.process(frame), self._stop, self._beat):
                     return
-            if not self._stop.is_set():  # who is asked to stop reads the same frames again
-                self._keeper.keep([each for view, _ in self._views.values() for each in view.rest()], self._stop)
+            self._keeper.keep(self._rest(), self._stop, self._beat)
+            self._trial.done()
         finally:
             self._feeds.close()
             if self._forwarder is not None:
                 self._forwarder.close(flush_s=self._flush_s)
+
+    def turned_s(self) -> float:
+        """Seconds since the loop's last turn."""
+        return time.monotonic() - self._turned_at
 
     def stop(self) -> None:
         """End after the frame at hand."""
@@ -96,6 +106,7 @@ class EyesRuntime:
             view = self._new_view(frame.camera)
         self._views[frame.camera] = view, frame.time
         events: list[CameraEvent] = []
+        self._trial.begin()
         try:
             events = view.look(frame)
             self._in_a_row = 0
@@ -103,31 +114,52 @@ class EyesRuntime:
             self._failed += 1
             self._in_a_row += 1
             self._problem = f"{frame.camera}: {type(error).__name__}: {error}"[:300]
+        self._trial.went(well=not self._in_a_row)
         self._frames += 1
         self._frame_at = time.monotonic()
         self._took_ms.append(1_000 * (self._frame_at - began))
         return events
 
+    def _rest(self) -> list[CameraEvent]:
+        """What views have not told yet. Who was asked to stop reads files again; what a live camera showed does not come again."""
+        live = {name for name, each in self._feeds.status().items() if each["live"]}
+        ending = [view for name, (view, _) in self._views.items() if name in live or not self._stop.is_set()]
+        return [event for view in ending for event in view.rest()]
+
     def _new_view(self, camera: str) -> Look:
         begin = self._begin.get(camera)
-        return begin() if begin is not None else View(camera, self._detector, self._namer, self._config.view)
+        if begin is not None:
+            return begin()
+        return View(camera, self._detector, self._namer, self._config.view, box=self._box)
 
     def health(self) -> dict[str, Any]:
-        """How it fares, ready for JSON; `healthy` is false while it hangs, is ill, or has no room."""
+        """How it fares, ready for JSON; `healthy` is false while it hangs, is ill, has no room, or nothing it says can go out
+        until somebody acts. A network that is away is borne."""
         now, cameras = time.monotonic(), self._feeds.status()
-        turned_s = now - self._turned_at
-        told = (self._keeper.problem, self._no_beat, self._problem if self._in_a_row else "")
+        turned_s = self.turned_s()
+        views = [view for view, _ in list(self._views.values())]
+        failing = any(each.failing for each in views)
+        told = [self._keeper.problem, self._no_beat, self._problem if self._in_a_row else "", self._trial.problem]
+        told += dict.fromkeys(each for view in views for each in (view.failing, view.problem))
         problems = [each for each in told if each]
         if turned_s > self._config.stale_s:
             problems.append(f"the loop made no turn for {turned_s:.0f} s: a network hangs, start the box again")
         problems += [f"{name}: {each['problem']}" for name, each in cameras.items() if each["problem"]]
         took = sorted(self._took_ms)
-        sent = self._forwarder.done if self._forwarder is not None else None
+        sent = self._forwarder.done if self._forwarder is not None else Forwarded()
+        refused = self._outbox.refused()
+        if sent.fallen:
+            problems.append(f"the forwarder has ended ({sent.fallen}), events wait on the disk: start the box again")
+        problems += [each for each in (sent.problem, refused_problem(refused)) if each]
         return {
             "healthy": not self._keeper.problem
+            and not failing
             and turned_s <= self._config.stale_s
             and self._in_a_row < self._config.max_failures
-            and not any(each["given_up"] for each in cameras.values()),
+            and not any(each["given_up"] for each in cameras.values())
+            and not sent.denied
+            and not sent.fallen,
+            "box_id": self._box,
             "uptime_s": round(now - self._began, 1),
             "frames": self._frames,
             "failed": self._failed,
@@ -137,12 +169,13 @@ class EyesRuntime:
             "last_turn_age_s": round(turned_s, 2),
             "frame_ms_p50": round(took[len(took) // 2], 2) if took else None,
             "events_stored": self._keeper.stored,
-            "events_forwarded": 0 if sent is None else sent.events,
+            "events_forwarded": sent.events,
             "events_waiting": self._outbox.waiting(),
-            "forward_failures": 0 if sent is None else sent.failures,
+            "events_refused": refused,
+            "forward_failures": sent.failures,
             "memory_mb": round(memory_bytes() / 1e6, 1),
             "cameras": cameras,
-            "problems": problems + ([sent.problem] if sent is not None and sent.problem else []),
+            "problems": problems,
         }
 
     def _beat(self) -> None:

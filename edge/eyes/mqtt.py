@@ -8,19 +8,39 @@ import json
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from edge.outbox import DeniedError
 from models.common.protocols import InputError
 
 if TYPE_CHECKING:
     from paho.mqtt.client import Client
 
+USER, PASSWORD = "STORELOOP_EDGE_MQTT_USER", "STORELOOP_EDGE_MQTT_PASSWORD"  # names of variables, no secrets
 TIMEOUT_S = 10.0
 KEEP_ALIVE_S = 30
 IN_FLIGHT = 100  # messages on their way at once
 PORTS = {"mqtt": 1883, "mqtts": 8883}
+DENIALS = frozenset({0x86, 0x87})  # of user or password, of rights: as paho names the answers 4 and 5
+
+
+@dataclass(frozen=True)
+class MqttLogin:
+    """User and password that the broker knows this box by; without a user, it asks for none."""
+
+    user: str = ""
+    password: str = field(default="", repr=False)
+
+    @classmethod
+    def of(cls, environment: Mapping[str, str]) -> "MqttLogin":
+        """From STORELOOP_EDGE_MQTT_USER and STORELOOP_EDGE_MQTT_PASSWORD; InputError for a password of nobody."""
+        login = cls(environment.get(USER, ""), environment.get(PASSWORD, ""))
+        if login.password and not login.user:
+            raise InputError(f"{PASSWORD} is set and {USER} is not: MQTT knows no password without a user, set both")
+        return login
 
 
 class ToBroker:
@@ -33,12 +53,14 @@ class ToBroker:
         client_id: str,
         topic: str = "storeloop/camera-events",
         ca_file: Path | None = None,
+        login: MqttLogin | None = None,
         timeout_s: float = TIMEOUT_S,
     ) -> None:
         told = urlsplit(address)
         if told.scheme not in PORTS or not told.hostname or told.username is not None or told.path not in {"", "/"}:
             raise InputError(
-                "the broker's address: give mqtt://HOST:PORT, or mqtts://HOST:PORT for one with a certificate"
+                "the broker's address: give mqtt://HOST:PORT, or mqtts://HOST:PORT for one with a certificate, and a user in "
+                f"{USER} and {PASSWORD}"
             )
         if not client_id or len(client_id) > 200 or any(mark in topic for mark in "+#\0") or not topic:
             raise InputError(
@@ -47,17 +69,20 @@ class ToBroker:
         self._host, self._port = told.hostname, told.port or PORTS[told.scheme]
         self._encrypted, self._ca_file = told.scheme == "mqtts", ca_file
         self._client_id, self._topic, self._timeout_s = client_id, topic, timeout_s
+        self._login = login or MqttLogin()
         self._client: Client | None = None
         self._lock = threading.Lock()
 
     def __call__(self, events: Sequence[Mapping[str, Any]]) -> None:
-        """Publish all and wait until the broker has them; OSError when it has not in time, and nothing stays queued here."""
+        """Publish all and wait until the broker has them; OSError when it has not in time, and nothing stays queued here.
+        DeniedError when it does not let this box in."""
         with self._lock:
             try:
                 self._publish(events)
             except (OSError, ValueError, RuntimeError) as error:  # paho raises these three for a lost connection
                 self._drop()
-                raise OSError(f"broker {self._host}:{self._port}: {error}") from error
+                kind = DeniedError if isinstance(error, DeniedError) else OSError
+                raise kind(f"broker {self._host}:{self._port}: {error}") from error
 
     def close(self) -> None:
         """Say good-bye to the broker."""
@@ -88,11 +113,15 @@ class ToBroker:
         client.connect_timeout = self._timeout_s
         if self._encrypted:
             client.tls_set(ca_certs=str(self._ca_file) if self._ca_file else None)
-        answered, refusal = threading.Event(), []
+        if self._login.user:
+            client.username_pw_set(self._login.user, self._login.password or None)
+        answered, refusal = threading.Event(), list[OSError]()
 
         def on_connect(_client: Any, _data: Any, _flags: Any, reason: Any, _properties: Any) -> None:
-            if reason.is_failure:
-                refusal.append(str(reason))
+            if reason.value in DENIALS:
+                refusal.append(DeniedError(f"{reason}: set {USER} and {PASSWORD} to what the broker knows this box by"))
+            elif reason.is_failure:
+                refusal.append(ConnectionError(str(reason)))
             answered.set()
 
         client.on_connect = on_connect
@@ -100,7 +129,7 @@ class ToBroker:
         client.loop_start()
         if not answered.wait(self._timeout_s) or refusal:
             self._client = client  # so that it is dropped
-            raise ConnectionError(refusal[0] if refusal else f"no answer within {self._timeout_s:g} s")
+            raise refusal[0] if refusal else ConnectionError(f"no answer within {self._timeout_s:g} s")
         return client
 
     def _drop(self) -> None:

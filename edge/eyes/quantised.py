@@ -45,7 +45,7 @@ def read_pictures(folder: Path, most: int) -> list[Pixels]:
         raise ExportError(
             f"{folder} is no folder: networks of a camera are brought to 8 bits on pictures of what it sees, give --pictures FOLDER"
         )
-    source = FolderSource(folder, folder.name)
+    source = FolderSource(folder, folder.name, by_name=True)
     count = sum(1 for _ in folder.iterdir())
     step = max(count // most, 1)
     found = [frame.image for number, frame in enumerate(source.frames()) if number % step == 0][:most]

@@ -1,5 +1,6 @@
 """A shelf that several cameras, scales and antennas watch, as a shop tells the box: where each stands and what lies where (JSON)."""
 
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated
@@ -8,10 +9,13 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from models.common.protocols import InputError
-from models.detector.observed import Shelf
+from models.detector.observed import MOST_DETECTIONS, MOST_EVIDENCE, Shelf
 from models.detector.pose import Pose
 
 MAX_BYTES = 8 << 20
+PRODUCTS_AT_ONCE = MOST_EVIDENCE // MOST_DETECTIONS  # of which a fusion bears numbers for as many boxes as it takes
+MOST_PLANNED = 300  # of them on a shelf where more may come: the rest is for what does not belong there
+MOST_TAGS_BY_BOARDS = 50_000  # 150 MB while a window is fused
 Key = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 
 
@@ -51,6 +55,16 @@ class ShelfSpec(_Told):
         strangers = ({lane.product for lane in self.lanes} | set(self.tags.values())) - self.weight_g.keys()
         if strangers:
             raise ValueError(f"no weight_g for {sorted(strangers)[:5]}: tell the weight of every product")
+        if len(self.weight_g) > PRODUCTS_AT_ONCE and len(self.planned) > MOST_PLANNED:
+            raise ValueError(
+                f"{len(self.planned)} products are planned where {len(self.weight_g)} may come, {MOST_PLANNED} are the bound "
+                f"beyond {PRODUCTS_AT_ONCE}: tell each part of the shelf in a file of its own, or fewer products"
+            )
+        if len(self.tags) * len(self.boards_cm) > MOST_TAGS_BY_BOARDS:
+            raise ValueError(
+                f"{len(self.tags)} tags by {len(self.boards_cm)} boards are {len(self.tags) * len(self.boards_cm)}, "
+                f"{MOST_TAGS_BY_BOARDS} are the bound: tell each part of the shelf in a file of its own"
+            )
         return self
 
     @cached_property
@@ -59,16 +73,20 @@ class ShelfSpec(_Told):
         return tuple(self.weight_g)
 
     @cached_property
-    def shelf(self) -> Shelf:
-        """As the fusion takes it."""
-        number = {product: place for place, product in enumerate(self.products)}
+    def planned(self) -> frozenset[str]:
+        """Products that have a lane."""
+        return frozenset(lane.product for lane in self.lanes)
+
+    def shelf_of(self, products: Sequence[str]) -> Shelf:
+        """As the fusion takes it, `products` numbered in their order; all that are planned must be among them."""
+        number = {product: place for place, product in enumerate(products)}
         return Shelf(
             np.array([lane.board for lane in self.lanes]),
             np.array([number[lane.product] for lane in self.lanes]),
             np.array([lane.left_cm for lane in self.lanes]),
             np.array([lane.right_cm for lane in self.lanes]),
             np.array(self.boards_cm),
-            np.array(list(self.weight_g.values())),
+            np.array([self.weight_g[product] for product in products]),
         )
 
 

@@ -59,7 +59,8 @@ class VideoFile:
         capture = cv2.VideoCapture(str(self._file), cv2.CAP_FFMPEG)
         try:
             rate, told = capture.get(cv2.CAP_PROP_FPS), capture.get(cv2.CAP_PROP_FRAME_COUNT)
-            _refuse_large(capture, self._max_pixels, self._camera)
+            if large := _too_large(capture, self._max_pixels):
+                raise CameraError(f"{self._camera}: {large}: give a smaller video")
             if not capture.isOpened() or not 0 < rate <= MAX_FPS:
                 raise CameraError(
                     f"{self._camera}: {self._file} is no video that FFmpeg reads ({rate} frames a second)"
@@ -72,8 +73,12 @@ class VideoFile:
                     self.counts.alive()
                     continue
                 self._broken(missed)
+                odd = _odd(picture, self._max_pixels)
                 since_s = max(capture.get(cv2.CAP_PROP_POS_MSEC) / 1_000, (passed + missed) / rate)
                 passed, missed = passed + missed + 1, 0
+                if odd:
+                    self.counts.skip(f"{self._file.name}: {odd}")
+                    continue
                 self.counts.good()
                 yield Frame(_rgb(picture), self._camera, start + timedelta(seconds=since_s))
             if not self._closed:
@@ -118,7 +123,8 @@ class LiveVideo:
             capture = self._open(self._address, self._config)
             try:
                 self.counts.alive()
-                while not self._closed.is_set() and capture.isOpened():
+                large = _too_large(capture, self._config.max_pixels)
+                while not large and not self._closed.is_set() and capture.isOpened():
                     came, picture = capture.read()
                     if not came:
                         break
@@ -129,7 +135,8 @@ class LiveVideo:
                         yield frame
             finally:
                 capture.release()
-            self.counts.problem = f"{redacted(self._address)} gives no frames: tried again after {wait_s:g} s"
+            reason = f"gives {large}: set it to a smaller size" if large else "gives no frames"
+            self.counts.problem = f"{redacted(self._address)} {reason}; tried again after {wait_s:g} s"
             self._pause(wait_s)
             wait_s = min(2 * wait_s, self._config.longest_wait_s)
 
@@ -144,9 +151,8 @@ class LiveVideo:
             wait_s -= 1.0
 
     def _frame(self, picture: Any) -> Frame | None:
-        shape: tuple[int, ...] = getattr(picture, "shape", ())
-        if len(shape) != 3 or shape[2] != 3 or not 0 < shape[0] * shape[1] <= self._config.max_pixels:
-            self.counts.skip(f"a frame of shape {shape}, (H, W, 3) of {self._config.max_pixels} pixels is the bound")
+        if odd := _odd(picture, self._config.max_pixels):
+            self.counts.skip(odd)
             return None
         return Frame(_rgb(picture), self._camera, self._now())
 
@@ -166,12 +172,21 @@ def _open_capture(address: str, config: LiveConfig) -> Capture:
     return cv2.VideoCapture(address, cv2.CAP_FFMPEG, patience)
 
 
-def _refuse_large(capture: Capture, max_pixels: int, camera: str) -> None:
+def _too_large(capture: Capture, max_pixels: int) -> str:
+    """What is wrong with the size that a stream tells of when it is opened, before a frame of it is taken; "" for nothing. OpenCV
+    makes room for frames of that size, and scales those of others to it."""
     import cv2
 
     width, height = capture.get(cv2.CAP_PROP_FRAME_WIDTH), capture.get(cv2.CAP_PROP_FRAME_HEIGHT)
-    if width * height > max_pixels:
-        raise CameraError(f"{camera}: frames of {width:g} x {height:g} pixels, {max_pixels} are the bound")
+    return f"frames of {width:g} x {height:g} pixels, {max_pixels} are the bound" if width * height > max_pixels else ""
+
+
+def _odd(picture: Any, max_pixels: int) -> str:
+    """What is wrong with a frame, whatever its stream told; "" for nothing."""
+    shape: tuple[int, ...] = getattr(picture, "shape", ())
+    if len(shape) == 3 and shape[2] == 3 and 0 < shape[0] * shape[1] <= max_pixels:
+        return ""
+    return f"a frame of shape {shape}, (H, W, 3) of {max_pixels} pixels is the bound"
 
 
 def _rgb(picture: Any) -> Pixels:

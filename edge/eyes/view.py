@@ -30,6 +30,14 @@ class ViewConfig(BaseModel):
 class Look(Protocol):
     """One camera's frames in, events out."""
 
+    @property
+    def failing(self) -> str:
+        """Why events are being lost, "" while none are: the box is ill."""
+
+    @property
+    def problem(self) -> str:
+        """What is left out, "" while nothing is."""
+
     def look(self, frame: Frame) -> list[CameraEvent]:
         """Events of one frame, which must not be older than the one before."""
 
@@ -51,8 +59,8 @@ class Changes:
     one frame, one event with their number.
     """
 
-    def __init__(self, camera: str, config: ViewConfig) -> None:
-        self._camera, self._config = camera, config
+    def __init__(self, camera: str, config: ViewConfig, *, box: str) -> None:
+        self._camera, self._config, self._box = camera, config, box
         self._began: float | None = None
         self._unnamed: dict[int, Track] = {}  # those put there, of which too few crops are named yet
 
@@ -83,6 +91,7 @@ class Changes:
             self._camera,
             kind,
             product,
+            box=self._box,
             items=[each.number for each in tracks],
             time=datetime.fromtimestamp(max(at for _, at in rows), UTC),
             confidence=min(each.confidence for each in tracks),
@@ -90,14 +99,23 @@ class Changes:
 
 
 class View:
-    """Frames of one camera in, events out. Frames must come in the order of their times; ValueError otherwise."""
+    """Frames of one camera of `box` in, events out. Frames must come in the order of their times; ValueError otherwise."""
+
+    failing = problem = ""  # what fails raises
 
     def __init__(
-        self, camera: str, detector: Detector, namer: Namer, config: ViewConfig | None = None, rule: Rule | None = None
+        self,
+        camera: str,
+        detector: Detector,
+        namer: Namer,
+        config: ViewConfig | None = None,
+        rule: Rule | None = None,
+        *,
+        box: str,
     ) -> None:
         self._detector, self._namer, self._config = detector, namer, config or ViewConfig()
         self._tracker = Tracker(self._config.tracker)
-        self._rule = rule or Changes(camera, self._config)
+        self._rule = rule or Changes(camera, self._config, box=box)
 
     def look(self, frame: Frame) -> list[CameraEvent]:
         """Find, follow and name the items of a frame. A track is named by its first crops alone: more would add little."""

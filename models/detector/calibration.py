@@ -4,7 +4,7 @@ Zadrozny and Elkan (2002, "Transforming classifier scores into accurate multicla
 (2017, arXiv:1706.04599), in groups of equal size.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,7 +33,7 @@ class Calibration:
         return {"raw": self.raw.tolist(), "right": self.right.tolist()}
 
     @classmethod
-    def from_json(cls, kept: Mapping[str, list[float]]) -> "Calibration":
+    def from_json(cls, kept: Mapping[str, Sequence[float]]) -> "Calibration":
         """The reverse of `to_json`; InputError where the numbers are not two ascending rows in [0, 1]."""
         if set(kept) != {"raw", "right"}:
             raise InputError(f"calibration holds {sorted(kept)}, not raw and right; keep what to_json gave")

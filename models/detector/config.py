@@ -5,9 +5,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from models.detector.beliefs import Beliefs
 from models.detector.embedder_config import EmbedderConfig
 from models.detector.finder_config import FinderConfig
-from models.detector.fusion import Beliefs
 from models.detector.networks import DetectorConfig, NamerConfig
 
 

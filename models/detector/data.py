@@ -113,6 +113,11 @@ def prepare(tables: Mapping[str, Any], cfg: Config) -> Dataset:
         cfg,
         digest.hexdigest(),
     )
+    if not any(len(each.boxes) for each in labelled):
+        raise DataError(
+            f"{LABELS}: {tables[LABELS].num_rows:,} labels of whole pictures and no box: the detector learns from boxes around items; "
+            "draw some, as in Label Studio, or give a set that has them"
+        )
     for part, name in enumerate(SPLITS):
         boxes = sum(len(data.labelled[row].boxes) for row in data.scenes(part))
         if not boxes:

@@ -74,7 +74,7 @@ def fit_embedder(
         classes = () if labels is None else tuple(int(column.max()) + 1 for column in labels.T)
         heads = Heads(len(known), cfg.width, classes)
         stopped = checkpoint if checkpoint is not None and checkpoint.is_file() else None
-        if start is not None and cfg.imprinted and stopped is None:
+        if start is not None and not start.bare and cfg.imprinted and stopped is None:
             heads.proxies.data.copy_(torch.from_numpy(imprints(start, crops, target, cfg, seed)))
         run = _Run(network, heads, cfg, _fingerprint(cfg, seed, target, labels, crops.shape))
         if stopped is not None:

@@ -6,47 +6,23 @@ silent speak against. The best proposal becomes an event, what it explains is no
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 import numpy as np
 
+from models.detector.beliefs import Beliefs
 from models.detector.calibration import Calibration
 from models.detector.carried import Held, held_things
-from models.detector.inventory import ShelfEvidence, ShelfNoise, shelf_evidence
+from models.detector.inventory import ShelfEvidence, shelf_evidence
 from models.detector.observed import Floats, Recording, Shelf
-from models.detector.rfid import TagEvidence, TagNoise, tag_evidence
-from models.detector.scales import MOST_COUNT, ScaleNoise, Step, step_log_ratio, steps
+from models.detector.rfid import TagEvidence, tag_evidence
+from models.detector.scales import MOST_COUNT, Step, step_log_ratio, steps
 from models.detector.tracks import watch
 
 Deed: TypeAlias = Literal["take", "put"]
 _UNSURE = 2.0  # log-odds below which a path may as well have led the other way
 DEEDS: tuple[Deed, Deed] = ("take", "put")
-
-
-@dataclass(frozen=True)
-class Beliefs:
-    """What is held likely before and about the sources, in natural logarithms where named log.
-
-    `own_lane` chance that a product taken from, or put into, a lane is the one planned there; `event_log` log-odds of an event at
-    a proposed time; `worst_log` the least a source may say of any one hypothesis, so that one broken source is outvoted;
-    `unseen_log` of an event no camera saw carried, `false_carry_log` of a carry that was nothing, by number of cameras.
-    """
-
-    own_lane: tuple[float, float] = (0.93, 0.7)
-    event_log: float = -1.0
-    worst_log: float = -14.0
-    unseen_log: float = -2.5
-    carry_log: tuple[float, float] = (1.0, 4.0)
-    together_s: float = 0.7
-    apart_s: float = 1.0
-    once_s: float = 2.0
-    still_pictures: int = 5
-    tag_proposal_log: float = 5.0
-    shelf_proposal_log: float = 1.5
-    scale: ScaleNoise = field(default_factory=ScaleNoise)
-    tags: TagNoise = field(default_factory=TagNoise)
-    shelf: ShelfNoise = field(default_factory=ShelfNoise)
 
 
 @dataclass(frozen=True)

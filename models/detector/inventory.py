@@ -4,21 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from models.detector.beliefs import ShelfNoise
 from models.detector.observed import Bools, Floats, Ints, Recording
 from models.detector.scales import MOST_COUNT
-
-
-@dataclass(frozen=True)
-class ShelfNoise:
-    """How the seen number of a product changes for each package taken or put: mean `shown` (rows behind are hidden, or come to
-    sight) and its standard deviation `spread`. Where nothing happened the seen number still changes: standard deviations
-    `passing` of one picture and `lasting` however many there are. `most` bounds what this evidence may say, in log-likelihood."""
-
-    shown: float = 0.5
-    spread: float = 0.38
-    passing: float = 0.29
-    lasting: float = 0.09
-    most: float = 6.0
 
 
 @dataclass(frozen=True, eq=False)

@@ -19,6 +19,8 @@ Ints: TypeAlias = npt.NDArray[np.int64]
 Bools: TypeAlias = npt.NDArray[np.bool_]
 MOST_DETECTIONS, MOST_PICTURES, MOST_READINGS, MOST_TAGS = 50_000, 2_000, 200_000, 5_000
 MOST_EVIDENCE = 20_000_000  # numbers in log_probs
+MOST_BOARDS, MOST_LANES = 100, 5_000
+LONGEST_S = 3_600.0  # of pictures: tables over time grow with it, however few there are
 
 
 class Camera(Protocol):
@@ -112,6 +114,8 @@ class Recording:
         _bounded("pictures", self.at_s.size, MOST_PICTURES)
         _bounded("detections", found.picture.size, MOST_DETECTIONS)
         _bounded("numbers in log_probs", found.log_probs.size, MOST_EVIDENCE)
+        _bounded("boards", shelf.boards.size, MOST_BOARDS)
+        _bounded("lanes", shelf.level.size, MOST_LANES)
         _shape("camera", self.camera, self.at_s.shape)
         _shape("box", found.box, (found.picture.size, 4))
         _shape("log_probs", found.log_probs, (found.picture.size, products))
@@ -140,6 +144,10 @@ class Recording:
         for name, values in numbers:
             if not np.isfinite(values).all():
                 raise InputError(f"{name} holds a value that is not finite; leave such rows out")
+        if self.at_s.size and np.ptp(self.at_s) > LONGEST_S:
+            raise InputError(
+                f"the pictures span {np.ptp(self.at_s):.0f} s, {LONGEST_S:.0f} s is the bound; send a shorter recording"
+            )
 
 
 def _bounded(name: str, count: int, most: int) -> None:

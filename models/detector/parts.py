@@ -14,14 +14,17 @@ import numpy as np
 from models.common.pictures import Pixels
 from models.common.protocols import DataError, ProgressCallback, silent
 from models.common.sessions import open_session
+from models.detector.beliefs import Beliefs
 from models.detector.boxes import GREY, crop
 from models.detector.config import Config
 from models.detector.data import TRAIN, VAL, Dataset, Ints
+from models.detector.event_confidence import EventsSpec
 from models.detector.gallery import shop_crops
 from models.detector.matching import precision_curves
 from models.detector.networks import YoloDetector
 
 BASE = Path(__file__).parent / "base"
+EVENTS = "events.json"
 FINISHED = ".onnx"
 LEAST_CROPS = 2  # of a product, to learn what tells it from others
 _TOLD = 100  # letters of a file's name: an artifact says in 300 what it began from
@@ -111,6 +114,13 @@ def start_of(told: Path | None, name: str) -> Path | None:
             f"{name}_start: {told} is no file: give the path of weights, or leave it out for the base checkpoint"
         )
     return told
+
+
+def base_events(beliefs: Beliefs) -> EventsSpec:
+    """What events are worth as learnt with the base checkpoint on the twin's clips; nothing where other beliefs are held."""
+    kept = BASE / EVENTS
+    learnt = EventsSpec.model_validate_json(kept.read_bytes()) if kept.is_file() else EventsSpec()
+    return learnt if learnt.beliefs == beliefs else EventsSpec(beliefs=beliefs)
 
 
 def _finished(path: Path) -> tuple[bytes, str]:

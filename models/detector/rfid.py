@@ -9,31 +9,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from models.detector.beliefs import TagNoise
 from models.detector.observed import Floats, Ints, TagReads
 from models.detector.scales import MOST_COUNT
 
 IMPOSSIBLE = -25.0  # log-likelihood ratio of more packages than there are tags
 _MOST_LOG = 40.0  # of one tag's ratio, so that products of three stay finite
-
-
-@dataclass(frozen=True)
-class TagNoise:
-    """Rounds a second of an antenna; chances of a read in one round and mean signals in dBm of a tag on the board, in a hand
-    before it and elsewhere; standard deviations of a signal near and elsewhere in dB; `dead` is the share of tags never read,
-    `hand_s` how long a hand stays before the board, `moved` the chance that a tag comes or goes at any other time."""
-
-    rounds_per_s: float = 5.0
-    on: float = 0.7
-    hand: float = 0.25
-    off: float = 0.05
-    on_dbm: float = -52.0
-    hand_dbm: float = -58.0
-    off_dbm: float = -62.0
-    near_db: float = 4.0
-    off_db: float = 6.0
-    dead: float = 0.02
-    hand_s: float = 1.1
-    moved: float = 0.02
 
 
 @dataclass(frozen=True, eq=False)

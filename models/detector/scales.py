@@ -9,24 +9,12 @@ from itertools import pairwise
 
 import numpy as np
 
+from models.detector.beliefs import ScaleNoise
 from models.detector.observed import Floats, Ints, ScaleReadings
 
 QUIET_READINGS = 4  # fewer in a row may look quiet by chance under a resting hand
 _FACTOR = 5.0  # a difference of neighbouring readings beyond so many standard deviations is no noise
 MOST_COUNT = 3
-
-
-@dataclass(frozen=True)
-class ScaleNoise:
-    """Standard deviations of one reading, of the drift in one second, and of a package about its printed weight (a share);
-    `miss` is the chance that a true change shows no step, `false` that a step has no cause, `broad_g` how large such may be."""
-
-    reading_g: float = 1.6
-    drift_g: float = 0.4
-    package_share: float = 0.01
-    miss: float = 1e-5
-    false: float = 1e-4
-    broad_g: float = 500.0
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from models.common.artifact import ArtifactError
+from models.detector.event_confidence import EventsSpec
 from models.detector.networks import DetectorConfig, NamerConfig
 
 FORMAT_VERSION = 2  # 1 had crops in letter-boxes
@@ -33,6 +34,7 @@ class EyesSpec(BaseModel):
     )
     finder_from: str = Field(default="unknown", max_length=300, description="what the finder's training began from")
     embedder_from: str = Field(default="unknown", max_length=300, description="and the embedder's")
+    events: EventsSpec = Field(default=EventsSpec(), description="how a shelf's sensors are fused into events")
 
 
 def gallery_bytes(vectors: npt.NDArray[np.floating]) -> bytes:

@@ -17,7 +17,7 @@ from models.detector.data import VAL, Dataset, Ints
 from models.detector.gallery import photo_vectors, shop_crops
 from models.detector.looking import columns, look_at
 from models.detector.naming import LEAST_CROPS, Naming, fit_naming
-from models.detector.parts import make_embedder, make_finder
+from models.detector.parts import base_events, make_embedder, make_finder
 from models.detector.photos import VIEWS
 from models.detector.predict import Predictor
 from models.detector.spec import DETECTOR, EMBEDDER, GALLERY, NAME, SPEC, EyesSpec, gallery_bytes
@@ -90,6 +90,7 @@ def train(data: Dataset, cfg: Config, *, seed: int, on_progress: ProgressCallbac
         products=products,
         finder_from=finder.begun_from,
         embedder_from=embedder.begun_from,
+        events=base_events(cfg.events),
     )
     on_progress("confidence", 0.92)
     naming = _naming(Predictor(spec, finder.graph, embedder.graph, vectors), data, cfg)

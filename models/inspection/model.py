@@ -54,8 +54,10 @@ class Inspector(nn.Module):
 
     def relit(self, picture: Tensor, approved: Tensor) -> Tensor:
         """The picture under the approved one's light: a channel's gain falls off as a plane, in logarithms."""
+        block = picture.shape[-1] // BLOCKS
+        used = block * BLOCKS  # of sides that do not divide the last pixels tell no light of their own
         light = [
-            (F.avg_pool2d(each, each.shape[-1] // BLOCKS).flatten(2) + FLOOR).log() for each in (approved, picture)
+            (F.avg_pool2d(each[..., :used, :used], block).flatten(2) + FLOOR).log() for each in (approved, picture)
         ]
         plane = (light[0] - light[1]) @ self.fit.T  # (N, 3, 3)
         gain = (plane @ self.plane.T).exp().reshape(*plane.shape[:2], BLOCKS, BLOCKS)

@@ -10,6 +10,7 @@ from models.common.protocols import DataError
 from models.inspection.registering import Pixels
 
 LEAST_SIDE, MOST_SIDE = 16, 1_024
+MOST_DECODED: Final = 4 << 30  # bytes of a table's pictures in memory; registering holds them twice
 BOUNDS: Final = PictureBounds(max_bytes=4 << 20, max_pixels=MOST_SIDE**2, max_side_px=MOST_SIDE)
 
 
@@ -36,6 +37,11 @@ def read_pictures(name: str, files: Sequence[bytes]) -> Pixels:
         except PictureError as error:
             raise DataError(f"{where}: {error}") from error
         if found is None:
+            if len(files) * pixels.nbytes > MOST_DECODED:
+                raise DataError(
+                    f"{name}: {len(files):,} pictures of {len(pixels)} pixels a side take {len(files) * pixels.nbytes:,} bytes, "
+                    f"{MOST_DECODED:,} is the bound: deliver the newest days alone, or smaller pictures"
+                )
             found = np.empty((len(files), *pixels.shape), np.uint8)
         if pixels.shape != found.shape[1:]:
             raise DataError(

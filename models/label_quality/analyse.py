@@ -44,12 +44,13 @@ class Overlooked:
 
 @dataclass(frozen=True)
 class Analysis:
-    """What was found of labels of whole pictures and of boxes, and boxes that are missing."""
+    """What was found of labels of whole pictures and of boxes, boxes that are missing, and how many labels were not judged."""
 
     cfg: Config
     whole: Judged
     boxed: Judged
     overlooked: tuple[Overlooked, ...]
+    unasked: int
 
 
 def analyse(data: Dataset, cfg: Config, *, seed: int, on_progress: ProgressCallback = silent) -> Analysis:
@@ -60,7 +61,7 @@ def analyse(data: Dataset, cfg: Config, *, seed: int, on_progress: ProgressCallb
     on_progress("boxes", 0.5)
     boxed, overlooked = _judge_boxes(data.boxed, data.classes, cfg)
     on_progress("done", 1.0)
-    return Analysis(cfg, whole, boxed, overlooked)
+    return Analysis(cfg, whole, boxed, overlooked, data.unasked)
 
 
 def _judge_whole(whole: Whole, classes: tuple[str, ...], cfg: Config) -> Judged:

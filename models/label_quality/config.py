@@ -37,3 +37,6 @@ class Config(BaseModel):
     max_pictures: int = Field(
         default=200_000, ge=1, le=2_000_000, description="pictures of one report: bounds its time and memory"
     )
+    max_predictions: int = Field(
+        default=10_000_000, ge=1, le=100_000_000, description="rows of predictions of one report, for the same reason"
+    )

@@ -2,10 +2,10 @@
 
 Tables (pyarrow), in the columns of their contracts:
 
-`label_classes` (label, position), `image_labels` (label_id, image_id, label, four edges in pixels or null, is_crowd), and
-`predictions` (image_id, label, confidence, four edges or null): of whole pictures a row for each class with its
-probability (classes without a row have none), of boxes a row for each predicted box. They must come from models that did not
-learn from the picture they judge, such as those of a cross-validation.
+`label_classes` (label, position), `images` (image_id), every picture of the set, `image_labels` (label_id, image_id, label, four
+edges in pixels or null, is_crowd), and `predictions` (image_id, label, confidence, four edges or null): of whole pictures a row for
+each class with its probability (classes without a row have none), of boxes a row for each predicted box. They must come from models
+that did not learn from the picture they judge, such as those of a cross-validation.
 """
 
 from collections.abc import Mapping
@@ -24,6 +24,7 @@ Ints = npt.NDArray[np.int64]
 EDGES = ("x_min_px", "y_min_px", "x_max_px", "y_max_px")
 _NEEDED = {
     "label_classes": ("label", "position"),
+    "images": ("image_id",),
     "image_labels": ("label_id", "image_id", "label", *EDGES, "is_crowd"),
     "predictions": ("image_id", "label", "confidence", *EDGES),
 }
@@ -53,11 +54,13 @@ class BoxedPicture:
 
 @dataclass(frozen=True)
 class Dataset:
-    """Labels beside predictions; `classes` by number. Crowds are left out, and predictions in them: nobody says what they hold."""
+    """Labels beside predictions; `classes` by number. Crowds are left out, and predictions in them: nobody says what they hold.
+    `unasked`: labels of whole pictures that are left out because all predictions are boxes."""
 
     classes: tuple[str, ...]
     whole: Whole
     boxed: tuple[BoxedPicture, ...]
+    unasked: int
 
 
 @dataclass(frozen=True)
@@ -80,13 +83,19 @@ class _Rows:
 def prepare(tables: Mapping[str, Any], cfg: Config) -> Dataset:
     """Labels of a set and what models predict of the same pictures.
 
-    Errors: DataError for a missing table or column, a class that is not in label_classes, a confidence outside 0 to 1, two
-    classes of one whole picture, a labelled whole picture without predictions, or more pictures than `cfg.max_pictures`.
+    Errors: DataError for a missing table or column, a class that is not in label_classes, a picture that is not in images, a
+    confidence outside 0 to 1, two classes of one whole picture, a labelled whole picture without predictions where others have
+    some, more pictures than `cfg.max_pictures`, or more predictions than `cfg.max_predictions`.
     """
     for name, columns in _NEEDED.items():
         if name not in tables:
             raise DataError(f"table {name} is missing; there are {', '.join(sorted(tables)) or 'none'}: hand it over")
         need_columns(name, tables[name], columns)
+    if (rows := tables["predictions"].num_rows) > cfg.max_predictions:
+        raise DataError(
+            f"predictions: {rows:,} rows, at most {cfg.max_predictions:,}: leave out boxes that the model is unsure of, or report on "
+            "a part of the set"
+        )
     ordered = tables["label_classes"].sort_by("position")
     classes = tuple(str(name) for name in ordered["label"].to_pylist())
     crowd = np.nan_to_num(numbers("image_labels", tables["image_labels"], "is_crowd")) > 0
@@ -95,18 +104,27 @@ def prepare(tables: Mapping[str, Any], cfg: Config) -> Dataset:
     predictions = _rows("predictions", tables["predictions"], classes)
     if outside := int((~((predictions.confidence >= 0) & (predictions.confidence <= 1))).sum()):
         raise DataError(f"predictions.confidence: {outside} rows are null or outside 0 to 1: give probabilities")
-    pictures = len(set(labels.image_ids))
+    known = set(tables["images"]["image_id"].to_pylist())
+    for name, named in (("image_labels", labels), ("predictions", predictions)):
+        if strange := sorted(set(named.image_ids) - known):
+            raise DataError(
+                f"{name}.image_id: {len(strange):,} pictures, such as {strange[0]!r}, are none of the {len(known):,} good ones of the "
+                "set: name those alone"
+            )
+    pictures = len({*labels.image_ids, *predictions.image_ids})
     if pictures > cfg.max_pictures:
-        raise DataError(
-            f"image_labels: {pictures:,} pictures, at most {cfg.max_pictures:,}: report on a part of the set"
-        )
+        raise DataError(f"{pictures:,} pictures, at most {cfg.max_pictures:,}: report on a part of the set")
     whole, boxed = labels.is_whole & ~crowd, ~labels.is_whole & ~crowd
+    unasked = 0
+    if rows and not predictions.is_whole.any():  # a finder of boxes says nothing of a photo of one product
+        unasked, whole = int(whole.sum()), np.zeros_like(whole)
     return Dataset(
         classes=classes,
         whole=_whole(labels.of(whole), tuple(label_ids[whole]), predictions.of(predictions.is_whole), len(classes)),
         boxed=_boxed(
             labels.of(boxed), label_ids[boxed], _outside(predictions.of(~predictions.is_whole), labels.of(crowd))
         ),
+        unasked=unasked,
     )
 
 

@@ -66,6 +66,8 @@ def _notes(analysis: Analysis, parts: list[Judged]) -> Iterator[str]:
         yield f"{count:,} labelled {given} look like {suggested}."
     if analysis.overlooked:
         yield f"{len(analysis.overlooked):,} items that the model is sure of have no label."
+    if analysis.unasked:
+        yield f"{analysis.unasked:,} labels of whole pictures were not judged: the predictions are boxes alone."
     yield "A model that is wrong accuses right labels: predictions must come from one that did not learn from the picture."
 
 

@@ -7,6 +7,7 @@ import typer
 
 from orchestration.commands.evaluating import JsonOption, SeedOption, evaluate_model, home_of
 from orchestration.commands.options import TwinSeedOption, settings_with
+from orchestration.settings import Settings
 
 PlotsOption = Annotated[Path | None, typer.Option(help="Write the report's pictures into this folder.")]
 
@@ -31,7 +32,8 @@ def detector(
         str,
         typer.Option(
             "--source",
-            help="twin | NAME of an image set | yolo:FOLDER | coco:FILE_OR_FOLDER | grocery_store:FOLDER | image_set:FOLDER",
+            help="twin | NAME of a set of `storeloop images` | yolo:FOLDER | coco:FILE_OR_FOLDER | label_studio:FILE | "
+            "image_set:FOLDER; items are labelled by boxes.",
         ),
     ] = "twin",
     json_file: JsonOption = None,
@@ -41,5 +43,5 @@ def detector(
 ) -> None:
     """Items of pictures found and named, beside colour histograms and shrunken pixels."""
     home = home_of(["detector", source, seed, twin_seed])
-    asked = {"home": home, "seed": seed, "cameras": source, "twin_seed": twin_seed}
+    asked = {"home": home, "sets_home": Settings().home, "seed": seed, "cameras": source, "twin_seed": twin_seed}
     evaluate_model("detector", settings_with(**asked), json_file, plots=plots, source=source)

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -104,10 +103,7 @@ def remove(
 def _change(release: Path | None, edit: "Callable[[Predictor, Enrolled], Enrolled]") -> "Changed":
     from serving.detector_releases import change_gallery
 
-    # In the workspace a run may be releasing a champion: one of both waits.
-    alone: AbstractContextManager[object] = Workspace(Settings()).exclusive() if release is None else nullcontext()
-    with alone:
-        return change_gallery(_root(release), edit)
+    return change_gallery(_root(release), edit)
 
 
 def _root(release: Path | None) -> Path:

@@ -19,9 +19,10 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of 
 
 
 def _sets() -> "ImageSets":
-    from orchestration.image_sets import ImageSets
+    from orchestration.image_sets import image_sets_of
+    from orchestration.workspace import Workspace
 
-    return ImageSets(Settings().home)
+    return image_sets_of(Workspace(Settings()))
 
 
 @app.command("import")
@@ -83,6 +84,31 @@ def export(
         raise ValueError(f"form {form!r}: use yolo, coco or label_studio; predictions go to label_studio alone")
     left_out = "".join(f"; {count:,} left out: {reason}" for reason, count in done.left_out.items())
     typer.echo(f"{done.folder}: {done.pictures:,} pictures, {done.labels:,} labels{left_out}")
+
+
+@app.command()
+def predict(
+    name: NameArgument,
+    out: Annotated[Path, typer.Argument(help="Parquet file to write, in the columns of image_labels.")],
+) -> None:
+    """What the detector that serves now sees in a set: boxes, classes and confidences, as `labels`, `next` and `export` read them.
+
+    `labels` wants a set that the detector did not learn from.
+    """
+    import pyarrow.parquet as pq
+
+    from data_checks.durable import replace_file
+    from orchestration.commands.progress import StepPrinter
+    from orchestration.set_predictions import predict_set
+    from orchestration.workspace import Workspace
+
+    opened = _sets().open(name)
+    with StepPrinter(f"predict {name}") as printer:
+        found = predict_set(Workspace(Settings()), opened, on_progress=printer.message)
+    replace_file(out, lambda path: pq.write_table(found.rows, path, compression="zstd"))
+    typer.echo(f"{out}: {found.rows.num_rows:,} boxes in {found.pictures:,} pictures")
+    for reason, count in found.left_out.most_common():
+        typer.echo(f"- left out {count:,} times: {reason}")
 
 
 @app.command()

@@ -80,7 +80,8 @@ class PostgresLedger:
         """Leaf hashes by number."""
         with _told():
             rows = self._connection().execute(
-                "SELECT hash FROM ledger_entries WHERE number BETWEEN %s AND %s ORDER BY number", (first, first + count - 1)
+                "SELECT hash FROM ledger_entries WHERE number BETWEEN %s AND %s ORDER BY number",
+                (first, first + count - 1),
             )
             return [bytes(digest) for (digest,) in rows]
 
@@ -135,4 +136,6 @@ def _told() -> Iterator[None]:
     try:
         yield
     except psycopg.Error as error:
-        raise LedgerStoreError(f"PostgreSQL: {str(error).strip()}; nothing of this change was kept, send it again") from error
+        raise LedgerStoreError(
+            f"PostgreSQL: {str(error).strip()}; nothing of this change was kept, send it again"
+        ) from error

@@ -32,13 +32,18 @@ def coco_images(place: Path) -> ImageRows:
     return rows
 
 
+def root_of(file: Path) -> Path:
+    """The folder in which the pictures of a COCO file lie: its own, or the one above a folder `annotations`."""
+    return file.parent.parent if file.parent.name == "annotations" else file.parent
+
+
 def _found(place: Path) -> tuple[Path, dict[Path, _Document]]:
     """The folder that everything lies in, and its COCO files."""
     if place.is_file():
         document = read_json(place)
         if not _is_coco(document):
             raise SourceError(f"{place}: a COCO file has the lists {', '.join(_PARTS)}; this one lacks some")
-        return place.parent.parent if place.parent.name == "annotations" else place.parent, {place: document}
+        return root_of(place), {place: document}
     documents = {}
     for path in sorted(place.rglob("*.json")):
         inside(place, relative_to(place, path))

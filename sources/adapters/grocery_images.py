@@ -25,9 +25,11 @@ def grocery_images(folder: Path) -> ImageRows:
     names, parents = _classes(folder / _CLASSES)
     rows = ImageRows(folder)
     rows.add_classes(names, parents)
-    listed = {split: folder / name for split, name in _LISTS.items() if (folder / name).is_file()}
-    if not listed:
-        raise SourceError(f"{folder}: none of {', '.join(_LISTS.values())}; they are the official split")
+    listed = {split: folder / name for split, name in _LISTS.items()}
+    if missing := [path.name for path in listed.values() if not path.is_file()]:
+        raise SourceError(
+            f"{folder}: {', '.join(missing)} of the official split are missing; they belong to the download"
+        )
     for split, path in listed.items():
         for number, line in enumerate(read_text(path).splitlines(), start=1):
             if not line.strip():
@@ -51,6 +53,9 @@ def _classes(path: Path) -> tuple[list[str], dict[str, str]]:
         raise SourceError(
             f"{path}: column {', '.join(missing) if table else 'names'} is missing; use the published file"
         )
+    for line, row in enumerate(table, start=2):
+        if short := [column for column in _COLUMNS.values() if not (row[column] or "").strip()]:
+            raise SourceError(f"{path} line {line}: no {', '.join(short)}; use the published file")
     numbered = {row[_COLUMNS["number"]].strip(): row for row in table}
     if set(numbered) != {str(number) for number in range(len(table))}:
         raise SourceError(f"{path}: the classes are not numbered 0 to {len(table) - 1}; use the published file")

@@ -66,7 +66,10 @@ class _Pictures:
 
     def find(self, data: object) -> tuple[str | None, str | None]:
         """Path of the picture whose end agrees with the task's for the most folders; or None and the problem."""
-        said = next(_addresses(data), None)
+        try:
+            said = next(_addresses(data), None)
+        except ValueError as error:  # of an address such as http://[shop/1.png
+            return None, f"the task's data {quote(data)} hold no address ({error}); mend it"
         if said is None:
             return None, f"the task's data {quote(data)} name no picture"
         wanted = PurePosixPath(said)

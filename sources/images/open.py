@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Final
 
 from sources.base import SourceError
+from sources.images.files import relative_to
 from sources.images.rows import ImageRows
 
 FORMS: Final = (
@@ -26,6 +27,24 @@ def open_images(spec: str) -> ImageRows:
     if not path.exists():
         raise SourceError(f"pictures {spec!r}: {path} does not exist; give the folder the files lie in")
     return openers[kind](path)
+
+
+def delivered_files(spec: str) -> list[tuple[str, int, int]]:
+    """Path, bytes and time of change (ns) of every file that a delivery may read, so that a change is seen without reading it.
+
+    Of one file, such as COCO's, those are all files of the folder in which its pictures lie; of what is gone there are none.
+    """
+    kind, _, where = spec.partition(":")
+    path = Path(where).expanduser()
+    root = path if path.is_dir() else _coco_root(path) if kind == "coco" else path.parent
+    found = ((each, each.stat()) for each in sorted(root.rglob("*")) if each.is_file())
+    return [(relative_to(root, each), facts.st_size, facts.st_mtime_ns) for each, facts in found]
+
+
+def _coco_root(file: Path) -> Path:
+    from sources.adapters.coco_images import root_of
+
+    return root_of(file)
 
 
 def _openers() -> dict[str, Callable[[Path], ImageRows]]:

@@ -3,6 +3,7 @@
 from collections import Counter
 from pathlib import Path, PurePosixPath
 
+from sources.base import SourceError
 from sources.images.export import Exported, box_of, boxes_only, copy_picture, flat_names, new_folder, splits_of
 from sources.images.image_set import ImageSet
 
@@ -14,12 +15,18 @@ def export_yolo(image_set: ImageSet, folder: Path, *, confidences: bool = False)
     `classes.txt`, as Label Studio does.
 
     YOLO has no crowds: they are left out. `confidences` adds a sixth number to what a model proposed, which training does
-    not take. Errors: SourceError for labels of whole pictures, a folder that is there, a changed picture.
+    not take. Errors: SourceError for labels of whole pictures or of classes that the set lacks, a folder that is there, a changed
+    picture.
     """
     boxes_only(image_set, "YOLO")
     images = image_set.images.to_pylist()
     splits, names, labels = splits_of(images), flat_names(images), image_set.labels_by_image()
     numbers = {label: number for number, label in enumerate(image_set.classes)}
+    if strange := sorted(set(image_set.image_labels["label"].to_pylist()) - numbers.keys()):
+        raise SourceError(
+            f"{', '.join(strange[:5])} ({len(strange)}) are no classes of the set, which has {', '.join(image_set.classes)}: YOLO "
+            "numbers those alone; give labels and predictions the set's names, or add the classes and take it in again"
+        )
     left_out: Counter[str] = Counter()
     written = 0
     with new_folder(folder) as draft:

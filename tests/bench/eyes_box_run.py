@@ -14,7 +14,8 @@ from typing import Any
 
 import cv2
 import numpy as np
-from recognition import base_graphs, in_8_bits
+
+from orchestration.base_networks import base_graphs, in_8_bits
 
 ROOT = Path(__file__).parents[2]
 SCENE = 25  # frames until the shelf looks otherwise

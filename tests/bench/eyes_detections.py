@@ -9,7 +9,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from models.detector.observed import Floats, Ints, NamedDetections, Recording, ScaleReadings, Shelf, TagReads
+from models.detector.observed import Floats, Ints, NamedDetections, Recording
+from orchestration.clip_recordings import cameras_of, observed
 from sources.twin.cameras.appearance import Appearances
 from sources.twin.cameras.clips import Clip
 from sources.twin.cameras.truth import Boxes
@@ -52,47 +53,6 @@ def recording(
     camera = cameras_of(clip)
     found = detections(clip.truth.boxes, camera, len(clip.seen.pictures), _frame(clip), alike, errors, rng)
     return observed(clip, looks, found)
-
-
-def cameras_of(clip: Clip) -> Ints:
-    """Number (F,) of the camera of each picture."""
-    names = [camera.camera_id for camera in clip.seen.cameras]
-    return np.array([names.index(picture.camera_id) for picture in clip.seen.pictures])
-
-
-def observed(clip: Clip, looks: Appearances, found: NamedDetections) -> Recording:
-    """A clip as the fusion sees it: what was found in its pictures, and what its other sensors told."""
-    seen = clip.seen
-    boards = np.array(seen.boards)
-    lanes = seen.lanes
-    shelf = Shelf(
-        np.array([lane.level for lane in lanes]),
-        np.array([lane.product for lane in lanes]),
-        np.array([lane.left for lane in lanes]),
-        np.array([lane.right for lane in lanes]),
-        boards,
-        np.array([looks[k].weight_g for k in range(len(looks))]),
-    )
-    number = {name: k for k, name in enumerate(looks.ids)}
-    tag = {epc: k for k, epc in enumerate(clip.tags["epc"].to_pylist())}
-    reads = TagReads(
-        _levels(clip.reads["antenna_id"].to_pylist()),
-        clip.reads["at_s"].to_numpy(),
-        np.array([tag[epc] for epc in clip.reads["epc"].to_pylist()], dtype=np.int64),
-        clip.reads["rssi_dbm"].to_numpy(),
-        np.array([number[name] for name in clip.tags["product_id"].to_pylist()], dtype=np.int64),
-    )
-    weights = ScaleReadings(
-        _levels(clip.weights["sensor_id"].to_pylist()),
-        clip.weights["at_s"].to_numpy(),
-        clip.weights["grams"].to_numpy(),
-    )
-    at_s = np.array([picture.at_s for picture in seen.pictures])
-    return Recording(seen.cameras, cameras_of(clip), at_s, found, shelf, weights, reads)
-
-
-def _levels(names: list[str]) -> Ints:
-    return np.array([int(name[1:]) - 1 for name in names], dtype=np.int64)
 
 
 def _frame(clip: Clip) -> tuple[int, int]:

@@ -15,7 +15,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 from bench_row import BenchContext, BenchResult, BenchRow
 from eyes_box_run import Box, Ran, beside, eight_bits, release, shelves, video
 from eyes_networks import base_sessions
-from recognition import base_graphs
+
+from orchestration.base_networks import base_graphs
 
 SIDE, CROPS = 640, 16
 ROUNDS, LOOKS = 12, 3

@@ -8,16 +8,15 @@ import numpy as np
 from eyes_detections import DetectorErrors, Lookalikes, recording
 
 from models.detector.calibration import Calibration, expected_calibration_error, fit_calibration
-from models.detector.fusion import PickPut, fuse
+from models.detector.fusion import fuse
 from models.detector.observed import Bools, Floats, Recording
+from orchestration.clip_recordings import LEAST_CONFIDENCE, matched
 from sources.twin.cameras.params import CameraParams
 from sources.twin.cameras.studio import Studio
 from sources.twin.cameras.truth import Event
 
 STAGES = ("camera", "+ time", "+ second camera", "+ weight", "+ RFID")
 PRODUCTS = 200
-TOLERANCE_S = 1.5  # between what is told and the truth; two deeds of one hand lie further apart
-LEAST_CONFIDENCE = 0.3
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,28 +63,6 @@ def with_sources(whole: Recording, stage: str) -> Recording:
         pictures = np.isin(np.arange(whole.at_s.size), (first, last))
     kept = whole.keeping(pictures)
     return replace(kept, weights=whole.weights if count > 2 else None, reads=whole.reads if count > 3 else None)
-
-
-def matched(found: Sequence[PickPut], true: Sequence[Event], *, timed: bool) -> tuple[list[bool], list[bool], int]:
-    """Whether each true event was told rightly, whether each told one is right, and how many of those answer to no true one. The
-    surest of the same deed near its time answers to a true event."""
-    was_right, answers = [False] * len(found), set()
-    event_right = []
-    for event in true:
-        near = [
-            k
-            for k, each in enumerate(found)
-            if k not in answers
-            and each.deed == event.deed
-            and (not timed or abs(each.at_s - event.at_s) <= TOLERANCE_S)
-        ]
-        right = False
-        if near:
-            best = max(near, key=lambda k: found[k].confidence)
-            answers.add(best)
-            right = was_right[best] = (found[best].product, found[best].count) == (event.product, event.count)
-        event_right.append(right)
-    return event_right, was_right, len(found) - len(answers)
 
 
 @dataclass(eq=False)

@@ -1,14 +1,19 @@
 """Rows of the eyes' events: what was taken or put back, told by ever more sources."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from bench_row import BenchContext, BenchResult, BenchRow
+
+if TYPE_CHECKING:
+    from models.detector.calibration import Calibration
 
 LEARNT, SEEN = (
     (201, 7, 400),
     (202, 8, 400),
 )  # seed, world and number of clips: to calibrate on, and to judge on (others)
-LEARNT_PICTURES, SEEN_PICTURES = (203, 7_203, 50), (204, 7_204, 120)  # the same where pictures are looked at
+SEEN_PICTURES = (204, 7_204, 120)  # to judge on where pictures are looked at, by what a box knows of confidence
+SOURCES = ("1 camera", "2 cameras", "2 cameras, weight", "2 cameras, weight, tags")  # of the stages after the first
 RIGHT, ERROR = 0.99, 0.02
 MADE_UP = "boxes and names drawn from the truth with a detector's errors"
 LOOKED_AT = "found and named by the base checkpoint in 8 bits in a shop of 200 products"
@@ -18,22 +23,28 @@ def _events(context: BenchContext) -> BenchResult:
     del context
     from eyes_events import judged, told
 
-    return events_verdict(judged(told(*LEARNT)), judged(told(*SEEN)), MADE_UP)
+    learnt = {stage: each.calibration() for stage, each in judged(told(*LEARNT)).items()}
+    return events_verdict(learnt, judged(told(*SEEN)), MADE_UP)
 
 
 def _seen_events(context: BenchContext) -> BenchResult:
     del context
-    from eyes_events import PRODUCTS, judged
-    from eyes_seen import seen
+    from eyes_events import PRODUCTS, STAGES, judged
 
-    learnt, others = (judged(seen(*which, PRODUCTS)) for which in (LEARNT_PICTURES, SEEN_PICTURES))
-    return events_verdict(learnt, others, LOOKED_AT)
+    from models.detector.beliefs import Beliefs
+    from models.detector.parts import base_events
+    from orchestration.seen_clips import seen
+
+    kept = base_events(Beliefs())
+    shipped = {stage: kept.by_sources(sources) for stage, sources in zip(STAGES[1:], SOURCES, strict=True)}
+    return events_verdict(shipped, judged(seen(*SEEN_PICTURES, PRODUCTS)), LOOKED_AT)
 
 
-def events_verdict(learnt: dict[str, Any], seen: dict[str, Any], how: str) -> BenchResult:
-    """The share of right events by all sources, calibrated on other clips of other products; abstentions count as wrong."""
+def events_verdict(calibrations: "Mapping[str, Calibration | None]", seen: dict[str, Any], how: str) -> BenchResult:
+    """The share of right events by all sources, calibrated on other clips of other products; abstentions count as wrong. A stage
+    without a calibration is told raw."""
     last, first = list(seen)[-1], next(iter(seen))
-    errors = {stage: each.error(learnt[stage].calibration()) for stage, each in seen.items()}
+    errors = {stage: each.error(calibrations.get(stage)) for stage, each in seen.items()}
     parts = [
         f"{stage} {each.right:.1%} (calibration error {errors[stage]:.1%}, raw {each.error():.1%}; {each.false} false; "
         f"{each.ms:.0f} ms of fusion a clip)"

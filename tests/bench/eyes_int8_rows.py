@@ -12,10 +12,11 @@ def _lost(context: BenchContext) -> BenchResult:
     del context
     import numpy as np
     from finder_rows import judged_pictures
-    from recognition import base_graphs, finder_of, in_8_bits, precision, vectors
+    from recognition import finder_of, precision
 
     from models.common.sessions import open_session
     from models.detector.networks import Gallery, NamerConfig
+    from orchestration.base_networks import base_graphs, in_8_bits, vectors
     from orchestration.package_crops import PHOTO, CropsConfig, draw_crops
     from sources.twin.cameras.params import CameraParams
     from sources.twin.cameras.studio import Studio

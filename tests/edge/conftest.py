@@ -82,3 +82,10 @@ def unpacked(shop: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("box") / "there"
     unpack(shop.root / "1.bundle", read_public_key(shop.public), folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def clips() -> list[tuple[Any, Any]]:
+    """Recordings of a shelf of the twin and their true events."""
+    made: list[tuple[Any, Any]] = _beside("eyes_shelf").clips()
+    return made

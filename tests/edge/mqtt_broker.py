@@ -29,6 +29,7 @@ class Broker:
         self.got: list[dict[str, Any]] = []
         self.topics: set[str] = set()
         self.sessions: list[tuple[str, bool]] = []
+        self.logins: list[tuple[str, ...]] = []
         self.unanswered, self.down = 0, False
         self.refuse = 0
         self._open: set[socket.socket] = set()
@@ -69,9 +70,10 @@ class Broker:
             body = _exactly(peer, _length(peer))
             kind = head >> 4
             if kind == 1:  # CONNECT
-                clean = bool(body[7] & 2)
-                (size,) = struct.unpack(">H", body[10:12])
-                self.sessions.append((body[12 : 12 + size].decode(), clean))
+                clean, told = bool(body[7] & 2), _texts(body[10:])
+                self.sessions.append((told[0], clean))
+                if body[7] & 0x80:  # no will was given, so that these come next
+                    self.logins.append(tuple(told[1:]))
                 peer.sendall(bytes([0x20, 2, 0, self.refuse]))
             elif kind == 3:  # PUBLISH
                 (size,) = struct.unpack(">H", body[:2])
@@ -86,6 +88,16 @@ class Broker:
                 peer.sendall(b"\xd0\x00")
             elif kind == 14:  # DISCONNECT
                 return
+
+
+def _texts(body: bytes) -> list[str]:
+    """Texts one after the other, the size of each before it."""
+    found = []
+    while body:
+        (size,) = struct.unpack(">H", body[:2])
+        found.append(body[2 : 2 + size].decode())
+        body = body[2 + size :]
+    return found
 
 
 def _exactly(peer: socket.socket, count: int) -> bytes:

@@ -11,12 +11,12 @@ import pytest
 
 from edge import label_situations, label_store
 from edge.bundle import BundleError
-from models.common.keys import read_public_key
 from edge.label_situations import read_situation, read_situations
 from edge.label_store import LabelStore
 from edge.labels import LABELS_FILE, RULES_FILE, open_prices, reprice
 from edge.runtime import tester as by_itself
 from edge.update import rollback, update
+from models.common.keys import read_public_key
 from models.common.protocols import InputError
 from models.pricing.predict import load
 

@@ -2,57 +2,19 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from update_box import Box, failing, revision_of
 
-from edge.bundle import BundleError, build, verify
-from models.common.keys import generate_keys, read_private_key, read_public_key
-from edge.update import BUNDLES, MAX_STARTS, STATE_FILE, Installed, UpdateError, installed, rollback, start, update
+from edge.bundle import BundleError, verify
+from edge.update import BUNDLES, STATE_FILE, Installed, UpdateError, installed, rollback, update
 
 ROOT = Path(__file__).parents[2]
-
-
-class Box:
-    """A box, a key it trusts, and a way to make bundles whose one file says which revision it is."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.home = folder, folder / "box"
-        generate_keys(folder / "signing.pem", folder / "trusted.pem")
-        self.private, self.key = read_private_key(folder / "signing.pem"), read_public_key(folder / "trusted.pem")
-
-    def bundle(self, revision: int, padding: int = 0) -> Path:
-        release, out = self.folder / f"release{revision}", self.folder / f"{revision}.bundle"
-        release.mkdir(exist_ok=True)
-        (release / "revision.json").write_text(str(revision))
-        (release / "weights.safetensors").write_bytes(bytes(padding))
-        build(release, out, self.private, bot="forecaster", revision=revision, artifact_id=f"id{revision}")
-        return out
-
-    def install(self, revision: int, self_test: Callable[[Path], None] = lambda folder: None, **options: bool):
-        return update(self.home, self.bundle(revision), self.key, self_test=self_test, **options)
-
-    def running(self) -> int:
-        return start(self.home, self.key, revision_of)[0]
-
-    def folders(self) -> set[str]:
-        return {folder.name for folder in (self.home / BUNDLES).iterdir()}
-
-
-def revision_of(folder: Path) -> int:
-    return int((folder / "revision.json").read_text())
-
-
-def failing(message: str) -> Callable[[Path], None]:
-    def self_test(folder: Path) -> None:
-        raise RuntimeError(message)
-
-    return self_test
 
 
 @pytest.fixture
@@ -141,30 +103,6 @@ def test_installing_the_damaged_current_bundle_again_mends_it(box: Box) -> None:
     assert box.running() == 1
 
 
-def test_a_bundle_that_kills_its_process_gives_way_after_some_starts(box: Box) -> None:
-    box.install(1)
-    assert box.running() == 1
-    box.install(2)
-
-    def die(folder: Path) -> None:
-        raise KeyboardInterrupt  # like a kill: no handler of `start` runs
-
-    for _ in range(MAX_STARTS):
-        with pytest.raises(KeyboardInterrupt):
-            start(box.home, box.key, die)
-        assert verify(box.home / BUNDLES / installed(box.home).current, box.key).revision == 2
-    assert box.running() == 1
-    assert f"did not survive {MAX_STARTS} starts" in installed(box.home).note
-
-
-def test_a_bundle_that_started_once_is_not_counted_against(box: Box) -> None:
-    box.install(1)
-    box.install(2)
-    for _ in range(MAX_STARTS + 2):
-        assert box.running() == 2
-    assert installed(box.home).unconfirmed_starts is None
-
-
 def test_unreadable_state_says_what_to_do(box: Box) -> None:
     box.install(1)
     (box.home / STATE_FILE).write_text(json.dumps({"current": "../../etc"}))
@@ -172,39 +110,65 @@ def test_unreadable_state_says_what_to_do(box: Box) -> None:
         box.running()
 
 
+# Asked for N, makes a child that updates, and whose N-th touch of a file kills it and tells what that was: every state that a loss of
+# power can leave between two of them comes about.
 UPDATE = """
-import sys
+import os, signal, sys
 from pathlib import Path
 from models.common.keys import read_public_key
 from edge.update import update
 home, bundle, key = map(Path, sys.argv[1:])
-print("ready", flush=True)
-update(home, bundle, read_public_key(key), self_test=lambda folder: None)
+key = read_public_key(key)
+TOUCHES = {"open", "fcntl.flock", "shutil.rmtree", *("os." + each for each in "mkdir rename remove rmdir chmod scandir".split())}
+def die_at(left):
+    def hook(event, arguments):
+        nonlocal left
+        if event in TOUCHES:
+            left -= 1
+            if left == 0:
+                print(event, *(Path(str(each)).name for each in arguments[:2]), flush=True)
+                os.kill(os.getpid(), signal.SIGKILL)
+    sys.addaudithook(hook)
+for line in sys.stdin:
+    child = os.fork()
+    if not child:
+        die_at(int(line))
+        update(home, bundle, key, self_test=lambda folder: (folder / "revision.json").read_text())
+        os._exit(0)
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    print(f"ended {code}", flush=True)
 """
 
 
-def test_kill_at_any_moment_leaves_one_whole_bundle(box: Box) -> None:
+def test_kill_at_any_touch_of_a_file_leaves_one_whole_bundle(box: Box) -> None:
     box.install(1)
-    big = box.bundle(2, padding=20_000_000)
-    arguments = [sys.executable, "-c", UPDATE, str(box.home), str(big), str(box.folder / "trusted.pem")]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    seen = set()
-    for attempt in range(10):
-        process = subprocess.Popen(arguments, stdout=subprocess.PIPE, env=environment)
-        process.stdout.readline()
-        time.sleep(0.012 * attempt)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        state = installed(box.home)
-        assert isinstance(state, Installed)
-        running = box.running()
-        seen.add(running)
-        assert running == verify(box.home / BUNDLES / state.current, box.key).revision
-        if running == 2:
-            rollback(box.home, box.key, reason="once more")
-            assert box.running() == 1
-    assert 1 in seen
-    assert update(box.home, big, box.key, self_test=lambda folder: None).outcome == "updated"
-    assert box.running() == 2
-    assert box.folders() == {installed(box.home).current, installed(box.home).former}
-    assert not list(box.home.glob(f".{STATE_FILE}.*"))
+    newer, key = box.bundle(2, padding=1 << 20), box.folder / "trusted.pem"
+    before = shutil.copytree(box.home, box.folder / "before")
+    arguments = [sys.executable, "-c", UPDATE, str(box.home), str(newer), str(key)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    killed: list[str] = []
+    after: list[int] = []
+    with subprocess.Popen(arguments, env={**os.environ, "PYTHONPATH": str(ROOT)}, **pipes) as process:
+        while True:
+            print(len(killed) + 1, file=process.stdin, flush=True)
+            told = process.stdout.readline().strip()
+            if told.startswith("ended"):
+                break
+            killed.append(told)
+            assert process.stdout.readline().strip() == f"ended {-signal.SIGKILL}", told
+            state = installed(box.home)
+            assert isinstance(state, Installed)
+            after.append(box.running())
+            assert after[-1] == verify(box.home / BUNDLES / state.current, box.key).revision, told
+            again = update(box.home, newer, box.key, self_test=lambda folder: None)
+            assert (again.outcome, box.running()) == ("already_current" if after[-1] == 2 else "updated", 2), told
+            assert box.folders() == {again.current, again.former} and not list(box.home.glob(f".{STATE_FILE}.*")), told
+            shutil.rmtree(box.home)
+            shutil.copytree(before, box.home)
+        process.stdin.close()
+    assert told == "ended 0" and box.running() == 2, "the last one was never asked to die"
+    done = after.index(2)
+    assert after == [1] * done + [2] * (len(after) - done), "old up to one moment, new from then on"
+    assert killed[done - 1].startswith("os.rename .installed.json"), "which is when the state takes its name"
+    for moment in ("open weights.safetensors", "os.rename bundle forecaster-2", "open revision.json", "shutil.rmtree"):
+        assert any(each.startswith(moment) for each in killed), f"none while {moment}: {killed}"

@@ -4,9 +4,11 @@ import json
 import os
 import random
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ import pytest
 from box_commands import command
 from typer.testing import CliRunner
 
+from edge import box_id
 from edge.cli import app
 from edge.eyes.camera_events import FILE, camera_outbox
 
@@ -36,10 +39,15 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def test_a_box_looks_at_a_camera_and_tells_the_broker(shop: Path, tmp_path: Path) -> None:
+def test_a_box_looks_at_a_camera_and_tells_the_broker(
+    shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     box = ("--home", tmp_path, "--key", shop / "t.pem")
     assert command("verify", shop / "1.bundle", "--key", shop / "t.pem")["bot"] == "detector"
     assert command("update", shop / "1.bundle", *box)["outcome"] == "updated"
+    assert command("status", *box)["unconfirmed_starts"] == 0
+    monkeypatch.setenv("STORELOOP_EDGE_MQTT_USER", "shop-12")
+    monkeypatch.setenv("STORELOOP_EDGE_MQTT_PASSWORD", "hush-0123456789")
     broker, began = BROKERS.Broker(), time.time()
     told = command("run", *box, "--camera", f"shelf={shop / 'pictures'}", "--to", broker.address, "--health-port", 0)
     broker.close()
@@ -47,6 +55,15 @@ def test_a_box_looks_at_a_camera_and_tells_the_broker(shop: Path, tmp_path: Path
     assert [(each["kind"], each["product"]) for each in broker.got] == [("take", "tea"), ("put", "rice")]
     status = command("status", *box)
     assert (status["events_waiting"], status["products"], status["bot"]) == (0, 4, "detector")
+    assert {each["box_id"] for each in broker.got} == {status["box_id"]} == {told["box_id"]}
+    assert broker.sessions == [(f"storeloop-{status['box_id']}", False)], "whatever the host is called"
+    assert broker.logins == [("shop-12", "hush-0123456789")] and "hush" not in json.dumps([told, status])
+    assert (status["events_refused"], status["problems"]) == (0, [])
+    with closing(sqlite3.connect(tmp_path / FILE)) as file, file:
+        file.execute("INSERT INTO refused (id, body, answer) VALUES ('e1', '{}', 'answered with 422')")
+    status = command("status", *box)
+    assert status["events_refused"] == 1 and "1 events were refused and set aside" in status["problems"][0]
+    assert status["unconfirmed_starts"] is None, "80 frames were looked at"
     assert -1 < status["heartbeat_age_s"] < time.time() - began + 1
 
 
@@ -95,8 +112,8 @@ def test_a_bundle_that_sees_otherwise_is_not_taken_over(shop: Path, tmp_path: Pa
     from safetensors.numpy import load, save
 
     from edge.bundle import build, unpack
-    from models.common.keys import read_private_key, read_public_key
     from edge.runtime import SELF_TEST_FILE
+    from models.common.keys import read_private_key, read_public_key
 
     box = ("--home", tmp_path / "box", "--key", shop / "t.pem")
     command("update", shop / "1.bundle", *box)
@@ -123,7 +140,9 @@ def test_sigkill_at_ten_random_moments_loses_and_doubles_no_event(shop: Path, tm
     """The video is read from its start after each kill; what was told before is known by its id."""
     box = ("--home", str(tmp_path / "box"), "--key", str(shop / "t.pem"))
     command("update", shop / "1.bundle", *box)
-    (tmp_path / "plain").mkdir()
+    for home in ("box", "plain"):  # one box, or its ids would be of two
+        (tmp_path / home).mkdir(exist_ok=True)
+        (tmp_path / home / box_id.FILE).write_text("0123456789ab")
     camera = ("--camera", f"shelf={FAKES.story(tmp_path / 'pictures', 240)}")
     command("update", shop / "1.bundle", "--home", tmp_path / "plain", "--key", shop / "t.pem")
     command("run", "--home", tmp_path / "plain", "--key", shop / "t.pem", *camera)

@@ -19,6 +19,7 @@ import mqtt_broker as BROKERS
 import pytest
 from box_commands import command
 
+from edge import box_id
 from edge.eyes.camera_events import camera_outbox
 
 ROOT = Path(__file__).parents[2]
@@ -81,6 +82,7 @@ def test_ten_kills_and_two_restarts_of_the_broker_lose_and_double_nothing(shop: 
     trust, camera = ("--key", str(shop / "t.pem")), ("--camera", f"shelf={shop / 'pictures'}")
     for home in ("box", "plain"):
         command("update", shop / "1.bundle", "--home", tmp_path / home, *trust)
+        (tmp_path / home / box_id.FILE).write_text("0123456789ab")  # one box, or its ids would be of two
     command("run", "--home", tmp_path / "plain", *trust, *camera)
     wanted: list[str] = []
     camera_outbox(tmp_path / "plain").forward(lambda events: wanted.extend(each["event_id"] for each in events))

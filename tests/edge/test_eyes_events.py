@@ -35,7 +35,7 @@ SOON = ForwardConfig(every_s=0.01, first_wait_s=0.01, longest_wait_s=0.1)
 
 
 def event(number: int, **changed: Any) -> CameraEvent:
-    told: dict[str, Any] = {"items": [number], "time": NOW + timedelta(seconds=number), "confidence": 0.9} | changed
+    told = {"box": "b1", "items": [number], "time": NOW + timedelta(seconds=number), "confidence": 0.9} | changed
     return event_of("till-1", "take", f"product-{number % 7}", **told)
 
 
@@ -78,8 +78,10 @@ def test_an_event_is_known_by_what_happened_where_and_when() -> None:
     assert one.event_id == event(1, items=[2, 4]).event_id, "the same frames read again"
     assert one.event_id == event(1, items=[2, 4], time=one.time.astimezone(timezone(timedelta(hours=2)))).event_id
     others = [event(1, items=[4, 3]), event(1, items=[4, 2], time=NOW)]
-    others.append(event_of("till-2", "take", "product-1", items=[4, 2], time=one.time, confidence=0.9))
-    assert len({one.event_id, *(each.event_id for each in others)}) == 4
+    others.append(event_of("till-2", "take", "product-1", box="b1", items=[4, 2], time=one.time, confidence=0.9))
+    others.append(event(1, items=[4, 2], box="b2"))
+    assert len({one.event_id, *(each.event_id for each in others)}) == 5, "two shops' till-1 are told apart"
+    assert [each.box_id for each in (one, others[-1])] == ["b1", "b2"]
     for changed in ({"confidence": 1.1}, {"items": []}, {"time": datetime(2026, 1, 5)}, {"confidence": float("nan")}):
         with pytest.raises((ValidationError, ValueError)):
             CameraEvent.model_validate(one.model_dump() | {"count": len(changed.get("items", [1]))} | changed)
@@ -244,7 +246,8 @@ outbox = camera_outbox(home)
 keeper = Keeper(outbox, retry_s=0.02)
 soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
 resource.setrlimit(resource.RLIMIT_FSIZE, (80_000, hard))  # the disk is full once a file has 80 kB
-made = [event_of("a", "take", "p", items=[n], time=datetime(2026, 1, 1, tzinfo=UTC), confidence=1.0) for n in range(600)]
+told = {"box": "b", "time": datetime(2026, 1, 1, tzinfo=UTC), "confidence": 1.0}
+made = [event_of("a", "take", "p", items=[n], **told) for n in range(600)]
 def room():
     while not keeper.problem: time.sleep(0.01)
     print(json.dumps([keeper.stored, outbox.waiting(), keeper.problem]), flush=True)

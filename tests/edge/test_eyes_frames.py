@@ -48,15 +48,38 @@ def test_a_folder_gives_its_pictures_in_order_and_counts_what_is_broken(tmp_path
     }.items():  # fmt: skip
         (tmp_path / name).write_bytes(content)
     (tmp_path / "7.png").mkdir()
-    os.utime(tmp_path / "2.jpg", (START.timestamp(), START.timestamp()))
+    for number, name in enumerate(sorted(file.name for file in tmp_path.iterdir())):
+        os.utime(tmp_path / name, (START.timestamp() + number,) * 2)
     source = FolderSource(tmp_path, "shelf", max_pixels=64 * 48)
     frames = list(source.frames())
     assert [round(float(frame.image[..., 0].mean()), -1) for frame in frames] == [50, 100, 200]
     assert (source.counts.frames, source.counts.broken) == (3, 4)
-    assert frames[1].time == START and frames[1].camera == "shelf" and frames[1].image.dtype == np.uint8
+    assert (
+        frames[1].time == START + timedelta(seconds=1)
+        and frames[1].camera == "shelf"
+        and frames[1].image.dtype == np.uint8
+    )
     assert "7.png" in source.counts.problem
     with pytest.raises(CameraError, match="is no folder"):
         next(FolderSource(tmp_path / "no", "shelf").frames())
+
+
+def test_a_folder_is_looked_at_in_the_order_of_its_times(tmp_path: Path) -> None:
+    """By names the third would be older than the second, and what was followed so far would be void."""
+    for name, second in {"10.png": 10, "11.png": 11, "9.png": 9, "8.png": 8, "12.png": 11}.items():
+        (tmp_path / name).write_bytes(picture(10 * second + 10 * (name == "12.png")))
+        os.utime(tmp_path / name, (START.timestamp() + second,) * 2)
+    source = FolderSource(tmp_path, "shelf")
+    frames = list(source.frames())
+    assert [(frame.time - START).total_seconds() for frame in frames] == [8, 9, 10, 11, 11]
+    assert [round(float(frame.image[..., 0].mean())) for frame in frames] == [80, 90, 100, 110, 120]
+    assert "1 of 5 pictures are older than the one before by name" in source.counts.problem
+    by_name = [round(float(frame.image[..., 0].mean())) for frame in FolderSource(tmp_path, "a", by_name=True).frames()]
+    assert by_name == [100, 110, 120, 80, 90]
+    (tmp_path / "8.png").unlink()
+    (tmp_path / "9.png").unlink()
+    named_in_order = FolderSource(tmp_path, "shelf")
+    assert len(list(named_in_order.frames())) == 3 and named_in_order.counts.problem == ""
 
 
 def test_a_video_gives_every_frame_with_its_time(tmp_path: Path) -> None:
@@ -95,8 +118,8 @@ def test_what_is_no_video_or_too_large_a_one_is_an_error(tmp_path: Path) -> None
 class FakeCapture:
     """Gives `pictures`, then ends."""
 
-    def __init__(self, pictures: list[Any], opened: bool = True) -> None:
-        self.pictures, self.opened, self.released = list(pictures), opened, False
+    def __init__(self, pictures: list[Any], opened: bool = True, told: dict[int, float] | None = None) -> None:
+        self.pictures, self.opened, self.released, self.told = list(pictures), opened, False, told or {}
 
     def isOpened(self) -> bool:
         return self.opened
@@ -105,7 +128,7 @@ class FakeCapture:
         return (True, self.pictures.pop(0)) if self.pictures else (False, None)
 
     def get(self, name: int, /) -> float:
-        return 0.0
+        return self.told.get(name, 0.0)
 
     def release(self) -> None:
         self.released = True
@@ -132,6 +155,42 @@ def test_a_lost_camera_is_opened_again_ever_later_and_at_once_patient_again_afte
     assert (source.counts.frames, source.counts.broken, source.counts.reconnects) == (3, 1, 5)
     assert all(each.released for each in made)
     assert "secret" not in source.counts.problem and "//...@door" in source.counts.problem
+
+
+def test_a_stream_of_too_large_frames_gives_none_before_it_is_smaller() -> None:
+    """67 million pixels are 200 MB for each frame: none is asked for once the stream tells of them."""
+    small, large = np.zeros((4, 4, 3), np.uint8), np.zeros((9, 9, 3), np.uint8)
+    wide = FakeCapture([large] * 3, told={cv2.CAP_PROP_FRAME_WIDTH: 8_192, cv2.CAP_PROP_FRAME_HEIGHT: 8_192})
+    captures = [wide, FakeCapture([small, large, small])]
+    source = LiveVideo(
+        "rtsp://door/1", "door", LiveConfig(max_pixels=64), open_capture=lambda *_: captures.pop(0), now=lambda: START
+    )
+    problems: list[str] = []
+
+    def pause(_: float) -> None:
+        problems.append(source.counts.problem)
+        if not captures:
+            source.close()
+
+    source._pause = pause  # type: ignore[method-assign]
+    assert [frame.image.shape for frame in source.frames()] == [(4, 4, 3)] * 2
+    assert len(wide.pictures) == 3 and wide.released and source.counts.broken == 1
+    assert "8192 x 8192 pixels, 64 are the bound: set it to a smaller size; tried again after 0.5 s" in problems[0]
+
+
+def test_each_frame_of_a_video_is_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.avi").write_bytes(b"a container that tells less than it holds")
+    small, large = np.zeros((4, 4, 3), np.uint8), np.zeros((90, 90, 3), np.uint8)
+    told = {
+        cv2.CAP_PROP_FPS: 10.0,
+        cv2.CAP_PROP_FRAME_COUNT: 3,
+        cv2.CAP_PROP_FRAME_WIDTH: 4,
+        cv2.CAP_PROP_FRAME_HEIGHT: 4,
+    }
+    monkeypatch.setattr(cv2, "VideoCapture", lambda *_: FakeCapture([small, large, small], told=told))
+    source = VideoFile(tmp_path / "a.avi", "door", start=START, max_pixels=100)
+    assert [frame.time - START for frame in source.frames()] == [timedelta(0), timedelta(milliseconds=200)]
+    assert source.counts.broken == 1 and "a frame of shape (90, 90, 3)" in source.counts.problem
 
 
 @pytest.fixture

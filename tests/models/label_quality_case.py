@@ -3,6 +3,7 @@
 `photos` and `shelves` serve the tests of the room as well: sets whose wrong labels are known.
 """
 
+from collections.abc import Iterable
 from types import ModuleType
 from typing import Any
 
@@ -39,6 +40,10 @@ def classes() -> pa.Table:
     return pa.table({"label": list(CLASSES), "position": list(range(len(CLASSES)))})
 
 
+def images(ids: Iterable[str]) -> pa.Table:
+    return pa.table({"image_id": pa.array(ids, pa.string())})
+
+
 def photos(count: int, *, wrong: float = 0.06, doubt: float = 0.15, seed: int = 1) -> tuple[dict[str, Any], set[str]]:
     """Pictures of four classes, a share of them labelled as the next class; a model of 1 - `doubt` accuracy that was not
     told so is unsure where it errs. Returns the tables and the ids of the wrong labels."""
@@ -59,8 +64,9 @@ def photos(count: int, *, wrong: float = 0.06, doubt: float = 0.15, seed: int = 
             {"image_id": f"photo{i:04}", "label": name, "confidence": float(share)}
             for name, share in zip(CLASSES, chance / chance.sum(), strict=True)
         ]
-    found = {"label_classes": classes(), "image_labels": rows("image_labels", labels)}
-    return found | {"predictions": rows("predictions", predictions)}, {f"w{i:04}" for i in np.flatnonzero(is_wrong)}
+    found = {"label_classes": classes(), "images": images(f"photo{i:04}" for i in range(count))}
+    found |= {"image_labels": rows("image_labels", labels), "predictions": rows("predictions", predictions)}
+    return found, {f"w{i:04}" for i in np.flatnonzero(is_wrong)}
 
 
 def box(x: float, y: float, size: float = 40.0) -> dict[str, float]:
@@ -70,7 +76,7 @@ def box(x: float, y: float, size: float = 40.0) -> dict[str, float]:
 def shelves() -> dict[str, Any]:
     """Twenty pictures of three items each, found by a sure model. Shelf 0: the first is called by another's name. Shelf 1:
     the first is drawn half beside its item. Shelf 2: nobody drew the first. Shelf 3: the model is unsure and of another mind.
-    Shelf 4: a crowd that the model knows nothing of."""
+    Shelf 4: the first is drawn as a crowd that reaches over the others and over a fig that nobody drew, not over the first."""
     labels, predictions = [], []
     for shelf in range(20):
         for item in range(3):
@@ -89,5 +95,7 @@ def shelves() -> dict[str, Any]:
             predictions.append(guess)
             if (shelf, item) != (2, 0):
                 labels.append(label)
-    found = {"label_classes": classes(), "image_labels": rows("image_labels", labels)}
-    return found | {"predictions": rows("predictions", predictions)}
+    crowded = {"image_id": "shelf04", "label": "fig", "confidence": 0.97, **box(142, 121)}
+    found = {"label_classes": classes(), "images": images(f"shelf{shelf:02}" for shelf in range(20))}
+    found |= {"image_labels": rows("image_labels", labels)}
+    return found | {"predictions": rows("predictions", [*predictions, crowded])}

@@ -106,6 +106,18 @@ def test_tables_that_do_not_fit_are_refused(
         prepare({**tables, table: changed(tables[table], column, values)}, cfg)
 
 
+def test_a_set_of_whole_pictures_is_told_that_boxes_are_needed(case: ModuleType, cfg: Config) -> None:
+    tables = case.made()
+    whole = pa.table(
+        {
+            name: pa.nulls(len(column), column.type) if "_px" in name else column
+            for name, column in zip(tables["image_labels"].column_names, tables["image_labels"].columns, strict=True)
+        }
+    )
+    with pytest.raises(DataError, match="164 labels of whole pictures and no box: the detector learns from boxes"):
+        prepare({**tables, "image_labels": whole}, cfg)
+
+
 def test_the_gallery_takes_crops_evenly_and_leaves_crowds_out(data: Dataset) -> None:
     taken = shop_crops(data, 2)
     products = np.concatenate([data.labelled[row].product[boxes] for row, boxes in taken])

@@ -1,5 +1,6 @@
 """The embedder learns to tell what it is shown apart, the same way each time, and goes on where it was stopped."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -90,6 +91,15 @@ def test_a_run_from_weights_forgets_less_with_its_proxies_in_place() -> None:
             crops, identity, cfg, seed=1, start=start, every=1, on_step=lambda p, told=told: told.append(p.loss)
         )
     assert losses[4][0] < 0.8 * losses[0][0]
+
+
+def test_a_body_without_a_projection_is_gone_on_from() -> None:
+    """Weights of torchvision have none: nothing can be embedded yet, so proxies begin at random."""
+    crops, identity = glyphs(4, seed=1)
+    whole = fit_embedder(crops, identity, SHORT, seed=0)
+    body = replace(whole, arrays={name: each for name, each in whole.arrays.items() if name.startswith("body.")})
+    assert body.bare and SHORT.imprinted
+    assert not fit_embedder(crops, identity, SHORT, seed=1, start=body).bare
 
 
 def test_a_seed_gives_the_same_weights_stopped_or_not(tmp_path: Path) -> None:

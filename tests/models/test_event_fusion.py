@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 
 from models.common.protocols import DataError, InputError
+from models.detector.beliefs import ScaleNoise, ShelfNoise, TagNoise
 from models.detector.calibration import Calibration, expected_calibration_error, fit_calibration
 from models.detector.fusion import fuse
 from models.detector.geometry import on_plane, triangulated
-from models.detector.inventory import ShelfNoise, shelf_evidence
+from models.detector.inventory import shelf_evidence
 from models.detector.observed import NamedDetections, Recording, ScaleReadings, Shelf, TagReads
-from models.detector.rfid import IMPOSSIBLE, TagNoise, _counted, tag_evidence
-from models.detector.scales import ScaleNoise, Step, step_log_ratio, steps
+from models.detector.rfid import IMPOSSIBLE, _counted, tag_evidence
+from models.detector.scales import Step, step_log_ratio, steps
 from models.detector.tracks import watch
 from sources.twin.cameras.camera import look_at
 from sources.twin.cameras.params import PictureParams
@@ -238,6 +239,8 @@ def test_recordings_that_do_not_fit_together_are_refused() -> None:
         "above 0": replace(sound, detections=NamedDetections(found.picture, found.box, found.log_probs + 5.0)),
         "not finite": replace(sound, detections=NamedDetections(found.picture, found.box * np.nan, found.log_probs)),
         "camera 0 to 0 reaches outside": replace(sound, cameras=[]),
+        "span 36000 s, 3600 s is the bound": replace(sound, at_s=np.append(sound.at_s[:11], sound.at_s[0] + 36_000.0)),
+        "101 boards": replace(sound, shelf=replace(SHELF, boards=np.arange(101.0))),
         "weighs more than 0": replace(sound, shelf=replace(SHELF, weight_g=np.zeros(5))),
         "scale's level 3": replace(sound, weights=ScaleReadings(np.array([3]), np.zeros(1), np.zeros(1))),
         "tag 9": replace(sound, reads=TagReads(*(np.zeros(1, int), np.zeros(1)), np.array([9]), np.zeros(1), np.zeros(1, int))),

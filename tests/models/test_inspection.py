@@ -96,6 +96,26 @@ def test_pictures_are_read_within_bounds(case: ModuleType) -> None:
             read_pictures("t", [sound, file])
 
 
+def test_pictures_that_would_fill_the_memory_are_refused(case: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    sound = case.png(scene())
+    monkeypatch.setattr("models.inspection.pictures.MOST_DECODED", 3 * scene().nbytes)
+    assert len(read_pictures("t", [sound] * 3)) == 3
+    with pytest.raises(DataError, match="t: 4 pictures of 64 pixels a side take 49,152 bytes, 36,864 is the bound"):
+        read_pictures("t", [sound] * 4)
+
+
+@pytest.mark.parametrize("side", [16, 23, 31, 63, 64, 71])
+def test_pictures_of_any_side_are_relit(side: int) -> None:
+    import torch
+
+    from models.inspection.model import Inspector
+
+    network = Inspector(2, 4, 3)
+    approved = torch.rand(2, 3, side, side, generator=torch.Generator().manual_seed(0)) * 0.5 + 0.2
+    relit = network.relit(0.6 * approved, approved)
+    assert (relit - approved).abs().max() < 0.05 < (0.4 * approved).abs().max()
+
+
 def chunk(kind: bytes, body: bytes) -> bytes:
     return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 

@@ -96,7 +96,9 @@ def test_broken_rows_and_pictures_are_held(tmp_path: Path, make_settings: Callab
     held = {tuple(row["rules"]): row for row in workspace.quarantine.rows("inspections").to_pylist()}
     assert set(held) == {("type:picture", "required:picture"), ("between:weight_g",)}
     assert "bytes with MD5" in held["between:weight_g",]["raw"]
+    assert outcome.metadata["samples"].value.startswith("![picture](data:image/png;base64,")
     again = clean_belt_table(workspace, "inspections", run_id="run-2")
+    assert again.metadata["samples"].value == outcome.metadata["samples"].value
     assert again.metadata["unchanged"] is True and again.metadata["rows"] == 78
 
 

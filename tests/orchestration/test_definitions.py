@@ -70,6 +70,16 @@ def test_jobs_schedules_and_sensors(definitions: dg.Definitions) -> None:
     assert {s.name for s in definitions.sensors or []} == {"new_day", "failed_gate", "new_champion"}
 
 
+def test_no_shops_day_waits_for_photographs(definitions: dg.Definitions) -> None:
+    """The daily job takes no pictures, yet releases the detector with what people enrolled; `retrain` takes them."""
+    rooms = {
+        job: {key.path[0] for key in definitions.resolve_job_def(job).asset_layer.selected_asset_keys}
+        for job in ("daily", "retrain")
+    }
+    assert not {"cameras", "images"} & rooms["daily"] and {"belt", "detector"} <= rooms["daily"]
+    assert "cameras" in rooms["retrain"]
+
+
 def test_clean_transactions_stand_on_what_they_refer_to(definitions: dg.Definitions) -> None:
     graph = definitions.resolve_asset_graph()
     parents = {"/".join(key.path) for key in graph.get(dg.AssetKey(["clean", "transactions"])).parent_keys}

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from models.common.report import Report
 from orchestration.camera_pictures import camera_set
@@ -124,43 +124,100 @@ def test_a_release_keeps_what_people_enrolled(seen: Workspace, case: ModuleType)
     assert "soap" in opened() and publish_release(seen, "detector")["unchanged"]
 
 
+def test_the_champion_writes_the_predictions_that_the_commands_on_labels_read(
+    seen: Workspace, params: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import pyarrow.parquet as pq
+
+    from data_checks.contracts import load_contract
+    from models.label_quality.config import Config
+    from models.label_quality.data import prepare
+    from orchestration.image_sets import ImageSets
+    from orchestration.labelling import LabellingError, proposals
+
+    name, out = f"{seen.slug}-cameras", tmp_path / "predictions.parquet"
+    settings = {"home": str(seen.settings.home), "twin_size": "tiny", "params": str(params), "cameras": "twin"}
+    for key, value in settings.items():
+        monkeypatch.setenv(f"STORELOOP_{key.upper()}", value)
+    version = seen.registry.versions("detector")[-1].version
+    promote_and_publish(seen, "detector", version, who="test", reason="to see it predict", override=True)
+    done = CliRunner().invoke(app, ["images", "predict", name, str(out)])
+    assert done.exit_code == 0, done.output
+    rows, sets = pq.read_table(out), ImageSets(seen.settings.home)
+    assert rows.schema.equals(load_contract("image_labels").arrow_schema())
+    assert f"{rows.num_rows:,} boxes in 32 pictures" in done.output and rows.num_rows > 0
+    assert set(rows["annotator"].to_pylist()) == {f"detector {version}"}
+    assert len(set(rows["label_id"].to_pylist())) == rows.num_rows
+    opened = sets.open(name)
+    sizes = {row["image_id"]: (row["width_px"], row["height_px"]) for row in opened.images.to_pylist()}
+    for row in rows.to_pylist():
+        width, height = sizes[row["image_id"]]
+        assert 0 <= row["x_min_px"] < row["x_max_px"] <= width and 0 <= row["y_min_px"] < row["y_max_px"] <= height
+        assert 0 <= row["confidence"] <= 1
+    data = prepare({**sets.to_report(name), "predictions": rows}, Config())
+    assert sum(len(each.seen) for each in data.boxed) == rows.num_rows
+    assert proposals(opened, rows).num_rows == rows.num_rows
+
+    monkeypatch.setenv("STORELOOP_SOURCE", "folder:/nowhere")
+    refused = CliRunner().invoke(app, ["images", "predict", name, str(tmp_path / "none.parquet")])
+    assert isinstance(refused.exception, LabellingError) and "no champion of the detector" in str(refused.exception)
+    assert not (tmp_path / "none.parquet").exists()
+
+
 def test_nothing_is_made_twice(seen: Workspace) -> None:
     again = run(seen.settings, "+detector/challenger")
     assert again.success
     assert all(again.metadata[asset]["unchanged"] for asset in ("cameras/pictures", "detector/challenger"))
 
 
-def test_a_folder_of_ones_own_is_evaluated(case: ModuleType, params: Path, tmp_path: Path) -> None:
-    """Packages on a dark shelf, as a YOLO folder: all are found; names come from labelled crops, as there are no photos."""
+def shelves(case: ModuleType, folder: Path) -> str:
+    """Packages on a dark shelf, as a YOLO folder."""
     import numpy as np
 
     rng = np.random.default_rng(2)
     for part in ("images", "labels"):
-        (tmp_path / "shelves" / part).mkdir(parents=True)
-    (tmp_path / "shelves" / "data.yaml").write_text("train: images\nnames: [milk, rice, salt, tea]\n")
+        (folder / part).mkdir(parents=True)
+    (folder / "data.yaml").write_text("train: images\nnames: [milk, rice, salt, tea]\n")
     for number in range(30):
         picture, placed = case.scene(rng)
-        (tmp_path / "shelves" / "images" / f"{number:02}.png").write_bytes(case.file(picture))
+        (folder / "images" / f"{number:02}.png").write_bytes(case.file(picture))
         half = case.PATCH / 2
         lines = [
             f"{product} {(left + half) / 96} {(top + half) / 96} {16 / 96} {16 / 96}" for left, top, product in placed
         ]
-        (tmp_path / "shelves" / "labels" / f"{number:02}.txt").write_text("\n".join(lines))
-    environment = {
-        "STORELOOP_HOME": str(tmp_path / "home"),
-        "STORELOOP_PARAMS": str(params),
-        "STORELOOP_TWIN_SIZE": "tiny",
-    }
-    words = ["evaluate", "detector", "--source", f"yolo:{tmp_path / 'shelves'}", "--json", "-"]
-    done = CliRunner().invoke(app, [*words, "--plots", str(tmp_path / "plots")], env=environment)
+        (folder / "labels" / f"{number:02}.txt").write_text("\n".join(lines))
+    return f"yolo:{folder}"
+
+
+def test_a_delivery_and_a_set_that_was_taken_in_are_evaluated(case: ModuleType, params: Path, tmp_path: Path) -> None:
+    """All packages are found; names come from labelled crops, as there are no photos. The set lies in the home, the evaluation in
+    one of its own."""
+    spec, home = shelves(case, tmp_path / "shelves"), tmp_path / "home"
+    environment = {"STORELOOP_HOME": str(home), "STORELOOP_PARAMS": str(params), "STORELOOP_TWIN_SIZE": "tiny"}
+
+    def asked(*words: str) -> Result:
+        return CliRunner().invoke(app, list(words), env=environment)
+
+    evaluate = ("evaluate", "detector", "--json", "-", "--source")
+    done = asked(*evaluate, spec, "--plots", str(tmp_path / "plots"))
     assert done.exit_code == 0, done.output
     report = Report.from_json(done.stdout)
     assert report.value("product recognition", "mAP50") == 1.0
     assert report.value("product recognition", "right name of matched boxes") == 1.0
     assert report.value("colour histogram", "right name of matched boxes") < 0.7
     assert sorted(path.stem for path in (tmp_path / "plots").rglob("*.png"))
-    refused = CliRunner().invoke(app, ["evaluate", "detector", "--source", "no-such-set"], env=environment)
+
+    assert asked("images", "import", "corner-shelf", spec).exit_code == 0
+    done = asked(*evaluate, "corner-shelf")
+    assert done.exit_code == 0, done.output
+    named = Report.from_json(done.stdout)
+    assert named.value("product recognition", "mAP50") == 1.0
+    assert [path.name for path in (home / "image_sets").iterdir()] == ["corner-shelf"], "the delivery went elsewhere"
+    assert len(list(home.glob("evaluations/*/image_sets/*"))) == 1
+
+    refused = asked(*evaluate, "no-such-set")
     assert refused.exit_code == 1
+    assert "no image set 'no-such-set'; there are corner-shelf; take one in" in " ".join(refused.output.split())
 
 
 def test_without_pictures_the_group_says_what_is_needed(make_settings: Callable[..., Settings]) -> None:

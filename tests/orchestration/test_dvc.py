@@ -91,8 +91,9 @@ def test_the_graph_through_dvc(clone: Path) -> None:
     before = rmse(clone)
     assert before > 0
     again = dvc(clone, "repro")
-    assert "Running stage 'tables'" in again  # the source is not DVC's to watch
-    for stage in ("features", "forecaster", "recommender", "profiles"):
+    for stage in ("tables", "belt", "cameras", "images"):
+        assert f"Running stage '{stage}'" in again  # sources are not DVC's to watch
+    for stage in ("features", "forecaster", "recommender", "profiles", "inspection", "detector"):
         assert f"Stage '{stage}' didn't change, skipping" in again
     other_content_makes_the_later_stages_stale(clone)
 
@@ -112,14 +113,31 @@ def test_the_graph_through_dvc(clone: Path) -> None:
 
 def other_content_makes_the_later_stages_stale(clone: Path) -> None:
     """Rows of equal number and other content: only the file of content hashes tells."""
-    contents = clone / ".storeloop" / "metrics" / "tables.contents.json"
-    text = contents.read_text(encoding="utf-8")
-    assert "demand/sales" in json.loads(text)
-    contents.unlink()  # what DVC keeps may be a link into its cache
-    contents.write_text(json.dumps(json.loads(text) | {"demand/sales": "other"}), encoding="utf-8")
-    stale = json.loads(dvc(clone, "status", "--json"))
-    assert {"features", "forecaster", "recommender", "profiles"} <= stale.keys()
-    contents.write_text(text, encoding="utf-8")
+    for read, asset, there, later in (
+        ("tables", "demand/sales", True, {"features", "forecaster", "recommender", "profiles"}),
+        ("belt", "belt/inspections", True, {"inspection"}),
+        ("cameras", "cameras/pictures", False, {"detector"}),  # they are off here
+    ):
+        contents = clone / ".storeloop" / "metrics" / f"{read}.contents.json"
+        text = contents.read_text(encoding="utf-8")
+        assert (asset in json.loads(text)) is there
+        contents.unlink()  # what DVC keeps may be a link into its cache
+        contents.write_text(json.dumps(json.loads(text) | {asset: "other"}), encoding="utf-8")
+        assert later <= json.loads(dvc(clone, "status", "--json")).keys()
+        contents.write_text(text, encoding="utf-8")
+
+
+def test_a_stage_reads_its_source_each_time_or_depends_on_what_was_read() -> None:
+    """Dagster's assets that read a source lie in a stage that always runs; every other stage stands on such a one's contents."""
+    stages = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+    reading = {name: stage for name, stage in stages.items() if stage.get("always_changed")}
+    assert reading.keys() == {"tables", "belt", "cameras", "images"}
+    contents = {f".storeloop/metrics/{name}.contents.json" for name in reading}
+    for name, stage in stages.items():
+        if name in reading:
+            assert f".storeloop/metrics/{name}.contents.json" in stage["outs"]
+        else:
+            assert contents & set(stage["deps"]), f"{name} would be skipped whatever its source delivers"
 
 
 def test_equal_counts_of_other_rows_differ_in_contents(tmp_path: Path) -> None:

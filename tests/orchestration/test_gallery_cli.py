@@ -1,35 +1,24 @@
 """`storeloop enrol` and `storeloop gallery` on a release by networks made by hand."""
 
-import importlib.util
 import json
-import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import gallery_case
 import pytest
 from typer.testing import CliRunner
 
 from orchestration.cli import app
+from orchestration.settings import Settings
+from orchestration.workspace import Workspace
 from serving.detector_releases import current
 from serving.release import read_pointer
-
-HELPERS = Path(__file__).parents[1] / "serving"
 
 
 @pytest.fixture(scope="module")
 def helpers() -> ModuleType:
-    """tests/serving/detector_releases.py, whose own helpers lie beside it."""
-    sys.path.insert(0, str(HELPERS))
-    try:
-        spec = importlib.util.spec_from_file_location("detector_releases", HELPERS / "detector_releases.py")
-        assert spec is not None and spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        sys.modules.setdefault("detector_releases", module)
-        spec.loader.exec_module(module)
-    finally:
-        sys.path.remove(str(HELPERS))
-    return module
+    return gallery_case.helpers()
 
 
 @pytest.fixture(scope="module")
@@ -96,3 +85,19 @@ def test_what_cannot_be_done_is_said_and_changes_nothing(
     forced = command("enrol", "oat milk", milk, "--release", root, "--force")
     assert "1 photos of oat milk: 5 from all sides are wiser" in forced["warnings"]
     assert current(root).enrolled.index.changes[0].forced
+
+
+def test_enrolling_waits_for_no_run(
+    made: Any, photos: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run may train for hours; it takes along what was enrolled meanwhile."""
+
+    def waits(_: Workspace) -> None:
+        raise AssertionError("enrolling asks for the whole workspace")
+
+    monkeypatch.setenv("STORELOOP_HOME", str(tmp_path / "home"))
+    workspace = Workspace(Settings())
+    made.copy_to(workspace.releases)
+    monkeypatch.setattr(Workspace, "exclusive", waits)
+    told = command("enrol", "soap", *photos)
+    assert read_pointer(workspace.releases / "detector" / "champion.json").release == told["release"]

@@ -111,6 +111,18 @@ def test_yolo_has_the_proposals_with_their_confidence(home: Path) -> None:
     assert len(open_images(f"yolo:{home / 'out'}").labels) == 2
 
 
+def test_a_class_that_the_set_lacks_is_named(home: Path, shelves: ImageSet) -> None:
+    told = pq.read_table(predictions(home / "p.parquet", {10: 0.5, 11: 0.9}))
+    soap = told.set_column(told.column_names.index("label"), "label", pa.array(["milk", "soap"]))
+    for form, message in (
+        ("yolo", r"soap \(1\) are no classes of the set, which has milk, bread"),
+        ("label_studio", "'soap' by"),
+    ):
+        with pytest.raises(SourceError, match=message):
+            hand_over(shelves.only([path(11)]), home / "out", form, predictions=soap)
+        assert not (home / "out").exists()
+
+
 def test_without_a_model_pictures_that_differ_are_chosen(home: Path) -> None:
     """Grey levels 0 to 40 are labelled: the farthest is the lightest, then the one half way between."""
     said = images("next", "shelves", "--count", "2", "--strategy", "coreset")

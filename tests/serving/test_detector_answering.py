@@ -75,6 +75,13 @@ class Service:
         request = RecogniseRequest(pictures=[b64encode(each).decode() for each in pictures])
         return RecogniseReply.model_validate_json(asyncio.run(self.answerer.recognise(request))).model_dump()
 
+    def look(self, files: list[tuple[str, bytes]]) -> None:
+        async def looked() -> None:
+            async with self.answerer.look(files, "test"):
+                pass
+
+        asyncio.run(looked())
+
     def enrol(self, product: str, photos: list[bytes], *, token: str = ADA, force: bool = False) -> dict[str, Any]:
         request = EnrolRequest(product=product, photos=[b64encode(each).decode() for each in photos], force=force)
         return GalleryReply.model_validate_json(asyncio.run(self.answerer.enrol(request, token))).model_dump()
@@ -190,7 +197,7 @@ def test_hostile_pictures_are_refused_and_cost_no_trust(
 ) -> None:
     files = [("pictures.0", png(shelf(1))), ("pictures.1", content)]
     with pytest.raises(Refusal) as refused:
-        asyncio.run(service.answerer.look(files, "test"))
+        service.look(files)
     assert refused.value.status == status
     assert refused.value.error.startswith("pictures.1: ") and said in refused.value.error
     assert champion.breaker_state == "closed"
@@ -199,7 +206,7 @@ def test_hostile_pictures_are_refused_and_cost_no_trust(
 def test_many_large_pictures_are_too_much_together(service: Service) -> None:
     large = png(np.zeros((4_900, 5_000, 3), np.uint8))
     with pytest.raises(Refusal, match=r"^pictures.2: .* at most 1,000,000"):
-        asyncio.run(service.answerer.look([(f"pictures.{number}", large) for number in range(3)], "test"))
+        service.look([(f"pictures.{number}", large) for number in range(3)])
     with pytest.raises(Refusal, match=r"^pictures.0: no base64"):
         asyncio.run(service.answerer.recognise(RecogniseRequest(pictures=["%%%"])))
 

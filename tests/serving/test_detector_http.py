@@ -124,7 +124,7 @@ def test_the_page_loads_nothing_from_elsewhere_and_runs_no_inline_script(served_
         assert "http://" not in text and "https://" not in text and "style=" not in text and "onclick" not in text
     body, kind = multipart(("picture", "a.png", b"text"))
     status, page = post(port, "/look", body, {"Content-Type": kind})
-    assert (status == 415 and b'role="alert">4 bytes that are no JPEG' in page.lower()) or b"4 bytes" in page
+    assert status == 415 and b'role="alert">4 bytes that are no JPEG' in page
     strange = np.zeros((96, 96, 3), np.uint8)
     body, kind = multipart(("picture", "<script>.png", png(strange)))
     status, page = post(port, "/look", body, {"Content-Type": kind})

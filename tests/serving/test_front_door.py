@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from serving.front_door import FrontDoor
+from serving.front_door import FrontDoor, read_body
 
 LIMIT = 100
 JSON = (b"content-type", b"application/json")
@@ -43,6 +43,29 @@ def test_json_goes_through_whole_even_in_pieces() -> None:
 def test_limit_is_exact_and_does_not_trust_the_length_header(size: int) -> None:
     status, _ = ask([b"x" * (size - 1), b"x"], (JSON, (b"content-length", b"1")))
     assert status == (200 if size <= LIMIT else 413)
+
+
+class Piece(bytes):
+    """A piece of a body that tells when it is added to others."""
+
+    def __radd__(self, before: bytes) -> bytes:
+        raise AssertionError(f"{len(before)} bytes are copied again for one more")
+
+    __add__ = __radd__
+
+
+def test_a_body_in_many_pieces_is_copied_once() -> None:
+    assert ask([Piece(b"x")] * LIMIT) == (200, b"x" * LIMIT)
+
+
+def test_no_more_is_read_once_the_limit_is_passed() -> None:
+    given: list[int] = []
+
+    async def receive():
+        given.append(LIMIT // 2)
+        return {"type": "http.request", "body": b"x" * given[-1], "more_body": True}
+
+    assert asyncio.run(read_body(receive, LIMIT)) is None and sum(given) == 3 * LIMIT // 2
 
 
 @pytest.mark.parametrize("length", [b"101", b"9" * 400, b"-1", b"abc", b""])

@@ -54,7 +54,9 @@ class Listed:
 
 
 def test_equal_entries_have_equal_bytes_and_fractions_have_none() -> None:
-    assert Entry("a", "bill", {"b": 1, "a": "é"}).content() == '{"body":{"a":"é","b":1},"id":"a","kind":"bill"}'.encode()
+    assert (
+        Entry("a", "bill", {"b": 1, "a": "é"}).content() == '{"body":{"a":"é","b":1},"id":"a","kind":"bill"}'.encode()
+    )
     assert Entry("a", "bill", {"a": "é", "b": 1}).content() == Entry("a", "bill", {"b": 1, "a": "é"}).content()
     for body, told in [
         ({"price": 1.5}, "fraction"),
@@ -73,7 +75,13 @@ def test_equal_entries_have_equal_bytes_and_fractions_have_none() -> None:
         Entry("a", "bill", deep).content()
     with pytest.raises(EntryError, match="without spaces"):
         Entry("a b", "bill", {}).content()
-    for content in (b"[]", b'{"id":"a","kind":"b"}', b'{"id":1,"kind":"b","body":{}}', b'{"id":"a", "kind":"b","body":{}}', b"\xff"):
+    for content in (
+        b"[]",
+        b'{"id":"a","kind":"b"}',
+        b'{"id":1,"kind":"b","body":{}}',
+        b'{"id":"a", "kind":"b","body":{}}',
+        b"\xff",
+    ):
         with pytest.raises(EntryError):
             Entry.of(content)
 
@@ -185,7 +193,14 @@ def test_a_receipt_is_checked_with_the_public_key_alone(file: Path) -> None:
         Receipt.from_json(text.replace('"cents": 199', '"cents": 198')).check(KEY.public_key(), ORIGIN)
     with pytest.raises(ProofError, match="is not in this ledger"):
         Receipt.from_json(text.replace("index 123", "index 124")).check(KEY.public_key(), ORIGIN)
-    for broken in ("", "[]", "{}", text[:-9], json.dumps({"entry": {}, "proof": ""}), text.replace("index 123", "index x")):
+    for broken in (
+        "",
+        "[]",
+        "{}",
+        text[:-9],
+        json.dumps({"entry": {}, "proof": ""}),
+        text.replace("index 123", "index x"),
+    ):
         with pytest.raises((ProofError, EntryError)):
             Receipt.from_json(broken)
     with pytest.raises(LedgerError, match="no entry 'bill-300'"):
@@ -240,7 +255,12 @@ def test_a_full_disk_keeps_nothing_of_a_batch(file: Path) -> None:
 def test_the_file_refuses_changes_and_a_forged_one_is_not_signed_over(file: Path) -> None:
     opened(file).append([bill(1), bill(2)])
     connection = sqlite3.connect(file)
-    for statement in ("UPDATE entries SET content = x''", "DELETE FROM entries", "UPDATE heads SET note = ''", "DELETE FROM heads"):
+    for statement in (
+        "UPDATE entries SET content = x''",
+        "DELETE FROM entries",
+        "UPDATE heads SET note = ''",
+        "DELETE FROM heads",
+    ):
         with pytest.raises(sqlite3.IntegrityError, match="only grows"):
             connection.execute(statement)
     connection.execute("DROP TRIGGER entries_stay")

@@ -8,7 +8,7 @@ from image_cases import coco_folder, draw, write, yolo_folder
 
 from sources.base import SourceError
 from sources.images.boxes import Box
-from sources.images.open import open_images
+from sources.images.open import delivered_files, open_images
 from sources.images.rows import ImageRows, TableRows
 
 EDGES = ("x_min_px", "y_min_px", "x_max_px", "y_max_px")
@@ -250,6 +250,7 @@ Leek,0,Leek,1
 def test_grocery_classes_have_coarse_parents_and_the_official_split(tmp_path: Path) -> None:
     write(tmp_path / "classes.csv", CLASSES)
     write(tmp_path / "train.txt", "train/Pink-Lady/1.jpg, 1, 0\n")
+    write(tmp_path / "val.txt", "")
     write(tmp_path / "test.txt", "test/Leek/2.jpg, 0, 1\ntest/gone.jpg, 0, 1\n")
     draw(tmp_path / "train/Pink-Lady/1.jpg")
     draw(tmp_path / "test/Leek/2.jpg")
@@ -263,6 +264,39 @@ def test_grocery_classes_have_coarse_parents_and_the_official_split(tmp_path: Pa
     write(tmp_path / "train.txt", "train/Pink-Lady/1.jpg, 2, 0\n")
     with pytest.raises(SourceError, match=r"train\.txt line 1"):
         open_images(f"grocery_store:{tmp_path}")
+
+
+@pytest.mark.parametrize("row", ["Leek,0", "Leek,0,,1", ",0,Leek,1"])
+def test_a_short_row_of_grocery_classes_names_its_line(tmp_path: Path, row: str) -> None:
+    write(tmp_path / "classes.csv", CLASSES.replace("Leek,0,Leek,1", row))
+    with pytest.raises(
+        SourceError, match=r"classes\.csv line 3: no (Coarse )?Class Name \(str\); use the published file"
+    ):
+        open_images(f"grocery_store:{tmp_path}")
+
+
+def test_a_list_of_the_official_split_that_is_missing_is_named(tmp_path: Path) -> None:
+    """Two splits that are not the published ones would be compared with its figures."""
+    write(tmp_path / "classes.csv", CLASSES)
+    write(tmp_path / "train.txt", "train/Pink-Lady/1.jpg, 1, 0\n")
+    draw(tmp_path / "train/Pink-Lady/1.jpg")
+    with pytest.raises(SourceError, match=r"val\.txt, test\.txt of the official split are missing"):
+        open_images(f"grocery_store:{tmp_path}")
+
+
+def test_a_change_of_any_file_that_a_delivery_reads_is_seen(tmp_path: Path) -> None:
+    """Pictures of a COCO file lie beside it or, where its folder is called annotations, beside that."""
+    coco = coco_folder(tmp_path / "coco") / "annotations/instances_val2017.json"
+    yolo = yolo_folder(tmp_path / "yolo")
+    for spec, picture in (
+        (f"coco:{coco}", tmp_path / "coco/val2017/a.jpg"),
+        (f"yolo:{yolo}", yolo / "images/val/c.jpg"),
+    ):
+        before = delivered_files(spec)
+        assert before == delivered_files(spec)
+        draw(picture, width=60, level=9)
+        assert delivered_files(spec) != before
+    assert delivered_files(f"yolo:{tmp_path / 'gone' / 'away'}") == []
 
 
 def test_an_unknown_kind_or_place_is_refused(tmp_path: Path) -> None:

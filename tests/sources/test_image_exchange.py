@@ -191,6 +191,14 @@ def test_only_pictures_below_the_export_are_found(tmp_path: Path, image: str) ->
     assert found[0]["sha256"] is None and "no picture" in found[0]["problem"]
 
 
+def test_a_task_whose_address_cannot_be_read_is_a_row_with_its_problem(tmp_path: Path) -> None:
+    broken = {**task([region()], "http://[shop/p0.png"), "id": 9}
+    found = labelled(tmp_path, [broken, task([region()])])
+    first, second = found.images.to_arrow().to_pylist()
+    assert "task 9" in first["image_id"] and "hold no address (Invalid IPv6 URL); mend it" in first["problem"]
+    assert second["problem"] is None and len(found.labels) == 2
+
+
 def test_labels_of_whole_pictures_and_half_given_splits_have_no_place_in_yolo(tmp_path: Path) -> None:
     whole = image_set(tmp_path / "a", [None], [{"image_id": "p0", "label": "milk"}])
     for export in (export_yolo, export_coco):

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from eyes_detections import observed
-from recognition import BATCH, base_graphs, in_8_bits, vectors
 
 from models.common.sessions import open_session
 from models.detector.naming import fit_naming
 from models.detector.networks import DetectorConfig, Gallery, GalleryNamer, NamerConfig, YoloDetector
 from models.detector.observed import NamedDetections, Recording
+from orchestration.base_networks import BATCH, base_graphs, in_8_bits, vectors
+from orchestration.clip_recordings import observed
 from orchestration.package_crops import CropsConfig, draw_crops
 from sources.twin.cameras.params import CameraParams
 from sources.twin.cameras.studio import Studio
