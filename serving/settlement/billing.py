@@ -5,6 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -54,6 +55,16 @@ class Price:
     tax: int
 
 
+class Priced(Protocol):
+    """Whoever knows prices."""
+
+    @property
+    def currency(self) -> str: ...
+
+    def at(self, product: str, time: datetime) -> Price | None:
+        """None where it has none."""
+
+
 @dataclass
 class PriceBook:
     """What every product cost at any time, whatever the order in which price lists are heard."""
@@ -93,7 +104,7 @@ def picks(moved: Iterable[Moved], count: int, left: datetime) -> list[datetime]:
 
 def bill(
     taken: Mapping[str, Sequence[datetime]],
-    prices: PriceBook,
+    prices: Priced,
     promotions: Iterable[Promotion] = (),
     coupons: Iterable[Coupon] = (),
 ) -> Bill:

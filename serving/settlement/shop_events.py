@@ -23,6 +23,7 @@ class _Event(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     event_id: Name
+    shop: Name
     time: AwareDatetime = Field(description="when it happened, with its time zone")
 
 

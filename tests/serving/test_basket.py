@@ -17,14 +17,14 @@ NOON = datetime(2026, 11, 30, 12, tzinfo=UTC)
 
 def moved(deed: str, second: int, count: int = 1, confidence: float = 0.99, product: str = "milk") -> Moved:
     return Moved(
-        event_id=f"{product}{deed}{second}", time=NOON + timedelta(seconds=second), visit_id="v", deed=deed,
+        event_id=f"{product}{deed}{second}", shop="s1", time=NOON + timedelta(seconds=second), visit_id="v", deed=deed,
         product=product, count=count, confidence=confidence, shelf="s",
     )  # fmt: skip
 
 
 def passed(*products: str) -> Passed:
     tags = [Tag(epc=f"e{number}", product=product) for number, product in enumerate(products)]
-    return Passed(event_id="gate", time=NOON + timedelta(seconds=99), visit_id="v", tags=tags)
+    return Passed(event_id="gate", shop="s1", time=NOON + timedelta(seconds=99), visit_id="v", tags=tags)
 
 
 def one(*events: Moved, gate: list[Passed] | None = None) -> Held:

@@ -22,7 +22,7 @@ def at(minutes: float) -> datetime:
 
 def listed(event_id: str, time: datetime, **cents: tuple[int, int]) -> Prices:
     told = [{"product": name, "cents": price, "tax": tax} for name, (price, tax) in cents.items()]
-    return Prices(event_id=event_id, time=time, currency="EUR", prices=told)
+    return Prices(event_id=event_id, shop="s1", time=time, currency="EUR", prices=told)
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def coupon(name: str, kind: str, value: int, **changed: Any) -> Coupon:
 
 def moved(deed: str, minutes: float, count: int = 1) -> Moved:
     return Moved(
-        event_id=f"{deed}{minutes}", time=at(minutes), visit_id="v", deed=deed, product="milk", count=count,
+        event_id=f"{deed}{minutes}", shop="s1", time=at(minutes), visit_id="v", deed=deed, product="milk", count=count,
         confidence=1, shelf="s",
     )  # fmt: skip
 
