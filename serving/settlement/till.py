@@ -17,7 +17,7 @@ from serving.settlement.basket import BasketBeliefs
 from serving.settlement.billing import Bill, PriceBook
 from serving.settlement.entries import Entry
 from serving.settlement.offers import Coupon, Promotion
-from serving.settlement.shop_events import Heard, Name, Offered, OfVisit, Prices, ShopEvent
+from serving.settlement.shop_events import Heard, Moved, Name, Offered, OfVisit, Passed, Prices, ShopEvent
 from serving.settlement.visit import MOST_EVENTS, Charged, Review, Visit, charge, known_offers
 
 REVIEWS = "reviews"
@@ -119,7 +119,7 @@ class Till:
 
     def _of_visit(self, event: OfVisit) -> list[Output]:
         visit = self.visit(event.visit_id) or Visit(visit_id=event.visit_id)
-        if visit.full:
+        if visit.full and isinstance(event, Moved | Passed):
             raise InputError(f"visit {visit.visit_id!r} has {MOST_EVENTS:,} events, the bound: begin a new visit")
         if not visit.hear(event):
             return []

@@ -69,8 +69,8 @@ class Visit(BaseModel):
 
     @property
     def full(self) -> bool:
-        """Whether it has as many events as one may have."""
-        return len(self.moved) + len(self.passed) + len(self.decided) >= MOST_EVENTS
+        """Whether sensors have told as much of it as they may."""
+        return len(self.moved) + len(self.passed) >= MOST_EVENTS
 
 
 @dataclass(frozen=True)
