@@ -36,6 +36,7 @@ class SqliteFile:
         try:
             yield connection
         except BaseException:
-            connection.execute("ROLLBACK")
+            if connection.in_transaction:  # a full disk has rolled back by itself
+                connection.execute("ROLLBACK")
             raise
         connection.execute("COMMIT")

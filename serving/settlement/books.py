@@ -29,15 +29,19 @@ class Kept:
 
 @dataclass(frozen=True)
 class Step:
-    """What one step changes. `read` by partition: offsets before and after. Documents by (shop, key), None to forget one."""
+    """What one step changes: by partition the first offset that it has not read, documents by (shop, key), None to forget one, and
+    what it brought about."""
 
-    read: Mapping[int, tuple[int, int]]
+    positions: Mapping[int, int]
     documents: Mapping[tuple[str, str], str | None]
     outputs: Sequence[Kept]
 
 
 class Books(Protocol):
     """See the module."""
+
+    def enter(self) -> int:
+        """Begin to write: an epoch, which ends all that were given before."""
 
     def positions(self) -> Mapping[int, int]:
         """By partition, the first offset that no till has applied; partitions of which none was, are left out."""
@@ -51,8 +55,8 @@ class Books(Protocol):
     def waiting(self) -> Sequence[Kept]:
         """Outputs that are not known to have gone out, in their order."""
 
-    def keep(self, step: Step) -> None:
-        """All of it or nothing. Overtaken where the offsets before are not those that are kept."""
+    def keep(self, step: Step, epoch: int) -> None:
+        """All of it or nothing. Overtaken where another has entered since."""
 
     def sent(self, place: int) -> None:
         """Outputs up to `place` have gone out."""

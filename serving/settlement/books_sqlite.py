@@ -9,6 +9,7 @@ from serving.settlement.books import BooksError, Kept, Overtaken, Step
 from serving.sqlite_file import SqliteFile
 
 _SCHEMA = (
+    "CREATE TABLE IF NOT EXISTS epochs (epoch INTEGER PRIMARY KEY) STRICT",
     "CREATE TABLE IF NOT EXISTS positions (partition INTEGER PRIMARY KEY, next INTEGER NOT NULL) STRICT",
     "CREATE TABLE IF NOT EXISTS documents (shop TEXT NOT NULL, key TEXT NOT NULL, text TEXT NOT NULL, "
     "PRIMARY KEY (shop, key)) STRICT, WITHOUT ROWID",
@@ -29,6 +30,11 @@ class SqliteBooks(SqliteFile):
         self._place = file
         with self._told():
             super().__init__(file, _prepare)
+
+    def enter(self) -> int:
+        """A new epoch."""
+        with self._told(), self._writing() as connection:
+            return int(connection.execute("INSERT INTO epochs VALUES (NULL) RETURNING epoch").fetchone()[0])
 
     def positions(self) -> Mapping[int, int]:
         """By partition."""
@@ -61,17 +67,13 @@ class SqliteBooks(SqliteFile):
             )
             return [Kept(*row) for row in rows]
 
-    def keep(self, step: Step) -> None:
+    def keep(self, step: Step, epoch: int) -> None:
         """All of it or nothing."""
         with self._told(), self._writing() as connection:
-            kept = dict(connection.execute("SELECT partition, next FROM positions"))
-            for partition, (before, after) in step.read.items():
-                if kept.get(partition, before) != before:
-                    raise Overtaken(
-                        f"{self._place} holds partition {partition} up to {kept[partition]}, not {before}: another processor has "
-                        "written, this one ends"
-                    )
-                connection.execute("INSERT OR REPLACE INTO positions VALUES (?, ?)", (partition, after))
+            (newest,) = connection.execute("SELECT max(epoch) FROM epochs").fetchone()
+            if newest != epoch:
+                raise Overtaken(f"another processor writes into {self._place} by now: this one ends")
+            connection.executemany("INSERT OR REPLACE INTO positions VALUES (?, ?)", step.positions.items())
             written = [(*key, text) for key, text in step.documents.items() if text is not None]
             connection.executemany("INSERT OR REPLACE INTO documents VALUES (?, ?, ?)", written)
             gone = [key for key, text in step.documents.items() if text is None]
