@@ -47,6 +47,7 @@ TOOLS: dict[str, Callable[[], str]] = {
     "browser": lambda: _absent("|".join(BROWSERS)),
     "container": _no_containers,
     "spark": _no_spark,
+    "streams": lambda: _absent("java", "mvn"),
     "realdata": _no_real_data,
 }
 

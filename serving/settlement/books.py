@@ -43,6 +43,9 @@ class Books(Protocol):
     def enter(self) -> int:
         """Begin to write: an epoch, which ends all that were given before."""
 
+    def check(self, epoch: int) -> None:
+        """Overtaken where another has entered since."""
+
     def positions(self) -> Mapping[int, int]:
         """By partition, the first offset that no till has applied; partitions of which none was, are left out."""
 

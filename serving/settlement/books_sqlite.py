@@ -36,6 +36,11 @@ class SqliteBooks(SqliteFile):
         with self._told(), self._writing() as connection:
             return int(connection.execute("INSERT INTO epochs VALUES (NULL) RETURNING epoch").fetchone()[0])
 
+    def check(self, epoch: int) -> None:
+        """Whether it is still the newest."""
+        with self._told():
+            self._check(self._connection(), epoch)
+
     def positions(self) -> Mapping[int, int]:
         """By partition."""
         with self._told():
@@ -70,9 +75,7 @@ class SqliteBooks(SqliteFile):
     def keep(self, step: Step, epoch: int) -> None:
         """All of it or nothing."""
         with self._told(), self._writing() as connection:
-            (newest,) = connection.execute("SELECT max(epoch) FROM epochs").fetchone()
-            if newest != epoch:
-                raise Overtaken(f"another processor writes into {self._place} by now: this one ends")
+            self._check(connection, epoch)
             connection.executemany("INSERT OR REPLACE INTO positions VALUES (?, ?)", step.positions.items())
             written = [(*key, text) for key, text in step.documents.items() if text is not None]
             connection.executemany("INSERT OR REPLACE INTO documents VALUES (?, ?, ?)", written)
@@ -87,6 +90,11 @@ class SqliteBooks(SqliteFile):
         """Forget outputs that have gone out."""
         with self._told(), self._writing() as connection:
             connection.execute("DELETE FROM outputs WHERE place <= ?", (place,))
+
+    def _check(self, connection: sqlite3.Connection, epoch: int) -> None:
+        (newest,) = connection.execute("SELECT max(epoch) FROM epochs").fetchone()
+        if newest != epoch:
+            raise Overtaken(f"another processor writes into {self._place} by now: this one ends")
 
     @contextmanager
     def _told(self) -> Iterator[None]:

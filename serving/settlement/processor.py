@@ -16,21 +16,11 @@ from serving.settlement.entries import Entry
 from serving.settlement.ledger import Ledger
 from serving.settlement.ledger_store import LedgerStoreError
 from serving.settlement.shop_events import read_event
-from serving.settlement.till import LEDGER, Documents, Output, Till, TillConfig
-from serving.settlement.transport import (
-    ENTRIES,
-    REFUSED,
-    REVIEWS,
-    Consumer,
-    Fenced,
-    Message,
-    Record,
-    TransportError,
-)
+from serving.settlement.till import ENTRIES, REFUSED, Documents, Output, Till, TillConfig
+from serving.settlement.transport import Consumer, Fenced, Message, Record, Topics, TransportError
 
 MOST = 500  # events a step
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.2, 10.0  # after a failure, doubled each time
-_TOPIC = {LEDGER: ENTRIES, "reviews": REVIEWS, "refused": REFUSED}
 
 
 @dataclass
@@ -54,9 +44,11 @@ class Processor:
         ledger: Ledger,
         config: TillConfig | None = None,
         configs: Mapping[str, TillConfig] | None = None,
+        topics: Topics | None = None,
     ) -> None:
         self._consumer, self._books, self._ledger = consumer, books, ledger
         self._config, self._configs = config or TillConfig(), dict(configs or {})
+        self._topics = topics or Topics()
         self.done = Processed()
         self._tills: dict[str, Till] = {}
         self._positions: dict[int, int] = {}
@@ -66,6 +58,7 @@ class Processor:
 
     def begin(self) -> None:
         """Forget all that is not written down, and send what was not sent."""
+        self._books.check(self._epoch)  # first: one that was overtaken may not take the log from who follows
         self._tills.clear()
         self._consumer.rewind()
         committed = self._consumer.committed()
@@ -133,7 +126,7 @@ class Processor:
         except InputError as error:
             self.done.refused += 1
             told = {"error": str(error), "event": record.value.decode(errors="replace")}
-            return [Output("refused", f"{record.partition}:{record.offset}", told)]
+            return [Output(REFUSED, f"{record.partition}:{record.offset}", told)]
 
     def _till(self, shop: str) -> Till:
         if shop not in self._tills:
@@ -143,7 +136,7 @@ class Processor:
 
     def _send(self) -> None:
         """Append to the ledger, then send all that waits and count its events as consumed."""
-        entries = [_entry(each) for each in self._waiting if each.to == LEDGER]
+        entries = [_entry(each) for each in self._waiting if each.to == ENTRIES]
         if entries:
             self._ledger.append(entries)
         messages = [self._message(each) for each in self._waiting]
@@ -154,8 +147,8 @@ class Processor:
         self._waiting = []
 
     def _message(self, kept: Kept) -> Message:
-        body = self._ledger.receipt(kept.key).to_json().encode() if kept.to == LEDGER else kept.body
-        return Message(_TOPIC[kept.to], kept.key, body)
+        body = self._ledger.receipt(kept.key).to_json().encode() if kept.to == ENTRIES else kept.body
+        return Message(self._topics.of(kept.to), kept.key, body)
 
 
 def _entry(kept: Kept) -> Entry:

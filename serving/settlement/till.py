@@ -20,8 +20,7 @@ from serving.settlement.offers import Coupon, Promotion
 from serving.settlement.shop_events import Heard, Moved, Name, Offered, OfVisit, Passed, Prices, ShopEvent
 from serving.settlement.visit import MOST_EVENTS, Charged, Review, Visit, charge, known_offers
 
-REVIEWS = "reviews"
-LEDGER = "ledger"
+ENTRIES, REVIEWS, REFUSED = "entries", "reviews", "refused"  # where outputs go
 
 
 class TillConfig(BaseModel):
@@ -37,7 +36,7 @@ class TillConfig(BaseModel):
 
 @dataclass(frozen=True)
 class Output:
-    """What an event brought about: an entry for the ledger, or the state of a review."""
+    """What an event brought about: an entry for the ledger, the state of a review, or that it is refused."""
 
     to: str
     key: str
@@ -187,7 +186,7 @@ class Till:
                 product: {"by": each.by, "reason": each.reason} for product, each in sorted(visit.decided.items())
             }
         name = f"bill:{self.shop}:{visit.visit_id}"
-        yield Output(LEDGER, name if not visit.version else f"{name}:{visit.version}", body)
+        yield Output(ENTRIES, name if not visit.version else f"{name}:{visit.version}", body)
         visit.version += 1
 
     def _offer(self, told: Offered) -> None:

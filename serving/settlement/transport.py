@@ -7,8 +7,24 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-EVENTS, ENTRIES, REVIEWS, REFUSED = "shop-events", "shop-entries", "shop-reviews", "shop-refused"
 LARGEST_MESSAGE = 8 << 20  # bytes
+
+
+@dataclass(frozen=True)
+class Topics:
+    """Names of the logs, which begin with `prefix`: what happened in shops, entries with their receipts, reviews, and events that
+    could not be read."""
+
+    prefix: str = "shop"
+
+    @property
+    def events(self) -> str:
+        """What happened, by shop."""
+        return f"{self.prefix}-events"
+
+    def of(self, outputs: str) -> str:
+        """Where outputs of a kind go."""
+        return f"{self.prefix}-{outputs}"
 
 
 class TransportError(RuntimeError):

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from serving.settlement.shop_events import Decided, Entered, Heard, Left, Moved, Passed, Prices, ShopEvent, Tag
-from serving.settlement.till import LEDGER, REVIEWS, Documents, Output, Till, TillConfig
+from serving.settlement.till import ENTRIES, REVIEWS, Documents, Output, Till, TillConfig
 
 NOON = datetime(2026, 11, 30, 12, tzinfo=UTC)
 SHOP = "s1"
@@ -86,7 +86,7 @@ class Kept:
         return self
 
     def entries(self) -> list[dict[str, Any]]:
-        return [dict(each.body) for each in self.outputs if each.to == LEDGER]
+        return [dict(each.body) for each in self.outputs if each.to == ENTRIES]
 
     def reviews(self) -> dict[str, Any]:
         """The last that was told of each product in review, those that are open."""
