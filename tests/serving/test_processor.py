@@ -189,7 +189,7 @@ def test_of_two_processors_the_later_goes_on_alone(shop: Shop) -> None:
     new.step(0.0, 3)
     with pytest.raises(Overtaken, match="this one ends"):
         old.begin()
-    with pytest.raises(Fenced, match="another consumer .*this one ends"):
+    with pytest.raises(Fenced, match=r"another consumer .*this one ends"):
         old._send()
     run_out(new)
     assert due(shop) == expected(3) and len(shop.sent()) == 3
