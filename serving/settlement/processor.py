@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from models.common.protocols import InputError
-from serving.settlement.books import Books, BooksError, Kept, Overtaken, Step
+from serving.settlement.books import Books, Kept, Overtaken, Step
+from serving.settlement.database import DatabaseError
 from serving.settlement.entries import Entry
 from serving.settlement.ledger import Ledger
 from serving.settlement.ledger_store import LedgerStoreError
@@ -93,7 +94,7 @@ class Processor:
                 self.step()
             except (Fenced, Overtaken):
                 raise
-            except (TransportError, BooksError, LedgerStoreError) as error:
+            except (TransportError, DatabaseError, LedgerStoreError) as error:
                 self.done.failures += 1
                 self.done.problem = str(error)
                 stop.wait(wait_s)
@@ -107,7 +108,7 @@ class Processor:
         for record in records:
             for output in self._outputs(record):
                 place += 1
-                body = json.dumps(output.body, ensure_ascii=False).encode()
+                body = json.dumps(output.body, ensure_ascii=False)
                 outputs.append(Kept(place, record.partition, record.offset, output.to, output.key, body))
         changed = {
             (shop, key): text for shop, till in self._tills.items() for key, text in till.documents.taken().items()
@@ -147,8 +148,8 @@ class Processor:
         self._waiting = []
 
     def _message(self, kept: Kept) -> Message:
-        body = self._ledger.receipt(kept.key).to_json().encode() if kept.to == ENTRIES else kept.body
-        return Message(self._topics.of(kept.to), kept.key, body)
+        body = self._ledger.receipt(kept.key).to_json() if kept.to == ENTRIES else kept.body
+        return Message(self._topics.of(kept.to), kept.key, body.encode())
 
 
 def _entry(kept: Kept) -> Entry:

@@ -5,6 +5,7 @@ A visit is settled once it has left and every source has told what happened befo
 What comes later corrects the bill by an entry of its own.
 """
 
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -20,6 +21,7 @@ from serving.settlement.offers import Coupon, Promotion
 from serving.settlement.shop_events import Heard, Moved, Name, Offered, OfVisit, Passed, Prices, ShopEvent
 from serving.settlement.visit import MOST_EVENTS, Charged, Review, Visit, charge, known_offers
 
+REVIEW = "review:"  # documents of what a person is asked about begin so
 ENTRIES, REVIEWS, REFUSED = "entries", "reviews", "refused"  # where outputs go
 
 
@@ -151,7 +153,10 @@ class Till:
             least_confidence=self.config.least_confidence,
             beliefs=self.config.beliefs,
         )
-        outputs = [*self._entries(visit, found), *_reviewed(self.shop, visit, found.reviews)]
+        reviewed = list(_reviewed(self.shop, visit, found.reviews))
+        outputs = [*self._entries(visit, found), *reviewed]
+        for each in reviewed:
+            self.documents.put(each.key, json.dumps(each.body, ensure_ascii=False) if each.body["open"] else None)
         for coupon in found.bill.coupons:
             self._used[coupon] = visit.visit_id
             self.documents.put(f"used:{coupon}", visit.visit_id)
@@ -238,6 +243,6 @@ def _reviewed(shop: str, visit: Visit, now: Mapping[str, Review]) -> Iterable[Ou
         told = {"open": review is not None, "shop": shop, "visit": visit.visit_id, "product": product}
         yield Output(
             REVIEWS,
-            f"review:{shop}:{visit.visit_id}:{product}",
+            f"{REVIEW}{shop}:{visit.visit_id}:{product}",
             told | (review.model_dump(mode="json", exclude={"product"}) if review is not None else {}),
         )

@@ -13,8 +13,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from kafka_broker import KafkaBroker
 from till_shop import LIST, entered, left, moved, passed
 
-from serving.settlement.books import BooksError, Overtaken
-from serving.settlement.books_sqlite import SqliteBooks
+from serving.settlement.books import SCHEMA, Books, Overtaken
+from serving.settlement.database import DatabaseError, SqliteDatabase
 from serving.settlement.entries import Entry
 from serving.settlement.ledger import Ledger
 from serving.settlement.ledger_sqlite import SqliteLedger
@@ -50,7 +50,12 @@ class Shop:
         return Ledger(store, KEY, origin="test.example", clock=lambda: "2026-11-30T12:00:00Z")
 
     def processor(self) -> Processor:
-        return Processor(self.consumer(), SqliteBooks(self.home / "books.sqlite"), self.ledger(), topics=self.topics)
+        return Processor(
+            self.consumer(),
+            Books(SqliteDatabase(self.home / "books.sqlite", SCHEMA)),
+            self.ledger(),
+            topics=self.topics,
+        )
 
     def tell(self, *events: ShopEvent) -> None:
         self.queue.send([Message(self.topics.events, each.shop, each.model_dump_json().encode()) for each in events])
@@ -126,7 +131,7 @@ class Killed(BaseException):
 def killing(monkeypatch: pytest.MonkeyPatch, rng: random.Random, share: float) -> Callable[[], None]:
     """Calls that touch a disk end the process now and then, before they did it or after."""
     places = [
-        (SqliteBooks, "keep"), (SqliteBooks, "sent"), (Ledger, "append"), (Ledger, "receipt"),
+        (Books, "keep"), (Books, "sent"), (Ledger, "append"), (Ledger, "receipt"),
         *((owner, name) for owner in (SqliteConsumer, KafkaConsumer) for name in ("commit", "poll")),
     ]  # fmt: skip
     for owner, name in places:
@@ -197,15 +202,16 @@ def test_of_two_processors_the_later_goes_on_alone(shop: Shop) -> None:
 
 def test_a_full_disk_keeps_nothing_half_and_goes_on_once_there_is_room(shop: Shop) -> None:
     shop.tell(*visits(40))
-    books = SqliteBooks(shop.home / "books.sqlite")
+    database = SqliteDatabase(shop.home / "books.sqlite", SCHEMA)
+    books = Books(database)
     processor = Processor(shop.consumer(), books, shop.ledger(), topics=shop.topics)
     processor.step(0.0, 10)
     before = books.positions()
-    books._connection().execute("PRAGMA max_page_count = 12")
-    with pytest.raises(BooksError, match="full; nothing of this was kept"):
+    database._connection().execute("PRAGMA max_page_count = 12")
+    with pytest.raises(DatabaseError, match="full; nothing of this was kept"):
         run_out(processor)
     assert books.positions()[0] >= before[0] and processor._positions == books.positions()
-    books._connection().execute("PRAGMA max_page_count = 1000000")
+    database._connection().execute("PRAGMA max_page_count = 1000000")
     processor.begin()
     run_out(processor)
     assert due(shop) == expected(40) and len(shop.sent()) == 40

@@ -1,5 +1,6 @@
 """The till of a shop: settled once, in any order, over any kill; corrected by entries of their own."""
 
+import json
 from collections import Counter
 from random import Random
 
@@ -61,7 +62,9 @@ def test_what_is_not_sure_is_asked_and_not_charged() -> None:
     review = kept.reviews()["milk"]
     assert (review["cause"], review["likely"], review["evidence"]) == ("unsure", 1, ["v-take-milk-10"])
     assert review["confidence"] == pytest.approx(0.7, abs=0.001)
+    assert json.loads(kept.texts["review:s1:v:milk"]) == review
     kept.run([decided("milk", 1, 200)])
+    assert "review:s1:v:milk" not in kept.texts
     bill, correction = kept.entries()
     assert (correction["kind"], correction["due_cents"], correction["changes"]) == ("correction", 119, {"milk": 1})
     assert correction["decided"] == {"milk": {"by": "steward", "reason": "looked at the film"}}
