@@ -151,8 +151,9 @@ def _produce(writer: Writer, messages: Sequence[Message], wait_s: float) -> None
         try:
             writer.produce(each.topic, each.value, each.key.encode(), on_delivery=told)
         except BufferError:
-            writer.flush(wait_s)
-            _asked(lambda each=each: writer.produce(each.topic, each.value, each.key.encode(), on_delivery=told))
+            raise TransportError(
+                f"{len(messages)} messages in one step overflow what waits for the broker: read fewer"
+            ) from None
         except KafkaException as error:
             raise _of(error) from error
     left = _asked(lambda: writer.flush(wait_s))
