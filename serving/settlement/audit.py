@@ -14,7 +14,7 @@ from serving.settlement.tree import Frontier, leaf_hash
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-MOST_PROBLEMS = 100  # told in full
+MOST_PROBLEMS = 100  # of each kind that are told
 _AT_ONCE = 1_000  # entries looked at between two reports of progress
 Progress = Callable[[str, float], None]
 
@@ -25,19 +25,26 @@ class AuditReport:
 
     entries: int = 0
     heads: int = 0
-    problems: list[str] = field(default_factory=list)
-    more_problems: int = 0
     head: Head | None = None
+    entry_problems: list[str] = field(default_factory=list)
+    head_problems: list[str] = field(default_factory=list)
+    more_problems: int = 0
+
+    @property
+    def problems(self) -> list[str]:
+        """Those of entries, then those of heads; of each kind the first 100."""
+        return self.entry_problems + self.head_problems
 
     @property
     def clean(self) -> bool:
         """Whether nothing is wrong."""
         return not self.problems
 
-    def tell(self, problem: str) -> None:
-        """Note something that is wrong."""
-        if len(self.problems) < MOST_PROBLEMS:
-            self.problems.append(problem)
+    def tell(self, problem: str, *, head: bool = False) -> None:
+        """Note something that is wrong with an entry, or with a head."""
+        told = self.head_problems if head else self.entry_problems
+        if len(told) < MOST_PROBLEMS:
+            told.append(problem)
         else:
             self.more_problems += 1
 
@@ -61,15 +68,14 @@ def audit(
     report, tree, heads = AuditReport(), Frontier(), _Heads(as_trusted(keys), origin)
     try:
         heads.read(store, witnessed, report)
-        total = max(store.size(), 1)
+        total, before = max(store.size(), 1), 0
         rows = store.rows()
         while chunk := list(islice(rows, _AT_ONCE)):
             for row in chunk:
                 report.entries += 1
-                if row.number != report.entries:
-                    report.tell(
-                        f"after entry {report.entries - 1} comes number {row.number}: rows were removed, added or moved"
-                    )
+                if row.number != before + 1:
+                    report.tell(f"after number {before} comes {row.number}: rows were removed, added or moved")
+                before = row.number
                 for problem in flaws(row):
                     report.tell(problem)
                 tree.push(leaf_hash(row.content))
@@ -83,7 +89,9 @@ def audit(
     heads.beyond(report)
     if report.entries and (report.head is None or report.head.size != report.entries):
         under = 0 if report.head is None else report.head.size
-        report.tell(f"{report.entries} entries, {under} of them under a head that holds: the rest nobody has signed")
+        report.tell(
+            f"{report.entries} entries, {under} of them under a head that holds: the rest nobody has signed", head=True
+        )
     return report
 
 
@@ -129,14 +137,15 @@ class _Heads:
             if head is not None and head.size == size:
                 self._waiting[size].append((head, "signed"))
             elif head is not None:
-                report.tell(f"the head filed under {size} entries is of {head.size}")
+                report.tell(f"the head filed under {size} entries is of {head.size}", head=True)
 
     def compare(self, tree: Frontier, report: AuditReport) -> None:
         """The heads of a tree's size with its root."""
         for head, how in self._waiting.pop(tree.size, ()):
             if tree.root() != head.root:
                 report.tell(
-                    f"the first {head.size} entries are not those of the head {how} on {head.when}: they were changed"
+                    f"the first {head.size} entries are not those of the head {how} on {head.when}: they were changed",
+                    head=True,
                 )
             elif how == "signed":
                 report.head = head
@@ -145,12 +154,13 @@ class _Heads:
         """The heads of trees larger than there is."""
         for head, how in (each for size in sorted(self._waiting) for each in self._waiting[size]):
             report.tell(
-                f"a head of {head.size} entries, {how} on {head.when}: {report.entries} are there, the rest was removed"
+                f"a head of {head.size} entries, {how} on {head.when}: {report.entries} are there, the rest was removed",
+                head=True,
             )
 
     def _opened(self, note: str, what: str, report: AuditReport) -> Head | None:
         try:
             return open_head(note, self._keys, self._origin)
         except NoteError as error:
-            report.tell(f"{what}: {error}")
+            report.tell(f"{what}: {error}", head=True)
             return None
