@@ -65,25 +65,11 @@ def audit(
     kept elsewhere finds them, and each receipt holds one. Heads are consistent with one another as all of them come out of the
     same entries. Time and hashing grow with the entries, memory with the heads.
     """
-    report, tree, heads = AuditReport(), Frontier(), _Heads(as_trusted(keys), origin)
+    report, heads = AuditReport(), _Heads(as_trusted(keys), origin)
     try:
-        heads.read(store, witnessed, report)
-        total, before = max(store.size(), 1), 0
-        rows = store.rows()
-        while chunk := list(islice(rows, _AT_ONCE)):
-            for row in chunk:
-                report.entries += 1
-                if row.number != before + 1:
-                    report.tell(f"after number {before} comes {row.number}: rows were removed, added or moved")
-                before = row.number
-                for problem in flaws(row):
-                    report.tell(problem)
-                tree.push(leaf_hash(row.content))
-                heads.compare(tree, report)
-            for problem in _lost(store, chunk):
-                report.tell(problem)
-            if on_progress is not None:
-                on_progress(f"{report.entries:,} entries", min(report.entries / total, 1.0))
+        with store.reading():  # for a ledger that goes on meanwhile
+            heads.read(store, witnessed, report)
+            _entries(store, heads, report, on_progress)
     except LedgerStoreError as error:
         report.tell(f"after entry {report.entries} the store cannot be read: {error}")
     heads.beyond(report)
@@ -93,6 +79,24 @@ def audit(
             f"{report.entries} entries, {under} of them under a head that holds: the rest nobody has signed", head=True
         )
     return report
+
+
+def _entries(store: LedgerStore, heads: "_Heads", report: AuditReport, on_progress: Progress | None) -> None:
+    tree, total, before, rows = Frontier(), max(store.size(), 1), 0, store.rows()
+    while chunk := list(islice(rows, _AT_ONCE)):
+        for row in chunk:
+            report.entries += 1
+            if row.number != before + 1:
+                report.tell(f"after number {before} comes {row.number}: rows were removed, added or moved")
+            before = row.number
+            for problem in flaws(row):
+                report.tell(problem)
+            tree.push(leaf_hash(row.content))
+            heads.compare(tree, report)
+        for problem in _lost(store, chunk):
+            report.tell(problem)
+        if on_progress is not None:
+            on_progress(f"{report.entries:,} entries", min(report.entries / total, 1.0))
 
 
 def flaws(row: Row) -> list[str]:

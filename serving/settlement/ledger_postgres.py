@@ -86,6 +86,13 @@ class PostgresLedger:
             self._connection().execute("LOCK TABLE ledger_heads IN EXCLUSIVE MODE")
             yield _Change(self._connection())
 
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """What is read in here is of one moment."""
+        with self._told(), self._connection().transaction():
+            self._connection().execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            yield
+
     def known(self, entry_ids: Sequence[str]) -> dict[str, Row]:
         """The rows of those of some entries that are there."""
         return {row.entry_id: row for row in self._rows("entry_id = ANY(%s)", (list(entry_ids),))}

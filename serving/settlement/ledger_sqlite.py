@@ -74,6 +74,16 @@ class SqliteLedger(SqliteFile):
         with self._told(), self._writing() as connection:
             yield _Change(connection)
 
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """What is read in here is of one moment."""
+        with self._told():
+            self._connection().execute("BEGIN")
+        try:
+            yield
+        finally:
+            self._connection().rollback()
+
     def known(self, entry_ids: Sequence[str]) -> dict[str, Row]:
         """The rows of those of some entries that are there."""
         found: dict[str, Row] = {}

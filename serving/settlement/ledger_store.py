@@ -39,6 +39,9 @@ class LedgerStore(Leaves, Protocol):
     def writing(self) -> AbstractContextManager[Writing]:
         """One change, alone among all processes."""
 
+    def reading(self) -> AbstractContextManager[None]:
+        """What is read in here is of one moment, whatever is appended meanwhile."""
+
     def known(self, entry_ids: Sequence[str]) -> dict[str, Row]:
         """The rows of those of some entries that are there, by their ids."""
 

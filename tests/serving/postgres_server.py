@@ -63,11 +63,11 @@ class Postgres:
                 os.kill(child, signal.SIGKILL)
         self._process.wait()
 
-    def stop(self) -> None:
-        """End it at once and in order."""
-        self._process.send_signal(signal.SIGINT)
+    def stop(self, how: signal.Signals = signal.SIGINT) -> None:
+        """End it: SIGINT writes all down in order, SIGQUIT leaves that to the next start."""
+        self._process.send_signal(how)
         try:
-            self._process.wait(timeout=20)
+            self._process.wait(timeout=60)
         except subprocess.TimeoutExpired:
             self.kill()
 
@@ -108,4 +108,4 @@ def postgres_server() -> Iterator[Postgres]:
         try:
             yield server
         finally:
-            server.stop()
+            server.stop(signal.SIGQUIT)

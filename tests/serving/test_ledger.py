@@ -236,6 +236,20 @@ def test_a_retired_key_signs_no_more(store: LedgerStore) -> None:
     assert any("it is not to be trusted" in each for each in audit(store, thief, origin=ORIGIN).problems)
 
 
+def test_an_audit_is_of_one_moment_of_a_ledger_that_goes_on(place: str) -> None:
+    ledger, seen = opened(store_at(place)), list[str]()
+    ledger.append(bills(0, 2_500))
+
+    def goes_on(told: str, share: float) -> None:
+        seen.append(f"{told}, {share:.0%}")
+        ledger.append(bills(2_500 + 10 * len(seen), 2_510 + 10 * len(seen)))
+
+    report = audit(store_at(place), PUBLIC, origin=ORIGIN, on_progress=goes_on)
+    assert report.clean and report.entries == 2_500
+    assert seen == ["1,000 entries, 40%", "2,000 entries, 80%", "2,500 entries, 100%"]
+    assert audit(store_at(place), PUBLIC, origin=ORIGIN).entries == 2_530
+
+
 def test_a_database_that_is_away_is_told_in_words(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no database, but of some length")
     with pytest.raises(LedgerStoreError, match="not a database"):
