@@ -32,17 +32,18 @@ class Load:
         self.place, self.told = place, told
         self.numbers: dict[str, int] = {}
 
-    def run(self, seconds: float, disturb: Callable[[], None] | None = None) -> None:
-        """For some time after the first answer, then SIGKILL; `disturb` happens half way. Goes on behind what was answered, so what
-        was sent and not answered is sent again."""
+    def run(self, moments: Random, disturb: Callable[[], None] | None = None) -> None:
+        """Some answers, what disturbs, some answers more, and SIGKILL a moment later. Goes on behind what was answered, so what was
+        sent and not answered is sent again."""
         command = [sys.executable, str(APPENDER), self.place, str(self.told), str(len(self.numbers))]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
             assert child.stdout is not None
-            self._answered(child.stdout.readline())
-            time.sleep(seconds / 2)
-            if disturb is not None:
-                disturb()
-            time.sleep(seconds / 2)
+            for disturbance in (disturb, None):
+                for _ in range(moments.randint(1, 20)):
+                    self._answered(child.stdout.readline())
+                time.sleep(moments.uniform(0, 0.02))
+                if disturbance is not None:
+                    disturbance()
             child.kill()
             for line in child.stdout:
                 self._answered(line)
@@ -70,7 +71,7 @@ class Load:
 def test_a_writer_killed_in_sqlite_loses_and_repeats_nothing(tmp_path: Path) -> None:
     load, moments = Load(str(tmp_path / "ledger.sqlite"), tmp_path / "told"), Random(1)
     for _ in range(10):
-        load.run(moments.uniform(0.01, 0.3))
+        load.run(moments)
         load.check()
 
 
@@ -78,7 +79,7 @@ def test_a_writer_killed_in_sqlite_loses_and_repeats_nothing(tmp_path: Path) -> 
 def test_a_writer_killed_in_postgres_loses_and_repeats_nothing(server: Postgres, tmp_path: Path) -> None:
     load, moments = Load(server.database(), tmp_path / "told"), Random(2)
     for _ in range(6):
-        load.run(moments.uniform(0.01, 0.3))
+        load.run(moments)
         load.check()
 
 
@@ -92,7 +93,7 @@ def test_a_database_killed_loses_and_repeats_nothing(server: Postgres, tmp_path:
         server.start()
 
     for _ in range(6):
-        load.run(moments.uniform(0.1, 0.6), disturb=fall)
+        load.run(moments, disturb=fall)
         load.check()
 
 

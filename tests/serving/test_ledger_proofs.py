@@ -154,16 +154,13 @@ def test_no_changed_letter_of_a_receipt_proves_another(receipt: Receipt, place: 
 
 
 def test_a_receipt_is_verified_within_a_millisecond(receipt: Receipt) -> None:
-    """Issue's bound; measured about 0.15 ms, the best of three as the machine has other work."""
+    """Measured about 0.15 ms; processor time, so that a busy machine does not decide."""
     text = receipt.to_json()
 
-    def once() -> float:
-        began = time.perf_counter()
-        for _ in range(100):
-            Receipt.from_json(text).check(PUBLIC, ORIGIN)
-        return (time.perf_counter() - began) / 100
-
-    assert min(once() for _ in range(3)) <= 0.001
+    began = time.thread_time()
+    for _ in range(200):
+        Receipt.from_json(text).check(PUBLIC, ORIGIN)
+    assert (time.thread_time() - began) / 200 <= 0.001
 
 
 def test_a_code_holds_the_whole_receipt_and_a_camera_reads_it(receipt: Receipt, tmp_path: Path) -> None:
