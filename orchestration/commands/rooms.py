@@ -40,3 +40,10 @@ def package() -> "typer.Typer":
     from serving.cli import build_package_app
 
     return build_package_app(lambda: _root() / "releases")
+
+
+def ledger() -> "typer.Typer":
+    """Heads, receipts and audits of the settlement's ledger, in the room `serving`."""
+    from serving.settlement.ledger_cli import build_ledger_app
+
+    return build_ledger_app(_root)

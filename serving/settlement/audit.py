@@ -1,20 +1,21 @@
 """An auditor who trusts nobody: every entry is hashed again, and every head that was ever signed must come out of them."""
 
-from collections.abc import Callable, Iterable
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING
 
-from pymerkle import InmemoryTree
-
 from serving.settlement.entries import Entry, EntryError
-from serving.settlement.ledger_store import LedgerStore
-from serving.settlement.notes import Head, NoteError, open_head
-from serving.settlement.tree import leaf_hash
+from serving.settlement.ledger_store import LedgerStore, LedgerStoreError, Row
+from serving.settlement.notes import Head, NoteError, TrustedKey, as_trusted, open_head
+from serving.settlement.tree import Frontier, leaf_hash
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-MOST_PROBLEMS = 100  # told by name
+MOST_PROBLEMS = 100  # of each kind that are told
+_AT_ONCE = 1_000  # entries looked at between two reports of progress
 Progress = Callable[[str, float], None]
 
 
@@ -24,97 +25,146 @@ class AuditReport:
 
     entries: int = 0
     heads: int = 0
-    problems: list[str] = field(default_factory=list)
-    more_problems: int = 0
     head: Head | None = None
+    entry_problems: list[str] = field(default_factory=list)
+    head_problems: list[str] = field(default_factory=list)
+    more_problems: int = 0
+
+    @property
+    def problems(self) -> list[str]:
+        """Those of entries, then those of heads; of each kind the first 100."""
+        return self.entry_problems + self.head_problems
 
     @property
     def clean(self) -> bool:
         """Whether nothing is wrong."""
         return not self.problems
 
-    def tell(self, problem: str) -> None:
-        """Note something that is wrong."""
-        if len(self.problems) < MOST_PROBLEMS:
-            self.problems.append(problem)
+    def tell(self, problem: str, *, head: bool = False) -> None:
+        """Note something that is wrong with an entry, or with a head."""
+        told = self.head_problems if head else self.entry_problems
+        if len(told) < MOST_PROBLEMS:
+            told.append(problem)
         else:
             self.more_problems += 1
 
 
 def audit(
     store: LedgerStore,
-    key: "Ed25519PublicKey",
+    keys: "Ed25519PublicKey | Sequence[TrustedKey]",
     *,
     origin: str,
     witnessed: Iterable[str] = (),
     on_progress: Progress | None = None,
 ) -> AuditReport:
-    """Every row and head of a store, by the public key of its owner and by heads that others have kept (`witnessed`).
+    """Every row and head of a store, by the public keys of its owner and by heads that others have kept (`witnessed`).
 
-    Stored hashes are compared with those of the entries and otherwise not used. A ledger cut short together with its heads is
-    found by a witnessed head alone: keep some elsewhere, as every receipt does.
+    What is found: any change, loss, addition or new order of entries that were under a head, whatever was done to stored hashes,
+    numbers and ids; entries that nobody has signed; entries that the store does not find by their ids, which it would take twice.
+    A ledger cut short together with its heads, and one that the thief of a key has signed anew, are sound in themselves: a head
+    kept elsewhere finds them, and each receipt holds one. Heads are consistent with one another as all of them come out of the
+    same entries. Time and hashing grow with the entries, memory with the heads.
     """
-    report, tree = AuditReport(), InmemoryTree("sha256")
-    total, seen = max(store.size(), 1), set[str]()
-    for row in store.rows():
-        report.entries += 1
-        if row.number != report.entries:
-            report.tell(
-                f"after entry {report.entries - 1} comes number {row.number}: rows were removed, added or moved"
-            )
-        try:
-            entry = Entry.of(row.content)
-        except EntryError as error:
-            report.tell(f"entry {row.number}: {error}")
-        else:
-            if entry.entry_id != row.entry_id:
-                report.tell(f"entry {row.number} is filed as {row.entry_id!r} and says that it is {entry.entry_id!r}")
-            if entry.entry_id in seen:
-                report.tell(f"entry {row.number}: {entry.entry_id!r} is there twice")
-            seen.add(entry.entry_id)
-        if leaf_hash(row.content) != row.hash:
-            report.tell(f"entry {row.number} has another hash than is stored with it: one of the two was changed")
-        tree.append_entry(row.content)
-        if on_progress is not None and report.entries % 1000 == 0:
-            on_progress(f"{report.entries:,} entries", report.entries / total)
-    _heads(store, key, origin, report, tree)
-    for note in witnessed:
-        head = _opened(note, key, origin, "a head that was kept elsewhere", report)
-        if head is not None:
-            _compare(head, "kept elsewhere", report, tree)
+    report, heads = AuditReport(), _Heads(as_trusted(keys), origin)
+    try:
+        with store.reading():  # for a ledger that goes on meanwhile
+            heads.read(store, witnessed, report)
+            _entries(store, heads, report, on_progress)
+    except LedgerStoreError as error:
+        report.tell(f"after entry {report.entries} the store cannot be read: {error}")
+    heads.beyond(report)
     if report.entries and (report.head is None or report.head.size != report.entries):
         under = 0 if report.head is None else report.head.size
-        report.tell(f"{report.entries} entries, {under} of them under a head that holds: the rest nobody has signed")
+        report.tell(
+            f"{report.entries} entries, {under} of them under a head that holds: the rest nobody has signed", head=True
+        )
     return report
 
 
-def _heads(store: LedgerStore, key: "Ed25519PublicKey", origin: str, report: AuditReport, tree: InmemoryTree) -> None:
-    for size, note in store.notes():
-        report.heads += 1
-        head = _opened(note, key, origin, f"the head filed under {size} entries", report)
-        if head is None:
-            continue
-        if head.size != size:
-            report.tell(f"the head filed under {size} entries is of {head.size}")
-        elif _compare(head, "signed", report, tree):
-            report.head = head
+def _entries(store: LedgerStore, heads: "_Heads", report: AuditReport, on_progress: Progress | None) -> None:
+    tree, total, before, rows = Frontier(), max(store.size(), 1), 0, store.rows()
+    while chunk := list(islice(rows, _AT_ONCE)):
+        for row in chunk:
+            report.entries += 1
+            if row.number != before + 1:
+                report.tell(f"after number {before} comes {row.number}: rows were removed, added or moved")
+            before = row.number
+            for problem in flaws(row):
+                report.tell(problem)
+            tree.push(leaf_hash(row.content))
+            heads.compare(tree, report)
+        for problem in _lost(store, chunk):
+            report.tell(problem)
+        if on_progress is not None:
+            on_progress(f"{report.entries:,} entries", min(report.entries / total, 1.0))
 
 
-def _opened(note: str, key: "Ed25519PublicKey", origin: str, what: str, report: AuditReport) -> Head | None:
+def flaws(row: Row) -> list[str]:
+    """What is wrong with a row by itself, each in a sentence."""
+    found = []
     try:
-        return open_head(note, key, origin)
-    except NoteError as error:
-        report.tell(f"{what}: {error}")
-        return None
-
-
-def _compare(head: Head, how: str, report: AuditReport, tree: InmemoryTree) -> bool:
-    if head.size > report.entries:
-        report.tell(
-            f"a head of {head.size} entries, {how} on {head.when}: {report.entries} are there, the rest was removed"
-        )
-    elif tree.get_root(head.size) != head.root:
-        report.tell(f"the first {head.size} entries are not those of the head {how} on {head.when}: they were changed")
+        entry = Entry.of(row.content)
+    except EntryError as error:
+        found.append(f"entry {row.number}: {error}")
     else:
-        return True
-    return False
+        if entry.entry_id != row.entry_id:
+            found.append(f"entry {row.number} is filed as {row.entry_id!r} and says that it is {entry.entry_id!r}")
+    if leaf_hash(row.content) != row.hash:
+        found.append(f"entry {row.number} has another hash than is stored with it: one of the two was changed")
+    return found
+
+
+def _lost(store: LedgerStore, rows: Sequence[Row]) -> Iterator[str]:
+    known = store.known([row.entry_id for row in rows])
+    for row in rows:
+        found = known.get(row.entry_id)
+        if found is None or found.number != row.number:
+            where = "nowhere" if found is None else f"as number {found.number}"
+            yield f"entry {row.number}: the store finds {row.entry_id!r} {where}, so it was filed twice or its index changed"
+
+
+class _Heads:
+    """Heads by size, each waiting for the tree of that size."""
+
+    def __init__(self, keys: Sequence[TrustedKey], origin: str) -> None:
+        self._keys, self._origin = keys, origin
+        self._waiting: defaultdict[int, list[tuple[Head, str]]] = defaultdict(list)
+
+    def read(self, store: LedgerStore, witnessed: Iterable[str], report: AuditReport) -> None:
+        for note in witnessed:
+            head = self._opened(note, "a head that was kept elsewhere", report)
+            if head is not None:
+                self._waiting[head.size].append((head, "kept elsewhere"))
+        for size, note in store.notes():
+            report.heads += 1
+            head = self._opened(note, f"the head filed under {size} entries", report)
+            if head is not None and head.size == size:
+                self._waiting[size].append((head, "signed"))
+            elif head is not None:
+                report.tell(f"the head filed under {size} entries is of {head.size}", head=True)
+
+    def compare(self, tree: Frontier, report: AuditReport) -> None:
+        """The heads of a tree's size with its root."""
+        for head, how in self._waiting.pop(tree.size, ()):
+            if tree.root() != head.root:
+                report.tell(
+                    f"the first {head.size} entries are not those of the head {how} on {head.when}: they were changed",
+                    head=True,
+                )
+            elif how == "signed":
+                report.head = head
+
+    def beyond(self, report: AuditReport) -> None:
+        """The heads of trees larger than there is."""
+        for head, how in (each for size in sorted(self._waiting) for each in self._waiting[size]):
+            report.tell(
+                f"a head of {head.size} entries, {how} on {head.when}: {report.entries} are there, the rest was removed",
+                head=True,
+            )
+
+    def _opened(self, note: str, what: str, report: AuditReport) -> Head | None:
+        try:
+            return open_head(note, self._keys, self._origin)
+        except NoteError as error:
+            report.tell(f"{what}: {error}", head=True)
+            return None

@@ -9,6 +9,7 @@ from typing import Any
 LONGEST_ENTRY = 1 << 16  # bytes
 LARGEST_NUMBER = 1 << 53  # beyond it some readers of JSON round
 DEEPEST = 16
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 _ID = re.compile(r"[\x21-\x7e]{1,200}")
 
 
@@ -32,10 +33,11 @@ class Entry:
                 raise EntryError(
                     f"{what} {name[:80]!r} of an entry: use 1 to 200 printable ASCII characters without spaces"
                 )
-        _check(self.body, 0)
-        told = {"id": self.entry_id, "kind": self.kind, "body": self.body}
+        body = dict(self.body)
+        _check(body, 0)
+        told = {"id": self.entry_id, "kind": self.kind, "body": body}
         try:
-            content = json.dumps(told, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+            content = _CANONICAL.encode(told).encode()
         except UnicodeEncodeError as error:
             raise EntryError(f"entry {self.entry_id!r} holds no valid text ({error.reason}): send UTF-8") from error
         if len(content) > LONGEST_ENTRY:
@@ -61,10 +63,17 @@ class Entry:
         return entry
 
 
-def _check(value: Any, depth: int) -> None:
-    if depth > DEEPEST:
+def _check(value: object, depth: int) -> None:
+    if value is None or isinstance(value, str):
+        return
+    if isinstance(value, int):
+        if not -LARGEST_NUMBER <= value <= LARGEST_NUMBER:
+            raise EntryError(
+                f"{value} lies outside +-{LARGEST_NUMBER}, what every reader of JSON holds: give it as text"
+            )
+    elif depth > DEEPEST:
         raise EntryError(f"the body is nested deeper than {DEEPEST}: flatten it")
-    if isinstance(value, Mapping):
+    elif isinstance(value, dict):
         for name, part in value.items():
             if not isinstance(name, str):
                 raise EntryError(f"{name!r} names a part of the body: names are texts")
@@ -76,12 +85,7 @@ def _check(value: Any, depth: int) -> None:
         raise EntryError(
             f"{value!r} is a fraction, which writers round differently: give whole numbers, money in cents"
         )
-    elif isinstance(value, int):
-        if abs(value) > LARGEST_NUMBER:
-            raise EntryError(
-                f"{value} lies outside +-{LARGEST_NUMBER}, what every reader of JSON holds: give it as text"
-            )
-    elif value is not None and not isinstance(value, str):
+    else:
         raise EntryError(
             f"{value!r} is a {type(value).__name__}: use whole numbers, texts, truth values, lists and objects"
         )

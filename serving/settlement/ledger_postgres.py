@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from serving.settlement.ledger_store import LedgerStoreError, Row
 
@@ -33,14 +33,6 @@ class _Change:
     def __init__(self, connection: "Connection") -> None:
         self._connected = connection
 
-    def known(self, entry_ids: Sequence[str]) -> dict[str, Row]:
-        """Those of some entries that are there."""
-        rows = self._connected.execute(
-            f"SELECT {_COLUMNS} FROM ledger_entries WHERE entry_id = ANY(%s)",  # noqa: S608
-            (list(entry_ids),),
-        )
-        return {row[1]: Row(row[0], row[1], bytes(row[2]), bytes(row[3])) for row in rows}
-
     def add(self, rows: Sequence[Row]) -> None:
         """Append rows."""
         with self._connected.cursor() as cursor, cursor.copy(f"COPY ledger_entries ({_COLUMNS}) FROM STDIN") as copy:
@@ -53,11 +45,13 @@ class _Change:
 
 
 class PostgresLedger:
-    """See `LedgerStore`. `url`: a libpq connection string, a secret; one connection a thread."""
+    """See `LedgerStore`. `url`: a libpq connection string, a secret; one connection a thread. read_only: makes no tables."""
 
-    def __init__(self, url: str) -> None:
-        self._url, self._threads = url, threading.local()
-        with _told(), self._connection().transaction():
+    def __init__(self, url: str, *, read_only: bool = False) -> None:
+        self._url, self._threads, self._read_only = url, threading.local(), read_only
+        if read_only:
+            return
+        with self._told(), self._connection().transaction():
             self._connection().execute(_SCHEMA)
 
     def _connection(self) -> "Connection":
@@ -67,75 +61,84 @@ class PostgresLedger:
         if made is None or made.closed:
             made = psycopg.connect(self._url, autocommit=True, connect_timeout=5)
             # What was answered is on the disk, whatever the server's own default.
-            made.execute(f"SET synchronous_commit = on; SET lock_timeout = {_WAIT_MS}")
+            made.execute(
+                f"SET synchronous_commit = on; SET lock_timeout = {_WAIT_MS}; "
+                f"SET default_transaction_read_only = {'on' if self._read_only else 'off'}".encode()
+            )
             self._threads.connection = made
         return made
 
     def size(self) -> int:
         """How many entries there are."""
-        with _told():
-            return int(self._connection().execute("SELECT coalesce(max(number), 0) FROM ledger_entries").fetchone()[0])  # type: ignore[index]
+        return int(self._read("SELECT coalesce(max(number), 0) FROM ledger_entries")[0][0])
 
     def hashes(self, first: int, count: int) -> list[bytes]:
         """Leaf hashes by number."""
-        with _told():
-            rows = self._connection().execute(
-                "SELECT hash FROM ledger_entries WHERE number BETWEEN %s AND %s ORDER BY number",
-                (first, first + count - 1),
-            )
-            return [bytes(digest) for (digest,) in rows]
+        asked = (first, first + count - 1)
+        rows = self._read("SELECT hash FROM ledger_entries WHERE number BETWEEN %s AND %s ORDER BY number", asked)
+        return [bytes(digest) for (digest,) in rows]
 
     @contextmanager
     def writing(self) -> Iterator[_Change]:
         """One change, alone among all processes."""
-        with _told(), self._connection().transaction():
+        with self._told(), self._connection().transaction():
             # Readers go on; a second writer waits, and then sees what the first has added.
             self._connection().execute("LOCK TABLE ledger_heads IN EXCLUSIVE MODE")
             yield _Change(self._connection())
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """What is read in here is of one moment."""
+        with self._told(), self._connection().transaction():
+            self._connection().execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            yield
+
+    def known(self, entry_ids: Sequence[str]) -> dict[str, Row]:
+        """The rows of those of some entries that are there."""
+        return {row.entry_id: row for row in self._rows("entry_id = ANY(%s)", (list(entry_ids),))}
 
     def rows(self, first: int | None = None, count: int | None = None) -> Iterator[Row]:
         """Rows by number, a page at a time so that a reader holds up nobody."""
         first = -(1 << 63) if first is None else first  # whoever forges rows may number them below 1
         last = (1 << 63) - 1 if count is None else first + count - 1
         while first <= last:
-            with _told():
-                page = (
-                    self._connection()
-                    .execute(
-                        f"SELECT {_COLUMNS} FROM ledger_entries WHERE number BETWEEN %s AND %s ORDER BY number LIMIT {_PAGE}",  # noqa: S608
-                        (first, last),
-                    )
-                    .fetchall()
-                )
-            yield from (Row(row[0], row[1], bytes(row[2]), bytes(row[3])) for row in page)
+            page = self._rows(f"number BETWEEN %s AND %s ORDER BY number LIMIT {_PAGE}", (first, last))
+            yield from page
             if len(page) < _PAGE:
                 return
-            first = page[-1][0] + 1
-
-    def find(self, entry_id: str) -> Row | None:
-        """The row of an entry."""
-        with _told():
-            return _Change(self._connection()).known([entry_id]).get(entry_id)
+            first = page[-1].number + 1
 
     def notes(self) -> Iterator[tuple[int, str]]:
         """All signed heads, oldest first."""
-        with _told():
-            yield from self._connection().execute("SELECT size, note FROM ledger_heads ORDER BY size").fetchall()
+        yield from self._read("SELECT size, note FROM ledger_heads ORDER BY size")
+
+    def note(self, size: int) -> str | None:
+        """The head stored under a size."""
+        return next((note for (note,) in self._read("SELECT note FROM ledger_heads WHERE size = %s", (size,))), None)
 
     def last_note(self) -> str | None:
         """The newest head."""
-        with _told():
-            row = self._connection().execute("SELECT note FROM ledger_heads ORDER BY size DESC LIMIT 1").fetchone()
-        return None if row is None else str(row[0])
+        return next((note for (note,) in self._read("SELECT note FROM ledger_heads ORDER BY size DESC LIMIT 1")), None)
 
+    def _rows(self, which: str, asked: Sequence[object]) -> list[Row]:
+        rows = self._read(f"SELECT {_COLUMNS} FROM ledger_entries WHERE {which}", asked)  # noqa: S608
+        return [Row(int(number), str(name), bytes(content), bytes(digest)) for number, name, content, digest in rows]
 
-@contextmanager
-def _told() -> Iterator[None]:
-    import psycopg
+    def _read(self, question: str, asked: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        with self._told():
+            return self._connection().execute(question.encode(), asked).fetchall()
 
-    try:
-        yield
-    except psycopg.Error as error:
-        raise LedgerStoreError(
-            f"PostgreSQL: {str(error).strip()}; nothing of this change was kept, send it again"
-        ) from error
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        import psycopg
+
+        try:
+            yield
+        except psycopg.Error as error:
+            made: Connection | None = getattr(self._threads, "connection", None)
+            kept = (
+                "nothing of a change under way was kept"
+                if made is not None and not made.closed
+                else "a change under way may have been kept"  # who hangs up while it commits does not say
+            )
+            raise LedgerStoreError(f"PostgreSQL: {str(error).strip()}; {kept}, send it again") from error

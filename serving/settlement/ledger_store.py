@@ -9,7 +9,7 @@ from serving.settlement.tree import Leaves
 
 
 class LedgerStoreError(RuntimeError):
-    """The database refuses or is away; nothing of the change was kept."""
+    """The database refuses, is away, or holds what no ledger does; a change that was under way can be sent again."""
 
 
 @dataclass(frozen=True)
@@ -23,10 +23,7 @@ class Row:
 
 
 class Writing(Protocol):
-    """A change under way: it alone writes, and its thread sees in the store what it has added."""
-
-    def known(self, entry_ids: Sequence[str]) -> dict[str, Row]:
-        """Those of some entries that are there."""
+    """A change under way: it alone writes; what lay in the store before it stays as it is."""
 
     def add(self, rows: Sequence[Row]) -> None:
         """Append rows, whose numbers follow the last."""
@@ -36,19 +33,26 @@ class Writing(Protocol):
 
 
 class LedgerStore(Leaves, Protocol):
-    """Rows and heads; a change is whole or not at all, and on the disk when it ends."""
+    """Rows and heads; a change is whole or not at all, and on the disk when it ends. LedgerStoreError where the database refuses or
+    holds what no ledger does."""
 
     def writing(self) -> AbstractContextManager[Writing]:
-        """One change, alone among all processes; LedgerStoreError where the database refuses."""
+        """One change, alone among all processes."""
+
+    def reading(self) -> AbstractContextManager[None]:
+        """What is read in here is of one moment, whatever is appended meanwhile."""
+
+    def known(self, entry_ids: Sequence[str]) -> dict[str, Row]:
+        """The rows of those of some entries that are there, by their ids."""
 
     def rows(self, first: int | None = None, count: int | None = None) -> Iterator[Row]:
         """Rows by number, all that there are where neither `first` nor `count` is given."""
 
-    def find(self, entry_id: str) -> Row | None:
-        """The row of an entry."""
-
     def notes(self) -> Iterator[tuple[int, str]]:
         """All signed heads, oldest first, each with the size it is stored under."""
+
+    def note(self, size: int) -> str | None:
+        """The head stored under a size."""
 
     def last_note(self) -> str | None:
         """The newest head; None before the first entry."""

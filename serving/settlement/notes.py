@@ -7,8 +7,11 @@ import base64
 import binascii
 import hashlib
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from models.common.keys import key_id
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -37,6 +40,31 @@ class Head:
         return f"{self.origin}\n{self.size}\n{base64.b64encode(self.root).decode()}\n{self.when}\n"
 
 
+@dataclass(frozen=True)
+class TrustedKey:
+    """A public key and the heads that it may sign: of `first` to `last` entries (None: of any more).
+
+    A key that is retired keeps the range it has signed, so receipts of its time stay good. Whoever steals it afterwards cannot
+    sign what came later, and cannot rewrite what it has signed: each head of a later key covers all earlier entries too.
+    """
+
+    key: "Ed25519PublicKey"
+    first: int = 1
+    last: int | None = None
+
+    def may_sign(self, size: int) -> bool:
+        """Whether heads of `size` entries are in its range."""
+        return self.first <= size and (self.last is None or size <= self.last)
+
+    def __str__(self) -> str:
+        return f"key {key_id(self.key)}, for heads of {self.first} to {self.last or 'any more'} entries,"
+
+
+def as_trusted(keys: "Ed25519PublicKey | Sequence[TrustedKey]") -> Sequence[TrustedKey]:
+    """A single key may sign heads of any size."""
+    return keys if isinstance(keys, Sequence) else (TrustedKey(keys),)
+
+
 def check_name(name: str) -> str:
     """The name of a ledger as it stands in its notes; NoteError where it cannot."""
     if not _NAME.fullmatch(name):
@@ -48,41 +76,64 @@ def check_name(name: str) -> str:
 
 def sign_head(head: Head, key: "Ed25519PrivateKey") -> str:
     """The head as a note signed by its origin."""
-    text = head.text()
-    told = _key_hash(head.origin, key.public_key().public_bytes_raw()) + key.sign(text.encode())
-    return f"{text}\n— {head.origin} {base64.b64encode(told).decode()}\n"
+    named = _key_hash(head.origin, key.public_key().public_bytes_raw())
+    return head_note(head, named + key.sign(head.text().encode()))
 
 
-def open_head(note: str, key: "Ed25519PublicKey", origin: str | None = None) -> Head:
-    """The head in a note that the holder of `key` has signed; `origin`: the ledger it must be of. Other signatures are ignored."""
+def head_note(head: Head, signature: bytes) -> str:
+    """The head as a note under a signature, which begins with the four bytes that name its key."""
+    return f"{head.text()}\n— {head.origin} {base64.b64encode(signature).decode()}\n"
+
+
+def open_head(note: str, keys: "Ed25519PublicKey | Sequence[TrustedKey]", origin: str | None = None) -> Head:
+    """The head in a note that the holder of one of `keys` has signed, within that key's range; NoteError where there is none.
+
+    origin: the ledger it must be of. Each signature names its key; those of others, such as witnesses, are ignored.
+    """
     from cryptography.exceptions import InvalidSignature
 
+    head, signatures = _parted(note)
+    if origin is not None and head.origin != origin:
+        raise NoteError(f"the head is of ledger {head.origin!r}, {origin!r} is asked")
+    trusted = {_key_hash(head.origin, each.key.public_bytes_raw()): each for each in as_trusted(keys)}
+    for signature in signatures:
+        signer = trusted.get(signature[:4])
+        if signer is None:
+            continue
+        try:
+            signer.key.verify(signature[4:], head.text().encode())
+        except InvalidSignature as error:
+            raise NoteError(
+                f"the signature under the head of {head.size} entries is not of this text: it was changed"
+            ) from error
+        if not signer.may_sign(head.size):
+            raise NoteError(f"{signer} has signed the head of {head.size}: it is not to be trusted")
+        return head
+    raise NoteError(
+        f"nobody holding a trusted key has signed the head of {head.size} entries: take the ledger's own public key"
+    )
+
+
+def signature_of(note: str) -> tuple[Head, bytes]:
+    """The head in a note and its ledger's own first signature, both unchecked; NoteError where it has none."""
+    head, signatures = _parted(note)
+    for signature in signatures:
+        return head, signature
+    raise NoteError(f"ledger {head.origin!r} has not signed its head of {head.size} entries")
+
+
+def _parted(note: str) -> tuple[Head, list[bytes]]:
+    """The head, and the signatures that go by the name of its ledger."""
     if len(note) > LONGEST_NOTE:
         raise NoteError(f"the note has {len(note):,} characters: a head has at most {LONGEST_NOTE:,}")
-    text, gap, signatures = note.rpartition("\n\n")
+    text, gap, rest = note.rpartition("\n\n")
     lines = text.split("\n")
     if not gap or len(lines) != 4:
         raise NoteError("this is no signed head: it has four lines, an empty one, and a signature")
     name, size, root, when = lines
-    if origin is not None and name != origin:
-        raise NoteError(f"the head is of ledger {name!r}, {origin!r} is asked")
-    head = Head(name, _size(size), _root(root), when)
-    expected = _key_hash(name, key.public_bytes_raw())
-    for line in signatures.splitlines():
-        found = _SIGNATURE.fullmatch(line)
-        if found is None or found[1] != name:
-            continue
-        told = _decoded(found[2])
-        if told[:4] != expected:
-            continue
-        try:
-            key.verify(told[4:], f"{text}\n".encode())
-        except InvalidSignature as error:
-            raise NoteError(
-                f"the signature under the head of {size} entries is not of this text: it was changed"
-            ) from error
-        return head
-    raise NoteError(f"nobody holding this key has signed the head of {size} entries: take the ledger's own public key")
+    found = (_SIGNATURE.fullmatch(line) for line in rest.split("\n"))
+    signatures = [decoded(each[2]) for each in found if each is not None and each[1] == name]
+    return Head(name, _size(size), _root(root), when), signatures
 
 
 def _size(text: str) -> int:
@@ -92,17 +143,21 @@ def _size(text: str) -> int:
 
 
 def _root(text: str) -> bytes:
-    root = _decoded(text)
+    root = decoded(text)
     if len(root) != hashlib.sha256().digest_size:
         raise NoteError(f"the root {text!r} has {len(root)} bytes, SHA-256 has 32")
     return root
 
 
-def _decoded(text: str) -> bytes:
+def decoded(text: str) -> bytes:
+    """What base64 says; NoteError where `text` is not the one way to write it."""
     try:
-        return base64.b64decode(text, validate=True)
+        found = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
         raise NoteError(f"{text[:60]!r} is no base64: {error}") from error
+    if base64.b64encode(found).decode() != text:
+        raise NoteError(f"{text[:60]!r} ends in bits that say nothing: it was changed")
+    return found
 
 
 def _key_hash(name: str, public: bytes) -> bytes:

@@ -4,14 +4,14 @@ The proof is a text in the format C2SP tlog-proof, so that any tool of transpare
 """
 
 import base64
-import binascii
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from serving.settlement.entries import Entry
-from serving.settlement.notes import Head, open_head
+from serving.settlement.notes import Head, TrustedKey, decoded, open_head
 from serving.settlement.tree import HASH_BYTES, ProofError, check_inclusion, leaf_hash
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class Receipt:
 
     @classmethod
     def from_json(cls, text: str) -> "Receipt":
-        """Reads what `to_json` wrote; ProofError or EntryError where it is none."""
+        """Reads what `to_json` wrote; ProofError, NoteError or EntryError where it is none."""
         try:
             told = json.loads(text)
             entry, proof = told["entry"], told["proof"]
@@ -61,9 +61,9 @@ class Receipt:
         number, path, note = _parts(proof)
         return cls(content, number, path, note)
 
-    def check(self, key: "Ed25519PublicKey", origin: str | None = None) -> Head:
+    def check(self, keys: "Ed25519PublicKey | Sequence[TrustedKey]", origin: str | None = None) -> Head:
         """The head under which the ledger holds this entry; ProofError or NoteError where that is not proved."""
-        head = open_head(self.note, key, origin)
+        head = open_head(self.note, keys, origin)
         check_inclusion(leaf_hash(self.content), self.number, head.size, self.path, head.root)
         return head
 
@@ -76,10 +76,7 @@ def _parts(proof: str) -> tuple[int, tuple[bytes, ...], str]:
         raise ProofError(
             f"this is no proof: it begins with {_FIRST_LINE!r}, an index, and at most {LONGEST_PATH} hashes"
         )
-    try:
-        path = tuple(base64.b64decode(line, validate=True) for line in lines[2:])
-    except (binascii.Error, ValueError) as error:
-        raise ProofError(f"a hash of the proof is no base64: {error}") from error
+    path = tuple(decoded(line) for line in lines[2:])
     if any(len(step) != HASH_BYTES for step in path):
         raise ProofError(f"a hash of the proof has not {HASH_BYTES} bytes")
     return int(index[1]) + 1, path, note

@@ -2,11 +2,13 @@
 
 import hashlib
 from collections.abc import Sequence
+from functools import reduce
 from typing import Protocol
 
 from pymerkle.core import BaseMerkleTree
 
-CACHE_BYTES = 32 << 20  # of roots of subtrees
+CACHE_BYTES = 32 << 20  # of roots of full subtrees
+READ_AT_ONCE = 128  # leaves; a power of two
 HASH_BYTES = 32
 
 
@@ -24,16 +26,53 @@ class Leaves(Protocol):
         """`count` of them from number `first` on, counted from 1."""
 
 
+class Frontier:
+    """A tree as far as it takes to go on with it: how many leaves, and the roots of its full subtrees, largest first."""
+
+    def __init__(self, size: int = 0, roots: Sequence[bytes] = ()) -> None:
+        self.size, self._roots = size, list(roots)
+
+    def push(self, leaf: bytes) -> None:
+        """Append a leaf hash; full subtrees of equal size become one."""
+        size = self.size
+        while size & 1:
+            leaf, size = _node(self._roots.pop(), leaf), size >> 1
+        self._roots.append(leaf)
+        self.size += 1
+
+    def root(self) -> bytes:
+        """Root hash of all leaves so far."""
+        if not self._roots:
+            return hashlib.sha256(b"").digest()
+        return reduce(lambda right, left: _node(left, right), reversed(self._roots))
+
+
 class Tree(BaseMerkleTree):  # type: ignore[misc]  # pymerkle has no types
-    """Roots and proofs over `leaves`; reads alone, for what is added is added by their owner."""
+    """Roots and proofs over `leaves`; reads alone, for what is added is added by their owner.
+
+    Roots of full subtrees are kept in memory, so they may be asked for only of leaves that stay as they are.
+    """
 
     def __init__(self, leaves: Leaves) -> None:
         self._leaves = leaves
-        super().__init__("sha256", capacity=CACHE_BYTES)
+        super().__init__("sha256", capacity=CACHE_BYTES, threshold=READ_AT_ONCE)
 
     def root(self, size: int) -> bytes:
         """Root hash of the first `size` leaves."""
         return bytes(self.get_root(size))
+
+    def frontier(self, size: int) -> Frontier:
+        """The tree of the first `size` leaves, to go on with."""
+        rest, place, roots = size % READ_AT_ONCE, 0, list[bytes]()
+        for power in reversed(range(size.bit_length())):
+            width = 1 << power
+            if size & width and width >= READ_AT_ONCE:
+                roots.append(self._get_subroot(place, width))
+                place += width
+        frontier = Frontier(place, roots)
+        for leaf in self._get_leaves(place, rest) if rest else ():
+            frontier.push(leaf)
+        return frontier
 
     def inclusion(self, number: int, size: int) -> list[bytes]:
         """Audit path of leaf `number` in the tree of `size` leaves, from the leaf's neighbour to the root."""
@@ -53,6 +92,18 @@ class Tree(BaseMerkleTree):  # type: ignore[misc]  # pymerkle has no types
         if start:
             path.append(self._get_root(start, end))
         return path[::-1]
+
+    def _get_subroot(self, offset: int, width: int) -> bytes:
+        """Each from its halves: what is known of them is not read again, so a tree that grows never reads all its leaves."""
+        if width <= READ_AT_ONCE:
+            return bytes(super()._get_subroot(offset, width))
+        with self.lock:
+            known: bytes | None = self.cache.get((offset, width))
+            if known is None:
+                half = width // 2
+                known = _node(self._get_subroot(offset, half), self._get_subroot(offset + half, half))
+                self.cache[offset, width] = known
+        return known
 
     def _encode_entry(self, data: bytes) -> bytes:
         return data
@@ -79,8 +130,9 @@ def _node(left: bytes, right: bytes) -> bytes:
     return hashlib.sha256(b"\x01" + left + right).digest()
 
 
-def check_inclusion(leaf: bytes, number: int, size: int, path: Sequence[bytes], root: bytes) -> None:
-    """ProofError unless `path` leads from leaf hash `number` (from 1) to the root of `size` leaves (RFC 9162, 2.1.3.2)."""
+def root_from(leaf: bytes, number: int, size: int, path: Sequence[bytes]) -> bytes:
+    """Root of `size` leaves to which `path` leads from leaf hash `number`, counted from 1 (RFC 9162, 2.1.3.2); ProofError where the
+    path has another length than theirs."""
     if not 1 <= number <= size:
         raise ProofError(f"entry {number} lies outside a ledger of {size} entries")
     place, last, found = number - 1, size - 1, leaf
@@ -96,7 +148,12 @@ def check_inclusion(leaf: bytes, number: int, size: int, path: Sequence[bytes], 
         place, last = place >> 1, last >> 1
     if last != 0:
         raise ProofError(f"the path of entry {number} has {len(path)} hashes: too few for {size} entries")
-    if found != root:
+    return found
+
+
+def check_inclusion(leaf: bytes, number: int, size: int, path: Sequence[bytes], root: bytes) -> None:
+    """ProofError unless `path` leads from leaf hash `number` (from 1) to the root of `size` leaves."""
+    if root_from(leaf, number, size, path) != root:
         raise ProofError(f"entry {number} is not in this ledger as it stands here: it or its proof was changed")
 
 
