@@ -1,5 +1,6 @@
 """Which knobs of positioning suit a survey: a grid, judged on scans held out of the survey alone."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import product
 
@@ -32,19 +33,30 @@ class Choice:
 
 
 def choose(scans: Scans, cfg: PositioningConfig, *, seed: int, on_progress: ProgressCallback = silent) -> Choice:
-    """The best setting for a survey; all are judged on the same held-out scans. Errors as `fit`."""
+    """The best setting for a survey: first how scans are compared, then how neighbours are averaged; all are judged on the same
+    held-out scans. Errors as `fit`."""
     scans = surveyed(scans)
     survey = survey_of(scans)
-    tried = []
-    signals = list(product(EXPONENTS, SHIFTS_DB))
-    for number, (exponent, shifts_db) in enumerate(signals):
-        on_progress(f"exponent {exponent:g}, {len(shifts_db)} shifts", number / len(signals))
-        heard = cfg.model_copy(update={"exponent": exponent, "shifts_db": shifts_db})
-        held = held_out(scans, survey, heard, seed=seed)
+    tried: list[Tried] = []
+
+    def compared(setting: PositioningConfig, averages: Iterable[tuple[int, float]]) -> None:
+        held = held_out(scans, survey, setting, seed=seed)
         sharpness = sharpness_of(scans, survey, held)
-        for neighbours, closeness in product(NEIGHBOURS, CLOSENESS):
-            each = heard.model_copy(update={"neighbours": neighbours, "closeness": closeness})
+        for neighbours, closeness in averages:
+            each = setting.model_copy(update={"neighbours": neighbours, "closeness": closeness})
             judged = judge(scans, survey, held, each, sharpness=sharpness)
             tried.append(Tried(each, float(judged.error.mean()), float(judged.right.mean())))
+
+    signals = list(product(EXPONENTS, SHIFTS_DB))
+    for number, (exponent, shifts_db) in enumerate(signals):
+        on_progress(f"exponent {exponent:g}, {len(shifts_db)} shifts", number / (len(signals) + 1))
+        setting = cfg.model_copy(update={"exponent": exponent, "shifts_db": shifts_db})
+        compared(setting, [(cfg.neighbours, cfg.closeness)])
+    on_progress("neighbours", len(signals) / (len(signals) + 1))
+    compared(_best(tried), product(NEIGHBOURS, CLOSENESS))
     on_progress("chosen", 1.0)
-    return Choice(min(tried, key=lambda each: each.error).config, tuple(tried))
+    return Choice(_best(tried), tuple(tried))
+
+
+def _best(tried: list[Tried]) -> PositioningConfig:
+    return min(tried, key=lambda each: each.error).config

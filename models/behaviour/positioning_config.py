@@ -26,7 +26,7 @@ class PositioningConfig(BaseModel):
         11, ge=1, le=1_000, description="most alike fingerprints of the level whose places are averaged"
     )
     closeness: float = Field(
-        2.0, ge=0, le=20, description="power of the inverse distance by which neighbours weigh; 0: all alike"
+        4.0, ge=0, le=20, description="power of the inverse distance by which neighbours weigh; 0: all alike"
     )
     coverage: float = Field(0.9, gt=0, lt=1, description="share of true places that lie within the told radius")
     held_out: int = Field(

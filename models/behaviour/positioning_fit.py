@@ -91,22 +91,22 @@ def held_out(scans: Scans, survey: Survey, cfg: PositioningConfig, *, seed: int)
     place alone, where there is one device). One with no fingerprint of its level left within reach is no fair question."""
     rows = _drawn(scans.device, cfg.held_out, np.random.default_rng(seed))
     reach = cfg.reach * spacing(scans)
-    several = len(np.unique(scans.device)) > 1
+    devices, device = np.unique(scans.device, return_inverse=True)
     likeness = Likeness(survey.heard, exponent=cfg.exponent, shifts_db=cfg.shifts_db)
     kept, found = [], []
     for row in rows:
         on_level = scans.level == scans.level[row]
         away = np.hypot(scans.x - scans.x[row], scans.y - scans.y[row])
         left = ~(on_level & (away == 0))
-        if several:
-            left &= scans.device != scans.device[row]
+        if len(devices) > 1:
+            left &= device != device[row]
         if (left & on_level & (away <= reach)).any():
             kept.append(row)
             found.append(np.where(left, likeness(scans.rssi[row : row + 1])[0], np.float32(0)))
     if len(kept) < LEAST_JUDGED:
         raise DataError(
-            f"{len(kept)} of {len(rows)} held-out scans have a fingerprint of another place{' and device' if several else ''} within "
-            f"{reach:g}, {LEAST_JUDGED} are needed: survey more places, or each with two devices"
+            f"{len(kept)} of {len(rows)} held-out scans have a fingerprint of another place, and of another device where there are "
+            f"several, within {reach:g}, {LEAST_JUDGED} are needed: survey more places, or each with two devices"
         )
     return HeldOut(np.array(kept), np.stack(found))
 

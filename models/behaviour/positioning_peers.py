@@ -1,13 +1,13 @@
-"""What positioning is measured beside: the one nearest fingerprint, and scikit-learn's neighbours weighed by distance."""
+"""What positioning is measured beside: the one nearest fingerprint, and scikit-learn's neighbours by two distances."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
 from models.behaviour.positioning_data import Scans
-from models.behaviour.rssi import INAUDIBLE_DBM, Floats, Ints, Readings
+from models.behaviour.rssi import INAUDIBLE_DBM, Floats, Ints, Readings, power
 
-NEAREST, NEIGHBOURS = "1-NN", "neighbours (scikit-learn)"
+NEAREST, NEIGHBOURS, ALIKE = "1-NN", "neighbours, Euclid (scikit-learn)", "neighbours, Bray-Curtis (scikit-learn)"
 FOLDS = 5
 COUNTS = (1, 3, 5, 11, 21)
 _TOGETHER = 256
@@ -31,12 +31,14 @@ def nearest(survey: Scans, rssi: Readings) -> Guess:
     return Guess(survey.level[rows], survey.x[rows], survey.y[rows])
 
 
-def neighbours(survey: Scans, rssi: Readings, *, count: int) -> Guess:
-    """scikit-learn's classifier of levels and regressor of places, weights by distance."""
+def neighbours(survey: Scans, rssi: Readings, *, count: int, exponent: float | None = None) -> Guess:
+    """scikit-learn's classifier of levels and regressor of places, weights by distance: Euclid's in dB or, with an exponent, that of
+    Bray and Curtis between powers, which is 1 less the Soerensen index."""
     from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 
-    known, asked = _signals(survey.rssi), _signals(rssi)
-    options = {"n_neighbors": count, "weights": "distance", "algorithm": "brute"}
+    known, asked = (_signals(each) if exponent is None else power(each, exponent) for each in (survey.rssi, rssi))
+    metric = "euclidean" if exponent is None else "braycurtis"
+    options = {"n_neighbors": count, "weights": "distance", "algorithm": "brute", "metric": metric}
     level = KNeighborsClassifier(**options).fit(known, survey.level).predict(asked)
     place = KNeighborsRegressor(**options).fit(known, np.column_stack([survey.x, survey.y])).predict(asked)
     return Guess(np.asarray(level), place[:, 0], place[:, 1])

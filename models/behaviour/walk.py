@@ -25,6 +25,12 @@ class WalkConfig(BaseModel):
         0.5, gt=0, le=100, description="m/s gained or lost within a second, standard deviation: shoppers stop and turn"
     )
     speed: float = Field(1.0, gt=0, le=100, description="m/s at first, standard deviation along each axis")
+    longest_gap_s: float = Field(
+        300.0,
+        gt=0,
+        le=3_600,
+        description="seconds without a place after which another visit begins, of which nothing is foretold",
+    )
     surprise: float = Field(
         2.5,
         ge=1,
@@ -72,41 +78,57 @@ class _States:
 def follow(seconds: Floats, x: Floats, y: Floats, radius: Floats, *, coverage: float, cfg: WalkConfig) -> Walk:
     """Fuse T scans of one device, ascending by `seconds` (T,): places x, y (T,) whose `radius` (T,) holds with chance `coverage`.
 
-    NaN in all three is a scan without a place: the track goes on as it went. InputError says what is wrong.
+    NaN in all three is a scan without a place: the track goes on as it went, and after `longest_gap_s` begins anew. InputError says
+    what is wrong.
     """
     places, known = _checked(seconds, x, y, radius, coverage)
     deviations = float(np.sqrt(-2.0 * np.log1p(-coverage)))  # of a circular normal distribution
     noise = (radius / deviations) ** 2
-    filtered, foretold = _States.empty(len(seconds)), _States.empty(len(seconds))
-    first = int(known.argmax()) if known.any() else len(seconds)
-    for step in range(first, len(seconds)):
-        if step == first:
-            mean, covariance = np.stack([places[step], np.zeros(2)]), np.diag([noise[step], cfg.speed**2])
-            foretold.mean[step], foretold.covariance[step] = mean, covariance
-        else:
-            move, unrest = _motion(seconds[step] - seconds[step - 1], cfg.sway)
-            mean = move @ filtered.mean[step - 1]
-            covariance = move @ filtered.covariance[step - 1] @ move.T + unrest
-            foretold.mean[step], foretold.covariance[step] = mean, covariance
-            if known[step]:
-                off = places[step] - mean[0]
-                certain = covariance[0, 0] + noise[step]
-                distrust = max(float(np.sqrt(off @ off / certain)) / cfg.surprise, 1.0)
-                gain = covariance[:, 0] / (covariance[0, 0] + noise[step] * distrust)
-                mean = mean + np.outer(gain, off)
-                covariance = covariance - np.outer(gain, covariance[0])
+    filtered, foretold, smoothed = (_States.empty(len(seconds)) for _ in range(3))
+    seen = np.flatnonzero(known)
+    begins = seen[np.diff(seconds[seen], prepend=-np.inf) > cfg.longest_gap_s]
+    ends = np.append(begins[1:], len(seconds))[: len(begins)]
+    for begin, end in zip(begins, ends, strict=True):
+        _filter(seconds, places, np.where(known, noise, np.inf), slice(begin, end), filtered, foretold, cfg)
+        _smooth(seconds, slice(begin, end), filtered, foretold, smoothed, cfg)
+    return Walk(filtered.track(deviations), smoothed.track(deviations))
+
+
+def _filter(
+    seconds: Floats, places: Floats, noise: Floats, visit: slice, filtered: _States, foretold: _States, cfg: WalkConfig
+) -> None:
+    """Fill in the steps of one visit, whose first has a place; noise (T,) is a variance, infinite where there is none."""
+    mean, covariance = np.stack([places[visit.start], np.zeros(2)]), np.diag([noise[visit.start], cfg.speed**2])
+    filtered.mean[visit.start], filtered.covariance[visit.start] = mean, covariance
+    for step in range(visit.start + 1, visit.stop):
+        move, unrest = _motion(seconds[step] - seconds[step - 1], cfg.sway)
+        mean, covariance = move @ mean, move @ covariance @ move.T + unrest
+        foretold.mean[step], foretold.covariance[step] = mean, covariance
+        if np.isfinite(noise[step]):
+            off = places[step] - mean[0]
+            distrust = max(float(np.sqrt(off @ off / (covariance[0, 0] + noise[step]))) / cfg.surprise, 1.0)
+            gain = covariance[:, 0] / (covariance[0, 0] + noise[step] * distrust)
+            mean = mean + np.outer(gain, off)
+            left = np.eye(2) - np.outer(
+                gain, [1.0, 0.0]
+            )  # Joseph's form stays a covariance however numbers are rounded
+            covariance = left @ covariance @ left.T + noise[step] * distrust * np.outer(gain, gain)
         filtered.mean[step], filtered.covariance[step] = mean, covariance
-    return Walk(filtered.track(deviations), _smoothed(seconds, filtered, foretold, first, cfg).track(deviations))
 
 
-def _smoothed(seconds: Floats, filtered: _States, foretold: _States, first: int, cfg: WalkConfig) -> _States:
-    told = _States(filtered.mean.copy(), filtered.covariance.copy())
-    for step in range(len(seconds) - 2, first - 1, -1):
-        move, _ = _motion(seconds[step + 1] - seconds[step], cfg.sway)
+def _smooth(
+    seconds: Floats, visit: slice, filtered: _States, foretold: _States, smoothed: _States, cfg: WalkConfig
+) -> None:
+    smoothed.mean[visit], smoothed.covariance[visit] = filtered.mean[visit], filtered.covariance[visit]
+    for step in range(visit.stop - 2, visit.start - 1, -1):
+        move, unrest = _motion(seconds[step + 1] - seconds[step], cfg.sway)
         back = np.linalg.solve(foretold.covariance[step + 1], move @ filtered.covariance[step]).T
-        told.mean[step] += back @ (told.mean[step + 1] - foretold.mean[step + 1])
-        told.covariance[step] += back @ (told.covariance[step + 1] - foretold.covariance[step + 1]) @ back.T
-    return told
+        smoothed.mean[step] += back @ (smoothed.mean[step + 1] - foretold.mean[step + 1])
+        # As P + B (S - F) B', in which large numbers would cancel: what the way there leaves open, and what the next step does.
+        left = np.eye(2) - back @ move
+        smoothed.covariance[step] = (
+            left @ filtered.covariance[step] @ left.T + back @ (unrest + smoothed.covariance[step + 1]) @ back.T
+        )
 
 
 def _motion(seconds: float, sway: float) -> tuple[Floats, Floats]:
