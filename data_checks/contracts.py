@@ -21,6 +21,7 @@ __all__ = [
     "CONTRACTS",
     "IMAGE_TABLES",
     "SUFFIX",
+    "WIFI_TABLES",
     "Column",
     "Contract",
     "ContractError",
@@ -38,6 +39,8 @@ CONTRACTS = Path(__file__).parent / "contracts"
 IMAGE_TABLES: Final = ("label_classes", "images", "image_labels", "label_issues")
 # Tables of a packing line, in the same order: packages are inspected beside a shop, by a source of their own.
 BELT_TABLES: Final = ("approved_samples", "inspections")
+# Tables of a Wi-Fi survey and of visits, in the same order: they come from shops with access points, by a source of their own.
+WIFI_TABLES: Final = ("wifi_scans", "wifi_fingerprints")
 
 
 @cache

@@ -24,7 +24,8 @@ SECTIONS = (
     "cameras",
 )
 SOURCE_FORMS = (
-    "twin | folder:PATH | rossmann:PATH | online_retail:PATH | amazon_beauty:PATH | lastfm:PATH | dunnhumby:PATH"
+    "twin | folder:PATH | rossmann:PATH | online_retail:PATH | amazon_beauty:PATH | lastfm:PATH | dunnhumby:PATH | "
+    "ujiindoorloc:PATH"
 )
 
 

@@ -31,7 +31,7 @@ TABLES = (
     "approved_samples", "calendar", "covariates", "customers", "events", "friendships", "image_labels", "images",
     "impressions", "inspections", "inventory", "item_attributes", "label_classes", "label_issues", "price_plans", "prices",
     "products", "promotions", "sales", "series", "sessions", "social_heat", "stores", "transactions", "weather",
-    "weather_forecast",
+    "weather_forecast", "wifi_fingerprints", "wifi_scans",
 )  # fmt: skip
 
 

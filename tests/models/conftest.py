@@ -31,6 +31,12 @@ def synthetic() -> ModuleType:
 
 
 @pytest.fixture(scope="session")
+def wifi_shop() -> ModuleType:
+    """tests/models/wifi_shop.py"""
+    return load_by_path(HERE / "wifi_shop.py")
+
+
+@pytest.fixture(scope="session")
 def model_cases() -> dict[str, ModuleType]:
     """tests/models/<package>_case.py of every model package, by package name."""
     return {path.stem.removesuffix("_case"): load_by_path(path) for path in sorted(HERE.glob("*_case.py"))}
