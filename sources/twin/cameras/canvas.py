@@ -30,19 +30,24 @@ class Outline:
 
 
 class Canvas:
-    """`colour` (H, W, 3) and `ids` (H, W), 0 where no item is seen, else its number plus 1."""
+    """`colour` (H, W, 3) and `ids` (H, W), 0 where no item is seen, else its number plus 1. One that is not `coloured` has a colour
+    (0, 0, 3) and the same ids. A copy knows its `origin` and the boxes `drawn_over` since."""
 
-    def __init__(self, camera: Camera, background: tuple[int, int, int] = (0, 0, 0)) -> None:
+    def __init__(self, camera: Camera, background: tuple[int, int, int] = (0, 0, 0), *, coloured: bool = True) -> None:
         self.camera = camera
-        self.colour: Pixels = np.empty((camera.height, camera.width, 3), dtype=np.uint8)
+        self.coloured = coloured
+        size = (camera.height, camera.width) if coloured else (0, 0)
+        self.colour: Pixels = np.empty((*size, 3), dtype=np.uint8)
         self.colour[:] = background
         self.ids: Ids = np.zeros((camera.height, camera.width), dtype=np.uint16)
         self.outlines: dict[int, Outline] = {}
+        self.origin: Canvas | None = None
+        self.drawn_over: list[tuple[int, int, int, int]] = []
 
     def copy(self) -> "Canvas":
         """An independent copy, to draw on in another way."""
         twin = Canvas.__new__(Canvas)
-        twin.camera = self.camera
+        twin.camera, twin.coloured, twin.origin, twin.drawn_over = self.camera, self.coloured, self, []
         twin.colour, twin.ids, twin.outlines = self.colour.copy(), self.ids.copy(), dict(self.outlines)
         return twin
 
@@ -70,16 +75,16 @@ class Canvas:
         left, right = max(left, -width // 4), min(right, width + width // 4)
         top, bottom = max(top, -height // 4), min(bottom, height + height // 4)
         size = (int(right - left), int(bottom - top))
-        shown: Pixels = np.zeros((size[1], size[0], 3), dtype=np.uint8)
+        shown: Pixels | None = np.zeros((size[1], size[0], 3), dtype=np.uint8) if self.coloured else None
         covered: Mask = np.zeros((size[1], size[0]), dtype=np.uint8)
         for number, face in enumerate(faces):
             quad = flat[4 * number : 4 * number + 4] - (left, top)
             self._face(shown, covered, quad, face.levels)
-        if gain != 1.0:
+        if gain != 1.0 and shown is not None:
             shown = np.asarray(cv2.convertScaleAbs(shown, alpha=gain), dtype=np.uint8)
         self._lay(shown, covered, int(left), int(top), item)
 
-    def stamp(self, shown: Pixels, covered: Mask, left: int, top: int) -> None:
+    def stamp(self, shown: Pixels | None, covered: Mask, left: int, top: int) -> None:
         """Lay a drawn patch over the picture; what it hides is no longer seen."""
         self._lay(shown, covered, left, top, None)
 
@@ -88,7 +93,7 @@ class Canvas:
         return np.asarray(self.ids == item + 1)
 
     @staticmethod
-    def _face(shown: Pixels, covered: Mask, quad: Floats, levels: Sequence[Pixels]) -> None:
+    def _face(shown: Pixels | None, covered: Mask, quad: Floats, levels: Sequence[Pixels]) -> None:
         """Draw one side into a patch, only on the rows and columns it spans there."""
         import cv2
 
@@ -106,20 +111,26 @@ class Canvas:
         height, width = texture.shape[:2]
         own = np.array([(0, 0), (width, 0), (width, height), (0, height)], dtype=np.float32) - np.float32(0.5)
         local = quad - (left + 0.5, top + 0.5)
-        to_picture = cv2.getPerspectiveTransform(own, local.astype(np.float32))
         size = (right - left, bottom - top)
-        warped = cv2.warpPerspective(texture, to_picture, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         mask = np.zeros((bottom - top, right - left), dtype=np.uint8)
         points = np.round(local * 2**_SUBPIXEL_BITS).astype(np.int32)
         cv2.fillConvexPoly(mask, points, 255, cv2.LINE_8, _SUBPIXEL_BITS)
-        if texture.shape[2] == 4:
-            mask[warped[..., 3] <= _COVERED] = 0
-            warped = np.ascontiguousarray(warped[..., :3])
         here = (slice(top, bottom), slice(left, right))
-        shown[here] = cv2.copyTo(warped, mask, shown[here].copy())
+        cut_out = texture.shape[2] == 4
+        if shown is not None or cut_out:
+            # Without colour the coverage alone is warped.
+            source = texture if shown is not None else np.ascontiguousarray(texture[..., 3])
+            to_picture = cv2.getPerspectiveTransform(own, local.astype(np.float32))
+            warped = cv2.warpPerspective(
+                source, to_picture, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+            )
+            if cut_out:
+                mask[(warped[..., 3] if shown is not None else warped) <= _COVERED] = 0
+            if shown is not None:
+                shown[here] = cv2.copyTo(np.ascontiguousarray(warped[..., :3]), mask, shown[here].copy())
         np.maximum(covered[here], mask, out=covered[here])
 
-    def _lay(self, shown: Pixels, covered: Mask, left: int, top: int, item: int | None) -> None:
+    def _lay(self, shown: Pixels | None, covered: Mask, left: int, top: int, item: int | None) -> None:
         import cv2
 
         height, width = self.ids.shape
@@ -135,7 +146,10 @@ class Canvas:
         inside = (slice(y0 - top, y1 - top), slice(x0 - left, x1 - left))
         here = (slice(y0, y1), slice(x0, x1))
         mask = np.ascontiguousarray(covered[inside])
-        self.colour[here] = cv2.copyTo(np.ascontiguousarray(shown[inside]), mask, self.colour[here].copy())
+        if shown is not None:
+            self.colour[here] = cv2.copyTo(np.ascontiguousarray(shown[inside]), mask, self.colour[here].copy())
+        if self.origin is not None:
+            self.drawn_over.append((x0, y0, x1, y1))
         self.ids[here][mask > 0] = 0 if item is None else item + 1
 
 
