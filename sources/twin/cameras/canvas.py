@@ -7,12 +7,13 @@ the picture, so that boxes and visible shares are counted, not estimated.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import hypot
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from sources.twin.arrays import Bools, Floats
 from sources.twin.cameras.camera import NEAREST_CM, Camera
-from sources.twin.cameras.packages import Face
+from sources.twin.cameras.packages import Face, Placed, Wrapping
 from sources.twin.cameras.pixels import Ids, Mask, Pixels
 
 _SUBPIXEL_BITS = 4
@@ -29,12 +30,43 @@ class Outline:
     pixels: int
 
 
+@dataclass(frozen=True, eq=False)
+class _Patch:
+    """The pixels `covered` by a thing from column `left` and row `top` on; `outline` is None where there are none."""
+
+    covered: Mask
+    left: int
+    top: int
+    outline: Outline | None
+
+    @classmethod
+    def of(cls, covered: Mask, left: int, top: int) -> "_Patch":
+        box = extent(covered, left, top)
+        return cls(covered, left, top, Outline(box, int(np.count_nonzero(covered))) if box else None)
+
+
+class Stencils:
+    """Outlines that one camera sees of what stays where it is, kept from canvas to canvas while that exists."""
+
+    def __init__(self) -> None:
+        self.things: WeakKeyDictionary[Placed, _Patch | None] = WeakKeyDictionary()
+        self.strips: dict[bytes, _Patch | None] = {}
+
+
 class Canvas:
     """`colour` (H, W, 3) and `ids` (H, W), 0 where no item is seen, else its number plus 1. One that is not `coloured` has a colour
-    (0, 0, 3) and the same ids. A copy knows its `origin` and the boxes `drawn_over` since."""
+    (0, 0, 3) and the same ids, the sooner with `stencils`. A copy knows its `origin` and the boxes `drawn_over` since."""
 
-    def __init__(self, camera: Camera, background: tuple[int, int, int] = (0, 0, 0), *, coloured: bool = True) -> None:
+    def __init__(
+        self,
+        camera: Camera,
+        background: tuple[int, int, int] = (0, 0, 0),
+        *,
+        coloured: bool = True,
+        stencils: Stencils | None = None,
+    ) -> None:
         self.camera = camera
+        self._stencils = None if coloured else stencils
         self.coloured = coloured
         size = (camera.height, camera.width) if coloured else (0, 0)
         self.colour: Pixels = np.empty((*size, 3), dtype=np.uint8)
@@ -47,7 +79,8 @@ class Canvas:
     def copy(self) -> "Canvas":
         """An independent copy, to draw on in another way."""
         twin = Canvas.__new__(Canvas)
-        twin.camera, twin.coloured, twin.origin, twin.drawn_over = self.camera, self.coloured, self, []
+        twin.camera, twin.coloured, twin._stencils = self.camera, self.coloured, None
+        twin.origin, twin.drawn_over = self, []
         twin.colour, twin.ids, twin.outlines = self.colour.copy(), self.ids.copy(), dict(self.outlines)
         return twin
 
@@ -56,21 +89,43 @@ class Canvas:
 
         A thing that reaches to or behind the lens, or lies wholly outside the picture, is left out.
         """
+        shown, patch = self._cut(faces, gain)
+        self._lay(shown, patch, item)
+
+    def draw_package(self, placed: Placed, wrapping: Wrapping, gain: float = 1.0) -> None:
+        """Draw a package that stands somewhere."""
+        if self._stencils is None:
+            self.draw(wrapping.faces(placed, self.camera), placed.item, gain)
+            return
+        if placed not in self._stencils.things:
+            self._stencils.things[placed] = self._cut(wrapping.faces(placed, self.camera), gain)[1]
+        self._lay(None, self._stencils.things[placed], placed.item)
+
+    def draw_strip(self, corners: Floats, texture: Pixels) -> None:
+        """Draw a quadrilateral (4, 3) that is no package."""
+        if self._stencils is None:
+            self.draw([Face(corners, [texture])])
+            return
+        key = corners.tobytes()
+        if key not in self._stencils.strips:
+            self._stencils.strips[key] = self._cut([Face(corners, [texture])], 1.0)[1]
+        self._lay(None, self._stencils.strips[key], None)
+
+    def _cut(self, faces: Sequence[Face], gain: float) -> tuple[Pixels | None, _Patch | None]:
+        """What of a thing there is to lay over the picture."""
         import cv2
 
-        if item is not None and not 0 <= item < _MOST_ITEMS:
-            raise ValueError(f"item number {item} lies outside [0, {_MOST_ITEMS}); draw fewer packages in a scene")
         if not faces:
-            return
+            return None, None
         corners = np.concatenate([face.corners for face in faces])
         if self.camera.depth(corners).min() < 2 * NEAREST_CM:
-            return
+            return None, None
         flat = self.camera.project(corners)
         left, top = np.floor(flat.min(axis=0)).astype(int)
         right, bottom = np.ceil(flat.max(axis=0)).astype(int) + 1
         height, width = self.ids.shape
         if right <= 0 or bottom <= 0 or left >= width or top >= height:
-            return
+            return None, None
         # Far outside the picture nothing needs pixels: a quarter of it beyond each edge bounds the work.
         left, right = max(left, -width // 4), min(right, width + width // 4)
         top, bottom = max(top, -height // 4), min(bottom, height + height // 4)
@@ -82,11 +137,11 @@ class Canvas:
             self._face(shown, covered, quad, face.levels)
         if gain != 1.0 and shown is not None:
             shown = np.asarray(cv2.convertScaleAbs(shown, alpha=gain), dtype=np.uint8)
-        self._lay(shown, covered, int(left), int(top), item)
+        return shown, _Patch.of(covered, int(left), int(top))
 
     def stamp(self, shown: Pixels | None, covered: Mask, left: int, top: int) -> None:
         """Lay a drawn patch over the picture; what it hides is no longer seen."""
-        self._lay(shown, covered, left, top, None)
+        self._lay(shown, _Patch(covered, left, top, None), None)
 
     def visible(self, item: int) -> Bools:
         """Pixels (H, W) that show an item."""
@@ -130,22 +185,26 @@ class Canvas:
                 shown[here] = cv2.copyTo(np.ascontiguousarray(warped[..., :3]), mask, shown[here].copy())
         np.maximum(covered[here], mask, out=covered[here])
 
-    def _lay(self, shown: Pixels | None, covered: Mask, left: int, top: int, item: int | None) -> None:
+    def _lay(self, shown: Pixels | None, patch: _Patch | None, item: int | None) -> None:
         import cv2
 
+        if patch is None:
+            return
         height, width = self.ids.shape
-        rows, columns = covered.shape
+        rows, columns = patch.covered.shape
+        left, top = patch.left, patch.top
         if item is not None:
-            box = extent(covered, left, top)
-            if box is None:
+            if not 0 <= item < _MOST_ITEMS:
+                raise ValueError(f"item number {item} lies outside [0, {_MOST_ITEMS}); draw fewer packages in a scene")
+            if patch.outline is None:
                 return
-            self.outlines[item] = Outline(box, int(np.count_nonzero(covered)))
+            self.outlines[item] = patch.outline
         x0, y0, x1, y1 = max(left, 0), max(top, 0), min(left + columns, width), min(top + rows, height)
         if x0 >= x1 or y0 >= y1:
             return
         inside = (slice(y0 - top, y1 - top), slice(x0 - left, x1 - left))
         here = (slice(y0, y1), slice(x0, x1))
-        mask = np.ascontiguousarray(covered[inside])
+        mask = np.ascontiguousarray(patch.covered[inside])
         if shown is not None:
             self.colour[here] = cv2.copyTo(np.ascontiguousarray(shown[inside]), mask, self.colour[here].copy())
         if self.origin is not None:

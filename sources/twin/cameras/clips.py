@@ -9,7 +9,7 @@ import pyarrow as pa
 from sources.twin.arrays import Floats, Ints
 from sources.twin.cameras import effects
 from sources.twin.cameras.camera import Camera, turned
-from sources.twin.cameras.canvas import Canvas
+from sources.twin.cameras.canvas import Canvas, Stencils
 from sources.twin.cameras.gondola import backdrop, draw_gondola, draw_items
 from sources.twin.cameras.hands import draw_arm, draw_fingers
 from sources.twin.cameras.packages import Placed, Wrapping
@@ -38,13 +38,14 @@ class Clip:
 @dataclass(frozen=True, eq=False)
 class Stand:
     """A gondola with what is fixed about it: the `cameras` before it, its `light`, a `style` of metal and rail, and the clocks of
-    its sensors (clock minus true time, s), where they are not to be drawn anew."""
+    its sensors (clock minus true time, s), where they are not to be drawn anew. `kept` spares drawing outlines again."""
 
     gondola: Gondola
     cameras: Sequence[Camera]
     light: effects.Light
     style: int
     clocks: Mapping[str, float] = field(default_factory=dict)
+    kept: dict[str, "_Kept"] = field(default_factory=dict, repr=False)
 
     @classmethod
     def drawn(cls, params: CameraParams, gondola: Gondola, rng: np.random.Generator) -> "Stand":
@@ -52,6 +53,15 @@ class Stand:
         light = effects.Light.drawn(params.effects, rng)
         style = int(rng.integers(1_000))
         return cls(gondola, shelf_cameras(params, gondola, rng), light, style)
+
+
+@dataclass(eq=False)
+class _Kept:
+    """Outlines that a camera of a stand has seen, and its last shelf with what stood on it."""
+
+    stencils: Stencils = field(default_factory=Stencils)
+    items: Sequence[Placed] = ()
+    shelf: Canvas | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,10 +171,15 @@ def _shot(
 def _shelf(
     shot: _Shot, stand: Stand, items: Sequence[Placed], wrapping: Wrapping, prices: Floats, *, coloured: bool
 ) -> Canvas:
-    canvas = Canvas(shot.camera, coloured=coloured)
+    kept = stand.kept.setdefault(shot.camera.camera_id, _Kept())
+    if not coloured and kept.shelf is not None and kept.items == items:
+        return kept.shelf
+    canvas = Canvas(shot.camera, coloured=coloured, stencils=kept.stencils)
     if coloured:
         backdrop(canvas, np.random.default_rng(shot.backdrop_seed))
     draw_gondola(canvas, stand.gondola, items, wrapping, prices, stand.style)
+    if not coloured:
+        kept.items, kept.shelf = items, canvas
     return canvas
 
 

@@ -59,7 +59,7 @@ def draw_items(
     for k in np.argsort(-canvas.camera.depth(middles), kind="stable"):
         placed = items[int(k)]
         gain = 1.0 if gains is None else gains[int(k)]
-        canvas.draw(wrapping.faces(placed, canvas.camera), placed.item, gain)
+        canvas.draw_package(placed, wrapping, gain)
 
 
 def _bay(
@@ -135,7 +135,7 @@ def _strip(canvas: Canvas, corners: Floats, texture: Pixels) -> None:
         upper = [corners[0] + share * (corners[1] - corners[0]) for share in (a, b)]
         lower = [corners[3] + share * (corners[2] - corners[3]) for share in (b, a)]
         piece = np.ascontiguousarray(texture[:, first:last])
-        canvas.draw([Face(np.array([*upper, *lower]), [piece])])
+        canvas.draw_strip(np.array([*upper, *lower]), piece)
 
 
 def _slab(canvas: Canvas, x: float, low: float, high: float, gondola: Gondola, colour: tuple[int, int, int]) -> None:

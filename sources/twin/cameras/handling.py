@@ -27,6 +27,15 @@ class Handling:
         self._lane = {placed.item: self._lane_at(placed) for placed in stocked}
         self.standing = [self._snapshot(0.0)]
 
+    def begin(self) -> None:
+        """Tell anew: what stands now stands from 0 on, and nothing has happened yet."""
+        self.events, self.standing = [], [self._snapshot(0.0)]
+
+    def bring(self, product: int) -> int:
+        """Number of a package that a customer brings along. It stands nowhere before it is put."""
+        self.items.append(Placed(len(self.items), product, np.array([0.0, 0.0, 100.0]), np.eye(3)))
+        return len(self.items) - 1
+
     def stocked_lanes(self) -> list[int]:
         """Lanes in which something stands, ascending."""
         return sorted(set(self._lane.values()))
