@@ -82,7 +82,9 @@ class Crowd:
             ready += float(rng.uniform(0.9, 2.0))
         return crossed
 
-    def _tour(self, start: Floats, wanted: dict[int, int], rng: np.random.Generator) -> list[tuple[int, dict[int, int]]]:
+    def _tour(
+        self, start: Floats, wanted: dict[int, int], rng: np.random.Generator
+    ) -> list[tuple[int, dict[int, int]]]:
         """Gondolas to stop at, near ones first, each with what is wanted there."""
         assortment, places = self._shop.assortment, self._shop.plan.places
         there: dict[int, dict[int, int]] = {}
@@ -111,7 +113,9 @@ class Crowd:
                 shopper.leave(shopper.now + float(rng.uniform(0.3, 2.0)))
         return []
 
-    def _together(self, shoppers: Sequence[Shopper], wanted: dict[int, int], rng: np.random.Generator) -> list[HandOver]:
+    def _together(
+        self, shoppers: Sequence[Shopper], wanted: dict[int, int], rng: np.random.Generator
+    ) -> list[HandOver]:
         """All stop at the same gondolas and go on together; what one takes, another may carry or put back."""
         found: list[HandOver] = []
         for gondola, there in self._tour(shoppers[0].spot, wanted, rng):

@@ -201,9 +201,7 @@ class _Day:
             return
         self._bags[giver] = [unit for unit in self._bags[giver] if unit not in units]
         self._bags[receiver] += units
-        self._handed.append(
-            Handed(visit.visit_id, giver, receiver, each.product, len(units), each.at_s, tuple(units))
-        )
+        self._handed.append(Handed(visit.visit_id, giver, receiver, each.product, len(units), each.at_s, tuple(units)))
 
     def _episode(self, gondola: int, arms: Sequence[_Arm]) -> Episode:
         shelf, from_s = self._shelves[gondola], arms[0].reach.from_s - STILL_S

@@ -12,7 +12,10 @@ from pydantic import Field, model_validator
 from sources.twin.cameras.params import CameraParams, ClipParams, PictureParams, ShelfParams
 from sources.twin.knobs import Knobs
 
-NAIVE_BAND = (0.3, 0.8)  # share of baskets billed exactly by the named naive method; outside, the floor is too hard or too easy
+NAIVE_BAND = (
+    0.3,
+    0.8,
+)  # share of baskets billed exactly by the named naive method; outside, the floor is too hard or too easy
 
 
 class RoomParams(Knobs):
@@ -60,14 +63,22 @@ class ShoppingParams(Knobs):
     other_looks: float = Field(1.5, ge=0, le=6, description="mean of other products looked at on a stop")
     look_s: float = Field(3.2, gt=0, le=20, description="median time of a look")
     look_spread: float = Field(0.5, ge=0, le=1.5, description="standard deviation of its logarithm")
-    interest: float = Field(0.35, ge=0, le=1, description="growth of the logarithm by one standard deviation of interest")
-    impulse_share: float = Field(0.06, ge=0, le=1, description="chance that something looked at is taken, at mean interest")
+    interest: float = Field(
+        0.35, ge=0, le=1, description="growth of the logarithm by one standard deviation of interest"
+    )
+    impulse_share: float = Field(
+        0.06, ge=0, le=1, description="chance that something looked at is taken, at mean interest"
+    )
     touch_share: float = Field(0.08, ge=0, le=1, description="chance that something looked at is touched and left")
     regret_share: float = Field(0.12, ge=0, le=1, description="chance that something taken is put back")
     elsewhere_share: float = Field(0.25, ge=0, le=1, description="chance that it is put back at another gondola")
-    wrong_lane_share: float = Field(0.2, ge=0, le=1, description="chance that it is put into a wrong lane of its own gondola")
+    wrong_lane_share: float = Field(
+        0.2, ge=0, le=1, description="chance that it is put into a wrong lane of its own gondola"
+    )
     swap_share: float = Field(0.08, ge=0, le=1, description="chance that something taken is then swapped for another")
-    hand_over_share: float = Field(0.2, ge=0, le=1, description="chance that one of a group side by side hands it to another")
+    hand_over_share: float = Field(
+        0.2, ge=0, le=1, description="chance that one of a group side by side hands it to another"
+    )
     reach_s: float = Field(3.5, ge=2, le=10, description="time of one reach into the shelf, before its spread")
 
 
@@ -139,7 +150,9 @@ class ExitParams(Knobs):
     missed_shielded: float = Field(0.18, ge=0, le=1, description="chance for those")
     reads: float = Field(6.0, ge=1, le=100, description="mean of readings of a tag that is read")
     reach_m: float = Field(2.5, ge=0.5, le=10, description="how far away a tag may stray into the field")
-    stray_waiting: float = Field(0.3, ge=0, le=1, description="chance that a pass reads what someone near the gate carries")
+    stray_waiting: float = Field(
+        0.3, ge=0, le=1, description="chance that a pass reads what someone near the gate carries"
+    )
     stray_shelf: float = Field(0.002, ge=0, le=1, description="chance that a pass reads a tag of a shelf near the gate")
     rssi_dbm: float = Field(-50.0, ge=-90, le=-20, description="mean level of a tag that passes")
     rssi_spread: float = Field(4.0, ge=0, le=15, description="standard deviation of a level")
@@ -151,7 +164,9 @@ def _cameras() -> CameraParams:
     return CameraParams(
         products=160,
         picture=PictureParams(width=640, height=480),
-        shelf=ShelfParams(rows=4, fewest_rows=3, gap_share=0.02, misplaced_share=0.01, turned_share=0.1, fallen_share=0.005),
+        shelf=ShelfParams(
+            rows=4, fewest_rows=3, gap_share=0.02, misplaced_share=0.01, turned_share=0.1, fallen_share=0.005
+        ),
         clip=ClipParams(clock_offset_s=0.15),
     )
 

@@ -34,9 +34,7 @@ class Morning:
 
     def of(self, units: Ints) -> Units:
         """Some of them, as the cameras' sensors know them."""
-        return Units(
-            self.product[units], [self.epc[int(k)] for k in units], self.alive[units], self.grams[units]
-        )
+        return Units(self.product[units], [self.epc[int(k)] for k in units], self.alive[units], self.grams[units])
 
     def nearby(self, units: Ints, gondola: int, rng: np.random.Generator) -> Units:
         """A gondola's `units`, and some of other gondolas that its antennas may read."""

@@ -22,7 +22,7 @@ class Track:
     @property
     def times(self) -> Floats:
         """Seconds since midnight (T,)."""
-        return TICK_S * (self.first + np.arange(len(self.xy)))
+        return np.asarray(TICK_S * (self.first + np.arange(len(self.xy))))
 
     def at(self, times: Floats) -> Floats:
         """Places (N, 2) at times (N,), those of the ends beyond them."""
