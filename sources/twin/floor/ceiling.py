@@ -56,14 +56,15 @@ def people_seen(
         whose = people.visit[seen.row], people.member[seen.row], seen.tick
         found = np.flatnonzero(random.uniform("floor.found", day, *whose, camera) >= chance)
         seen = _Sights(seen.row[found], seen.tick[found], seen.xy[found])
-        key = (day, *(part[found, None] for part in whose), camera)
+        visit, member, tick = (part[found, None] for part in whose)
+        key = day, visit, member, tick, camera
         spread = params.noise_m + params.noise_per_m * np.linalg.norm(seen.xy - lens, axis=1)[:, None]
         xy = seen.xy + spread * random.normal("floor.place_noise", *key, np.arange(2))
         looks = clothes[seen.row] + params.clothes_noise * random.normal("floor.looks", *key, np.arange(CLOTHES))
         ticks, false_xy, false_looks = _false(params, lens, half, np.unique(present.tick), camera, random, day)
-        tick = np.concatenate([seen.tick, ticks])
+        moments = TICK_S * np.concatenate([seen.tick, ticks]) + clocks[f"ceiling{camera + 1}"]
         xy, looks = np.concatenate([xy, false_xy]), np.concatenate([looks, false_looks])
-        parts.append((np.full(tick.size, camera), TICK_S * tick + clocks[f"ceiling{camera + 1}"], xy, looks))
+        parts.append((np.full(moments.size, camera), moments, xy, looks))
     cameras, at_s, places, looks = (np.concatenate([part[k] for part in parts]) for k in range(4))
     order = np.lexsort([places[:, 0], at_s])  # who came first must not show
     return PeopleSeen(cameras[order], np.round(at_s[order], 3), np.round(places[order], 3), np.round(looks[order], 3))

@@ -20,6 +20,7 @@ from sources.twin.keyed_random import KeyedRandom
 
 _BEFORE_S, _AFTER_S = 0.3, 0.4  # of a hand's stay
 _WHILE = (0.25, 0.75)  # shares of it
+_LEAST_CM = 1e-6
 _HAND_CM = (8.0, 6.0)  # width and depth of a resting hand's load
 
 
@@ -51,7 +52,10 @@ class Mats:
         self, episodes: Sequence[Episode], morning: Morning, clocks: Mapping[str, float], random: KeyedRandom, day: int
     ) -> MatPictures:
         """Everything the mats send of some episodes."""
-        gondola, level, at_s, grams = [], [], [], []
+        gondola: list[int] = []
+        level: list[int] = []
+        at_s: list[Floats] = []
+        grams: list[Floats] = []
         for episode in episodes:
             units = morning.grams[episode.units]
             rng = np.random.default_rng(
@@ -67,7 +71,7 @@ class Mats:
         if not gondola:
             shape = tuple(part.size - 1 for part in self.cells(0))
             return MatPictures(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0), np.zeros((0, *shape)))
-        stamps = np.round(np.concatenate(at_s), 3)
+        stamps: Floats = np.asarray(np.round(np.concatenate(at_s), 3), dtype=np.float64)
         order = np.argsort(stamps, kind="stable")
         return MatPictures(
             np.array(gondola)[order], np.array(level)[order], stamps[order], np.concatenate(grams)[order]
@@ -118,10 +122,10 @@ class Mats:
 def spread(middles: Floats, half: Floats, grams: Floats, along: Floats, deep: Floats) -> Floats:
     """Grams (C, D) on cells between edges `along` (C + 1,) and `deep` (D + 1,), front first: loads (N,) spread evenly over
     rectangles of middles (N, 2) and half sizes (N, 2). What lies beyond a board's edge rests on its last cells."""
-    near, far = deep[0], deep[-1]
-    x0, x1 = (np.clip(middles[:, :1] + side * half[:, :1], along[0], along[-1]) for side in (-1, 1))
-    z0, z1 = (np.clip(middles[:, 1:] + side * half[:, 1:], far, near) for side in (-1, 1))
-    x1, z0 = np.maximum(x1, x0 + 1e-6), np.minimum(z0, z1 - 1e-6)
+    low, high = np.array([along[0], deep[-1]]) + _LEAST_CM, np.array([along[-1], deep[0]]) - _LEAST_CM
+    start, end = np.minimum(middles - half, high), np.maximum(middles + half, low)
+    end = np.maximum(end, start + _LEAST_CM)
+    (x0, z0), (x1, z1) = ((part[:, :1], part[:, 1:]) for part in (start, end))
     wide = np.clip(np.minimum(x1, along[1:]) - np.maximum(x0, along[:-1]), 0.0, None)
     thick = np.clip(np.minimum(z1, deep[:-1]) - np.maximum(z0, deep[1:]), 0.0, None)
     wide, thick = (part / np.maximum(part.sum(axis=1, keepdims=True), 1e-12) for part in (wide, thick))
