@@ -224,7 +224,9 @@ def _level(levels: Sequence[Pixels], across: float, along: float) -> Pixels:
 
 def extent(mask: Mask | Bools, left: int = 0, top: int = 0) -> tuple[int, int, int, int] | None:
     """Box of what is not 0 in a mask that begins at (left, top), None where there is nothing."""
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    if not rows.size:
+    import cv2
+
+    if not mask.size:
         return None
-    return left + int(columns[0]), top + int(rows[0]), left + int(columns[-1]) + 1, top + int(rows[-1]) + 1
+    x, y, width, height = cv2.boundingRect(np.ascontiguousarray(mask).view(np.uint8))
+    return (left + x, top + y, left + x + width, top + y + height) if width else None

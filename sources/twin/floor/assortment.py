@@ -16,8 +16,8 @@ _MOST_LANES = 3  # of the products that are wanted most
 
 
 class Assortment:
-    """The shop's gondolas: `stands` in order of their number, the `products` planned for each, and of all products P `appeal` (P,),
-    standard normal, and `category` (P,)."""
+    """The shop's gondolas: `stands` in order of their number, the `products` planned for each and the `lanes` of each product there;
+    of all products P `appeal` (P,), standard normal, and `category` (P,). `home` tells of each product that found room where."""
 
     def __init__(self, params: FloorParams, studio: Studio, random: KeyedRandom) -> None:
         count = params.cameras.products
@@ -28,9 +28,9 @@ class Assortment:
         order = np.lexsort([random.uniform("floor.order", numbers), self.category])
         self.products: list[list[int]] = []
         self.stands: list[Stand] = []
-        most, sensors = params.cameras.clip.clock_offset_s, params.cameras.shelf
-        names = [f"{kind}{k + 1}" for kind in "WR" for k in range(sensors.levels)]
-        names += [f"C{k + 1}" for k in range(sensors.cameras)]
+        most, shelf = params.cameras.clip.clock_offset_s, params.cameras.shelf
+        names = [f"{kind}{k + 1}" for kind in "WR" for k in range(shelf.levels)]
+        names += [f"C{k + 1}" for k in range(shelf.cameras)]
         for gondola, part in enumerate(np.array_split(order, params.room.gondolas)):
             wanted = 2.0 * np.exp(params.shopping.popularity * self.appeal[part])
             lanes = np.clip(np.round(wanted), 1, _MOST_LANES).astype(np.int64)
@@ -43,7 +43,6 @@ class Assortment:
         self._fits = [
             np.array([[each.fits(p, lane) for lane in each.gondola.lanes] for p in range(count)]) for each in bare
         ]
-        #: Products that stand somewhere, ascending, and where.
         self.home: dict[int, list[int]] = {}
         for gondola, found in enumerate(self.lanes):
             for product in found:

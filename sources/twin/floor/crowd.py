@@ -132,7 +132,7 @@ class Crowd:
                         shoppers[receiver].put_back(thing.product, thing.count, thing.at_s + float(rng.uniform(0.5, 3)))
             ready = max(shopper.now for shopper in shoppers)
             for member, shopper in enumerate(shoppers):
-                shopper.leave(ready + 0.5 * member + float(rng.uniform(0.3, 1.0)))
+                shopper.leave(ready + 0.7 * member + float(rng.uniform(0.3, 0.6)))
         return found
 
     def _person(self, shopper: Shopper, member: int, enters: float, leaves: float, rng: np.random.Generator) -> Person:

@@ -13,8 +13,8 @@ from sources.twin.floor.plan import FloorPlan
 from sources.twin.floor.routes import Routes
 from sources.twin.floor.visit import Look, Plan, PlannedReach, Stop
 
-_BEFORE_M = (0.42, 0.6)  # of a gondola's edge one stands
-_BEHIND_M = 0.12  # further back each further member of a group
+_BEFORE_M = (0.42, 0.52)  # of a gondola's edge one stands
+_BEHIND_M, _BESIDE_M = (0.0, 0.33, 0.33), (0.0, 0.28, -0.28)  # the others of a group stand behind its first, and aside
 _SIDE_STEP_M_S = 0.6
 _APPEAL, _TASTE, _MOOD = 0.7, 0.5, 0.5  # shares of interest: the product's, the person's for its category, the moment's
 _MOST_AT_ONCE = 3
@@ -94,7 +94,7 @@ class Shopper:
         if not wanted:
             count = max(count, 1)
         seen = [*wanted, *rng.choice(others, count, replace=False, p=pull / pull.sum()).tolist()]
-        self._gondola, self._before = gondola, float(rng.uniform(*_BEFORE_M)) + _BEHIND_M * self._member
+        self._gondola, self._before = gondola, float(rng.uniform(*_BEFORE_M)) + _BEHIND_M[self._member]
         self._looks, self._reaches = [], []
         given: list[Given] = []
         for place, product in enumerate(np.array(seen, dtype=np.int64)[rng.permutation(len(seen))].tolist()):
@@ -125,7 +125,7 @@ class Shopper:
     def _face(self, lane: Lane, *, walks: bool = False) -> None:
         """Stand before a lane, as far as its gondola reaches."""
         place = self._shop.plan.places[self._gondola]
-        along = (lane.left + lane.right) / 200 + float(self._rng.normal(0, 0.08))
+        along = (lane.left + lane.right) / 200 + _BESIDE_M[self._member] + float(self._rng.normal(0, 0.08))
         edge = place.width / 2 - 0.1
         spot = place.at(float(np.clip(along, -edge, edge)), self._before)
         if walks:

@@ -4,8 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
-
 from sources.twin.floor.visit import Visit
 from sources.twin.floor.walking import Track
 
@@ -74,7 +72,3 @@ class FloorTruth:
         for stop in (stop for person in visit.people for stop in person.stops):
             seconds[stop.gondola] = seconds.get(stop.gondola, 0.0) + stop.to_s - stop.from_s
         return seconds
-
-    def people(self) -> np.ndarray:
-        """Visits of one person, of two and of three (3,)."""
-        return np.bincount([len(visit.people) for visit in self.visits], minlength=4)[1:]
