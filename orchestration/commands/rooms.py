@@ -42,6 +42,13 @@ def package() -> "typer.Typer":
     return build_package_app(lambda: _root() / "releases")
 
 
+def shop() -> "typer.Typer":
+    """Checkout: events to bills, in the room `serving`."""
+    from serving.settlement.shop_cli import build_shop_app
+
+    return build_shop_app(_root)
+
+
 def ledger() -> "typer.Typer":
     """Heads, receipts and audits of the settlement's ledger, in the room `serving`."""
     from serving.settlement.ledger_cli import build_ledger_app
