@@ -52,7 +52,7 @@ def open_consumer(settings: ShopSettings, home: Path) -> Consumer:
     """The reader of events; one that was there before is fenced off."""
     events = settings.names().events
     if not settings.kafka:
-        return _queue(home).consumer(_CONSUMER, events)
+        return open_queue(home).consumer(_CONSUMER, events)
     from serving.settlement.transport_kafka import KafkaConsumer
 
     return KafkaConsumer(_kafka(settings), f"{settings.topics}-{_CONSUMER}", events)
@@ -61,7 +61,7 @@ def open_consumer(settings: ShopSettings, home: Path) -> Consumer:
 def open_producer(settings: ShopSettings, home: Path) -> Producer:
     """A writer of events."""
     if not settings.kafka:
-        return _queue(home)
+        return open_queue(home)
     from serving.settlement.transport_kafka import KafkaProducer
 
     return KafkaProducer(_kafka(settings))
@@ -75,7 +75,8 @@ def open_books(settings: ShopSettings, home: Path) -> Books:
     return Books(SqliteDatabase(Path(place) if place else home / FOLDER / BOOKS, SCHEMA))
 
 
-def _queue(home: Path) -> SqliteQueue:
+def open_queue(home: Path) -> SqliteQueue:
+    """The logs in a file."""
     return SqliteQueue(home / FOLDER / QUEUE)
 
 
