@@ -8,7 +8,7 @@ What comes later corrects the bill by an entry of its own.
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -178,7 +178,7 @@ class Till:
             "visit": visit.visit_id,
             "version": visit.version,
             "account": visit.entered.account if visit.entered is not None else None,
-            "left": left.time.isoformat() if left is not None else None,
+            "left": left.time.astimezone(UTC).isoformat() if left is not None else None,
             "bill": found.bill.model_dump(mode="json"),
             "due_cents": found.bill.total_cents - before,
             "asked": sorted(found.reviews),

@@ -1,8 +1,6 @@
 """A real single-node Kafka broker (KRaft) on loopback, from jars that Maven fetches once. Not a test."""
 
 import base64
-import hashlib
-import os
 import signal
 import socket
 import subprocess
@@ -11,22 +9,9 @@ import uuid
 from pathlib import Path
 
 from confluent_kafka.admin import AdminClient, NewTopic
+from maven_jars import jars
 
 from serving.settlement.transport_kafka import KafkaConfig
-
-POM = Path(__file__).with_name("streams") / "pom.xml"
-CACHE = Path(__file__).parents[2] / ".stamps" / "jars"
-
-
-def jars() -> Path:
-    """Folder of the broker's jars; a changed POM has one of its own, and a fetch that was cut off is none."""
-    folder = CACHE / hashlib.sha256(POM.read_bytes()).hexdigest()[:16]
-    if not folder.is_dir():
-        partial = folder.with_name(f"{folder.name}.{os.getpid()}")
-        command = ["mvn", "-q", "-B", "-f", str(POM), "dependency:copy-dependencies", f"-DoutputDirectory={partial}"]
-        subprocess.run(command, check=True, timeout=600)
-        partial.rename(folder)
-    return folder
 
 
 def free_ports(count: int) -> list[int]:
@@ -109,5 +94,8 @@ class KafkaBroker:
         small = ["-Xms128m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
         with (self._home / "broker.log").open("ab") as log:
             return subprocess.Popen(
-                ["java", *small, "-cp", f"{jars()}/*", *arguments], stdout=log, stderr=subprocess.STDOUT, cwd=self._home
+                ["java", *small, "-cp", f"{jars('kafka-pom.xml')}/*", *arguments],
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                cwd=self._home,
             )
