@@ -24,12 +24,13 @@ _TOLD_S = 5.0  # between lines on how far it is
 
 
 def build_shop_app(home: Folder) -> typer.Typer:
-    """`shop tell|settle|reviews|decide|bill`; `home()` gives Storeloop's home."""
+    """`shop tell|settle|reviews|decide|bill|flink-job`; `home()` gives Storeloop's home."""
     app = typer.Typer(
         no_args_is_help=True, help="Checkout: events to bills, reviews, decisions.", context_settings={"obj": home}
     )
     for command in (tell, settle, reviews, decide, bill):
         app.command()(command)
+    app.command("flink-job")(flink_job)
     return app
 
 
@@ -165,6 +166,28 @@ def bill(
             typer.echo(f"{f'of it tax {int(rate) / 100:g} %':<31}{cents / 100:>10.2f}")
         for each in known.reviews.values():
             typer.echo(f"asked: {each.product}, {each.likely} likely, {each.cause}")
+
+
+def flink_job(
+    servers: Annotated[str, typer.Option(help="Kafka brokers as Flink reaches them: host:port, several by commas.")],
+    checkpoints: Annotated[str, typer.Option(help="Folder of checkpoints: file:///..., s3://...")],
+    recover: Annotated[str, typer.Option(help="Checkpoint to go on from: .../chk-N.")] = "",
+    refunds: Annotated[int, typer.Option(help="Refunds of an account in an hour that are suspicious.")] = 3,
+    refunded_cents: Annotated[int, typer.Option(help="Cents given back in an hour that are suspicious.")] = 5_000,
+) -> None:
+    """Print the Flink job of chain-wide totals, for `serving/deploy/streams/submit.py`."""
+    from serving.settlement.flink_job import FlinkJobConfig, job
+
+    with _told():
+        config = FlinkJobConfig(
+            servers=servers,
+            checkpoints=checkpoints,
+            topics=_settings().topics,
+            recover=recover,
+            refunds=refunds,
+            refunded_cents=refunded_cents,
+        )
+        typer.echo(job(config))
 
 
 def _run(processor: "Processor") -> None:

@@ -59,3 +59,10 @@ def test_bad_input_says_line_value_and_remedy_and_sends_nothing(home: Path) -> N
     told = shop(home, "decide", "nobody", "tea", "1", "--by", "ann", "--reason", "x")
     assert told.exit_code == 1 and "no visit 'nobody'" in told.output and "shop reviews" in told.output
     assert shop(home, "bill", "nobody").exit_code == 1
+
+
+def test_the_flink_job_is_printed_whole(home: Path) -> None:
+    told = shop(home, "flink-job", "--servers", "kafka:9092", "--checkpoints", "file:///checkpoints", "--refunds", "7")
+    assert told.exit_code == 0 and ">= 7\n" in told.stdout and told.stdout.rstrip().endswith("END;")
+    told = shop(home, "flink-job", "--servers", "kafka'", "--checkpoints", "file:///checkpoints")
+    assert told.exit_code == 1 and "servers" in told.output
