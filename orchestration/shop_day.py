@@ -1,12 +1,14 @@
 """A day of the shop's floor as the models of behaviour read it, and what they tell of visits as the till hears it."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import numpy as np
 import pyarrow as pa
 
-from models.behaviour.people_observed import DevicePlaces, Finds, Floats, GondolaPlace, Openings, ShopPlan
+from models.behaviour.mats import MatMatrices
+from models.behaviour.people_observed import DevicePlaces, Finds, Floats, GondolaPlace, Ints, Openings, ShopPlan
 from models.behaviour.positioning import Positioner
 from models.behaviour.positioning_config import PositioningConfig
 from models.behaviour.positioning_data import HEARD, SCANS, read_scans
@@ -16,6 +18,7 @@ from models.behaviour.visit_tracker import SensedDay
 from models.detector.fusion import PickPut
 from serving.settlement.shop_events import Entered, Left, Moved, Passed, ShopEvent, Tag
 from sources.twin.cameras.planogram import Gondola
+from sources.twin.floor.mats import MatPictures
 from sources.twin.floor.observed import Observed
 from sources.twin.floor.plan import FloorPlan
 from sources.twin.floor.wifi import Scans
@@ -62,6 +65,29 @@ def shelf_deeds(events: Iterable[PickPut], gondola: int, planned: Gondola, from_
             ShelfDeed(event.deed, event.product, event.count, gondola, along, from_s + event.at_s, event.confidence)
         )
     return found
+
+
+@dataclass(frozen=True, eq=False)
+class PlannedShelf:
+    """A `Planogram` of a gondola."""
+
+    level: Ints
+    product: Ints
+    left: Floats
+    right: Floats
+    weight_g: Floats
+
+
+def planogram(gondola: Gondola, weights_g: Sequence[float]) -> PlannedShelf:
+    """What a gondola's lanes are planned for, with the weights of the catalogue's products."""
+    level, product = (np.array([getattr(lane, name) for lane in gondola.lanes], dtype=np.int64) for name in ("level", "product"))
+    left, right = (np.array([getattr(lane, name) for lane in gondola.lanes]) for name in ("left", "right"))
+    return PlannedShelf(level, product, left, right, np.array(weights_g))
+
+
+def mat_matrices(pictures: MatPictures, edges_cm: Floats) -> MatMatrices:
+    """Pressure of a day, with the edges of the mats' columns."""
+    return MatMatrices(pictures.gondola, pictures.level, pictures.at_s, pictures.grams, edges_cm)
 
 
 def to_shop_events(

@@ -39,10 +39,13 @@ def _density(deed: ShelfDeed, track: PersonTrack, plan: ShopPlan, cfg: Attributi
     along, before = plan.gondolas[deed.gondola].seen_from(track.at(times).mean(axis=0))
     noise = float(np.interp(deed.at_s, track.at_s, track.sd_m)) ** 2
     beside, away = float(along) - deed.along_m, float(before)
-    own = _normal(away, cfg.before_m[0], cfg.before_m[1] ** 2 + noise) * _normal(beside, 0.0, cfg.beside_m**2 + noise)
-    aside = cfg.round_beside_m[1] ** 2 + noise
+    own = _normal(away, cfg.before_m[0], cfg.before_m[1] ** 2 + noise)
+    own *= (1 - cfg.aside_share) * _normal(beside, 0.0, cfg.beside_m**2 + noise) + cfg.aside_share * _normal(
+        beside, 0.0, cfg.aside_m**2
+    )
+    spread = cfg.round_beside_m[1] ** 2 + noise
     past = _normal(away, cfg.round_before_m[0], cfg.round_before_m[1] ** 2 + noise)
-    past *= sum(_normal(beside, side * cfg.round_beside_m[0], aside) for side in (-1, 1)) / 2
+    past *= sum(_normal(beside, side * cfg.round_beside_m[0], spread) for side in (-1, 1)) / 2
     reach = (1 - cfg.round_share) * own + cfg.round_share * past
     return reach + cfg.any_per_m2 * float(np.exp(-np.hypot(beside, away - cfg.before_m[0])))
 

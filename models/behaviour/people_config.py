@@ -60,14 +60,18 @@ class AttributionConfig(BaseModel):
     before_m: tuple[float, float] = Field(
         (0.47, 0.08), description="mean and standard deviation of how far before a gondola one stands who reaches into it"
     )
-    beside_m: float = Field(0.13, gt=0, le=2, description="standard deviation of how far beside a lane they stand")
+    beside_m: float = Field(0.1, gt=0, le=2, description="standard deviation of how far beside a lane they stand")
     round_share: float = Field(0.25, ge=0, le=1, description="share of reaches past somebody of one's party")
     round_before_m: tuple[float, float] = Field((0.8, 0.12), description="how far before the gondola those stand")
     round_beside_m: tuple[float, float] = Field((0.28, 0.14), description="and how far to either side of the lane")
-    any_per_m2: float = Field(
-        0.02, gt=0, le=10, description="density at which anybody may have reached from anywhere: tracks may be wrong"
+    aside_share: float = Field(
+        0.06, ge=0, le=1, description="share of reaches far aside, as when something is put back while looking at another"
     )
-    nobody_per_m2: float = Field(0.004, gt=0, le=10, description="and at which nobody did who is tracked")
+    aside_m: float = Field(0.55, gt=0, le=3, description="standard deviation of how far beside the lane those stand")
+    any_per_m2: float = Field(
+        0.003, gt=0, le=10, description="density at which anybody may have reached from anywhere: tracks may be wrong"
+    )
+    nobody_per_m2: float = Field(0.001, gt=0, le=10, description="and at which nobody did who is tracked")
     window_s: float = Field(1.0, gt=0, le=10, description="to either side of a deed over which a place is averaged")
     not_held: float = Field(
         0.02, gt=0, le=1, description="chance that a party puts back what it was not seen to hold, against one that holds it"

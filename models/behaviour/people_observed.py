@@ -31,9 +31,9 @@ class Finds:
         count = self.at_s.size
         if count > MOST_FINDS:
             raise InputError(f"{count:,} finds, {MOST_FINDS:,} is the bound: give one day of one shop")
-        looks = self.looks.shape[1] if self.looks.ndim == 2 else 0
-        if not 1 <= looks <= MOST_LOOKS:
-            raise InputError(f"looks {self.looks.shape}: expected (N, K) with K from 1 to {MOST_LOOKS}")
+        looks = self.looks.shape[1] if self.looks.ndim == 2 else -1
+        if not 0 <= looks <= MOST_LOOKS:
+            raise InputError(f"looks {self.looks.shape}: expected (N, K) with K from 0, no looks, to {MOST_LOOKS}")
         for name, part, shape in (
             ("camera", self.camera, (count,)),
             ("at_s", self.at_s, (count,)),

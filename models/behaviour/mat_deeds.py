@@ -1,0 +1,150 @@
+"""What was taken or put where a mat changed, and how that goes together with what cameras, scales and antennas were fused to.
+
+A change names lane and weight; the planogram and the products' weights make candidates of them. Fused deeds and changes of about the
+same time are paired (linear assignment) and their beliefs multiplied; what one of the two alone tells is believed less.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, Protocol
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+from scipy.optimize import linear_sum_assignment
+
+from models.behaviour.mats import MatChange
+from models.behaviour.people_observed import Floats, Ints
+from models.behaviour.visit_events import ShelfDeed
+
+MOST_COUNT = 3
+
+
+class Planogram(Protocol):
+    """What the shop planned where: board `level` (L,), `product` (L,), ends `left` and `right` (L,) of each lane in cm, and
+    `weight_g` (P,) of one package of each product."""
+
+    @property
+    def level(self) -> Ints: ...
+    @property
+    def product(self) -> Ints: ...
+    @property
+    def left(self) -> Floats: ...
+    @property
+    def right(self) -> Floats: ...
+    @property
+    def weight_g(self) -> Floats: ...
+
+
+class MatDeedConfig(BaseModel):
+    """What is held likely of changes of mats."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    own_lane: tuple[float, float] = Field(
+        (0.97, 0.8), description="chance that what is taken, and what is put, is what the lane is planned for"
+    )
+    counts: tuple[float, float, float] = Field((0.82, 0.14, 0.04), description="shares of 1, 2 and 3 packages at once")
+    beside_cm: float = Field(1.5, gt=0, le=50, description="standard deviation of a centre beyond its lane's ends")
+    package_share: float = Field(0.01, ge=0, le=1, description="standard deviation of a package's weight, a share of it")
+    least_told: float = Field(0.3, ge=0, lt=1, description="share of a weight that is told at least beside a dead cell")
+    other_log: float = Field(-9.0, le=0, description="log-density per gram of a weight that fits no count")
+    apart_s: float = Field(1.3, gt=0, le=10, description="from a change to the deed that it may be")
+    clocks_s: float = Field(0.35, gt=0, le=10, description="standard deviation of the time between them")
+    deed_missed: float = Field(0.01, gt=0, lt=1, description="chance that a mat tells nothing of a deed")
+    change_alone: float = Field(0.93, gt=0, lt=1, description="chance that a change is a deed though nothing else tells of it")
+    most_sure: float = Field(0.985, gt=0.5, lt=1, description="most that a fused deed is believed before a mat agrees")
+    mistaken_for: int = Field(20, ge=1, le=10_000, description="products that a fused deed's may be mistaken for")
+
+
+@dataclass(frozen=True, eq=False)
+class MatDeed:
+    """A change as a deed: `belief` (P, 3) over products and counts, sums to 1, and where and when."""
+
+    deed: Literal["take", "put"]
+    gondola: int
+    along_m: float
+    at_s: float
+    belief: Floats
+
+    def told(self, sure: float = 1.0) -> ShelfDeed:
+        """The likeliest, with its belief times `sure`."""
+        product, count = np.unravel_index(int(self.belief.argmax()), self.belief.shape)
+        confidence = min(float(self.belief.max()) * sure, 1.0)
+        return ShelfDeed(
+            self.deed, int(product), int(count) + 1, self.gondola, self.along_m, self.at_s, confidence
+        )
+
+
+def mat_deeds(
+    changes: Sequence[MatChange], shelves: Mapping[int, Planogram], cfg: MatDeedConfig | None = None
+) -> list[MatDeed]:
+    """A deed for each change, by the planogram of its gondola."""
+    cfg = cfg or MatDeedConfig()
+    return [_deed(change, shelves[change.gondola], cfg) for change in changes]
+
+
+def _deed(change: MatChange, shelf: Planogram, cfg: MatDeedConfig) -> MatDeed:
+    products, put = shelf.weight_g.size, change.grams > 0
+    own = cfg.own_lane[int(put)]
+    beside = np.maximum(np.maximum(shelf.left - change.centre_cm, change.centre_cm - shelf.right), 0.0)
+    lane = np.where(shelf.level == change.level, np.exp(-0.5 * (beside / cfg.beside_cm) ** 2), 0.0) + 1e-9
+    prior = np.full(products, (1 - own) / products)
+    np.add.at(prior, shelf.product, own * lane / lane.sum())
+    count = np.arange(1, MOST_COUNT + 1)
+    mean = shelf.weight_g[:, None] * count
+    variance = change.sd_g**2 + count * (cfg.package_share * shelf.weight_g[:, None]) ** 2
+    fits = -0.5 * (abs(change.grams) - mean) ** 2 / variance - 0.5 * np.log(2 * np.pi * variance)
+    if not change.whole:  # some of the weight may rest on a dead cell
+        some = (abs(change.grams) < mean + 2 * np.sqrt(variance)) & (abs(change.grams) > cfg.least_told * mean)
+        fits = np.where(some, -np.log((1 - cfg.least_told) * mean), cfg.other_log)
+    fits = np.logaddexp(fits, cfg.other_log)
+    score = np.log(prior)[:, None] + np.log(cfg.counts) + fits
+    belief = np.exp(score - score.max())
+    return MatDeed(
+        "put" if put else "take", change.gondola, change.centre_cm / 100, change.at_s, belief / belief.sum()
+    )
+
+
+def joined(fused: Sequence[ShelfDeed], mats: Sequence[MatDeed], cfg: MatDeedConfig | None = None) -> list[ShelfDeed]:
+    """Deeds that both tell of, and those that only one does, in order of time."""
+    cfg = cfg or MatDeedConfig()
+    partner = _pairs(fused, mats, cfg)
+    found = [_both(deed, mats[partner[row]], cfg) for row, deed in enumerate(fused) if row in partner]
+    for row, deed in enumerate(fused):
+        if row not in partner:
+            unseen = deed.confidence * cfg.deed_missed
+            found.append(replace(deed, confidence=unseen / (unseen + 1 - min(deed.confidence, cfg.most_sure))))
+    alone = set(range(len(mats))) - set(partner.values())
+    found += [mats[k].told(cfg.change_alone) for k in alone]
+    return sorted(found, key=lambda deed: (deed.at_s, deed.gondola, deed.along_m, deed.product))
+
+
+def _pairs(fused: Sequence[ShelfDeed], mats: Sequence[MatDeed], cfg: MatDeedConfig) -> dict[int, int]:
+    rows, columns, cost = [], [], []
+    at_s = np.array([each.at_s for each in mats])
+    order = np.argsort(at_s, kind="stable")
+    for row, deed in enumerate(fused):
+        low, high = np.searchsorted(at_s[order], [deed.at_s - cfg.apart_s, deed.at_s + cfg.apart_s])
+        for k in order[int(low) : int(high)].tolist():
+            other = mats[k]
+            if (other.gondola, other.deed) == (deed.gondola, deed.deed):
+                agrees = float(other.belief[deed.product, min(deed.count, MOST_COUNT) - 1])
+                rows.append(row)
+                columns.append(k)
+                cost.append(0.5 * ((deed.at_s - other.at_s) / cfg.clocks_s) ** 2 - np.log(agrees + 1e-4) - 30.0)
+    if not rows:
+        return {}
+    some, of_row = np.unique(rows, return_inverse=True)
+    others, of_column = np.unique(columns, return_inverse=True)
+    table = np.zeros((some.size, others.size))
+    table[of_row, of_column] = cost
+    pairs = zip(*linear_sum_assignment(table), strict=True)
+    return {int(some[a]): int(others[b]) for a, b in pairs if table[a, b] < 0}
+
+
+def _both(deed: ShelfDeed, mat: MatDeed, cfg: MatDeedConfig) -> ShelfDeed:
+    sure = min(deed.confidence, cfg.most_sure)
+    likelihood = np.full(mat.belief.shape, (1 - sure) / cfg.mistaken_for)
+    likelihood[deed.product, min(deed.count, MOST_COUNT) - 1] = sure
+    belief = mat.belief * likelihood
+    return replace(mat, belief=belief / belief.sum(), at_s=(deed.at_s + mat.at_s) / 2).told()
