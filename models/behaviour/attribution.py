@@ -4,16 +4,19 @@ Who stands where one reaches from is likely to have reached; a party puts back w
 Deeds in doubt are looked at again in the light of the others (coordinate ascent, as in mean-field inference).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
 from models.behaviour.people_config import AttributionConfig, ExitConfig
 from models.behaviour.people_joining import PersonTrack
-from models.behaviour.people_observed import Floats, ShopPlan
-from models.behaviour.visit_events import ShelfDeed
+from models.behaviour.people_observed import Floats, Ints, ShopPlan
+from models.behaviour.visit_events import Option, ShelfDeed
 
 _SPOTS = 5  # of a track within the window about a deed
+_LEAST = 1e-4  # share of a visit that is not worth a look
 _SURE = 0.999  # posterior from which a deed is not looked at again
 _SLACK_S = 1.0  # before a track begins and after it ends
 _MOST_READ = 12
@@ -54,72 +57,96 @@ def _normal(value: float, mean: float, variance: float) -> float:
     return float(np.exp(-0.5 * (value - mean) ** 2 / variance) / np.sqrt(2 * np.pi * variance))
 
 
-def reconsidered(
-    deeds: Sequence[ShelfDeed],
-    first: Floats,
-    read: Mapping[tuple[int, int], int] | None,
-    cfg: AttributionConfig,
-    gate: ExitConfig,
-) -> Floats:
-    """Posterior (D, V) from that by places alone (`first`), in the light of what visits held and carried out. `read` tells how many
-    tags of a product the exit read of a visit, (visit, product) -> tags; None where it has no antenna."""
-    posterior = first.copy()
-    of_product: dict[int, list[int]] = {}
-    for row, deed in enumerate(deeds):
-        of_product.setdefault(deed.product, []).append(row)
-    doubtful = [row for row in range(len(deeds)) if (first[row] > 1 - _SURE).sum() > 1]
-    doubtful.sort(key=lambda row: deeds[row].at_s)
-    for _ in range(cfg.rounds):
-        for row in doubtful:
-            others = [other for other in of_product[deeds[row].product] if other != row]
-            visits = np.flatnonzero(first[row] > 0)
-            weight = np.array([_fits(deeds, row, others, int(visit), posterior, read, cfg, gate) for visit in visits])
-            told = first[row, visits] * weight
-            nobody = max(1 - float(first[row].sum()), 0.0)
-            posterior[row, visits] = told / (told.sum() + nobody)
-    return posterior
+@dataclass(eq=False)
+class Doubt:
+    """What is believed of a deed: `chance` (K, O) that it is that of each of its `visits` (K,) and was each of its options; what is
+    missing to 1 is that it is nobody's or none of these. `first` (K, O) is what places and shelves alone say, `unread` (K, O) what
+    is believed but for the exit's antenna."""
+
+    deed: ShelfDeed
+    visits: Ints
+    first: Floats
+    unread: Floats
+    chance: Floats
+
+    @property
+    def sign(self) -> int:
+        """What it adds to a basket, of each package."""
+        return 1 if self.deed.deed == "take" else -1
 
 
-def held(deeds: Sequence[ShelfDeed], rows: Sequence[int], visit: int, posterior: Floats) -> float:
-    """How many packages of one product a visit is thought to hold after some deeds."""
-    return float(
-        sum(
-            (1 if deeds[row].deed == "take" else -1) * deeds[row].count * deeds[row].confidence * posterior[row, visit]
-            for row in rows
+class Reckoning:
+    """All deeds of a day with what is believed of each, which hang together by what visits hold and carry out."""
+
+    def __init__(self, deeds: Sequence[ShelfDeed], share: Floats, cfg: AttributionConfig, gate: ExitConfig) -> None:
+        """Deeds in order of time, with the share (D, V) of each visit by places."""
+        self._cfg, self._gate = cfg, gate
+        self.doubts: list[Doubt] = []
+        self._of_product: dict[int, list[tuple[Doubt, int]]] = {}
+        for row, deed in enumerate(deeds):
+            visits = np.flatnonzero(share[row] > _LEAST)
+            first = share[row, visits][:, None] * np.array([option.chance for option in deed.options])
+            self.doubts.append(Doubt(deed, visits, first, first.copy(), first.copy()))
+            for number, option in enumerate(deed.options):
+                self._of_product.setdefault(option.product, []).append((self.doubts[-1], number))
+
+    def held(self, product: int, visit: int, *, but: Doubt | None = None, before_s: float = np.inf) -> float:
+        """How many packages of a product a visit is thought to hold, one deed left out."""
+        total = 0.0
+        for doubt, number in self._of_product.get(product, ()):
+            if doubt is not but and doubt.deed.at_s < before_s:
+                mine = doubt.chance[doubt.visits == visit, number]
+                total += doubt.sign * doubt.deed.options[number].count * float(mine.sum())
+        return total
+
+    def reconsider(self, read: Mapping[tuple[int, int], float] | None) -> None:
+        """Look again at deeds in doubt, in the light of what visits held and carried out. `read` tells how many tags of a product
+        the exit read of a visit, (visit, product) -> tags; None where it has no antenna."""
+        doubtful = [doubt for doubt in self.doubts if doubt.first.size and doubt.first.max() < _SURE]
+        for _ in range(self._cfg.rounds):
+            for doubt in doubtful:
+                held = self._each(doubt, self._holds)
+                nobody = max(1 - float(doubt.first.sum()), 0.0)
+                told = doubt.first * held
+                doubt.unread = told / (told.sum() + nobody)
+                if read is not None:
+                    told = told * self._each(doubt, lambda *whose: self._carries(*whose, read))
+                doubt.chance = told / (told.sum() + nobody)
+
+    @staticmethod
+    def _each(doubt: Doubt, fits: Callable[[Doubt, Option, int], float]) -> Floats:
+        """How well something fits each visit and option, (K, O)."""
+        return np.array(
+            [[fits(doubt, option, visit) for option in doubt.deed.options] for visit in doubt.visits.tolist()]
         )
+
+    def _holds(self, doubt: Doubt, option: Option, visit: int) -> float:
+        """How likely a visit holds what it would put back, for it takes what it likes."""
+        if doubt.deed.deed == "take":
+            return 1.0
+        before = self.held(option.product, visit, but=doubt, before_s=doubt.deed.at_s)
+        return float(np.clip(before / option.count, self._cfg.not_held, 1.0))
+
+    def _carries(self, doubt: Doubt, option: Option, visit: int, read: Mapping[tuple[int, int], float]) -> float:
+        """How well the tags that were read of a visit fit that it did it, against that it did not."""
+        without = self.held(option.product, visit, but=doubt)
+        tags = read.get((visit, option.product), 0.0)
+        moved = without + doubt.sign * option.count
+        return read_chance(tags, moved, self._gate) / read_chance(tags, without, self._gate)
+
+
+def read_chance(tags: float, count: float, gate: ExitConfig) -> float:
+    """Chance that so many tags are read of `count` packages; fractions lie between their neighbours."""
+    low, fewer = int(np.floor(max(count, 0.0))), int(np.floor(tags))
+    part, more = max(count, 0.0) - low, tags - fewer
+    return sum(
+        share * other * _read_of(fewer + extra, low + beyond, gate)
+        for extra, share in ((0, 1 - more), (1, more))
+        for beyond, other in ((0, 1 - part), (1, part))
     )
 
 
-def _fits(
-    deeds: Sequence[ShelfDeed],
-    row: int,
-    others: Sequence[int],
-    visit: int,
-    posterior: Floats,
-    read: Mapping[tuple[int, int], int] | None,
-    cfg: AttributionConfig,
-    gate: ExitConfig,
-) -> float:
-    """How well what else is known of a visit fits that the deed is its, against that it is not."""
-    deed, ratio = deeds[row], 1.0
-    if deed.deed == "put":
-        before = [other for other in others if deeds[other].at_s < deed.at_s]
-        ratio = float(np.clip(held(deeds, before, visit, posterior) / deed.count, cfg.not_held, 1.0))
-    if read is not None:
-        without = held(deeds, others, visit, posterior)
-        moved = deed.count if deed.deed == "take" else -deed.count
-        tags = read.get((visit, deed.product), 0)
-        ratio *= read_chance(tags, without + moved, gate) / read_chance(tags, without, gate)
-    return ratio
-
-
-def read_chance(tags: int, count: float, gate: ExitConfig) -> float:
-    """Chance that so many tags are read of `count` packages, a fraction between its neighbours."""
-    low = int(np.floor(max(count, 0.0)))
-    part = max(count, 0.0) - low
-    return (1 - part) * _read_of(tags, low, gate) + part * _read_of(tags, low + 1, gate)
-
-
+@lru_cache(maxsize=4_096)
 def _read_of(tags: int, count: int, gate: ExitConfig) -> float:
     from scipy.stats import binom
 

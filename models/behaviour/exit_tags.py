@@ -13,6 +13,8 @@ from models.behaviour.people_config import ExitConfig
 from models.behaviour.people_observed import Floats
 from models.behaviour.visit_events import GateReads
 
+_MOST_LOG = 600.0  # of a ratio: exp of more is no number
+
 
 @dataclass(frozen=True, eq=False)
 class Passing:
@@ -31,15 +33,12 @@ class ReadTag:
     visits: tuple[int, ...]
     log_ratio: tuple[float, ...]
 
-    def best(self, held: Floats, cfg: ExitConfig) -> int | None:
-        """The visit that most likely carried it out; None where it more likely strayed. `held` (V,) is how many packages of the
-        product each visit is thought to hold."""
-        if not self.visits:
-            return None
-        prior = np.log(cfg.unseen + np.clip(held[list(self.visits)], 0.0, 1.0))
-        score = np.array(self.log_ratio) + prior
-        number = int(score.argmax())
-        return self.visits[number] if score[number] > np.log(cfg.strays) else None
+    def shares(self, held: Sequence[float], cfg: ExitConfig) -> Floats:
+        """Posterior (K,) that each of the visits carried it out, what is missing to 1 that it strayed. `held` is how many packages of
+        the product each is thought to hold."""
+        prior = cfg.unseen + np.clip(np.array(held, dtype=np.float64), 0.0, 1.0)
+        score = np.exp(np.minimum(np.array(self.log_ratio), _MOST_LOG)) * prior
+        return np.asarray(score / (score.sum() + cfg.strays))
 
 
 def read_tags(reads: GateReads, passings: Sequence[Passing], cfg: ExitConfig) -> list[ReadTag]:
@@ -57,9 +56,9 @@ def _weighed(
     epc: str, own: np.ndarray, reads: GateReads, passed_s: Floats, visit: np.ndarray, cfg: ExitConfig
 ) -> ReadTag:
     at_s, level = reads.at_s[own], reads.rssi_dbm[own]
-    low, high = np.searchsorted(passed_s, [at_s.min() - cfg.about_s, at_s.max() + cfg.about_s])
-    near = slice(int(low), int(high))
-    if high == low:
+    low, high = np.searchsorted(passed_s, at_s - cfg.about_s), np.searchsorted(passed_s, at_s + cfg.about_s)
+    near = np.unique(np.concatenate([np.arange(a, b) for a, b in zip(low, high, strict=True)]))
+    if not near.size:
         return ReadTag(epc, reads.product[int(own[0])], (), ())
     timed = -0.5 * ((at_s[:, None] - passed_s[near]) / cfg.passing_s) ** 2  # (R, K)
     loud, faint = (-0.5 * ((level - mean) / cfg.level_db) ** 2 for mean in (cfg.passing_dbm, cfg.stray_dbm))

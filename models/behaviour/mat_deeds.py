@@ -14,9 +14,10 @@ from scipy.optimize import linear_sum_assignment
 
 from models.behaviour.mats import MatChange
 from models.behaviour.people_observed import Floats, Ints
-from models.behaviour.visit_events import ShelfDeed
+from models.behaviour.visit_events import Option, ShelfDeed
 
 MOST_COUNT = 3
+_MOST_OPTIONS, _LEAST_CHANCE = 12, 1e-4
 
 
 class Planogram(Protocol):
@@ -44,14 +45,15 @@ class MatDeedConfig(BaseModel):
         (0.97, 0.8), description="chance that what is taken, and what is put, is what the lane is planned for"
     )
     counts: tuple[float, float, float] = Field((0.82, 0.14, 0.04), description="shares of 1, 2 and 3 packages at once")
-    beside_cm: float = Field(1.5, gt=0, le=50, description="standard deviation of a centre beyond its lane's ends")
+    beside_cm: float = Field(0.7, gt=0, le=50, description="standard deviation of a centre beyond its lane's ends")
     package_share: float = Field(0.01, ge=0, le=1, description="standard deviation of a package's weight, a share of it")
     least_told: float = Field(0.3, ge=0, lt=1, description="share of a weight that is told at least beside a dead cell")
     other_log: float = Field(-9.0, le=0, description="log-density per gram of a weight that fits no count")
-    apart_s: float = Field(1.3, gt=0, le=10, description="from a change to the deed that it may be")
-    clocks_s: float = Field(0.35, gt=0, le=10, description="standard deviation of the time between them")
+    apart_s: float = Field(2.0, gt=0, le=10, description="from a change to the deed that it may be")
+    clocks_s: float = Field(0.5, gt=0, le=10, description="standard deviation of the time between them")
+    again_s: float = Field(3.0, gt=0, le=30, description="from a fused deed to its like, of which a mat tells but once")
     deed_missed: float = Field(0.01, gt=0, lt=1, description="chance that a mat tells nothing of a deed")
-    change_alone: float = Field(0.93, gt=0, lt=1, description="chance that a change is a deed though nothing else tells of it")
+    change_alone: float = Field(0.995, gt=0, lt=1, description="chance that a change is a deed though nothing else tells of it")
     most_sure: float = Field(0.985, gt=0.5, lt=1, description="most that a fused deed is believed before a mat agrees")
     mistaken_for: int = Field(20, ge=1, le=10_000, description="products that a fused deed's may be mistaken for")
 
@@ -67,11 +69,15 @@ class MatDeed:
     belief: Floats
 
     def told(self, sure: float = 1.0) -> ShelfDeed:
-        """The likeliest, with its belief times `sure`."""
-        product, count = np.unravel_index(int(self.belief.argmax()), self.belief.shape)
-        confidence = min(float(self.belief.max()) * sure, 1.0)
+        """The likeliest with what else it may have been, beliefs times `sure`."""
+        likeliest = np.argsort(-self.belief, axis=None, kind="stable")[:_MOST_OPTIONS]
+        options = [
+            Option(int(k) // MOST_COUNT, int(k) % MOST_COUNT + 1, min(float(self.belief.flat[k]) * sure, 1.0))
+            for k in likeliest
+        ]
+        first, others = options[0], tuple(option for option in options[1:] if option.chance > _LEAST_CHANCE)
         return ShelfDeed(
-            self.deed, int(product), int(count) + 1, self.gondola, self.along_m, self.at_s, confidence
+            self.deed, first.product, first.count, self.gondola, self.along_m, self.at_s, first.chance, others
         )
 
 
@@ -87,7 +93,8 @@ def _deed(change: MatChange, shelf: Planogram, cfg: MatDeedConfig) -> MatDeed:
     products, put = shelf.weight_g.size, change.grams > 0
     own = cfg.own_lane[int(put)]
     beside = np.maximum(np.maximum(shelf.left - change.centre_cm, change.centre_cm - shelf.right), 0.0)
-    lane = np.where(shelf.level == change.level, np.exp(-0.5 * (beside / cfg.beside_cm) ** 2), 0.0) + 1e-9
+    off = beside / np.hypot(cfg.beside_cm, change.off_cm)
+    lane = np.where(shelf.level == change.level, np.exp(-0.5 * off**2), 0.0) + 1e-9
     prior = np.full(products, (1 - own) / products)
     np.add.at(prior, shelf.product, own * lane / lane.sum())
     count = np.arange(1, MOST_COUNT + 1)
@@ -111,12 +118,18 @@ def joined(fused: Sequence[ShelfDeed], mats: Sequence[MatDeed], cfg: MatDeedConf
     partner = _pairs(fused, mats, cfg)
     found = [_both(deed, mats[partner[row]], cfg) for row, deed in enumerate(fused) if row in partner]
     for row, deed in enumerate(fused):
-        if row not in partner:
+        if row not in partner and not any(_again(deed, other, cfg) for other in found):
             unseen = deed.confidence * cfg.deed_missed
             found.append(replace(deed, confidence=unseen / (unseen + 1 - min(deed.confidence, cfg.most_sure))))
     alone = set(range(len(mats))) - set(partner.values())
     found += [mats[k].told(cfg.change_alone) for k in alone]
     return sorted(found, key=lambda deed: (deed.at_s, deed.gondola, deed.along_m, deed.product))
+
+
+def _again(deed: ShelfDeed, other: ShelfDeed, cfg: MatDeedConfig) -> bool:
+    """Whether a deed is one that was told already, at another time of its doubt."""
+    alike = (deed.gondola, deed.deed, deed.product) == (other.gondola, other.deed, other.product)
+    return alike and abs(deed.at_s - other.at_s) < cfg.again_s
 
 
 def _pairs(fused: Sequence[ShelfDeed], mats: Sequence[MatDeed], cfg: MatDeedConfig) -> dict[int, int]:

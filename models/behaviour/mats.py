@@ -5,6 +5,7 @@ what differs between its first and its last, in cells that touch one another, ca
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,7 @@ from models.common.protocols import InputError
 
 Bools = npt.NDArray[np.bool_]
 MOST_MATRICES, MOST_CELLS = 2_000_000, 100_000_000
+_STAY = 4  # matrices of one stay of a hand
 _TOUCHING = np.ones((3, 3), dtype=np.int64)
 
 
@@ -27,6 +29,10 @@ class MatConfig(BaseModel):
     noise_g: float = Field(2.0, gt=0, le=50, description="standard deviation of a cell's reading")
     pause_s: float = Field(0.85, gt=0, le=10, description="between matrices after which another burst begins")
     cell_sds: float = Field(3.5, gt=0, le=20, description="standard deviations from which a cell has changed")
+    hand_g: float = Field(150.0, ge=0, le=5_000, description="load of a resting hand")
+    still_sds: float = Field(4.5, gt=0, le=20, description="standard deviations below which no cell of a still board moves")
+    hand_cm: float = Field(5.0, gt=0, le=50, description="from a hand's place to the same hand's a moment later")
+    back_s: float = Field(1.6, gt=0, le=10, description="time within which what has changed and changes back was a hand")
     least_g: float = Field(15.0, gt=0, le=1_000, description="less is no package")
 
 
@@ -60,7 +66,8 @@ class MatMatrices:
 
 @dataclass(frozen=True)
 class MatChange:
-    """`grams` (standard deviation `sd_g`) came (above 0) or went at `at_s`, about `centre_cm` along the board. Not `whole` where a
+    """`grams` (standard deviation `sd_g`) came (above 0) or went at `at_s`, about `centre_cm` along the board, which is off by
+    `off_cm` (standard deviation). Not `whole` where a
     dead cell lies under or beside it, so that some of it may not be told."""
 
     gondola: int
@@ -69,6 +76,7 @@ class MatChange:
     grams: float
     sd_g: float
     centre_cm: float
+    off_cm: float
     whole: bool
 
 
@@ -90,17 +98,50 @@ def mat_changes(told: MatMatrices, cfg: MatConfig | None = None) -> list[MatChan
     for a, b in zip(firsts.tolist(), [*firsts[1:].tolist(), order.size], strict=True):
         board = int(gondola[a]), int(level[a])
         grams = told.grams[order[a:b]]
-        for cells in _regions(grams[-1] - grams[0], cfg):
-            found.append(_change(board, at_s[a:b], grams, cells, dead[board], middles, cfg))
-    return sorted(found, key=lambda each: (each.at_s, each.gondola, each.level, each.centre_cm))
+        for part in _stays(grams, cfg):
+            for cells in _regions(grams[part][-1] - grams[part][0], dead[board], cfg):
+                found.append(_change(board, at_s[a:b][part], grams[part], cells, dead[board], middles, cfg))
+    found.sort(key=lambda each: (each.gondola, each.level, each.at_s, each.centre_cm))
+    return sorted(_without_hands(found, cfg), key=lambda each: (each.at_s, each.gondola, each.level, each.centre_cm))
 
 
-def _regions(change: Floats, cfg: MatConfig) -> list[Bools]:
-    """Cells (C, D) of each thing that came or went."""
+def _without_hands(changes: list[MatChange], cfg: MatConfig) -> list[MatChange]:
+    """Changes of one board after another, without those that the next one takes back at once: nobody puts back so fast."""
+    kept: list[MatChange] = []
+    for each in changes:
+        last = kept[-1] if kept else None
+        if (
+            last is not None
+            and (last.gondola, last.level) == (each.gondola, each.level)
+            and each.at_s - last.at_s < cfg.back_s
+            and abs(each.centre_cm - last.centre_cm) < cfg.hand_cm
+            and abs(each.grams + last.grams) < min(abs(each.grams), cfg.hand_g) / 2
+        ):
+            kept.pop()
+        else:
+            kept.append(each)
+    return kept
+
+
+def _stays(grams: Floats, cfg: MatConfig) -> list[slice]:
+    """Parts of a burst (N, C, D) between which the board lay still: of two matrices that are alike one ends a hand's stay and one
+    begins the next. Within a stay, which has four, a hand may lie still too."""
+    still = (np.abs(np.diff(grams, axis=0)) < cfg.still_sds * cfg.noise_g * np.sqrt(2)).all(axis=(1, 2))
+    ends = [0]
+    for cut in (np.flatnonzero(still) + 1).tolist():
+        if min(cut - ends[-1], len(grams) - cut) > _STAY - 2:
+            ends.append(cut)
+    return [slice(a, b) for a, b in pairwise([*ends, len(grams)])]
+
+
+def _regions(change: Floats, dead: Bools, cfg: MatConfig) -> list[Bools]:
+    """Cells (C, D) of each thing that came or went. A dead cell beside one that changed may have, and parts nothing."""
     least = cfg.cell_sds * cfg.noise_g * np.sqrt(2)
     found = []
     for sign in (-1, 1):
-        label, count = ndimage.label(sign * change > least, structure=_TOUCHING)
+        changed = sign * change > least
+        changed |= dead & ndimage.binary_dilation(changed, structure=_TOUCHING)
+        label, count = ndimage.label(changed, structure=_TOUCHING)
         regions = (label == number for number in range(1, count + 1))
         found += [cells for cells in regions if abs(float(change[cells].sum())) >= cfg.least_g]
     return _apart(found)
@@ -128,10 +169,17 @@ def _change(
     wide = ndimage.binary_dilation(cells, structure=_TOUCHING)
     change = grams[-1] - grams[0]
     own = np.where(cells, change, 0.0).sum(axis=1)
-    centre = float(own @ middles / own.sum()) if own.sum() else float(middles[cells.any(axis=1)].mean())
-    # When it happened: the cut between matrices that best parts those like the first from those like the last.
+    moved = float(own.sum())
+    if abs(moved) < cfg.least_g:  # what came and what went weigh alike
+        own, moved = cells.sum(axis=1).astype(np.float64), float(np.count_nonzero(cells))
+    centre = float(own @ middles / moved)
+    arms = np.where(cells, middles[:, None] - centre, 0.0)
+    off = cfg.noise_g * np.sqrt(2 * (arms**2).sum()) / max(abs(moved), cfg.least_g)
+    # When it happened: the cut between matrices that best parts those like the first from those like the last; a hand that rests
+    # there blurs it, so that the middle of a hand's stay is as good a guess.
     to_first, to_last = ((np.abs(grams - grams[k]) * wide).sum(axis=(1, 2)) for k in (0, -1))
-    cuts = [float(to_first[:k].sum() + to_last[k:].sum()) for k in range(1, at_s.size)]
+    aside = cfg.hand_g * np.abs(np.arange(at_s.size + 1) - at_s.size / 2)
+    cuts = [float(to_first[:k].sum() + to_last[k:].sum() + aside[k]) for k in range(1, at_s.size)]
     cut = int(np.argmin(cuts)) + 1
     return MatChange(
         *board,
@@ -139,5 +187,6 @@ def _change(
         float(change[wide].sum()),
         float(cfg.noise_g * np.sqrt(2 * np.count_nonzero(wide))),
         centre,
+        float(off),
         not bool((wide & dead).any()),
     )

@@ -76,6 +76,7 @@ class AttributionConfig(BaseModel):
     not_held: float = Field(
         0.02, gt=0, le=1, description="chance that a party puts back what it was not seen to hold, against one that holds it"
     )
+    least_sure: float = Field(0.3, ge=0, le=1, description="confidence below which a deed is not told of any visit")
     rounds: int = Field(3, ge=0, le=20, description="times that deeds in doubt are looked at again")
 
 

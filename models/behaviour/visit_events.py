@@ -13,12 +13,23 @@ from models.behaviour.people_observed import Floats
 from models.common.protocols import InputError
 
 MOST_DEEDS, MOST_READS = 200_000, 5_000_000
+_ROUNDING = 1e-6
+
+
+@dataclass(frozen=True)
+class Option:
+    """`count` packages of `product`, and the chance that it was so."""
+
+    product: int
+    count: int
+    chance: float
 
 
 @dataclass(frozen=True)
 class ShelfDeed:
     """`count` packages of `product` taken from or put into gondola `gondola` at `at_s`, `along_m` to the right of its middle for who
-    faces it; `confidence` in [0, 1] that deed, product and count are right."""
+    faces it; `confidence` in [0, 1] that deed, product and count are right. `others` are what it may have been instead; what all
+    chances leave to 1 is that it was none of these, or nothing."""
 
     deed: Literal["take", "put"]
     product: int
@@ -27,6 +38,12 @@ class ShelfDeed:
     along_m: float
     at_s: float
     confidence: float
+    others: tuple[Option, ...] = ()
+
+    @property
+    def options(self) -> tuple[Option, ...]:
+        """All that it may have been, the likeliest first."""
+        return (Option(self.product, self.count, self.confidence), *self.others)
 
     def check(self, gondolas: int) -> None:
         """InputError for what lies outside its bounds."""
@@ -34,8 +51,10 @@ class ShelfDeed:
             raise InputError(f"a deed at gondola {self.gondola}: the plan has {gondolas}, numbered from 0")
         if not (np.isfinite(self.along_m) and np.isfinite(self.at_s)):
             raise InputError(f"a deed at {self.at_s} s, {self.along_m} m along: give finite numbers")
-        if not 0 <= self.confidence <= 1 or self.count < 1:
+        if any(not 0 <= option.chance <= 1 or option.count < 1 for option in self.options):
             raise InputError(f"a deed of {self.count} packages, confidence {self.confidence}: from 1, and in [0, 1]")
+        if (total := sum(option.chance for option in self.options)) > 1 + _ROUNDING:
+            raise InputError(f"a deed's options have a chance of {total:g} together: at most 1, as shares of it")
 
 
 @dataclass(frozen=True, eq=False)

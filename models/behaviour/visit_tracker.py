@@ -6,14 +6,16 @@ from dataclasses import dataclass
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from models.behaviour.attribution import held, reached, reconsidered
+from models.behaviour.attribution import Doubt, Reckoning, reached
 from models.behaviour.exit_tags import Passing, ReadTag, read_tags
 from models.behaviour.parties import Parties, share_out
 from models.behaviour.people_config import AttributionConfig, ExitConfig, PartyConfig, TrackingConfig
 from models.behaviour.people_joining import PersonTrack, track_people
-from models.behaviour.people_observed import DevicePlaces, Finds, Floats, Openings, ShopPlan
+from models.behaviour.people_observed import DevicePlaces, Finds, Openings, ShopPlan
 from models.behaviour.visit_events import MOST_DEEDS, Came, Carried, GateReads, Handled, ShelfDeed, VisitEvent, Went
 from models.common.protocols import InputError
+
+_MAY_HOLD = 0.02  # packages from which a visit may be the one
 
 
 class VisitConfig(BaseModel):
@@ -72,31 +74,40 @@ class VisitTracker:
         return Walked(day.openings, tracks, parties, day.reads)
 
     def attribute(self, walked: Walked, deeds: Iterable[ShelfDeed]) -> list[VisitEvent]:
-        """Events of all visits in order of time, whatever the order of the deeds. A deed that is likelier nobody's than any visit's
-        is told of none. Raises `InputError` for deeds out of bounds or too many."""
+        """Events of all visits in order of time, whatever the order of the deeds. A deed of which too
+        little is sure is told of none. Raises `InputError` for deeds out of bounds or too many."""
         ordered = sorted(deeds, key=lambda deed: (deed.at_s, deed.gondola, deed.along_m, deed.product, deed.deed))
         if len(ordered) > MOST_DEEDS:
             raise InputError(f"{len(ordered):,} deeds, {MOST_DEEDS:,} is the bound: give one day of one shop")
         for deed in ordered:
             deed.check(len(self.plan.gondolas))
         cfg, visits = self.cfg, walked.openings.visit_id
-        posterior = reached(ordered, walked.tracks, walked.parties.share, self.plan, cfg.attribution)
+        share = reached(ordered, walked.tracks, walked.parties.share, self.plan, cfg.attribution)
+        reckoning = Reckoning(ordered, share, cfg.attribution, cfg.exit)
         tags = None if walked.reads is None else read_tags(walked.reads, self._passings(walked), cfg.exit)
-        read = None if tags is None else _counted(_told(tags, ordered, posterior, cfg.exit))
-        posterior = reconsidered(ordered, posterior, read, cfg.attribution, cfg.exit)
+        reckoning.reconsider(None if tags is None else _counted(tags, reckoning, cfg.exit))
         events: list[VisitEvent] = [
             Came(visit, float(at_s)) for visit, at_s in zip(visits, walked.openings.at_s, strict=True)
         ]
-        for row, deed in enumerate(ordered):
-            best = int(posterior[row].argmax()) if len(visits) else 0
-            share = float(posterior[row, best]) if len(visits) else 0.0
-            if share > max(1 - float(posterior[row].sum()), 0.0):
-                sure = share * deed.confidence
-                events.append(
-                    Handled(visits[best], deed.deed, deed.product, deed.count, deed.gondola, deed.at_s, share, sure)
-                )
-        events += self._left(walked, None if tags is None else _told(tags, ordered, posterior, cfg.exit))
+        events += [event for doubt in reckoning.doubts if (event := self._handled(doubt, visits)) is not None]
+        events += self._left(walked, None if tags is None else _told(tags, reckoning, cfg.exit))
         return sorted(events, key=lambda event: (event.at_s, event.visit_id, type(event).__name__))
+
+    def _handled(self, doubt: Doubt, visits: Sequence[str]) -> Handled | None:
+        """What is told of a deed; None where too little is sure."""
+        if not doubt.chance.size:
+            return None
+        k, number = (int(each) for each in np.unravel_index(int(doubt.chance.argmax()), doubt.chance.shape))
+        deed, option = doubt.deed, doubt.deed.options[number]
+        # Whose it is hangs on the tags that were read. What it was is told without them: the till hears of them itself.
+        share = float(doubt.chance[k].sum() / doubt.chance.sum())
+        sure = share * float(doubt.unread[:, number].sum())
+        if sure < self.cfg.attribution.least_sure:
+            return None
+        return Handled(
+            visits[int(doubt.visits[k])], deed.deed, option.product, option.count, deed.gondola, deed.at_s, share,
+            sure,
+        )  # fmt: skip
 
     def _passings(self, walked: Walked) -> list[Passing]:
         near = self.cfg.parties.gate_m
@@ -122,27 +133,22 @@ class VisitTracker:
         return events
 
 
-def _told(
-    tags: Sequence[ReadTag], deeds: Sequence[ShelfDeed], posterior: Floats, cfg: ExitConfig
-) -> dict[int, list[ReadTag]]:
-    """Tags by the visit that most likely carried them out."""
-    rows: dict[int, list[int]] = {}
-    for row, deed in enumerate(deeds):
-        rows.setdefault(deed.product, []).append(row)
+def _told(tags: Sequence[ReadTag], reckoning: Reckoning, cfg: ExitConfig) -> dict[int, list[ReadTag]]:
+    """Tags by the visit that carried them out, without those of which that is in doubt."""
     found: dict[int, list[ReadTag]] = {}
     for tag in tags:
-        has = np.zeros(posterior.shape[1])
-        for visit in tag.visits:
-            has[visit] = held(deeds, rows.get(tag.product, []), visit, posterior)
-        best = tag.best(has, cfg)
-        if best is not None:
-            found.setdefault(best, []).append(tag)
+        share = tag.shares([reckoning.held(tag.product, visit) for visit in tag.visits], cfg)
+        if share.size and share.max() > 0.5:
+            found.setdefault(tag.visits[int(share.argmax())], []).append(tag)
     return found
 
 
-def _counted(told: Mapping[int, Sequence[ReadTag]]) -> dict[tuple[int, int], int]:
-    counts: dict[tuple[int, int], int] = {}
-    for visit, tags in told.items():
-        for tag in tags:
-            counts[visit, tag.product] = counts.get((visit, tag.product), 0) + 1
+def _counted(tags: Sequence[ReadTag], reckoning: Reckoning, cfg: ExitConfig) -> dict[tuple[int, int], float]:
+    """Tags of each product that each visit is expected to have carried out, by the antenna and not by who is likelier to hold such:
+    that is what is to be told by it."""
+    counts: dict[tuple[int, int], float] = {}
+    for tag in tags:
+        may = [float(reckoning.held(tag.product, visit) > _MAY_HOLD) for visit in tag.visits]
+        for visit, share in zip(tag.visits, tag.shares(may, cfg).tolist(), strict=True):
+            counts[visit, tag.product] = counts.get((visit, tag.product), 0.0) + share
     return counts

@@ -214,7 +214,7 @@ def with_true_visits(seen: SeenDay, events: Sequence[VisitEvent]) -> list[VisitE
             ]  # fmt: skip
             if near:
                 best = min(near, key=lambda each: (each.product != event.product, abs(each.at_s - event.at_s)))
-                event = replace(event, visit_id=best.visit_id, share=1.0, confidence=event.confidence / event.share)
+                event = replace(event, visit_id=best.visit_id, share=1.0, confidence=min(event.confidence / event.share, 1.0))
         found.append(event)
     return found
 
