@@ -49,9 +49,7 @@ def sensed(observed: Observed, positioner: Positioner | None, product_of: Sequen
         Openings(door["visit_id"].to_pylist(), door["at_s"].to_numpy()),
         DevicePlaces.none() if positioner is None else _device_places(positioner, observed.wifi),
         dict(zip(bindings["visit_id"].to_pylist(), bindings["device_id"].to_pylist(), strict=True)),
-        GateReads(
-            epc, reads["at_s"].to_numpy(), reads["rssi_dbm"].to_numpy(), [number[product[each]] for each in epc]
-        ),
+        GateReads(epc, reads["at_s"].to_numpy(), reads["rssi_dbm"].to_numpy(), [number[product[each]] for each in epc]),
     )
 
 
@@ -80,7 +78,9 @@ class PlannedShelf:
 
 def planogram(gondola: Gondola, weights_g: Sequence[float]) -> PlannedShelf:
     """What a gondola's lanes are planned for, with the weights of the catalogue's products."""
-    level, product = (np.array([getattr(lane, name) for lane in gondola.lanes], dtype=np.int64) for name in ("level", "product"))
+    level, product = (
+        np.array([getattr(lane, name) for lane in gondola.lanes], dtype=np.int64) for name in ("level", "product")
+    )
     left, right = (np.array([getattr(lane, name) for lane in gondola.lanes]) for name in ("left", "right"))
     return PlannedShelf(level, product, left, right, np.array(weights_g))
 
@@ -96,7 +96,12 @@ def to_shop_events(
     """Visit events as the till hears them, one for one. The account that pays is the visit's token."""
     for count, event in enumerate(events):
         time = midnight + timedelta(seconds=event.at_s)
-        head = {"event_id": f"{shop}-{midnight:%Y%m%d}-{count:06d}", "shop": shop, "time": time, "visit_id": event.visit_id}
+        head = {
+            "event_id": f"{shop}-{midnight:%Y%m%d}-{count:06d}",
+            "shop": shop,
+            "time": time,
+            "visit_id": event.visit_id,
+        }
         match event:
             case Came():
                 yield Entered(**head, account=event.visit_id)
@@ -106,15 +111,15 @@ def to_shop_events(
                     confidence=event.confidence, shelf=f"G{event.gondola}",
                 )  # fmt: skip
             case Carried():
-                yield Passed(**head, tags=tuple(Tag(epc=epc, product=product_of[product]) for epc, product in event.tags))
+                yield Passed(
+                    **head, tags=tuple(Tag(epc=epc, product=product_of[product]) for epc, product in event.tags)
+                )
             case _:
                 yield Left(**head)
 
 
 def _device_places(positioner: Positioner, wifi: Scans) -> DevicePlaces:
-    scans = read_scans(
-        _wifi_tables(wifi), access_points=positioner.spec.access_points, levels=positioner.spec.levels
-    )
+    scans = read_scans(_wifi_tables(wifi), access_points=positioner.spec.access_points, levels=positioner.spec.levels)
     places = positioner.locate(scans.rssi)
     since: Floats = (scans.at - scans.at.astype("datetime64[D]")) / np.timedelta64(1, "s")
     deviations = float(np.sqrt(-2.0 * np.log1p(-positioner.spec.config.coverage)))

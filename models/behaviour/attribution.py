@@ -6,7 +6,7 @@ Deeds in doubt are looked at again in the light of the others (coordinate ascent
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 
@@ -40,7 +40,8 @@ def _density(deed: ShelfDeed, track: PersonTrack, plan: ShopPlan, cfg: Attributi
     """Density, per square metre, of where a person stood if they did it."""
     times = deed.at_s + np.linspace(-cfg.window_s, cfg.window_s, _SPOTS)
     along, before = plan.gondolas[deed.gondola].seen_from(track.at(times).mean(axis=0))
-    noise = float(np.interp(deed.at_s, track.at_s, track.sd_m)) ** 2
+    # Errors of neighbouring places are alike: of a window's mean about half is left.
+    noise = float(np.interp(deed.at_s, track.at_s, track.sd_m)) ** 2 / 2
     beside, away = float(along) - deed.along_m, float(before)
     own = _normal(away, cfg.before_m[0], cfg.before_m[1] ** 2 + noise)
     own *= (1 - cfg.aside_share) * _normal(beside, 0.0, cfg.beside_m**2 + noise) + cfg.aside_share * _normal(
@@ -105,12 +106,11 @@ class Reckoning:
         doubtful = [doubt for doubt in self.doubts if doubt.first.size and doubt.first.max() < _SURE]
         for _ in range(self._cfg.rounds):
             for doubt in doubtful:
-                held = self._each(doubt, self._holds)
                 nobody = max(1 - float(doubt.first.sum()), 0.0)
-                told = doubt.first * held
+                told = doubt.first * self._each(doubt, self._holds)
                 doubt.unread = told / (told.sum() + nobody)
                 if read is not None:
-                    told = told * self._each(doubt, lambda *whose: self._carries(*whose, read))
+                    told = told * self._each(doubt, partial(self._carries, read))
                 doubt.chance = told / (told.sum() + nobody)
 
     @staticmethod
@@ -127,7 +127,7 @@ class Reckoning:
         before = self.held(option.product, visit, but=doubt, before_s=doubt.deed.at_s)
         return float(np.clip(before / option.count, self._cfg.not_held, 1.0))
 
-    def _carries(self, doubt: Doubt, option: Option, visit: int, read: Mapping[tuple[int, int], float]) -> float:
+    def _carries(self, read: Mapping[tuple[int, int], float], doubt: Doubt, option: Option, visit: int) -> float:
         """How well the tags that were read of a visit fit that it did it, against that it did not."""
         without = self.held(option.product, visit, but=doubt)
         tags = read.get((visit, option.product), 0.0)

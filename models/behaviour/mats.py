@@ -30,9 +30,13 @@ class MatConfig(BaseModel):
     pause_s: float = Field(0.85, gt=0, le=10, description="between matrices after which another burst begins")
     cell_sds: float = Field(3.5, gt=0, le=20, description="standard deviations from which a cell has changed")
     hand_g: float = Field(150.0, ge=0, le=5_000, description="load of a resting hand")
-    still_sds: float = Field(4.5, gt=0, le=20, description="standard deviations below which no cell of a still board moves")
+    still_sds: float = Field(
+        4.5, gt=0, le=20, description="standard deviations below which no cell of a still board moves"
+    )
     hand_cm: float = Field(5.0, gt=0, le=50, description="from a hand's place to the same hand's a moment later")
-    back_s: float = Field(1.6, gt=0, le=10, description="time within which what has changed and changes back was a hand")
+    back_s: float = Field(
+        1.6, gt=0, le=10, description="time within which what has changed and changes back was a hand"
+    )
     least_g: float = Field(15.0, gt=0, le=1_000, description="less is no package")
 
 
@@ -84,6 +88,8 @@ def mat_changes(told: MatMatrices, cfg: MatConfig | None = None) -> list[MatChan
     """Changes in order of time, whatever the order of the matrices."""
     cfg = cfg or MatConfig()
     told.check()
+    if not told.at_s.size:
+        return []
     order = np.lexsort([told.at_s, told.level, told.gondola])
     gondola, level, at_s = told.gondola[order], told.level[order], told.at_s[order]
     moved_on = (np.diff(gondola, prepend=-1) != 0) | (np.diff(level, prepend=-1) != 0)
@@ -99,8 +105,10 @@ def mat_changes(told: MatMatrices, cfg: MatConfig | None = None) -> list[MatChan
         board = int(gondola[a]), int(level[a])
         grams = told.grams[order[a:b]]
         for part in _stays(grams, cfg):
-            for cells in _regions(grams[part][-1] - grams[part][0], dead[board], cfg):
-                found.append(_change(board, at_s[a:b][part], grams[part], cells, dead[board], middles, cfg))
+            found += [
+                _change(board, at_s[a:b][part], grams[part], cells, dead[board], middles, cfg)
+                for cells in _regions(grams[part][-1] - grams[part][0], dead[board], cfg)
+            ]
     found.sort(key=lambda each: (each.gondola, each.level, each.at_s, each.centre_cm))
     return sorted(_without_hands(found, cfg), key=lambda each: (each.at_s, each.gondola, each.level, each.centre_cm))
 

@@ -49,7 +49,9 @@ class PartyConfig(BaseModel):
         0.25, ge=0, le=1, description="share of a scan's log-likelihood that counts: scans of one device err alike"
     )
     radio_clock_s: float = Field(0.5, ge=0, le=60, description="largest error of the radio's clock")
-    most_ways: int = Field(1_000, ge=1, le=100_000, description="ways to share persons among openings that are followed")
+    most_ways: int = Field(
+        1_000, ge=1, le=100_000, description="ways to share persons among openings that are followed"
+    )
 
 
 class AttributionConfig(BaseModel):
@@ -58,23 +60,30 @@ class AttributionConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     before_m: tuple[float, float] = Field(
-        (0.47, 0.08), description="mean and standard deviation of how far before a gondola one stands who reaches into it"
+        (0.47, 0.08),
+        description="mean and standard deviation of how far before a gondola one stands who reaches into it",
     )
-    beside_m: float = Field(0.1, gt=0, le=2, description="standard deviation of how far beside a lane they stand")
+    beside_m: float = Field(0.085, gt=0, le=2, description="standard deviation of how far beside a lane they stand")
     round_share: float = Field(0.25, ge=0, le=1, description="share of reaches past somebody of one's party")
-    round_before_m: tuple[float, float] = Field((0.8, 0.12), description="how far before the gondola those stand")
-    round_beside_m: tuple[float, float] = Field((0.28, 0.14), description="and how far to either side of the lane")
+    round_before_m: tuple[float, float] = Field((0.8, 0.06), description="how far before the gondola those stand")
+    round_beside_m: tuple[float, float] = Field((0.28, 0.09), description="and how far to either side of the lane")
     aside_share: float = Field(
-        0.06, ge=0, le=1, description="share of reaches far aside, as when something is put back while looking at another"
+        0.06,
+        ge=0,
+        le=1,
+        description="share of reaches far aside, as when something is put back while looking at another",
     )
     aside_m: float = Field(0.55, gt=0, le=3, description="standard deviation of how far beside the lane those stand")
     any_per_m2: float = Field(
-        0.003, gt=0, le=10, description="density at which anybody may have reached from anywhere: tracks may be wrong"
+        0.001, gt=0, le=10, description="density at which anybody may have reached from anywhere: tracks may be wrong"
     )
     nobody_per_m2: float = Field(0.001, gt=0, le=10, description="and at which nobody did who is tracked")
     window_s: float = Field(1.0, gt=0, le=10, description="to either side of a deed over which a place is averaged")
     not_held: float = Field(
-        0.02, gt=0, le=1, description="chance that a party puts back what it was not seen to hold, against one that holds it"
+        0.02,
+        gt=0,
+        le=1,
+        description="chance that a party puts back what it was not seen to hold, against one that holds it",
     )
     least_sure: float = Field(0.3, ge=0, le=1, description="confidence below which a deed is not told of any visit")
     rounds: int = Field(3, ge=0, le=20, description="times that deeds in doubt are looked at again")
@@ -91,10 +100,13 @@ class ExitConfig(BaseModel):
     stray_dbm: float = Field(-59.0, ge=-120, le=0, description="and of one that strays into the field")
     level_db: float = Field(4.5, gt=0, le=30, description="standard deviation of a level")
     nowhere_log: float = Field(-12.0, le=0, description="log-likelihood of a read without a passing")
-    also_strays: float = Field(0.1, gt=0, lt=1, description="share of a carried tag's reads that stray at other passings")
+    also_strays: float = Field(
+        0.1, gt=0, lt=1, description="share of a carried tag's reads that stray at other passings"
+    )
     unseen: float = Field(
         1e-3, gt=0, lt=1, description="chance that a visit carries what it was not seen to take, against what it was"
     )
     strays: float = Field(0.02, gt=0, lt=1, description="odds that a tag in the field has strayed into it")
+    sure: float = Field(0.9, ge=0, le=1, description="posterior from which a tag is told of a visit")
     reads: float = Field(0.93, gt=0, lt=1, description="chance that a package's tag is read in passing")
     false: float = Field(0.01, gt=0, lt=1, description="chance that a tag is told of a visit that has it not")

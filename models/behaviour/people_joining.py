@@ -64,11 +64,10 @@ def _joined(finds: Finds, parts: Sequence[Ints], cfg: TrackingConfig) -> list[In
     follows = _chosen(_join_log(finds, parts, cfg), cfg.join_log)
     chains, taken = [], set(follows.values())
     for first in (k for k in range(len(parts)) if k not in taken):
-        chain = [parts[first]]
-        while first in follows:
-            first = follows[first]
-            chain.append(parts[first])
-        rows = np.concatenate(chain)
+        numbers = [first]
+        while numbers[-1] in follows:
+            numbers.append(follows[numbers[-1]])
+        rows = np.concatenate([parts[k] for k in numbers])
         chains.append(rows[np.argsort(finds.at_s[rows], kind="stable")])
     return chains
 

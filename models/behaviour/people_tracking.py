@@ -69,7 +69,10 @@ class _Tracker:
         if not under_way:
             return [self._begun(row, at_s) for row in range(begin, end)]
         foretold = [self._foretold(piece, at_s) for piece in under_way]
-        cost = [[self._cost(piece, told, row) for piece, told in zip(under_way, foretold, strict=True)] for row in range(begin, end)]
+        cost = [
+            [self._cost(piece, told, row) for piece, told in zip(under_way, foretold, strict=True)]
+            for row in range(begin, end)
+        ]
         begun = []
         for row, column in _least(cost):
             if column < 0:

@@ -138,7 +138,7 @@ def _told(tags: Sequence[ReadTag], reckoning: Reckoning, cfg: ExitConfig) -> dic
     found: dict[int, list[ReadTag]] = {}
     for tag in tags:
         share = tag.shares([reckoning.held(tag.product, visit) for visit in tag.visits], cfg)
-        if share.size and share.max() > 0.5:
+        if share.size and share.max() >= cfg.sure:
             found.setdefault(tag.visits[int(share.argmax())], []).append(tag)
     return found
 

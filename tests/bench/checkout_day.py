@@ -21,7 +21,7 @@ from models.detector.event_confidence import EventsSpec
 from models.detector.fusion import PickPut, fuse
 from models.detector.observed import Recording
 from models.detector.parts import base_events
-from orchestration.clip_recordings import LEAST_CONFIDENCE, told_by
+from orchestration.clip_recordings import LEAST_CONFIDENCE, TOLERANCE_S, told_by
 from orchestration.shop_day import mat_matrices, planogram, sensed, shelf_deeds, shop_plan, to_shop_events
 from serving.settlement.shop_events import Heard, Prices
 from serving.settlement.till import ENTRIES, REVIEWS, Till
@@ -167,9 +167,7 @@ def true_deeds(seen: SeenDay) -> list[ShelfDeed]:
 
 def visits_of(seen: SeenDay, sensors: Sensors, deeds: Sequence[ShelfDeed]) -> list[VisitEvent]:
     """What is told of visits."""
-    told = sensed(
-        seen.day.observed, seen.positioner if sensors.wifi else None, seen.floor.studio.appearances.ids
-    )
+    told = sensed(seen.day.observed, seen.positioner if sensors.wifi else None, seen.floor.studio.appearances.ids)
     if not sensors.looks:
         told = replace(told, finds=replace(told.finds, looks=told.finds.looks[:, :0]))
     if not sensors.gate:
@@ -204,19 +202,19 @@ def settled(
 
 def with_true_visits(seen: SeenDay, events: Sequence[VisitEvent]) -> list[VisitEvent]:
     """The same events, each shelf event given to who did it in truth: of the nearest such in time."""
-    true = seen.day.truth.events
-    found: list[VisitEvent] = []
-    for event in events:
-        if isinstance(event, Handled):
-            near = [
-                each for each in true
-                if each.gondola == event.gondola and each.deed == event.deed and abs(each.at_s - event.at_s) < 1.5
-            ]  # fmt: skip
-            if near:
-                best = min(near, key=lambda each: (each.product != event.product, abs(each.at_s - event.at_s)))
-                event = replace(event, visit_id=best.visit_id, share=1.0, confidence=min(event.confidence / event.share, 1.0))
-        found.append(event)
-    return found
+    return [_of_true_visit(seen, event) if isinstance(event, Handled) else event for event in events]
+
+
+def _of_true_visit(seen: SeenDay, event: Handled) -> Handled:
+    near = [
+        each
+        for each in seen.day.truth.events
+        if (each.gondola, each.deed) == (event.gondola, event.deed) and abs(each.at_s - event.at_s) < TOLERANCE_S
+    ]
+    if not near:
+        return event
+    best = min(near, key=lambda each: (each.product != event.product, abs(each.at_s - event.at_s)))
+    return replace(event, visit_id=best.visit_id, share=1.0, confidence=min(event.confidence / event.share, 1.0))
 
 
 def judge_day(seen: SeenDay, judged: Judged, ablations: Mapping[str, Sensors]) -> None:
@@ -254,7 +252,7 @@ def _count_events(seen: SeenDay, judged: Judged, events: Sequence[VisitEvent]) -
         same = [
             each for each in handled
             if (each.gondola, each.deed, each.product, each.count)
-            == (event.gondola, event.deed, event.product, event.count) and abs(each.at_s - event.at_s) < 1.5
+            == (event.gondola, event.deed, event.product, event.count) and abs(each.at_s - event.at_s) < TOLERANCE_S
         ]  # fmt: skip
         judged.told += bool(same)
         judged.who += any(each.visit_id == event.visit_id for each in same)
