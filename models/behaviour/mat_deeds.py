@@ -42,7 +42,7 @@ class MatDeedConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     own_lane: tuple[float, float] = Field(
-        (0.97, 0.8), description="chance that what is taken, and what is put, is what the lane is planned for"
+        (0.995, 0.8), description="chance that what is taken, and what is put, is what the lane is planned for"
     )
     counts: tuple[float, float, float] = Field((0.82, 0.14, 0.04), description="shares of 1, 2 and 3 packages at once")
     beside_cm: float = Field(0.7, gt=0, le=50, description="standard deviation of a centre beyond its lane's ends")
@@ -58,8 +58,8 @@ class MatDeedConfig(BaseModel):
     change_alone: float = Field(
         0.995, gt=0, lt=1, description="chance that a change is a deed though nothing else tells of it"
     )
-    most_sure: float = Field(0.985, gt=0.5, lt=1, description="most that a fused deed is believed before a mat agrees")
-    mistaken_for: int = Field(20, ge=1, le=10_000, description="products that a fused deed's may be mistaken for")
+    most_sure: float = Field(0.98, gt=0.5, lt=1, description="most that a fused deed is believed before a mat agrees")
+    mistaken_for: int = Field(12, ge=1, le=10_000, description="products that a fused deed's may be mistaken for")
 
 
 @dataclass(frozen=True, eq=False)

@@ -77,7 +77,7 @@ class AttributionConfig(BaseModel):
     any_per_m2: float = Field(
         0.001, gt=0, le=10, description="density at which anybody may have reached from anywhere: tracks may be wrong"
     )
-    nobody_per_m2: float = Field(0.001, gt=0, le=10, description="and at which nobody did who is tracked")
+    nobody_per_m2: float = Field(2e-4, gt=0, le=10, description="and at which nobody did who is tracked")
     window_s: float = Field(1.0, gt=0, le=10, description="to either side of a deed over which a place is averaged")
     not_held: float = Field(
         0.02,
