@@ -42,7 +42,7 @@ class MatDeedConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     own_lane: tuple[float, float] = Field(
-        (0.995, 0.8), description="chance that what is taken, and what is put, is what the lane is planned for"
+        (0.998, 0.83), description="chance that what is taken, and what is put, is what the lane is planned for"
     )
     counts: tuple[float, float, float] = Field((0.82, 0.14, 0.04), description="shares of 1, 2 and 3 packages at once")
     beside_cm: float = Field(0.7, gt=0, le=50, description="standard deviation of a centre beyond its lane's ends")
@@ -50,13 +50,13 @@ class MatDeedConfig(BaseModel):
         0.01, ge=0, le=1, description="standard deviation of a package's weight, a share of it"
     )
     least_told: float = Field(0.3, ge=0, lt=1, description="share of a weight that is told at least beside a dead cell")
-    other_log: float = Field(-9.0, le=0, description="log-density per gram of a weight that fits no count")
+    other_log: float = Field(-11.0, le=0, description="log-density per gram of a weight that fits no count")
     apart_s: float = Field(2.0, gt=0, le=10, description="from a change to the deed that it may be")
     clocks_s: float = Field(0.5, gt=0, le=10, description="standard deviation of the time between them")
     again_s: float = Field(3.0, gt=0, le=30, description="from a fused deed to its like, of which a mat tells but once")
     deed_missed: float = Field(0.01, gt=0, lt=1, description="chance that a mat tells nothing of a deed")
     change_alone: float = Field(
-        0.995, gt=0, lt=1, description="chance that a change is a deed though nothing else tells of it"
+        0.9985, gt=0, lt=1, description="chance that a change is a deed though nothing else tells of it"
     )
     most_sure: float = Field(0.98, gt=0.5, lt=1, description="most that a fused deed is believed before a mat agrees")
     mistaken_for: int = Field(12, ge=1, le=10_000, description="products that a fused deed's may be mistaken for")

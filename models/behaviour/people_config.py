@@ -77,7 +77,7 @@ class AttributionConfig(BaseModel):
     any_per_m2: float = Field(
         0.001, gt=0, le=10, description="density at which anybody may have reached from anywhere: tracks may be wrong"
     )
-    nobody_per_m2: float = Field(2e-4, gt=0, le=10, description="and at which nobody did who is tracked")
+    nobody_per_m2: float = Field(5e-5, gt=0, le=10, description="and at which nobody did who is tracked")
     window_s: float = Field(1.0, gt=0, le=10, description="to either side of a deed over which a place is averaged")
     not_held: float = Field(
         0.02,
@@ -108,5 +108,5 @@ class ExitConfig(BaseModel):
     )
     strays: float = Field(0.02, gt=0, lt=1, description="odds that a tag in the field has strayed into it")
     sure: float = Field(0.9, ge=0, le=1, description="posterior from which a tag is told of a visit")
-    reads: float = Field(0.93, gt=0, lt=1, description="chance that a package's tag is read in passing")
+    reads: float = Field(0.915, gt=0, lt=1, description="chance that a package's tag is read in passing")
     false: float = Field(0.01, gt=0, lt=1, description="chance that a tag is told of a visit that has it not")
