@@ -71,7 +71,7 @@ ABLATIONS: Mapping[str, Sensors] = {
     "without Wi-Fi": Sensors(wifi=False),
     "without looks from above": Sensors(looks=False),
     "one shelf camera": Sensors(cameras=1),
-    "no shelf camera": Sensors(cameras=0),
+    "mats alone at the shelves": Sensors(cameras=0),
 }
 
 
