@@ -20,6 +20,7 @@ _LEAST = 1e-4  # share of a visit that is not worth a look
 _SURE = 0.999  # posterior from which a deed is not looked at again
 _SLACK_S = 1.0  # before a track begins and after it ends
 _MOST_READ = 12
+_NEVER = 1e-300
 
 
 def reached(
@@ -51,7 +52,7 @@ def _density(deed: ShelfDeed, track: PersonTrack, plan: ShopPlan, cfg: Attributi
     past = _normal(away, cfg.round_before_m[0], cfg.round_before_m[1] ** 2 + noise)
     past *= sum(_normal(beside, side * cfg.round_beside_m[0], spread) for side in (-1, 1)) / 2
     reach = (1 - cfg.round_share) * own + cfg.round_share * past
-    return reach + cfg.any_per_m2 * float(np.exp(-np.hypot(beside, away - cfg.before_m[0])))
+    return reach + cfg.any_per_m2 * float(np.exp(-np.hypot(beside, away - cfg.before_m[0]) / cfg.any_m))
 
 
 def _normal(value: float, mean: float, variance: float) -> float:
@@ -108,10 +109,10 @@ class Reckoning:
             for doubt in doubtful:
                 nobody = max(1 - float(doubt.first.sum()), 0.0)
                 told = doubt.first * self._each(doubt, self._holds)
-                doubt.unread = told / (told.sum() + nobody)
+                doubt.unread = told / max(told.sum() + nobody, _NEVER)
                 if read is not None:
                     told = told * self._each(doubt, partial(self._carries, read))
-                doubt.chance = told / (told.sum() + nobody)
+                doubt.chance = told / max(told.sum() + nobody, _NEVER)
 
     @staticmethod
     def _each(doubt: Doubt, fits: Callable[[Doubt, Option, int], float]) -> Floats:

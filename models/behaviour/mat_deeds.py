@@ -18,6 +18,7 @@ from models.behaviour.visit_events import Option, ShelfDeed
 
 MOST_COUNT = 3
 _MOST_OPTIONS, _LEAST_CHANCE = 12, 1e-4
+_SAME_LANE_M = 0.005
 
 
 class Planogram(Protocol):
@@ -46,19 +47,30 @@ class MatDeedConfig(BaseModel):
     )
     counts: tuple[float, float, float] = Field((0.82, 0.14, 0.04), description="shares of 1, 2 and 3 packages at once")
     beside_cm: float = Field(0.7, gt=0, le=50, description="standard deviation of a centre beyond its lane's ends")
+    hidden_cm: float = Field(2.5, ge=0, le=50, description="standard deviation by which a dead cell shifts a centre")
     package_share: float = Field(
         0.01, ge=0, le=1, description="standard deviation of a package's weight, a share of it"
     )
-    least_told: float = Field(0.3, ge=0, lt=1, description="share of a weight that is told at least beside a dead cell")
+    least_told: float = Field(0.1, ge=0, lt=1, description="share of a weight that is told at least beside a dead cell")
     other_log: float = Field(-11.0, le=0, description="log-density per gram of a weight that fits no count")
     apart_s: float = Field(2.0, gt=0, le=10, description="from a change to the deed that it may be")
     clocks_s: float = Field(0.5, gt=0, le=10, description="standard deviation of the time between them")
     again_s: float = Field(3.0, gt=0, le=30, description="from a fused deed to its like, of which a mat tells but once")
     deed_missed: float = Field(0.01, gt=0, lt=1, description="chance that a mat tells nothing of a deed")
+    light_g: float = Field(
+        15.0, gt=0, le=1_000, description="and, beside it, the weight by which that chance falls to 1/e"
+    )
     change_alone: float = Field(
         0.9985, gt=0, lt=1, description="chance that a change is a deed though nothing else tells of it"
     )
     most_sure: float = Field(0.98, gt=0.5, lt=1, description="most that a fused deed is believed before a mat agrees")
+    misplaced_wrong: float = Field(
+        0.05,
+        gt=0,
+        le=1,
+        description="chance that what is put where it is not planned is such a mistake, over that of any: fusion knows the plan, "
+        "and needs much to tell otherwise",
+    )
     mistaken_for: int = Field(12, ge=1, le=10_000, description="products that a fused deed's may be mistaken for")
 
 
@@ -94,34 +106,50 @@ def mat_deeds(
 
 
 def _deed(change: MatChange, shelf: Planogram, cfg: MatDeedConfig) -> MatDeed:
-    products, put = shelf.weight_g.size, change.grams > 0
-    own = cfg.own_lane[int(put)]
+    score = _score(change, shelf, cfg, hidden=False)
+    if not change.whole:
+        score = np.logaddexp(score, _score(change, shelf, cfg, hidden=True))
+    belief = np.exp(score - score.max())
+    deed: Literal["take", "put"] = "put" if change.grams > 0 else "take"
+    return MatDeed(deed, change.gondola, change.centre_cm / 100, change.at_s, belief / belief.sum())
+
+
+def _score(change: MatChange, shelf: Planogram, cfg: MatDeedConfig, *, hidden: bool) -> Floats:
+    """Log-belief (P, 3), whether or not some of the weight is `hidden` by a dead cell."""
+    products, own = shelf.weight_g.size, cfg.own_lane[int(change.grams > 0)]
     beside = np.maximum(np.maximum(shelf.left - change.centre_cm, change.centre_cm - shelf.right), 0.0)
-    off = beside / np.hypot(cfg.beside_cm, change.off_cm)
+    off = beside / np.sqrt(cfg.beside_cm**2 + change.off_cm**2 + (cfg.hidden_cm**2 if hidden else 0.0))
     lane = np.where(shelf.level == change.level, np.exp(-0.5 * off**2), 0.0) + 1e-9
     prior = np.full(products, (1 - own) / products)
     np.add.at(prior, shelf.product, own * lane / lane.sum())
     count = np.arange(1, MOST_COUNT + 1)
     mean = shelf.weight_g[:, None] * count
     variance = change.sd_g**2 + count * (cfg.package_share * shelf.weight_g[:, None]) ** 2
-    fits = -0.5 * (abs(change.grams) - mean) ** 2 / variance - 0.5 * np.log(2 * np.pi * variance)
-    if not change.whole:  # some of the weight may rest on a dead cell
-        some = (abs(change.grams) < mean + 2 * np.sqrt(variance)) & (abs(change.grams) > cfg.least_told * mean)
-        fits = np.where(some, -np.log((1 - cfg.least_told) * mean), cfg.other_log)
-    fits = np.logaddexp(fits, cfg.other_log)
-    score = np.log(prior)[:, None] + np.log(cfg.counts) + fits
-    belief = np.exp(score - score.max())
-    return MatDeed("put" if put else "take", change.gondola, change.centre_cm / 100, change.at_s, belief / belief.sum())
+    apart = abs(change.grams) - mean
+    if hidden:  # anything up to all of it
+        fits = np.where(abs(change.grams) > cfg.least_told * mean, -np.log(mean), -np.inf)
+        fits -= 0.5 * np.maximum(apart, 0.0) ** 2 / variance
+    else:
+        fits = -0.5 * apart**2 / variance - 0.5 * np.log(2 * np.pi * variance)
+    return np.asarray(np.log(prior)[:, None] + np.log(cfg.counts) + np.logaddexp(fits, cfg.other_log))
 
 
-def joined(fused: Sequence[ShelfDeed], mats: Sequence[MatDeed], cfg: MatDeedConfig | None = None) -> list[ShelfDeed]:
+def joined(
+    fused: Sequence[ShelfDeed],
+    mats: Sequence[MatDeed],
+    shelves: Mapping[int, Planogram],
+    cfg: MatDeedConfig | None = None,
+) -> list[ShelfDeed]:
     """Deeds that both tell of, and those that only one does, in order of time."""
     cfg = cfg or MatDeedConfig()
     partner = _pairs(fused, mats, cfg)
-    found = [_both(deed, mats[partner[row]], cfg) for row, deed in enumerate(fused) if row in partner]
+    found = [
+        _both(deed, mats[partner[row]], shelves[deed.gondola], cfg) for row, deed in enumerate(fused) if row in partner
+    ]
     for row, deed in enumerate(fused):
         if row not in partner and not any(_again(deed, other, cfg) for other in found):
-            unseen = deed.confidence * cfg.deed_missed
+            weight = deed.count * float(shelves[deed.gondola].weight_g[deed.product])
+            unseen = deed.confidence * (cfg.deed_missed + float(np.exp(-weight / cfg.light_g)))
             found.append(replace(deed, confidence=unseen / (unseen + 1 - min(deed.confidence, cfg.most_sure))))
     alone = set(range(len(mats))) - set(partner.values())
     found += [mats[k].told(cfg.change_alone) for k in alone]
@@ -157,9 +185,12 @@ def _pairs(fused: Sequence[ShelfDeed], mats: Sequence[MatDeed], cfg: MatDeedConf
     return {int(some[a]): int(others[b]) for a, b in pairs if table[a, b] < 0}
 
 
-def _both(deed: ShelfDeed, mat: MatDeed, cfg: MatDeedConfig) -> ShelfDeed:
+def _both(deed: ShelfDeed, mat: MatDeed, shelf: Planogram, cfg: MatDeedConfig) -> ShelfDeed:
     sure = min(deed.confidence, cfg.most_sure)
-    likelihood = np.full(mat.belief.shape, (1 - sure) / cfg.mistaken_for)
+    middles = (shelf.left + shelf.right) / 200
+    planned = bool((np.abs(middles - deed.along_m)[shelf.product == deed.product] < _SAME_LANE_M).any())
+    wrong = (1 - sure) / cfg.mistaken_for * (cfg.misplaced_wrong if deed.deed == "put" and not planned else 1.0)
+    likelihood = np.full(mat.belief.shape, wrong)
     likelihood[deed.product, min(deed.count, MOST_COUNT) - 1] = sure
     belief = mat.belief * likelihood
     return replace(mat, belief=belief / belief.sum(), at_s=(deed.at_s + mat.at_s) / 2).told()

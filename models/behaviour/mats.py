@@ -18,6 +18,7 @@ from models.common.protocols import InputError
 Bools = npt.NDArray[np.bool_]
 MOST_MATRICES, MOST_CELLS = 2_000_000, 100_000_000
 _STAY = 4  # matrices of one stay of a hand
+_WINDOW = 3  # cells each way over which light things show
 _TOUCHING = np.ones((3, 3), dtype=np.int64)
 
 
@@ -30,6 +31,9 @@ class MatConfig(BaseModel):
     pause_s: float = Field(0.85, gt=0, le=10, description="between matrices after which another burst begins")
     cell_sds: float = Field(3.5, gt=0, le=20, description="standard deviations from which a cell has changed")
     hand_g: float = Field(150.0, ge=0, le=5_000, description="load of a resting hand")
+    window_sds: float = Field(
+        4.5, gt=0, le=20, description="and from which the cells about one have: a light package is little on each"
+    )
     still_sds: float = Field(
         4.5, gt=0, le=20, description="standard deviations below which no cell of a still board moves"
     )
@@ -144,10 +148,12 @@ def _stays(grams: Floats, cfg: MatConfig) -> list[slice]:
 
 def _regions(change: Floats, dead: Bools, cfg: MatConfig) -> list[Bools]:
     """Cells (C, D) of each thing that came or went. A dead cell beside one that changed may have, and parts nothing."""
-    least = cfg.cell_sds * cfg.noise_g * np.sqrt(2)
+    noise = cfg.noise_g * np.sqrt(2)
+    about = ndimage.uniform_filter(change, _WINDOW, mode="constant") * _WINDOW  # as noisy as one cell
     found = []
     for sign in (-1, 1):
-        changed = sign * change > least
+        some = (sign * about > cfg.window_sds * noise) & (sign * change > noise)
+        changed = some | (sign * change > cfg.cell_sds * noise)
         changed |= dead & ndimage.binary_dilation(changed, structure=_TOUCHING)
         label, count = ndimage.label(changed, structure=_TOUCHING)
         regions = (label == number for number in range(1, count + 1))

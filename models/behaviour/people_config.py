@@ -77,6 +77,7 @@ class AttributionConfig(BaseModel):
     any_per_m2: float = Field(
         0.001, gt=0, le=10, description="density at which anybody may have reached from anywhere: tracks may be wrong"
     )
+    any_m: float = Field(0.5, gt=0, le=10, description="distance over which that falls to 1/e")
     nobody_per_m2: float = Field(5e-5, gt=0, le=10, description="and at which nobody did who is tracked")
     window_s: float = Field(1.0, gt=0, le=10, description="to either side of a deed over which a place is averaged")
     not_held: float = Field(

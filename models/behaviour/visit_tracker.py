@@ -95,7 +95,7 @@ class VisitTracker:
 
     def _handled(self, doubt: Doubt, visits: Sequence[str]) -> Handled | None:
         """What is told of a deed; None where too little is sure."""
-        if not doubt.chance.size:
+        if not doubt.chance.any():
             return None
         k, number = (int(each) for each in np.unravel_index(int(doubt.chance.argmax()), doubt.chance.shape))
         deed, option = doubt.deed, doubt.deed.options[number]

@@ -174,7 +174,7 @@ def deeds_of(seen: SeenDay, sensors: Sensors) -> list[ShelfDeed]:
     weights = [seen.floor.studio.appearances[k].weight_g for k in range(len(seen.floor.studio.appearances))]
     shelves = {number: planogram(gondola, weights) for number, gondola in enumerate(gondolas)}
     changes = mat_changes(mat_matrices(seen.day.observed.mats, seen.floor.mats.cells(0)[0]))
-    return joined(fused, mat_deeds(changes, shelves))
+    return joined(fused, mat_deeds(changes, shelves), shelves)
 
 
 def true_deeds(seen: SeenDay) -> list[ShelfDeed]:

@@ -98,7 +98,7 @@ def test_what_is_put_back_is_told_by_what_a_visit_holds() -> None:
 def test_nobody_there_and_nothing_sure_is_told_of_no_visit() -> None:
     day = walked()
     assert handled(day, deed("take", 5.0), deed("take", 200.0), deed("take", 20.0, sure=0.2)) == []
-    assert handled(day, deed("take", 1e6), deed("put", -1e6)) == []
+    assert handled(day, deed("take", 1e6), deed("put", -1e6), deed("take", 20.0, sure=0.0)) == []
 
 
 def test_a_stray_tag_is_nobodys() -> None:

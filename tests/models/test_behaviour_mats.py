@@ -27,6 +27,9 @@ class Shelf:
     weight_g: Floats = field(default_factory=lambda: np.array([300.0, 100.0, 200.0, 300.0, 50.0]))
 
 
+SHELVES = {0: Shelf()}
+
+
 def load(*things: tuple[int, float]) -> np.ndarray:
     """Grams on two columns beside one another, the first of which is told, in the front row."""
     cells = np.full((8, 2), 1.0)
@@ -48,7 +51,7 @@ def test_what_went_and_where() -> None:
     assert (change.grams, change.centre_cm) == (pytest.approx(-300.0), pytest.approx(-15.0))
     (change,) = mat_changes(told(STAY, [bare, load((0, 150.0)), full, full]))
     assert change.grams == pytest.approx(300.0)
-    (deed,) = mat_deeds([change], {0: Shelf()})
+    (deed,) = mat_deeds([change], SHELVES)
     first = deed.told()
     assert (first.deed, first.product, first.count, first.along_m) == ("put", 0, 1, pytest.approx(-0.15))
     assert deed.belief.sum() == pytest.approx(1.0) and first.confidence > 0.95
@@ -88,7 +91,7 @@ def test_a_dead_cell_hides_some_of_a_weight() -> None:
     loads[:, 1, 0] = 0.0
     (change,) = mat_changes(told(STAY, list(loads)))
     assert (change.grams, change.whole) == (pytest.approx(-150.0), False)
-    (deed,) = mat_deeds([change], {0: Shelf()})
+    (deed,) = mat_deeds([change], SHELVES)
     assert (deed.told().product, deed.told().count) == (0, 1), "of its lane, though it told half of the weight"
 
 
@@ -98,32 +101,44 @@ def change(grams: float, centre_cm: float, at_s: float = 10.0) -> MatChange:
 
 @pytest.mark.parametrize(("grams", "product", "count"), [(-100.0, 1, 1), (-200.0, 1, 2), (-305.0, 1, 3)])
 def test_weights_tell_counts(grams: float, product: int, count: int) -> None:
-    (deed,) = mat_deeds([change(grams, -5.0)], {0: Shelf()})
+    (deed,) = mat_deeds([change(grams, -5.0)], SHELVES)
     assert (deed.told().product, deed.told().count) == (product, count)
 
 
-def fused(product: int, sure: float, at_s: float = 10.0, what: str = "take") -> ShelfDeed:
-    return ShelfDeed(what, product, 1, 0, 0.0, at_s, sure)  # type: ignore[arg-type]
+def fused(product: int, sure: float, at_s: float = 10.0, what: str = "take", along_m: float = -0.15) -> ShelfDeed:
+    return ShelfDeed(what, product, 1, 0, along_m, at_s, sure)  # type: ignore[arg-type]
 
 
 def test_where_both_tell_of_it_the_lane_says_which_of_two_that_weigh_alike() -> None:
-    mat = mat_deeds([change(-300.0, -15.0)], {0: Shelf()})
-    (agreed,) = joined([fused(0, 0.9, 10.3)], mat)
+    mat = mat_deeds([change(-300.0, -15.0)], SHELVES)
+    (agreed,) = joined([fused(0, 0.9, 10.3)], mat, SHELVES)
     assert (agreed.product, agreed.at_s) == (0, pytest.approx(10.15)) and agreed.confidence > 0.99
-    (differ,) = joined([fused(3, 0.7)], mat)
+    (differ,) = joined([fused(3, 0.7, along_m=0.15)], mat, SHELVES)
     assert differ.product == 0 and [option.product for option in differ.others][:1] == [3]
 
 
+def test_who_sees_what_is_planned_elsewhere_is_believed() -> None:
+    """A put of product 3 into the lane of product 0, which weighs alike: seen there, or told of its own lane."""
+    mat = mat_deeds([change(300.0, -15.0)], SHELVES)
+    (there,), (elsewhere,) = (joined([fused(3, 0.6, what="put", along_m=at)], mat, SHELVES) for at in (-0.15, 0.15))
+    assert (there.product, elsewhere.product) == (3, 0)
+
+
 def test_what_one_alone_tells_is_believed_less() -> None:
-    cfg, mat = MatDeedConfig(), mat_deeds([change(-300.0, -15.0)], {0: Shelf()})
-    (silent,) = joined([fused(0, 0.9)], [], cfg)
-    assert silent.confidence == pytest.approx(0.009 / (0.009 + 0.1))
-    (alone,) = joined([], mat, cfg)
+    cfg, mat = MatDeedConfig(), mat_deeds([change(-300.0, -15.0)], SHELVES)
+    (silent,) = joined([fused(0, 0.9)], [], SHELVES, cfg)
+    assert silent.confidence == pytest.approx(0.009 / (0.009 + 0.1), abs=1e-6)
+    (light,) = joined([fused(4, 0.9)], [], SHELVES, cfg)
+    missed = 0.9 * (0.01 + np.exp(-50 / 15))
+    assert light.confidence == pytest.approx(missed / (missed + 0.1)), "a mat may well miss 50 g"
+    (alone,) = joined([], mat, SHELVES, cfg)
     assert alone.confidence == pytest.approx(mat[0].told().confidence * cfg.change_alone)
-    assert len(joined([fused(0, 0.9, what="put")], mat)) == 2
-    assert len(joined([fused(1, 0.9, 20.0)], mat)) == 2
-    assert len(joined([fused(0, 0.9), fused(0, 0.9, 12.5)], mat)) == 1, "once more of what a mat tells but once"
-    assert [deed.at_s for deed in joined([fused(1, 0.9, 30.0), fused(2, 0.9, 1.0)], mat)] == [1.0, 10.0, 30.0]
+    assert len(joined([fused(0, 0.9, what="put")], mat, SHELVES)) == 2
+    assert len(joined([fused(1, 0.9, 20.0)], mat, SHELVES)) == 2
+    assert len(joined([fused(0, 0.9), fused(0, 0.9, 12.5)], mat, SHELVES)) == 1, (
+        "once more of what a mat tells but once"
+    )
+    assert [deed.at_s for deed in joined([fused(1, 0.9, 30.0), fused(2, 0.9, 1.0)], mat, SHELVES)] == [1.0, 10.0, 30.0]
 
 
 def test_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
