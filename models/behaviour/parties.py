@@ -1,7 +1,8 @@
 """Which opening of the gate each person came in with: ways to share persons among openings, each with its likelihood.
 
 Told by when persons come in after an opening and one after another, by who leaves together, and by where the device of the one who
-pays is heard. The likeliest ways are followed from opening to opening (a beam), and their weights give each person's posterior.
+pays is heard, who is taken to come in first. The likeliest ways are followed from opening to opening (a beam), and their weights
+give each person's posterior.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,6 +19,7 @@ from models.behaviour.people_observed import DevicePlaces, Floats, Openings, Sho
 _REACH = 5.0  # standard deviations about the expected time within which a person may belong to an opening
 _CLOCK_STEPS = 5  # offsets of the radio's clock that are tried
 _FAR_LOG = -6.0  # least that one scan may say: some lie far off
+_STRANGERS_S = 60.0  # within which strangers come at any time
 _LATE_LOG = -20.0  # of coming in long after the gate was opened: it closes
 _APART_LOG = -12.0  # of leaving long after others of the party
 
@@ -156,6 +158,6 @@ class _Judge:
 
 
 def _timed(gap_s: float, expected: tuple[float, float], least: float) -> float:
-    """Log-density of a time, against that of strangers, who come at any time of some minutes."""
+    """Log-density of a time, against that of strangers."""
     mean, spread = expected
-    return max(-0.5 * ((gap_s - mean) / spread) ** 2, least) - float(np.log(spread / 60.0))
+    return max(-0.5 * ((gap_s - mean) / spread) ** 2, least) - float(np.log(spread / _STRANGERS_S))

@@ -51,7 +51,11 @@ class Walked:
     reads: GateReads | None
 
     def of_visit(self, visit_id: str) -> list[PersonTrack]:
-        """Tracks of a visit's persons."""
+        """Tracks of a visit's persons. Raises `InputError` for a visit that never began."""
+        if visit_id not in self.openings.visit_id:
+            raise InputError(
+                f"visit {visit_id!r} is none of the {len(self.openings.visit_id)} that began: ask for one of them"
+            )
         number = list(self.openings.visit_id).index(visit_id)
         return [self.tracks[k] for k in self.parties.members()[number]]
 
@@ -74,8 +78,8 @@ class VisitTracker:
         return Walked(day.openings, tracks, parties, day.reads)
 
     def attribute(self, walked: Walked, deeds: Iterable[ShelfDeed]) -> list[VisitEvent]:
-        """Events of all visits in order of time, whatever the order of the deeds. A deed of which too
-        little is sure is told of none. Raises `InputError` for deeds out of bounds or too many."""
+        """Events of all visits in order of time, whatever the order of the deeds. A deed of which too little is sure is told
+        of none. Raises `InputError` for deeds out of bounds or too many."""
         ordered = sorted(deeds, key=lambda deed: (deed.at_s, deed.gondola, deed.along_m, deed.product, deed.deed))
         if len(ordered) > MOST_DEEDS:
             raise InputError(f"{len(ordered):,} deeds, {MOST_DEEDS:,} is the bound: give one day of one shop")
@@ -119,13 +123,12 @@ class VisitTracker:
         ]
 
     def _left(self, walked: Walked, told: Mapping[int, list[ReadTag]] | None) -> list[VisitEvent]:
-        """What each visit carried past the antenna, and that it has gone."""
-        last: dict[int, float] = {}
-        for passing in self._passings(walked):
-            last[passing.visit] = max(passing.at_s, last.get(passing.visit, passing.at_s))
+        """What each visit carried past the antenna, and that it has gone: also one that was lost from sight before the exit."""
         events: list[VisitEvent] = []
-        for number, at_s in last.items():
-            visit = walked.openings.visit_id[number]
+        for number, members in enumerate(walked.parties.members()):
+            if not members:
+                continue
+            visit, at_s = walked.openings.visit_id[number], max(walked.tracks[k].ends_s for k in members)
             if told is not None:
                 tags = tuple((tag.epc, tag.product) for tag in told.get(number, []))
                 events.append(Carried(visit, at_s, tags))

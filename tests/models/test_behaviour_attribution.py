@@ -58,6 +58,20 @@ def test_all_that_a_till_hears_in_order() -> None:
     assert all(type(event) is not Carried for event in TRACKER.attribute(walked(None), []))
 
 
+def test_tracks_of_a_visit() -> None:
+    (track,) = DAY.of_visit("v1")
+    assert np.abs(track.at(np.array([30.0]))[0] - RIGHT).max() < 0.1
+    with pytest.raises(InputError, match="'v9' is none of the 2"):
+        DAY.of_visit("v9")
+
+
+def test_one_lost_from_sight_has_gone_all_the_same() -> None:
+    found = finds([V0[:3], V1], [0, 1], noise_m=0.05)
+    day = TRACKER.walk(SensedDay(found, openings(0.5, 13.5), DevicePlaces.none(), {}, NOTHING_READ))
+    (went,) = [event for event in TRACKER.attribute(day, []) if isinstance(event, Went) and event.visit_id == "v0"]
+    assert went.at_s == pytest.approx(50.0, abs=0.5)
+
+
 def test_two_at_one_place_are_told_by_what_only_one_can_put_back() -> None:
     day = walked()
     (unknown,) = handled(day, deed("take", 44.0))
