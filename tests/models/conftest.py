@@ -8,6 +8,7 @@ from types import ModuleType
 import pytest
 
 HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE))  # the helpers beside this file are no package
 
 
 def load_by_path(path: Path) -> ModuleType:
