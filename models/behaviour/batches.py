@@ -1,5 +1,7 @@
 """Paths side by side as the network reads them, for training and serving alike: padded, and mirrored for the way back."""
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -10,7 +12,7 @@ INPUTS = ("inputs", "turn", "faced", "along", "near", "mats")
 OUTPUTS = ("lanes", "stop", "left")
 
 
-def assemble(steps: Sequences, paths: Ints, nowhere: int) -> dict[str, npt.NDArray[np.generic]]:
+def assemble(steps: Sequences, paths: Ints, nowhere: int) -> dict[str, npt.NDArray[Any]]:
     """`INPUTS` of B paths (B,), padded to their longest: what lies beyond a path's end is `nowhere`, and never flows back into it."""
     place, known = grid(steps, paths)
     lengths = steps.lengths[paths][:, None]
@@ -29,7 +31,7 @@ def assemble(steps: Sequences, paths: Ints, nowhere: int) -> dict[str, npt.NDArr
 def grid(steps: Sequences, paths: Ints) -> tuple[Ints, npt.NDArray[np.bool_]]:
     """The step (B, T) at each place of B paths (B,), and whether there is one (B, T)."""
     lengths = steps.lengths[paths]
-    at = np.arange(lengths.max())[None]
+    at = np.arange(max(2, lengths.max()))[None]  # the graph wants two
     known = at < lengths[:, None]
     return np.where(known, steps.start[paths][:, None] + at, steps.start[paths][:, None]), known
 

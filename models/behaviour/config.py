@@ -28,7 +28,7 @@ class Config(BaseModel):
     weight_decay: float = Field(1e-3, ge=0, le=1, description="of AdamW: few people look, many weights listen")
     clip_norm: float = Field(1.0, gt=0, le=100, description="longest gradient of a step: recurrent ones burst")
     dropout: float = Field(0.1, ge=0, lt=0.9, description="share of memory cells that training hides from the heads")
-    remaining_weight: float = Field(0.3, gt=0, le=10, description="of remaining dwell in the loss beside attention")
+    left_weight: float = Field(2.0, gt=0, le=100, description="of what is left of a stop in the loss beside attention")
     threads: int = Field(1, ge=1, le=64, description="of torch while training; another number may round otherwise")
     positions_days: int = Field(14, ge=1, le=365, description="days after which raw positions are deleted")
     group_min: int = Field(10, ge=2, le=10_000, description="visits without which no figure about a group is told")

@@ -58,6 +58,12 @@ class Dataset:
     fingerprint: str
 
     @property
+    def left_scale_s(self) -> float:
+        """Mean seconds left at a training step of a stop: the unit in which the network learns them."""
+        known = self.targets.remaining_s[self.steps.path < self.calibrate_from]
+        return float(np.nanmean(known))
+
+    @property
     def trained_until(self) -> np.datetime64:
         """Last day that training or calibration sees."""
         return np.datetime64(self.day[self.test_from - 1])

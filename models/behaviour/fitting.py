@@ -9,6 +9,7 @@ from models.behaviour.config import Config
 from models.behaviour.data import Dataset
 from models.behaviour.sequences import inputs_of
 from models.behaviour.shop import Ints
+from models.behaviour.spec import LEVELS
 from models.common.protocols import ProgressCallback, silent
 from models.common.torch_control import onnx_bytes, torch_controlled
 
@@ -68,10 +69,11 @@ def _loss(network: "Watcher", data: Dataset, cfg: Config, paths: Ints) -> "Tenso
     lanes = functional.cross_entropy(scores[near], looked[near])
     stops = functional.binary_cross_entropy_with_logits(stop[near], stays[near].float())
     under_way = near & stays
-    center, spread = left[under_way].unbind(dim=1)
-    told = torch.log1p(remaining[under_way].float())
-    rest = (spread + 0.5 * ((told - center) / spread.exp()) ** 2).sum() / max(1, int(under_way.sum()))
-    return lanes + stops + cfg.remaining_weight * rest
+    off = remaining[under_way].float()[:, None] / data.left_scale_s - left[under_way]
+    levels = torch.tensor(LEVELS)
+    rest = torch.maximum(levels * off, (levels - 1) * off).mean(dim=1).sum() / max(1, int(under_way.sum()))
+    loss: Tensor = lanes + stops + cfg.left_weight * rest
+    return loss
 
 
 def to_graph(network: "Watcher", data: Dataset, threads: int) -> bytes:

@@ -8,8 +8,10 @@ the forward memory alone, so that it may be asked while the stop lasts.
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from models.behaviour.shop import Shop
+from models.behaviour.spec import LEVELS
 
 CLOSE_M = 0.15  # about half a lane: the unit in which lanes lie aside
 FARTHEST = 12.0  # such units, squared or not, beyond which aside is aside
@@ -18,8 +20,8 @@ NOWHERE = -1e4  # score of a lane that is not there
 
 
 class Watcher(nn.Module):
-    """Scores (B, T, 1 + M) of no lane and of the lanes at hand; log odds (B, T) of a stop; mean and log spread (B, T, 2) of the
-    logarithm of the seconds left, plus one."""
+    """Scores (B, T, 1 + M) of no lane and of the lanes at hand; log odds (B, T) of a stop; rising quantiles (B, T, Q) at `LEVELS`
+    of the seconds left, in a unit that the artifact tells."""
 
     def __init__(self, shop: Shop, inputs: int, width: int, dropout: float) -> None:
         super().__init__()
@@ -45,7 +47,7 @@ class Watcher(nn.Module):
         self.none = nn.Linear(2 * width, 1)
         self.appeal = nn.Embedding(len(shop.products), 1)
         self.stop = nn.Linear(2 * width, 1)
-        self.left = nn.Sequential(nn.Linear(width, width), nn.Tanh(), nn.Linear(width, 2))
+        self.left = nn.Sequential(nn.Linear(width, width), nn.Tanh(), nn.Linear(width, len(LEVELS)))
         nn.init.zeros_(self.appeal.weight)
 
     def forward(
@@ -61,7 +63,7 @@ class Watcher(nn.Module):
         both = self.hidden(torch.cat([ahead, back], dim=2))
         lanes = self._lanes(self.weights(both), faced, along, near, mats)
         scores = torch.cat([self.none(both), lanes], dim=2)
-        return scores, self.stop(both).squeeze(2), self.left(self.hidden(ahead))
+        return scores, self.stop(both).squeeze(2), functional.softplus(self.left(self.hidden(ahead))).cumsum(dim=2)
 
     def _lanes(self, weights: Tensor, faced: Tensor, along: Tensor, near: Tensor, mats: Tensor) -> Tensor:
         """Scores (B, T, M) of the slots of the gondola at hand."""
@@ -71,7 +73,7 @@ class Watcher(nn.Module):
         features = torch.cat([aside.abs().clamp(max=FARTHEST), squared, half[..., None] / CLOSE_M, near], dim=3)
         plain = (features * weights[:, :, None, :PLAIN]).sum(dim=3)
         levels = mats.shape[2]
-        by_board, after, before = weights[:, :, PLAIN:].split(levels, dim=2)
+        by_board, after, before = torch.split(weights[:, :, PLAIN:], levels, dim=2)
         by_board = by_board + after * mats[..., 0] + before * mats[..., 1]
         boards = (self.board[faced] * by_board[:, :, None]).sum(dim=3)
         scores = plain + boards + self.appeal(self.product[faced]).squeeze(3)

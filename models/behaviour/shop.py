@@ -58,10 +58,12 @@ class Shop:
         place = np.minimum(np.searchsorted(own, asked), len(own) - 1)
         return np.asarray(np.where(own[place] == asked, place, -1))
 
-    def of_products(self, seconds: Floats) -> Floats:
-        """Seconds by gondola and product (..., P G) from seconds by lane (..., L): a product's lanes of one gondola together."""
-        owner = self.gondola * len(self.products) + self.product
-        pairs, place = np.unique(owner, return_inverse=True)
-        found = np.zeros((*seconds.shape[:-1], len(pairs)))
-        np.add.at(found, (..., place), seconds)
-        return found
+    @cached_property
+    def offers(self) -> Ints:
+        """Gondola and product (O, 2) of all that is offered: a product's lanes of one gondola are one offer."""
+        return np.unique(np.stack([self.gondola, self.product], axis=1), axis=0)
+
+    def of_offers(self, seconds: Floats) -> Floats:
+        """Seconds by offer (..., O) from seconds by lane (..., L)."""
+        pairs, place = np.unique(np.stack([self.gondola, self.product], axis=1), axis=0, return_inverse=True)
+        return np.asarray(seconds @ (place[:, None] == np.arange(len(pairs))))
