@@ -17,6 +17,7 @@ from models.common.report import MetricRow, Report
 CHAMPION = "LSTM"
 SEED = 7  # of the bootstrap
 COMPARED = {
+    "squared error": "squared",
     "misplaced seconds": "misplaced_s",
     "error of what is left": "left_error_s",
     "CRPS of what is left": "crps_s",

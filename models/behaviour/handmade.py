@@ -110,7 +110,9 @@ def moments(data: Dataset) -> Floats:
     begin = np.where(since > 0, at - since + 1, at)
     slow = inputs[:, _INPUT_SPEED] < _SLOW_M_S
     moved = np.concatenate([[0.0], np.cumsum(STEP_S * inputs[:, _INPUT_SPEED])])
-    starts = np.concatenate([[0], np.cumsum(slow & ~np.roll(slow, 1))])
+    stood = np.roll(slow, 1)
+    stood[steps.start[:-1]] = False
+    starts = np.concatenate([[0], np.cumsum(slow & ~stood)])
     still = at - np.maximum.accumulate(np.where(slow, 0, at))
     earlier = np.maximum(begin - 1, steps.start[steps.path])
     events = inputs[:, _INPUT_TAKES : _INPUT_TAKES + 2] - inputs[earlier, _INPUT_TAKES : _INPUT_TAKES + 2]

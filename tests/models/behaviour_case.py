@@ -59,8 +59,7 @@ def made(*, seed: int = 0) -> dict[str, pa.Table]:
         begun = now = now + 3
         for place, lane in enumerate(rng.choice(LANES * LEVELS, 2, replace=False).tolist()):
             level, k = divmod(lane, LANES)
-            # It faces down the room, so its right is on the left of the plan.
-            at = front[0] - LANE_M * (k - LANES / 2 + 0.5)
+            at = front[0] + LANE_M * (k - LANES / 2 + 0.5)
             now += 1.0
             long = float(np.exp(rng.normal(1.2, 0.4)))
             rows["looks"].append((visit, f"{visit}.0", gondola, lane, now, now + long))
