@@ -20,7 +20,7 @@ class Config(BaseModel):
         5.0, gt=0, le=60, description="seconds after which a shelf event or a mat's stir has faded to 37 %"
     )
     width: int = Field(48, ge=4, le=512, description="memory cells of the LSTM each way")
-    epochs: int = Field(14, ge=1, le=500, description="passes over the training paths")
+    epochs: int = Field(10, ge=1, le=500, description="passes over the training paths")
     batch: int = Field(32, ge=2, le=1_024, description="paths of a gradient step")
     learning_rate: float = Field(
         1e-2, gt=0, le=1, description="highest of the one-cycle schedule (Smith and Topin 2018)"

@@ -4,6 +4,7 @@ import numpy as np
 
 from models.behaviour.config import Config
 from models.behaviour.data import Dataset
+from models.behaviour.heat_map import heat_map, heat_map_plot
 from models.behaviour.peers import EVERY, HISTOGRAMS, NAIVE, XGBOOST, Guess, guesses
 from models.behaviour.plots import attention_plot, calibration_plot, left_plot
 from models.behaviour.predict import Predictor
@@ -81,6 +82,9 @@ def evaluate(
     plots = {
         "attention": attention_plot(true, guessed),
         "what is left": left_plot(targets.remaining_s[asked], own.left_s),
+        "heat map": heat_map_plot(
+            heat_map(data, group_min=data.config.group_min, days=np.unique(data.day[paths]).tolist()), data.shop
+        ),
         "calibration": calibration_plot(
             {
                 name: (targets.remaining_s[asked][:, None] <= each.left_s).mean(axis=0)

@@ -51,7 +51,8 @@ def heat_map_plot(heat: HeatMap, shop: Shop) -> bytes:
     drawn = figure(7, 6)
     axis = drawn.subplots()
     extent = (0, across * CELL_M, 0, deep * CELL_M)
-    picture = axis.imshow(np.sqrt(heat.seconds / 60), origin="lower", extent=extent, cmap="YlOrRd", vmin=0)
+    most = np.sqrt(np.nanmax(heat.seconds, initial=60.0) / 60)
+    picture = axis.imshow(np.sqrt(heat.seconds / 60), origin="lower", extent=extent, cmap="YlOrRd", vmin=0, vmax=most)
     for gondola in range(shop.gondolas):
         (x, y), (nx, ny) = shop.front[gondola], shop.facing[gondola]
         half = shop.width[gondola] / 2
