@@ -54,7 +54,10 @@ def fit(data: Dataset, cfg: Config, paths: Ints, *, seed: int, on_progress: Prog
 
 
 def _loss(network: "Watcher", data: Dataset, cfg: Config, paths: Ints) -> "Tensor":
-    """Mean cross entropy of lanes and of stops over the steps near a gondola, and of what was left over those of stops."""
+    """Cross entropy of lanes and of stops at the steps near a gondola, and pinball loss of what was left at those of stops.
+
+    Told for a usual path: in batches of like length a step of a long path counts as much as one of a short path.
+    """
     import torch
     from torch.nn import functional
 
@@ -66,13 +69,14 @@ def _loss(network: "Watcher", data: Dataset, cfg: Config, paths: Ints) -> "Tenso
     looked, stays, remaining = (
         torch.from_numpy(each[place]) for each in (targets.looked, targets.stays, targets.remaining_s)
     )
-    lanes = functional.cross_entropy(scores[near], looked[near])
-    stops = functional.binary_cross_entropy_with_logits(stop[near], stays[near].float())
+    lanes = functional.cross_entropy(scores[near], looked[near], reduction="sum")
+    stops = functional.binary_cross_entropy_with_logits(stop[near], stays[near].float(), reduction="sum")
     under_way = near & stays
     off = remaining[under_way].float()[:, None] / data.left_scale_s - left[under_way]
     levels = torch.tensor(LEVELS)
-    rest = torch.maximum(levels * off, (levels - 1) * off).mean(dim=1).sum() / max(1, int(under_way.sum()))
-    loss: Tensor = lanes + stops + cfg.left_weight * rest
+    rest = torch.maximum(levels * off, (levels - 1) * off).mean(dim=1).sum()
+    usual = len(paths) * len(data.steps.path) / len(data.day)
+    loss: Tensor = (lanes + stops + cfg.left_weight * rest) / usual
     return loss
 
 
