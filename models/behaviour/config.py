@@ -19,16 +19,16 @@ class Config(BaseModel):
     recency_s: float = Field(
         5.0, gt=0, le=60, description="seconds after which a shelf event or a mat's stir has faded to 37 %"
     )
-    width: int = Field(48, ge=4, le=512, description="memory cells of the LSTM each way")
-    epochs: int = Field(10, ge=1, le=500, description="passes over the training paths")
+    width: int = Field(64, ge=4, le=512, description="memory cells of the LSTM each way")
+    epochs: int = Field(12, ge=1, le=500, description="passes over the training paths")
     batch: int = Field(32, ge=2, le=1_024, description="paths of a gradient step")
     learning_rate: float = Field(
         1e-2, gt=0, le=1, description="highest of the one-cycle schedule (Smith and Topin 2018)"
     )
     weight_decay: float = Field(1e-3, ge=0, le=1, description="of AdamW: few people look, many weights listen")
     clip_norm: float = Field(1.0, gt=0, le=100, description="longest gradient of a step: recurrent ones burst")
-    dropout: float = Field(0.1, ge=0, lt=0.9, description="share of memory cells that training hides from the heads")
-    left_weight: float = Field(2.0, gt=0, le=100, description="of what is left of a stop in the loss beside attention")
+    dropout: float = Field(0.2, ge=0, lt=0.9, description="share of memory cells that training hides from the heads")
+    left_weight: float = Field(4.0, gt=0, le=100, description="of what is left of a stop in the loss beside attention")
     threads: int = Field(1, ge=1, le=64, description="of torch while training; another number may round otherwise")
     positions_days: int = Field(14, ge=1, le=365, description="days after which raw positions are deleted")
     group_min: int = Field(10, ge=2, le=10_000, description="visits without which no figure about a group is told")
