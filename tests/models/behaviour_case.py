@@ -37,7 +37,7 @@ def shop() -> dict[str, pa.Table]:
                 "gondola": [g for g, _, _, _ in lanes],
                 "lane": [lane for _, lane, _, _ in lanes],
                 "level": [level for _, _, level, _ in lanes],
-                "product_id": [f"P{g}{lane}" for g, lane, _, _ in lanes],
+                "product_id": [f"P{8 * g + lane:04d}" for g, lane, _, _ in lanes],
                 "left_m": left,
                 "right_m": [each + LANE_M for each in left],
             }

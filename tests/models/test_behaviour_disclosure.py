@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from models.behaviour.config import Config
 from models.behaviour.disclosure import Released, release
 from models.behaviour.expiry import delete_expired
 from models.behaviour.pseudonyms import PseudonymError, Salts, pseudonyms
@@ -16,6 +17,7 @@ from models.common.protocols import DataError
 
 FIRST = np.datetime64("2026-03-01")
 TODAY = date(2026, 3, 1)
+CFG = Config(positions_days=14)
 SECRET = b"a secret of the shop"
 
 
@@ -114,15 +116,15 @@ def test_positions_older_than_promised_are_deleted_and_others_stay(tmp_path: Pat
     folder = tmp_path / f"day={TODAY - timedelta(30)}"
     folder.mkdir()
     (folder / "part-0.parquet").write_bytes(b"x")
-    gone = delete_expired(tmp_path, today=TODAY, positions_days=14)
+    gone = delete_expired(tmp_path, CFG, today=TODAY)
     assert gone == [TODAY - timedelta(30), TODAY - timedelta(15)]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["2026-02-15.parquet", "2026-03-01.parquet"]
-    assert delete_expired(tmp_path / "none", today=TODAY, positions_days=14) == []
+    assert delete_expired(tmp_path / "none", CFG, today=TODAY) == []
 
 
 def test_what_cannot_be_dated_stops_the_deletion_before_it_begins(tmp_path: Path) -> None:
     (tmp_path / "2020-01-01.parquet").write_bytes(b"x")
     (tmp_path / "all.parquet").write_bytes(b"x")
     with pytest.raises(DataError, match=r"all\.parquet: expected a partition that names its day"):
-        delete_expired(tmp_path, today=TODAY, positions_days=14)
+        delete_expired(tmp_path, CFG, today=TODAY)
     assert (tmp_path / "2020-01-01.parquet").exists()
