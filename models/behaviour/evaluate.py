@@ -23,7 +23,6 @@ COMPARED = {
     "error of what is left": "left_error_s",
     "CRPS of what is left": "crps_s",
 }
-
 OF_PERSONS = {"squared", "misplaced_s"}
 ORACLE = "oracle: true times and columns, boards unknown"
 OF_ATTENTION = (

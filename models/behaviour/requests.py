@@ -11,7 +11,8 @@ from models.behaviour.shop import Floats, Ints, Shop
 from models.common.protocols import InputError
 
 MAX_PATHS, MAX_FIXES, MAX_EVENTS = 4_096, 2_000_000, 1_000_000
-LONGEST_S = 4 * 3_600.0
+LONGEST_S = 3_600.0
+MAX_SECONDS = 250_000.0  # of all paths together: memory stays bounded, also where fixes are few and far between
 _LATEST_S, _FARTHEST_M = 2 * 86_400.0, 1_000.0
 
 
@@ -66,6 +67,10 @@ def checked(request: BehaviourInput, shop: Shop) -> Seen:
     if (last - first).max() > LONGEST_S:
         raise InputError(
             f"at_s: a path of {(last - first).max():.0f} s: expected <= {LONGEST_S:.0f}: cut it into visits"
+        )
+    if (last - first).sum() > MAX_SECONDS:
+        raise InputError(
+            f"at_s: {(last - first).sum():.0f} s of all paths: expected <= {MAX_SECONDS:.0f}: ask in parts"
         )
     event_path = _whole("event_path", request.event_path, None, 0, paths - 1, most=MAX_EVENTS)
     events = len(event_path)

@@ -133,6 +133,12 @@ def hostile(sound: Any) -> Iterator[tuple[str, Any]]:
     yield r"x: shape \(3,\): expected 62 values", replace(sound, x=[1.0, 2.0, 3.0])
     yield r"y: 1e\+09: expected a finite", replace(sound, y=sound.y * 0 + 1e9)
     yield r"at_s: a path of \d+ s: expected", replace(sound, at_s=sound.at_s * 2_000)
+    many = np.repeat(np.arange(100), 2)
+    far = {name: np.zeros(200) for name in ("x", "y")}
+    yield (
+        r"at_s: 300000 s of all paths: expected <= 250000",
+        replace(sound, party=[1] * 100, path=many, at_s=np.tile([0.0, 3_000.0], 100), **far),
+    )
     yield r"at_s: expected plain values, found a masked", replace(sound, at_s=np.ma.masked_array(sound.at_s, True))
     yield r"event_gondola: 2: expected 0 to 1", replace(sound, event_gondola=[2])
     yield r"event_lane: 99: expected 0 to 7", replace(sound, event_lane=[99])
