@@ -13,7 +13,7 @@ from bench_row import BenchContext, BenchResult, BenchRow
 SEEDS = (101, 102, 103)  # the model's knobs were chosen on seed 5 of world 11
 DAYS = 13
 HISTORIES, AHEAD_DAYS, TOP = (1, 3), 3, 10  # days
-SALES, WITH_ATTENTION = "sales", "sales and attention"
+SALES, LOOKED, TOLD = "sales alone", "true seconds too", "told seconds too"
 
 
 def _shop(seed: int) -> tuple[Any, Any, Any]:
@@ -92,17 +92,19 @@ def _bought(history: int, guesses: Sequence[dict[str, np.ndarray]]) -> str:
     """What attention buys the estimate of what sells, in words."""
     from models.common.compare import paired_bootstrap
 
-    errors = {
-        name: np.concatenate([np.abs(each["sold"] - each[name]) for each in guesses])
-        for name in (SALES, WITH_ATTENTION)
-    }
-    gains = {name: np.mean([ndcg(each["sold"], each[name]) for each in guesses]) for name in errors}
-    diff = paired_bootstrap(errors[WITH_ATTENTION], errors[SALES], np.arange(len(errors[SALES])), seed=0)
+    names = (SALES, LOOKED, TOLD)
+    errors = {name: np.concatenate([np.abs(each["sold"] - each[name]) for each in guesses]) for name in names}
+    gains = {name: np.mean([ndcg(each["sold"], each[name]) for each in guesses]) for name in names}
+    found = [f"{SALES} off {errors[SALES].mean():.3f}, NDCG@{TOP} {gains[SALES]:.3f}"]
+    for name in (LOOKED, TOLD):
+        diff = paired_bootstrap(errors[name], errors[SALES], np.arange(len(errors[SALES])), seed=0)
+        found.append(
+            f"{name} {diff.diff:+.3f} [{diff.low:+.3f}, {diff.high:+.3f}], NDCG@{TOP} {gains[name]:.3f}"
+            + ("" if diff.high < 0 else ", nothing that shows")
+        )
     return (
-        f"what it buys: units that a product sells in {AHEAD_DAYS} days, told by {history} before, off "
-        f"{errors[WITH_ATTENTION].mean():.3f} with attention, {errors[SALES].mean():.3f} by sales alone, difference {diff.diff:+.3f} "
-        f"[{diff.low:+.3f}, {diff.high:+.3f}], 95 % over {diff.rows} products, NDCG@{TOP} {gains[WITH_ATTENTION]:.3f} and "
-        f"{gains[SALES]:.3f}" + ("" if diff.high < 0 else ": nothing that shows")
+        f"what it buys: units that each of {len(errors[SALES])} products sells in {AHEAD_DAYS} days, by {history} day(s) before and "
+        f"all sales: {'; '.join(found)}"
     )
 
 
@@ -113,31 +115,35 @@ def sold(data: Any, days: np.ndarray) -> np.ndarray:
     return np.bincount(data.shop.product[data.seen.event_lane[here]], weights=count, minlength=len(data.shop.products))
 
 
-def demand_guesses(data: Any, attention_s: np.ndarray, history: int) -> dict[str, np.ndarray]:
-    """What sells in the newest days by the `history` days before them: from their sales alone, and from seconds of attention too.
+def demand_guesses(data: Any, told_s: np.ndarray, history: int) -> dict[str, np.ndarray]:
+    """What sells in the newest days: from sales of the `history` days before them and of all days before, and from seconds of
+    attention of the former too, true or told (N, L).
 
-    Poisson regressions on logarithms, fitted on all earlier pairs of such a stretch and the days ahead of it.
+    Poisson regressions on logarithms, fitted on earlier stretches. All sales count, for who tells attention has learnt from all days
+    which lanes attract; true seconds know of their own days alone.
     """
     from sklearn.linear_model import PoissonRegressor
 
     days = np.unique(data.day)
-    by_product = np.zeros((len(data.day), len(data.shop.products)))
-    np.add.at(by_product, (slice(None), data.shop.product), attention_s)
+    by_product = np.zeros((2, len(data.day), len(data.shop.products)))
+    for place, seconds in enumerate((data.targets.attention_s, told_s)):
+        np.add.at(by_product[place], (slice(None), data.shop.product), seconds)
 
     def columns(first: int) -> np.ndarray:
         past = days[first : first + history]
-        seconds = by_product[np.isin(data.day, past)].sum(axis=0)
-        return np.log1p(np.maximum(np.stack([sold(data, past), seconds], axis=1), 0))
+        ever = sold(data, days[: first + history]) / (first + history)
+        seconds = by_product[:, np.isin(data.day, past)].sum(axis=1)
+        return np.log1p(np.maximum(np.stack([sold(data, past), ever, *seconds], axis=1), 0))
 
     def ahead(first: int) -> np.ndarray:
         return np.maximum(sold(data, days[first + history : first + history + AHEAD_DAYS]), 0)
 
     last = len(days) - history - AHEAD_DAYS
-    fitted = range(0, last - AHEAD_DAYS - history + 1)
-    known, told = np.concatenate([columns(k) for k in fitted]), np.concatenate([ahead(k) for k in fitted])
+    fitted = range(0, last - AHEAD_DAYS + 1)
+    known, after = np.concatenate([columns(k) for k in fitted]), np.concatenate([ahead(k) for k in fitted])
     found = {"sold": ahead(last)}
-    for name, used in ((SALES, [0]), (WITH_ATTENTION, [0, 1])):
-        model = PoissonRegressor(alpha=1e-3, max_iter=500).fit(known[:, used], told)
+    for name, used in ((SALES, [0, 1]), (LOOKED, [0, 1, 2]), (TOLD, [0, 1, 3])):
+        model = PoissonRegressor(alpha=1e-3, max_iter=500).fit(known[:, used], after)
         found[name] = model.predict(columns(last)[:, used])
     return found
 

@@ -10,7 +10,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))  # the rows are no package
 
-from behaviour_attention import SALES, WITH_ATTENTION, demand_guesses, ndcg, oracle, sold
+from behaviour_attention import SALES, TOLD, demand_guesses, ndcg, oracle, sold
 
 from models.behaviour.config import Config
 from models.behaviour.data import Dataset, prepare
@@ -73,5 +73,5 @@ def test_attention_that_foretells_sales_is_used(data: Dataset) -> None:
     later = np.maximum(sold(data, np.unique(data.day)), 0)[data.shop.product]
     found = demand_guesses(data, np.tile(later + 0.5, (len(data.day), 1)), 1)
     assert found["sold"].sum() > 0
-    errors = {name: np.abs(found["sold"] - found[name]).mean() for name in (SALES, WITH_ATTENTION)}
-    assert errors[WITH_ATTENTION] < errors[SALES]
+    errors = {name: np.abs(found["sold"] - found[name]).mean() for name in (SALES, TOLD)}
+    assert errors[TOLD] < errors[SALES]
