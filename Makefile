@@ -7,7 +7,7 @@ unexport PYTHONDONTWRITEBYTECODE # without bytecode every start is two to four t
 PY := .venv/bin/python
 BOT ?= forecaster
 WORKERS ?= 2
-NEEDS_TOOLS := services or broker or browser or container or spark or realdata
+NEEDS_TOOLS := services or broker or browser or container or spark or streams or realdata
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
