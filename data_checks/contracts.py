@@ -20,6 +20,7 @@ __all__ = [
     "BELT_TABLES",
     "CONTRACTS",
     "IMAGE_TABLES",
+    "SHOP_TABLES",
     "SUFFIX",
     "WIFI_TABLES",
     "Column",
@@ -41,6 +42,8 @@ IMAGE_TABLES: Final = ("label_classes", "images", "image_labels", "label_issues"
 BELT_TABLES: Final = ("approved_samples", "inspections")
 # Tables of a Wi-Fi survey and of visits, in the same order: they come from shops with access points, by a source of their own.
 WIFI_TABLES: Final = ("wifi_scans", "wifi_fingerprints")
+# Tables that a shop without a till tells through its log, in the same order.
+SHOP_TABLES: Final = ("shop_bills", "shop_bill_lines", "stock_movements", "shop_reviews")
 
 
 @cache
