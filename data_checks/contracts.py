@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = [
     "BELT_TABLES",
     "CONTRACTS",
+    "FLOOR_TABLES",
     "IMAGE_TABLES",
     "SUFFIX",
     "WIFI_TABLES",
@@ -41,6 +42,18 @@ IMAGE_TABLES: Final = ("label_classes", "images", "image_labels", "label_issues"
 BELT_TABLES: Final = ("approved_samples", "inspections")
 # Tables of a Wi-Fi survey and of visits, in the same order: they come from shops with access points, by a source of their own.
 WIFI_TABLES: Final = ("wifi_scans", "wifi_fingerprints")
+# Tables of a shop without tills, in the same order: its floor delivers all but the last, which a model makes of them.
+FLOOR_TABLES: Final = (
+    "floor_lanes",
+    "floor_visits",
+    "floor_tracks",
+    "floor_shelf_events",
+    "floor_looks",
+    "floor_stops",
+    "floor_mat_activity",
+    "floor_devices",
+    "attention",
+)
 
 
 @cache
