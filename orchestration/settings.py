@@ -22,6 +22,7 @@ SECTIONS = (
     "belt",
     "detector",
     "cameras",
+    "shop",
 )
 SOURCE_FORMS = (
     "twin | folder:PATH | rossmann:PATH | online_retail:PATH | amazon_beauty:PATH | lastfm:PATH | dunnhumby:PATH | "

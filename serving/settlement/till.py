@@ -17,12 +17,13 @@ from models.common.protocols import InputError
 from serving.settlement.basket import BasketBeliefs
 from serving.settlement.billing import Bill, PriceBook
 from serving.settlement.entries import Entry
+from serving.settlement.movements import movements
 from serving.settlement.offers import Coupon, Promotion
 from serving.settlement.shop_events import Heard, Moved, Name, Offered, OfVisit, Passed, Prices, ShopEvent
 from serving.settlement.visit import MOST_EVENTS, Charged, Review, Visit, charge, known_offers
 
 REVIEW = "review:"  # documents of what a person is asked about begin so
-ENTRIES, REVIEWS, REFUSED = "entries", "reviews", "refused"  # where outputs go
+ENTRIES, MOVEMENTS, REVIEWS, REFUSED = "entries", "movements", "reviews", "refused"  # where outputs go
 
 
 class TillConfig(BaseModel):
@@ -38,7 +39,8 @@ class TillConfig(BaseModel):
 
 @dataclass(frozen=True)
 class Output:
-    """What an event brought about: an entry for the ledger, the state of a review, or that it is refused."""
+    """What an event brought about: an entry for the ledger, what it moves in the stock, the state of a review, or that it is
+    refused."""
 
     to: str
     key: str
@@ -167,7 +169,7 @@ class Till:
         return outputs
 
     def _entries(self, visit: Visit, found: Charged) -> Iterator[Output]:
-        """The bill, or what corrects it where anything changed."""
+        """The bill, or what corrects it where anything changed, and what that moves in the stock."""
         if found.bill == visit.bill:
             return
         before = visit.bill.total_cents if visit.bill is not None else 0
@@ -190,8 +192,12 @@ class Till:
             body["decided"] = {
                 product: {"by": each.by, "reason": each.reason} for product, each in sorted(visit.decided.items())
             }
-        name = f"bill:{self.shop}:{visit.visit_id}"
-        yield Output(ENTRIES, name if not visit.version else f"{name}:{visit.version}", body)
+        name = f"bill:{self.shop}:{visit.visit_id}" + (f":{visit.version}" if visit.version else "")
+        yield Output(ENTRIES, name, body)
+        if moved := movements(visit.bill, found.bill):
+            told = {part: body[part] for part in ("shop", "visit", "version", "left", "due_cents")}
+            told |= {"currency": found.bill.currency, "movements": [each.model_dump() for each in moved]}
+            yield Output(MOVEMENTS, name, told)
         visit.version += 1
 
     def _offer(self, told: Offered) -> None:

@@ -12,8 +12,8 @@ LARGEST_MESSAGE = 8 << 20  # bytes
 
 @dataclass(frozen=True)
 class Topics:
-    """Names of the logs, which begin with `prefix`: what happened in shops, entries with their receipts, reviews, and events that
-    could not be read."""
+    """Names of the logs, which begin with `prefix`: what happened in shops, entries with their receipts, what they move in the
+    stock, reviews, and events that could not be read."""
 
     prefix: str = "shop"
 

@@ -156,7 +156,7 @@ def stage(kind: str, home: Path) -> Iterator[tuple[str, dict[str, str]]]:
         broker, topics = KafkaBroker(home / "kafka"), Topics()
         broker.start()
         try:
-            broker.make_topics(topics.events, *map(topics.of, ("entries", "reviews", "refused")))
+            broker.make_topics(topics.events, *map(topics.of, ("entries", "movements", "reviews", "refused")))
             url = database.database()
             yield url, {"STORELOOP_SHOP_KAFKA": broker.config.servers, "STORELOOP_SHOP_BOOKS": url}
         finally:

@@ -20,6 +20,7 @@ from orchestration.belt import BeltConfig
 from orchestration.camera_pictures import CamerasConfig
 from orchestration.detector_budgets import DetectorBudgets
 from orchestration.dvc_outputs import write_metrics
+from orchestration.floors import ShopConfig
 from orchestration.promotion import Budgets, InspectionBudgets, PricingBudgets, RecommenderBudgets
 from orchestration.runner import RunOutcome
 
@@ -184,5 +185,6 @@ def test_the_knobs_of_params_yaml_are_the_defaults() -> None:
     assert BeltConfig(**params["belt"]) == BeltConfig()
     assert DetectorConfig(**params["detector"]) == DetectorConfig()
     assert CamerasConfig(**params["cameras"]) == CamerasConfig()
+    assert ShopConfig(**params["shop"]) == ShopConfig()
     assert DetectorBudgets(**params["promotion"]["detector"]) == DetectorBudgets()
     assert InspectionBudgets(**params["promotion"]["inspection"]) == InspectionBudgets()

@@ -32,7 +32,7 @@ class Chain:
 
     def __init__(self, home: Path, broker: KafkaBroker) -> None:
         self.config, self.topics = broker.config, Topics()
-        names = ("entries", "reviews", "refused", "totals", "suspicious")
+        names = ("entries", "movements", "reviews", "refused", "totals", "suspicious")
         broker.make_topics(self.topics.events, *map(self.topics.of, names))
         ledger = Ledger(
             SqliteLedger(home / "ledger.sqlite"),

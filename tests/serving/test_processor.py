@@ -22,7 +22,7 @@ from serving.settlement.processor import Processor
 from serving.settlement.queue_sqlite import SqliteConsumer, SqliteQueue
 from serving.settlement.receipts import Receipt
 from serving.settlement.shop_events import ShopEvent
-from serving.settlement.till import ENTRIES, REFUSED, REVIEWS
+from serving.settlement.till import ENTRIES, MOVEMENTS, REFUSED, REVIEWS
 from serving.settlement.transport import Fenced, Message, Topics
 from serving.settlement.transport_kafka import KafkaConsumer, KafkaProducer
 
@@ -37,7 +37,7 @@ class Shop:
         if broker is None:
             self.queue: Any = SqliteQueue(home / "queue.sqlite")
         else:
-            broker.make_topics(self.topics.events, *map(self.topics.of, (ENTRIES, REVIEWS, REFUSED)))
+            broker.make_topics(self.topics.events, *map(self.topics.of, (ENTRIES, MOVEMENTS, REVIEWS, REFUSED)))
             self.queue = KafkaProducer(broker.config)
 
     def consumer(self) -> Any:
@@ -172,6 +172,8 @@ def test_killed_anywhere_each_bill_comes_once(shop: Shop, monkeypatch: pytest.Mo
     assert kills > 5
     assert due(shop) == expected(20)
     assert sorted(each["entry"]["body"]["visit"] for each in shop.sent()) == sorted(expected(20)), "told once"
+    moved = {each["visit"]: [row["value_cents"] for row in each["movements"]] for each in shop.sent(MOVEMENTS)}
+    assert moved == expected(20) and len(shop.sent(MOVEMENTS)) == 20, "goods moved once, worth what was due"
 
 
 def test_what_cannot_be_read_is_set_aside_and_holds_nothing_up(shop: Shop) -> None:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +20,7 @@ from postgres_server import postgres_server
 from till_shop import LIST, SHOP, decided, entered, heard, left, moved, passed
 
 from serving.settlement.audit import audit
+from serving.settlement.entries import Entry
 from serving.settlement.ledger_reader import LedgerReader
 from serving.settlement.shop_events import ShopEvent
 from serving.settlement.shop_settings import ShopSettings, open_books, open_producer
@@ -109,7 +111,7 @@ def servers(tmp_path: Path) -> Iterator[Stage]:
         broker = KafkaBroker(tmp_path / "kafka")
         broker.start()
         topics = Topics()
-        broker.make_topics(topics.events, *map(topics.of, ("entries", "reviews", "refused")))
+        broker.make_topics(topics.events, *map(topics.of, ("entries", "movements", "reviews", "refused")))
         url = database.database()
         told = {"KAFKA": broker.config.servers, "BOOKS": url, "SOURCES": "boxes"}
         stage = Stage(tmp_path, url, {f"STORELOOP_SHOP_{name}": value for name, value in told.items()})
@@ -166,8 +168,9 @@ def judge(stage: Stage, settings: ShopSettings, owed: dict[str, int]) -> None:
     names = [entry.entry_id for _, entry in reader.entries(1, 10_000)]
     assert len(names) == len(entries)
     assert audit(store_at(stage.ledger), PUBLIC, origin=ORIGIN).entries == len(entries)
-    sent = [json.loads(each)["entry"]["id"] for each in read_all(stage, settings)]
+    sent = [json.loads(each)["entry"]["id"] for each in read_all(stage, settings, "entries")]
     assert sorted(sent) == sorted(entries), "each entry is told once, and none that is not in the ledger"
+    stock_moved_as_billed(list(entries.values()), read_all(stage, settings, "movements"))
     books = open_books(settings, stage.home)
     for visit, cents in owed.items():
         kept: dict[str, Any] = json.loads(books.find(SHOP, f"visit:{visit}") or "")
@@ -175,8 +178,24 @@ def judge(stage: Stage, settings: ShopSettings, owed: dict[str, int]) -> None:
     assert not books.waiting() and not books.of_kind(SHOP, "review") and not books.of_kind(SHOP, "open")
 
 
-def read_all(stage: Stage, settings: ShopSettings) -> list[bytes]:
-    topic = settings.names().of("entries")
+def stock_moved_as_billed(entries: Sequence[Entry], told: Sequence[bytes]) -> None:
+    """Each entry's movements once, worth to the cent what it makes due, and as many packages as it bills."""
+    moved = {(each["visit"], each["version"]): each["movements"] for each in map(json.loads, told)}
+    assert len(moved) == len(told), "each movement is told once"
+    packages: Counter[tuple[str, str]] = Counter()
+    billed: dict[str, dict[str, Any]] = {}
+    for entry in entries:
+        visit, rows = entry.body["visit"], moved.pop((entry.body["visit"], entry.body["version"]), [])
+        assert sum(row["value_cents"] for row in rows) == entry.body["due_cents"]
+        packages.update({(visit, row["product"]): -row["packages"] for row in rows})
+        billed[visit] = entry.body["bill"]
+    assert not moved
+    bills = {(visit, line["product"]): line["count"] for visit, bill in billed.items() for line in bill["lines"]}
+    assert +packages == Counter(bills)
+
+
+def read_all(stage: Stage, settings: ShopSettings, outputs: str) -> list[bytes]:
+    topic = settings.names().of(outputs)
     if not settings.kafka:
         from serving.settlement.queue_sqlite import SqliteQueue
 
