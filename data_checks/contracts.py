@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = [
     "BELT_TABLES",
     "CONTRACTS",
+    "FLOOR_TABLES",
     "IMAGE_TABLES",
     "SHOP_TABLES",
     "SUFFIX",
@@ -44,6 +45,18 @@ BELT_TABLES: Final = ("approved_samples", "inspections")
 WIFI_TABLES: Final = ("wifi_scans", "wifi_fingerprints")
 # Tables that a shop without a till tells through its log, in the same order.
 SHOP_TABLES: Final = ("shop_bills", "shop_bill_lines", "stock_movements", "shop_reviews")
+# Tables of a shop without tills, in the same order: its floor delivers all but the last, which a model makes of them.
+FLOOR_TABLES: Final = (
+    "floor_lanes",
+    "floor_visits",
+    "floor_tracks",
+    "floor_shelf_events",
+    "floor_looks",
+    "floor_stops",
+    "floor_mat_activity",
+    "floor_devices",
+    "attention",
+)
 
 
 @cache

@@ -34,7 +34,8 @@ def oracle(floor: Any, data: Any) -> np.ndarray:
     """Seconds (N, L) by one who knows when each look was and before which column, and shares it over the boards by how the twin's
     products attract; a take from the lane right afterwards tells the board."""
     shop, targets = data.shop, data.targets
-    appeal = floor.assortment.appeal[[int(name[1:]) for name in shop.products]][shop.product]
+    number = {name: place for place, name in enumerate(floor.studio.appearances.ids)}
+    appeal = floor.assortment.appeal[[number[name] for name in shop.products]][shop.product]
     middle = (shop.left + shop.right) / 2
     pull = np.exp(0.8 * 0.7 * appeal)  # of `Shopper`: interest is 0.7 of appeal, and draws by 0.8 of it
     beside = (shop.gondola[:, None] == shop.gondola) & (shop.left <= middle[:, None]) & (middle[:, None] < shop.right)

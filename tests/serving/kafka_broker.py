@@ -1,6 +1,7 @@
 """A real single-node Kafka broker (KRaft) on loopback, from jars that Maven fetches once. Not a test."""
 
 import base64
+import resource
 import signal
 import socket
 import subprocess
@@ -71,6 +72,11 @@ class KafkaBroker:
             except Exception:
                 time.sleep(0.2)
         raise RuntimeError((self._home / "broker.log").read_text()[-2_000:])
+
+    def fill(self, largest_file: int) -> None:
+        """From now on until it ends no file of it grows beyond so many bytes, as if the disk were full."""
+        assert self._process is not None
+        resource.prlimit(self._process.pid, resource.RLIMIT_FSIZE, (largest_file, largest_file))
 
     def kill(self) -> None:
         self._end(signal.SIGKILL)

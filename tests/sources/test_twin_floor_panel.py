@@ -3,20 +3,21 @@
 import numpy as np
 from floor_case import day, floor
 
-from sources.twin.floor.panel import panel_tables, product_name
+from sources.twin.floor.panel import panel_tables
 
 TABLES = panel_tables(floor(), [2])
 
 
 def test_looks_and_stops_are_those_of_the_visits() -> None:
     looks, stops, lanes = (TABLES[name].to_pylist() for name in ("looks", "stops", "lanes"))
+    ids = floor().studio.appearances.ids
     product = {(row["gondola"], row["lane"]): row["product_id"] for row in lanes}
     for visit in day().truth.visits[:20]:
         seconds: dict[str, float] = {}
         for row in (row for row in looks if row["visit_id"] == visit.visit_id):
             name = product[row["gondola"], row["lane"]]
             seconds[name] = seconds.get(name, 0.0) + row["to_s"] - row["from_s"]
-        truth = {product_name(p): s for p, s in day().truth.attention(visit.visit_id).items()}
+        truth = {ids[p]: s for p, s in day().truth.attention(visit.visit_id).items()}
         assert seconds.keys() == truth.keys()
         assert all(abs(seconds[name] - truth[name]) < 1e-6 for name in truth)
         dwelt = sum(row["to_s"] - row["from_s"] for row in stops if row["visit_id"] == visit.visit_id)

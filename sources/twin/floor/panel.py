@@ -36,7 +36,7 @@ def shop_tables(floor: Floor) -> dict[str, pa.Table]:
                 "gondola": [gondola for gondola, _ in lanes],
                 "lane": [lane.lane for _, lane in lanes],
                 "level": [lane.level for _, lane in lanes],
-                "product_id": [product_name(lane.product) for _, lane in lanes],
+                "product_id": [floor.studio.appearances.ids[lane.product] for _, lane in lanes],
                 "left_m": [lane.left / 100 for _, lane in lanes],
                 "right_m": [lane.right / 100 for _, lane in lanes],
             }
@@ -47,17 +47,13 @@ def shop_tables(floor: Floor) -> dict[str, pa.Table]:
 def panel_tables(floor: Floor, days: Sequence[int]) -> dict[str, pa.Table]:
     """`shop_tables`, and of some days `visits`, `tracks`, `shelf_events`, `mat_activity`, `looks` and `stops`; times in seconds since
     midnight."""
-    parts = [_day(floor, floor.day(number)) for number in days]
+    parts = [day_tables(floor, floor.day(number)) for number in days]
     return shop_tables(floor) | {name: pa.concat_tables([part[name] for part in parts]) for name in parts[0]}
 
 
-def product_name(product: int) -> str:
-    """The id of a product by its number."""
-    return f"P{product:04d}"
-
-
-def _day(floor: Floor, day: ShopDay) -> dict[str, pa.Table]:
-    truth, on = day.truth, FIRST_DAY + timedelta(days=day.number)
+def day_tables(floor: Floor, day: ShopDay, *, first_day: date = FIRST_DAY) -> dict[str, pa.Table]:
+    """The tables of one day; `first_day` is the date of day 0."""
+    truth, on = day.truth, first_day + timedelta(days=day.number)
     stops = [
         (visit.visit_id, visit.name(person.member), stop)
         for visit in truth.visits
