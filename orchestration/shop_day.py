@@ -1,6 +1,7 @@
 """A day of the shop's floor as the models of behaviour read it, and what they tell of visits as the till hears it."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -13,10 +14,15 @@ from models.behaviour.positioning import Positioner
 from models.behaviour.positioning_config import PositioningConfig
 from models.behaviour.positioning_data import HEARD, SCANS, read_scans
 from models.behaviour.positioning_fit import fit
+from models.behaviour.tag_deeds import MovedTag
 from models.behaviour.visit_events import Came, Carried, GateReads, Handled, ShelfDeed, VisitEvent
 from models.behaviour.visit_tracker import SensedDay
+from models.common.protocols import InputError
 from models.detector.fusion import PickPut
+from models.detector.observed import Recording
+from models.detector.tag_moves import ClipReads, TagPaths
 from serving.settlement.shop_events import Entered, Left, Moved, Passed, ShopEvent, Tag
+from sources.twin.cameras.clips import Clip
 from sources.twin.cameras.planogram import Gondola
 from sources.twin.floor.mats import MatPictures
 from sources.twin.floor.observed import Observed
@@ -65,6 +71,33 @@ def shelf_deeds(events: Iterable[PickPut], gondola: int, planned: Gondola, from_
     return found
 
 
+def clip_reads(clip: Clip, told: Recording, from_s: float) -> ClipReads:
+    """Reads of shelf antennas in a clip that began at `from_s`; of `told` reads none may be left out."""
+    reads = told.reads
+    if reads is None:
+        raise InputError(f"the clip of {from_s:.1f} s was told without its antennas: give it with them")
+    return ClipReads(from_s, float(told.at_s.max(initial=0.0)), reads, clip.tags["epc"].to_pylist())
+
+
+def moved_tags(paths: Mapping[int, TagPaths]) -> list[MovedTag]:
+    """Tags that moved at any gondola, by the paths of each."""
+    return [
+        MovedTag(move.deed, move.epc, move.product, gondola, move.level, move.at_s)
+        for gondola, told in paths.items()
+        for move in told.moves
+    ]
+
+
+def silent_tags(paths: Mapping[int, TagPaths], tags: pa.Table, product_of: Sequence[str]) -> dict[int, float]:
+    """Share of the tags of each product, of those in the books, that no shelf's antenna ever read; products of none are left out."""
+    read = frozenset[str]().union(*(told.read for told in paths.values()))
+    number = {name: k for k, name in enumerate(product_of)}
+    products = [number[name] for name in tags["product_id"].to_pylist()]
+    known = Counter(products)
+    silent = Counter(product for epc, product in zip(tags["epc"].to_pylist(), products, strict=True) if epc not in read)
+    return {product: count / known[product] for product, count in silent.items()}
+
+
 @dataclass(frozen=True, eq=False)
 class PlannedShelf:
     """A `Planogram` of a gondola."""
@@ -109,6 +142,7 @@ def to_shop_events(
                 yield Moved(
                     **head, deed=event.deed, product=product_of[event.product], count=event.count,
                     confidence=event.confidence, shelf=f"G{event.gondola}",
+                    tags=event.tags,
                 )  # fmt: skip
             case Carried():
                 yield Passed(

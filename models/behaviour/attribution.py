@@ -76,6 +76,10 @@ class Doubt:
         """What it adds to a basket, of each package."""
         return 1 if self.deed.deed == "take" else -1
 
+    def share(self, visit: int) -> float:
+        """Posterior that it is a visit's."""
+        return float(self.chance[self.visits == visit].sum())
+
 
 class Reckoning:
     """All deeds of a day with what is believed of each, which hang together by what visits hold and carry out."""
@@ -110,7 +114,7 @@ class Reckoning:
                 nobody = max(1 - float(doubt.first.sum()), 0.0)
                 told = doubt.first * self._each(doubt, self._holds)
                 doubt.unread = told / max(told.sum() + nobody, _NEVER)
-                if read is not None:
+                if read is not None and not doubt.deed.traced:
                     told = told * self._each(doubt, partial(self._carries, read))
                 doubt.chance = told / max(told.sum() + nobody, _NEVER)
 

@@ -13,6 +13,7 @@ from models.behaviour.people_config import ExitConfig
 from models.behaviour.people_observed import Floats
 from models.behaviour.visit_events import GateReads
 
+_ENOUGH = 30  # reads that tell how far a clock is ahead
 _MOST_LOG = 600.0  # of a ratio: exp of more is no number
 
 
@@ -49,7 +50,17 @@ def read_tags(reads: GateReads, passings: Sequence[Passing], cfg: ExitConfig) ->
     rows: dict[str, list[int]] = {}
     for row, epc in enumerate(reads.epc):
         rows.setdefault(epc, []).append(row)
-    return [_weighed(epc, np.array(own), reads, passed_s, visit, cfg) for epc, own in sorted(rows.items())]
+    late = _late(reads, passed_s, cfg)
+    return [_weighed(epc, np.array(own), reads, passed_s + late, visit, cfg) for epc, own in sorted(rows.items())]
+
+
+def _late(reads: GateReads, passed_s: Floats, cfg: ExitConfig) -> float:
+    """By how much the antenna's clock is ahead of the cameras': what reads about one passing alone tell."""
+    low, high = (np.searchsorted(passed_s, reads.at_s + side * cfg.about_s) for side in (-1, 1))
+    alone = (high - low == 1) & (reads.rssi_dbm > (cfg.passing_dbm + cfg.stray_dbm) / 2)
+    if np.count_nonzero(alone) < _ENOUGH:
+        return 0.0
+    return float(np.median(reads.at_s[alone] - passed_s[low[alone]]))
 
 
 def _weighed(
@@ -60,7 +71,9 @@ def _weighed(
     near = np.unique(np.concatenate([np.arange(a, b) for a, b in zip(low, high, strict=True)]))
     if not near.size:
         return ReadTag(epc, reads.product[int(own[0])], (), ())
-    timed = -0.5 * ((at_s[:, None] - passed_s[near]) / cfg.passing_s) ** 2  # (R, K)
+    # Reads of one tag are off together where the passing is: together they tell no more of its time than that leaves.
+    spread = np.hypot(cfg.passing_s, cfg.passed_s * np.sqrt(own.size))
+    timed = -0.5 * ((at_s[:, None] - passed_s[near]) / spread) ** 2  # (R, K)
     loud, faint = (-0.5 * ((level - mean) / cfg.level_db) ** 2 for mean in (cfg.passing_dbm, cfg.stray_dbm))
     stray = np.logaddexp(np.logaddexp.reduce(timed, axis=1) + faint, cfg.nowhere_log)
     with_it = np.logaddexp(timed + loud[:, None], stray[:, None] + np.log(cfg.also_strays))

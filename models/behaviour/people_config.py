@@ -96,18 +96,25 @@ class ExitConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     passing_s: float = Field(0.7, gt=0, le=10, description="standard deviation of a read's time about the passing")
+    passed_s: float = Field(
+        0.3, ge=0, le=10, description="standard deviation of the time at which somebody is held to have passed"
+    )
     about_s: float = Field(3.0, gt=0, le=60, description="from a read to the passings that it may belong to")
     passing_dbm: float = Field(-50.0, ge=-120, le=0, description="mean level of a tag that passes")
     stray_dbm: float = Field(-59.0, ge=-120, le=0, description="and of one that strays into the field")
     level_db: float = Field(4.5, gt=0, le=30, description="standard deviation of a level")
     nowhere_log: float = Field(-12.0, le=0, description="log-likelihood of a read without a passing")
     also_strays: float = Field(
-        0.1, gt=0, lt=1, description="share of a carried tag's reads that stray at other passings"
+        0.3, gt=0, lt=1, description="share of a carried tag's reads that stray at other passings"
     )
     unseen: float = Field(
         1e-3, gt=0, lt=1, description="chance that a visit carries what it was not seen to take, against what it was"
     )
     strays: float = Field(0.02, gt=0, lt=1, description="odds that a tag in the field has strayed into it")
     sure: float = Field(0.9, ge=0, le=1, description="posterior from which a tag is told of a visit")
+    elsewhere: float = Field(
+        1e-4, gt=0, lt=1, description="chance that a visit passed when it was not seen to: tracks may be wrong"
+    )
+    lost: float = Field(0.05, gt=0, lt=1, description="and if it was never seen to pass")
     reads: float = Field(0.915, gt=0, lt=1, description="chance that a package's tag is read in passing")
     false: float = Field(0.01, gt=0, lt=1, description="chance that a tag is told of a visit that has it not")

@@ -14,6 +14,7 @@ from models.common.protocols import InputError
 
 MOST_DEEDS, MOST_READS = 200_000, 5_000_000
 _ROUNDING = 1e-6
+Tags: TypeAlias = Literal["unseen", "followed", "returned"]
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,8 @@ class Option:
 class ShelfDeed:
     """`count` packages of `product` taken from or put into gondola `gondola` at `at_s`, `along_m` to the right of its middle for who
     faces it; `confidence` in [0, 1] that deed, product and count are right. `others` are what it may have been instead; what all
-    chances leave to 1 is that it was none of these, or nothing."""
+    chances leave to 1 is that it was none of these, or nothing. `epcs` are the tags that shelf antennas
+    saw move with it; `traced` if they tell of all its packages, of dead tags that they are."""
 
     deed: Literal["take", "put"]
     product: int
@@ -39,6 +41,8 @@ class ShelfDeed:
     at_s: float
     confidence: float
     others: tuple[Option, ...] = ()
+    epcs: tuple[str, ...] = ()
+    traced: bool = False
 
     @property
     def options(self) -> tuple[Option, ...]:
@@ -89,7 +93,9 @@ class Came:
 
 @dataclass(frozen=True)
 class Handled:
-    """A deed is a visit's: `share` is the posterior that it is, `confidence` that deed, product, count and visit are right."""
+    """A deed is a visit's: `share` is the posterior that it is, `confidence` that deed, product, count and visit are right. `tags`
+    are `followed` if shelf antennas told of all its packages, so that both hold what the exit read of them, and `returned` if all
+    came back to a shelf, whoever it was."""
 
     visit_id: str
     deed: Literal["take", "put"]
@@ -99,6 +105,7 @@ class Handled:
     at_s: float
     share: float
     confidence: float
+    tags: Tags = "unseen"
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from models.behaviour.parties import Parties, share_out
 from models.behaviour.people_config import AttributionConfig, ExitConfig, PartyConfig, TrackingConfig
 from models.behaviour.people_joining import PersonTrack, track_people
 from models.behaviour.people_observed import DevicePlaces, Finds, Openings, ShopPlan
+from models.behaviour.tag_chains import last_takes, returned, tied
 from models.behaviour.visit_events import MOST_DEEDS, Came, Carried, GateReads, Handled, ShelfDeed, VisitEvent, Went
 from models.common.protocols import InputError
 
@@ -87,17 +88,23 @@ class VisitTracker:
             deed.check(len(self.plan.gondolas))
         cfg, visits = self.cfg, walked.openings.visit_id
         share = reached(ordered, walked.tracks, walked.parties.share, self.plan, cfg.attribution)
-        reckoning = Reckoning(ordered, share, cfg.attribution, cfg.exit)
         tags = None if walked.reads is None else read_tags(walked.reads, self._passings(walked), cfg.exit)
+        passed = {passing.visit for passing in self._passings(walked)}
+        share = tied(ordered, share, tags or (), passed, cfg.exit)
+        reckoning = Reckoning(ordered, share, cfg.attribution, cfg.exit)
         reckoning.reconsider(None if tags is None else _counted(tags, reckoning, cfg.exit))
         events: list[VisitEvent] = [
             Came(visit, float(at_s)) for visit, at_s in zip(visits, walked.openings.at_s, strict=True)
         ]
-        events += [event for doubt in reckoning.doubts if (event := self._handled(doubt, visits)) is not None]
-        events += self._left(walked, None if tags is None else _told(tags, reckoning, cfg.exit))
+        events += [
+            event
+            for doubt, back in zip(reckoning.doubts, returned(ordered), strict=True)
+            if (event := self._handled(doubt, visits, back=back)) is not None
+        ]
+        events += self._left(walked, None if tags is None else _told(tags, reckoning, last_takes(ordered), cfg.exit))
         return sorted(events, key=lambda event: (event.at_s, event.visit_id, type(event).__name__))
 
-    def _handled(self, doubt: Doubt, visits: Sequence[str]) -> Handled | None:
+    def _handled(self, doubt: Doubt, visits: Sequence[str], *, back: bool) -> Handled | None:
         """What is told of a deed; None where too little is sure."""
         if not doubt.chance.any():
             return None
@@ -110,7 +117,7 @@ class VisitTracker:
             return None
         return Handled(
             visits[int(doubt.visits[k])], deed.deed, option.product, option.count, deed.gondola, deed.at_s, share,
-            sure,
+            sure, "returned" if back else "followed" if deed.traced else "unseen",
         )  # fmt: skip
 
     def _passings(self, walked: Walked) -> list[Passing]:
@@ -136,11 +143,18 @@ class VisitTracker:
         return events
 
 
-def _told(tags: Sequence[ReadTag], reckoning: Reckoning, cfg: ExitConfig) -> dict[int, list[ReadTag]]:
-    """Tags by the visit that carried them out, without those of which that is in doubt."""
+def _told(
+    tags: Sequence[ReadTag], reckoning: Reckoning, last: Mapping[str, int], cfg: ExitConfig
+) -> dict[int, list[ReadTag]]:
+    """Tags by the visit that carried them out, without those of which that is in doubt. `last` tells the deed that took each tag
+    which shelf antennas followed; empty, they followed none."""
     found: dict[int, list[ReadTag]] = {}
     for tag in tags:
-        share = tag.shares([reckoning.held(tag.product, visit) for visit in tag.visits], cfg)
+        if (row := last.get(tag.epc)) is not None:
+            held = [reckoning.doubts[row].share(visit) for visit in tag.visits]
+        else:
+            held = [0.0 if last else reckoning.held(tag.product, visit) for visit in tag.visits]
+        share = tag.shares(held, cfg)
         if share.size and share.max() >= cfg.sure:
             found.setdefault(tag.visits[int(share.argmax())], []).append(tag)
     return found

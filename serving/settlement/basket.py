@@ -64,10 +64,13 @@ def _held(product: str, events: Sequence[Moved], read: int, gate: tuple[str, ...
     belief = np.zeros(beliefs.most + 1)
     belief[0] = 1.0
     for event in events:
+        if event.tags == "returned":  # whoever took it put it back
+            continue
         belief = _after(belief, event.count if event.deed == "take" else -event.count, event.confidence, beliefs)
     belief = _mixed(belief, {more: (1 - beliefs.unseen) * beliefs.unseen**more for more in range(_FEW)})
     if gate:
-        belief = belief * _likelihood(min(read, beliefs.most), beliefs)
+        traced = bool(events) and all(event.tags != "unseen" for event in events)
+        belief = belief * _likelihood(min(read, beliefs.most), beliefs, traced=traced)
     belief = np.maximum(belief, _LEAST)
     belief /= belief.sum()
     count = int(belief.argmax())
@@ -94,11 +97,14 @@ def _mixed(belief: Floats, steps: Mapping[int, float]) -> Floats:
 
 
 @lru_cache(maxsize=4_096)
-def _likelihood(read: int, beliefs: BasketBeliefs) -> Floats:
-    """Of `read` tags given each count: each package's tag is read or not, and so are, by chance, some of what stayed behind."""
+def _likelihood(read: int, beliefs: BasketBeliefs, *, traced: bool) -> Floats:
+    """Of `read` tags given each count: each package's tag is read or not, and so are, by chance, some of what stayed behind. Of
+    `traced` packages those that are not read say nothing more."""
     from scipy.stats import binom
 
     counts = np.arange(beliefs.most + 1)
+    if traced:
+        return np.asarray(beliefs.gate_stray ** np.maximum(read - counts, 0.0))
     found = np.zeros(counts.size)
     for stray in range(min(read + 1, _FEW)):
         share = (1 - beliefs.gate_stray) * beliefs.gate_stray**stray

@@ -47,6 +47,11 @@ class Moved(_OfVisit):
     count: int = Field(ge=1, le=MOST_COUNT)
     confidence: float = Field(ge=0, le=1, description="that product, count and visit are right")
     shelf: Name
+    tags: Literal["unseen", "followed", "returned"] = Field(
+        default="unseen",
+        description="whether shelf antennas followed its tags, so that the confidence holds what the gate read of them, and whether "
+        "all of them came back",
+    )
 
 
 class Tag(BaseModel):

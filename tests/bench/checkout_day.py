@@ -9,11 +9,13 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
+from checkout_truth import true_deeds, with_true_visits
 from eyes_detections import DetectorErrors, Lookalikes, recording
 
 from models.behaviour.mat_deeds import joined, mat_deeds
-from models.behaviour.mats import mat_changes
+from models.behaviour.mats import MatChange, mat_changes
 from models.behaviour.positioning import Positioner
+from models.behaviour.tag_deeds import tagged
 from models.behaviour.visit_events import Handled, ShelfDeed, VisitEvent
 from models.behaviour.visit_tracker import VisitTracker
 from models.detector.beliefs import Beliefs
@@ -21,14 +23,18 @@ from models.detector.event_confidence import EventsSpec
 from models.detector.fusion import PickPut, fuse
 from models.detector.observed import Recording
 from models.detector.parts import base_events
+from models.detector.tag_moves import ClipReads, TagPaths, tag_paths
 from orchestration.clip_recordings import LEAST_CONFIDENCE, TOLERANCE_S, told_by
 from orchestration.shop_day import (
+    clip_reads,
     fit_positioner,
     mat_matrices,
+    moved_tags,
     planogram,
     sensed,
     shelf_deeds,
     shop_plan,
+    silent_tags,
     to_shop_events,
 )
 from serving.settlement.basket import BasketBeliefs
@@ -71,18 +77,20 @@ ABLATIONS: Mapping[str, Sensors] = {
     "without Wi-Fi": Sensors(wifi=False),
     "without looks from above": Sensors(looks=False),
     "one shelf camera": Sensors(cameras=1),
-    "mats alone at the shelves": Sensors(cameras=0),
+    "mats alone at the shelves": Sensors(cameras=0, scales=False, antennas=False),
 }
 
 
 @dataclass(frozen=True, eq=False)
 class SeenDay:
-    """A day with the events of its clips by what the shelves have (`Sensors.shelf`): gondola, beginning, and events of each clip."""
+    """A day with the events of its clips by what the shelves have (`Sensors.shelf`): gondola, beginning, and events of each clip, and
+    with the `paths` of tags by gondola."""
 
     floor: Floor
     day: ShopDay
     positioner: Positioner
     clips: Mapping[tuple[int, bool, bool], Sequence[tuple[int, float, Sequence[PickPut]]]]
+    paths: Mapping[int, TagPaths]
 
 
 def seen_day(floor: Floor, positioner: Positioner, number: int, shelves: Sequence[tuple[int, bool, bool]]) -> SeenDay:
@@ -90,13 +98,23 @@ def seen_day(floor: Floor, positioner: Positioner, number: int, shelves: Sequenc
     day, errors, spec = floor.day(number), DetectorErrors(), base_events(Beliefs())
     alike = Lookalikes(floor.studio.appearances, errors)
     clips: dict[tuple[int, bool, bool], list[tuple[int, float, Sequence[PickPut]]]] = {each: [] for each in shelves}
+    reads: dict[int, list[ClipReads]] = {}
     for k, shown in enumerate(day.clips()):
         rng = np.random.default_rng([floor.seed, number, k])
         whole = recording(shown.clip, floor.studio.appearances, alike, errors, rng)
+        reads.setdefault(shown.gondola, []).append(clip_reads(shown.clip, whole, shown.from_s))
         for (cameras, scales, antennas), told in clips.items():
             part = told_by(whole, cameras, weighed=scales, tagged=antennas)
             told.append((shown.gondola, shown.from_s, _fused(part, spec)))
-    return SeenDay(floor, day, positioner, clips)
+    return SeenDay(floor, day, positioner, clips, paths_of(floor, reads, spec))
+
+
+def paths_of(floor: Floor, reads: Mapping[int, Sequence[ClipReads]], spec: EventsSpec) -> dict[int, TagPaths]:
+    """Paths of the tags of each gondola that was filmed."""
+    return {
+        gondola: tag_paths(told, len(floor.stands[gondola].gondola.boards), spec.beliefs.tags)
+        for gondola, told in reads.items()
+    }
 
 
 def _fused(part: Recording, spec: EventsSpec) -> list[PickPut]:
@@ -169,26 +187,16 @@ def deeds_of(seen: SeenDay, sensors: Sensors) -> list[ShelfDeed]:
         for gondola, from_s, events in seen.clips[sensors.shelf]
         for deed in shelf_deeds(events, gondola, gondolas[gondola], from_s)
     ]
-    if not sensors.mats:
-        return fused
     weights = [seen.floor.studio.appearances[k].weight_g for k in range(len(seen.floor.studio.appearances))]
     shelves = {number: planogram(gondola, weights) for number, gondola in enumerate(gondolas)}
-    changes = mat_changes(mat_matrices(seen.day.observed.mats, seen.floor.mats.cells(0)[0]))
-    return joined(fused, mat_deeds(changes, shelves), shelves)
-
-
-def true_deeds(seen: SeenDay) -> list[ShelfDeed]:
-    """Shelf events as they were."""
-    gondolas = [stand.gondola for stand in seen.floor.stands]
-    found = []
-    for event in seen.day.truth.events:
-        lane = gondolas[event.gondola].lanes[event.lane]
-        found.append(
-            ShelfDeed(
-                event.deed, event.product, event.count, event.gondola, (lane.left + lane.right) / 200, event.at_s, 1.0
-            )
-        )
-    return found
+    changes: list[MatChange] = []
+    if sensors.mats:
+        changes = mat_changes(mat_matrices(seen.day.observed.mats, seen.floor.mats.cells(0)[0]))
+        fused = joined(fused, mat_deeds(changes, shelves), shelves)
+    if not sensors.antennas:
+        return fused
+    silent = silent_tags(seen.paths, seen.day.observed.tags, seen.floor.studio.appearances.ids)
+    return tagged(fused, moved_tags(seen.paths), changes, shelves, silent)
 
 
 def visits_of(seen: SeenDay, sensors: Sensors, deeds: Sequence[ShelfDeed]) -> list[VisitEvent]:
@@ -224,23 +232,6 @@ def settled(
         elif output.to == REVIEWS and output.body["open"]:
             asked.setdefault(output.body["visit"], []).append(output.body["product"])
     return bills, asked
-
-
-def with_true_visits(seen: SeenDay, events: Sequence[VisitEvent]) -> list[VisitEvent]:
-    """The same events, each shelf event given to who did it in truth: of the nearest such in time."""
-    return [_of_true_visit(seen, event) if isinstance(event, Handled) else event for event in events]
-
-
-def _of_true_visit(seen: SeenDay, event: Handled) -> Handled:
-    near = [
-        each
-        for each in seen.day.truth.events
-        if (each.gondola, each.deed) == (event.gondola, event.deed) and abs(each.at_s - event.at_s) < TOLERANCE_S
-    ]
-    if not near:
-        return event
-    best = min(near, key=lambda each: (each.product != event.product, abs(each.at_s - event.at_s)))
-    return replace(event, visit_id=best.visit_id, share=1.0, confidence=min(event.confidence / event.share, 1.0))
 
 
 def judge_day(seen: SeenDay, judged: Judged) -> None:

@@ -107,3 +107,20 @@ def test_sure_takes_add_up(counts: list[int]) -> None:
 def test_more_confidence_makes_surer() -> None:
     sure = [one(moved("take", 1, confidence=value)).confidence for value in (0.6, 0.8, 0.9, 0.99)]
     assert all(a < b for a, b in pairwise(sure))
+
+
+def test_of_tags_that_were_followed_the_gate_says_no_more() -> None:
+    followed = moved("take", 1, confidence=0.97).model_copy(update={"tags": "followed"})
+    assert one(followed, gate=[passed()]).confidence == pytest.approx(one(followed).confidence)
+    assert one(moved("take", 1, confidence=0.97), gate=[passed()]).confidence < 0.9
+    assert one(followed, gate=[passed("milk", "milk")]).count == 2, "what else was read speaks all the same"
+
+
+def test_what_came_back_is_nobodys_however_unsure_it_is_who_took_it() -> None:
+    both = [
+        moved(what, second, confidence=0.6).model_copy(update={"tags": "returned"})
+        for what, second in (("take", 1), ("put", 5))
+    ]
+    held = one(*both, gate=[passed()])
+    assert held.count == 0 and held.confidence > 0.999
+    assert one(*both, moved("take", 9)).count == 1
