@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from serving.live.cli import MakeDay, live_command
+
 if TYPE_CHECKING:
     from serving.settlement.processor import Processor
     from serving.settlement.shop_settings import ShopSettings
@@ -23,11 +25,11 @@ _BATCH = 500
 _TOLD_S = 5.0  # between lines on how far it is
 
 
-def build_shop_app(home: Folder) -> typer.Typer:
-    """`shop tell|settle|reviews|decide|bill|flink-job`; `home()` gives Storeloop's home."""
-    app = typer.Typer(
-        no_args_is_help=True, help="Checkout: events to bills, reviews, decisions.", context_settings={"obj": home}
-    )
+def build_shop_app(home: Folder, make_day: MakeDay | None = None) -> typer.Typer:
+    """`shop`, the live page, and `shop tell|settle|reviews|decide|bill|flink-job`; `home()` gives Storeloop's home, `make_day` a day
+    of the twin to be played."""
+    app = typer.Typer(help="Checkout, live: events to bills, reviews, decisions.", context_settings={"obj": home})
+    app.callback(invoke_without_command=True)(live_command(make_day))
     for command in (tell, settle, reviews, decide, bill):
         app.command()(command)
     app.command("flink-job")(flink_job)
