@@ -19,10 +19,10 @@ from serving.live.camera_events import ShelfEvent
 from serving.live.floor import ShopFloor
 from serving.live.heads import SeenHead
 from serving.settlement.basket import BasketBeliefs, carried
-from serving.settlement.shop_events import Entered, Left, Moved, OfVisit
+from serving.settlement.shop_events import Decided, Entered, Left, Moved, OfVisit
 from serving.settlement.visit import Visit
 
-MOST_VISITS, MOST_BILLS, MOST_DEEDS, MOST_REVIEWS = 200, 12, 14, 20
+MOST_VISITS, MOST_BILLS, MOST_DEEDS, MOST_REVIEWS = 200, 12, 10, 20
 _SETTLED, _LATENCIES = 5_000, 1_000
 _Told = dict[str, Any]
 
@@ -99,7 +99,8 @@ class Board:
     def event(self, event: OfVisit, now_s: float | None) -> None:
         """What the log says of a visit; `now_s` by our clock, None for what lay there before we looked."""
         with self._changing():
-            self._latest = event.time if self._latest is None else max(event.time, self._latest)
+            if not isinstance(event, Decided):  # people decide by their own clock, hours later
+                self._latest = event.time if self._latest is None else max(event.time, self._latest)
             if isinstance(event, Moved):
                 self._add_deed(event.event_id, event, event.shelf, event.deed, event.visit_id)
             if event.visit_id in self._settled:

@@ -13,7 +13,7 @@ from models.behaviour.people_joining import PersonTrack
 from serving.settlement.shop_events import Name
 
 KEPT_S = 30.0  # of each person's places
-SHOWN_S = 3.0  # after the last word of somebody, the page shows them no more
+SHOWN_S = 3.0  # after the last word of somebody, by the shop's clock or by ours, the page shows them no more
 MOST_PEOPLE = 1_000
 _MOST_PLACES = 600  # of one person
 
@@ -84,10 +84,11 @@ class PositionFeed:
         now = self._clock()
         with self._lock:
             self._expire(now)
+            since = 0.0 if self._newest is None else self._newest.timestamp() - SHOWN_S
             return [
                 Seen(visit, number, person.places[-1][1], person.places[-1][2])
                 for (visit, number), person in sorted(self._people.items())
-                if person.last_heard_s > now - SHOWN_S
+                if person.last_heard_s > now - SHOWN_S and person.places[-1][0] > since
             ]
 
     def tracks(self) -> tuple[list[str], list[PersonTrack]]:

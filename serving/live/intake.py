@@ -20,7 +20,7 @@ NO_BOX = (
     "no box may tell anything: give STORELOOP_SERVE_BOXES as name:token pairs and start the shop again; boxes keep what they have "
     "to tell"
 )
-NO_TOKEN = "no known token: send `Authorization: Bearer TOKEN`, which a box reads from STORELOOP_EDGE_TOKEN"
+UNKNOWN = "no known token: send `Authorization: Bearer TOKEN`, which a box reads from STORELOOP_EDGE_TOKEN"
 _SCHEMA = (
     "CREATE TABLE IF NOT EXISTS taken (event_id TEXT PRIMARY KEY, digest BLOB NOT NULL, taken_s REAL NOT NULL) STRICT, WITHOUT ROWID",
     "CREATE INDEX IF NOT EXISTS taken_by_age ON taken (taken_s)",
@@ -109,7 +109,7 @@ class Intake:
             raise Refusal(503, NO_BOX)
         box = self._tokens.by_header(authorization)
         if box is None:
-            raise Refusal(401, NO_TOKEN)
+            raise Refusal(401, UNKNOWN)
         return box.name
 
     def _send(self, teller: str, events: Sequence[CameraEvent]) -> None:

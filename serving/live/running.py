@@ -14,6 +14,7 @@ from models.common.protocols import InputError
 from serving.live.attributor import CONSUMER, Attributor
 from serving.live.board import Board
 from serving.live.camera_events import SHELF, utc_now
+from serving.live.decisions import Decisions
 from serving.live.feed import PositionFeed
 from serving.live.floor import FILE, ShopFloor, read_floor
 from serving.live.heads import LedgerWatch
@@ -137,8 +138,11 @@ def run_live(
         parts.append(Part("playing the day", player.run, lambda: ""))
     taken = TakenEvents(home / FOLDER / INTAKE, clock=time.time)
     intake = Intake(config.shop, config.boxes, taken, producer, topics, feed, now=utc_now)
+    decisions = Decisions(
+        config.shop, open_books(settings, home), producer, topics.events, closed=config.anywhere, now=utc_now
+    )
     hosts = ("*",) if config.anywhere else (*LOOPBACK, "[::1]")
-    app = create_app(LivePage(board, feed, intake, stop), hosts)
+    app = create_app(LivePage(board, feed, intake, decisions, stop), hosts)
     server = _Server(
         uvicorn.Config(
             app, host=config.host, port=config.port, log_level="warning", server_header=False,

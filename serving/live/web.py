@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable
+from dataclasses import astuple
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -19,10 +20,12 @@ from starlette.routing import Route
 from models.common.protocols import InputError
 from serving.front_door import App, Message, Receive, Scope, Send, read_body
 from serving.live.camera_events import EventsRequest, PositionsRequest
+from serving.live.decisions import DecideRequest
 from serving.replies import JSON, Refusal
 
 if TYPE_CHECKING:
     from serving.live.board import Board
+    from serving.live.decisions import Decisions
     from serving.live.feed import PositionFeed
     from serving.live.intake import Intake
 
@@ -36,7 +39,7 @@ HEADERS = {
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
-    "referrer-policy": "no-referrer",
+    "referrer-policy": "same-origin",
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
     "cache-control": "no-store",
@@ -47,8 +50,10 @@ Asked = TypeVar("Asked", bound=BaseModel)
 class LivePage:
     """The handlers. `stop` ends all streams, so that the server can."""
 
-    def __init__(self, board: "Board", feed: "PositionFeed", intake: "Intake", stop: threading.Event) -> None:
-        self._board, self._feed, self._intake, self._stop = board, feed, intake, stop
+    def __init__(
+        self, board: "Board", feed: "PositionFeed", intake: "Intake", decisions: "Decisions", stop: threading.Event
+    ) -> None:
+        self._board, self._feed, self._intake, self._decisions, self._stop = board, feed, intake, decisions, stop
         self._streams = 0
 
     def page(self, _request: Request) -> Response:
@@ -77,6 +82,24 @@ class LivePage:
     def health(self, _request: Request) -> Response:
         """200 while it serves."""
         return Response(b'{"healthy":true}', media_type=JSON)
+
+    async def decide(self, request: Request) -> Response:
+        """What a person says on the page that a visit took. Refusal 403 for what no page of ours sends."""
+        asked = await _read(request, DecideRequest, self._decider)
+        event = await run_in_threadpool(self._decisions.take, asked)
+        return Response(to_json({"event": event}), media_type=JSON)
+
+    def _decider(self, request: Request) -> None:
+        """The page has no log-in: who sits at this machine decides, and says by which name."""
+        if self._decisions.closed:
+            raise Refusal(
+                403, "this page is reached from elsewhere and has no log-in: use `storeloop shop decide` instead"
+            )
+        own = f"{request.url.scheme}://{request.headers.get('host', '')}"
+        if (origin := request.headers.get("origin")) != own:
+            raise Refusal(
+                403, f"the request comes from {(origin or 'nowhere')[:200]}, not from {own}: decide on the page itself"
+            )
 
     async def stream(self, _request: Request) -> Response:
         """Server-sent events: `board` when it changed, `places` when somebody moved. Refused with 503 beyond `MOST_STREAMS`."""
@@ -109,7 +132,7 @@ class LivePage:
                 now, board = self._board.told()
                 if now != version:
                     version, news = now, _event("board", board)
-                seen = to_json([[each.visit_id, each.person, each.x_m, each.y_m] for each in self._feed.seen()])
+                seen = to_json([self._feed.newest, [astuple(each) for each in self._feed.seen()]])
                 if seen != places:
                     places, news = seen, news + _event("places", seen)
                 silent_s = 0.0 if news else silent_s + _TURN_S
@@ -132,6 +155,7 @@ def create_app(page: LivePage, hosts: tuple[str, ...]) -> Starlette:
             Route("/floor.json", page.floor),
             Route("/state.json", page.state),
             Route("/stream", page.stream),
+            Route("/decide", page.decide, methods=["POST"]),
             Route("/camera-events", page.camera_events, methods=["POST"]),
             Route("/positions", page.positions, methods=["POST"]),
             *(Route(path, page.health) for path in ("/livez", "/readyz", "/healthz")),

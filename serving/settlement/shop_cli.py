@@ -117,25 +117,14 @@ def decide(
     as_json: AsJson = False,
 ) -> None:
     """Say what a visit took of a product: the till corrects the bill accordingly."""
-    from serving.settlement.shop_events import Decided
+    from serving.settlement.deciding import decision
     from serving.settlement.shop_settings import open_books, open_producer
     from serving.settlement.transport import Message
 
     with _told():
         settings, home = _settings(), context.obj()
-        if open_books(settings, home).find(shop, f"visit:{visit}") is None:
-            raise ValueError(f"no visit {visit!r} in {shop!r}: `storeloop shop reviews` lists those that are open")
-        now = datetime.now(UTC)
-        event = Decided(
-            event_id=f"decided-{visit}-{product}-{now.timestamp():.6f}",
-            shop=shop,
-            time=now,
-            visit_id=visit,
-            product=product,
-            count=count,
-            by=by,
-            reason=reason,
-        )
+        books, now = open_books(settings, home), datetime.now(UTC)
+        event = decision(books, shop, visit, product, count, by=by, reason=reason, now=now)
         message = Message(settings.names().events, shop, event.model_dump_json().encode())
         open_producer(settings, home).send([message])
         _show({"event": event.event_id, "visit": visit, "product": product, "count": count}, as_json)

@@ -1,6 +1,6 @@
 "use strict";
 // Draws what the server tells: the board whole whenever it changed, places of people several times a second.
-const SVG = "http://www.w3.org/2000/svg", LIT_MS = 4000, GLIDE_MS = 400;
+const SURE = 0.95, SVG = "http://www.w3.org/2000/svg", LIT_MS = 4000, GLIDE_MS = 400;
 const $ = (id) => document.getElementById(id);
 const people = new Map();   // visit and person -> {group, x, y, fromX, fromY, toX, toY, since}
 const still = window.matchMedia("(prefers-reduced-motion: reduce)");
@@ -21,7 +21,8 @@ function drawn(name, attributes, ...children) {
 }
 
 const say = (id, text) => { if ($(id).textContent !== text) { $(id).textContent = text; } };
-const short = (visit) => (visit.length <= 8 ? visit : "…" + visit.slice(-6));
+// The last part of a pseudonym; the whole stands in the element's title.
+const short = (visit) => `#${(visit.split(/[-_:./]/).pop() || visit).slice(-8)}`;
 const percent = (share) => (share >= 0.9995 ? ">99.9 %" : `${(100 * share).toFixed(share >= 0.99 ? 1 : 0)} %`);
 const time = (iso) => (iso ? iso.slice(11, 19) : "");
 const counted = (count, one, many) => `${count} ${count === 1 ? one : many}`;
@@ -30,13 +31,15 @@ function money(cents, currency) {
   return new Intl.NumberFormat(undefined, { style: "currency", currency: currency || "EUR" }).format(cents / 100);
 }
 
-function hue(visit) {
-  let hash = 7;
-  for (const letter of visit) { hash = (hash * 31 + letter.codePointAt(0)) % 3600; }
-  return (hash * 137) % 360;
+// Colours by the golden angle in the order in which visits are first seen: those who are in together differ.
+const seen = new Map();
+function colour(visit) {
+  if (!seen.has(visit)) {
+    if (seen.size > 2000) { seen.clear(); }
+    seen.set(visit, seen.size);
+  }
+  return `hsl(${((210 + seen.get(visit) * 137.5) % 360).toFixed(0)} 65% 45%)`;
 }
-
-const colour = (visit) => `hsl(${hue(visit)} 65% 45%)`;
 
 // The floor.
 function drawFloor(plan) {
@@ -111,7 +114,7 @@ function movePeople(places) {
       continue;
     }
     const label = drawn("text", { y: -0.24 });
-    label.textContent = person ? `${short(visit)}·${person + 1}` : short(visit);
+    label.textContent = person ? `+${person}` : short(visit);  // those who came along
     const group = drawn("g", { class: "person" }, drawn("circle", { r: 0.16, fill: colour(visit) }), label);
     walkers.append(group);
     people.set(key, { group, x, y, fromX: x, fromY: y, toX: x, toY: y, since: now });
@@ -135,7 +138,8 @@ function glide(now) {
 
 // Lists.
 function fill(id, rows, empty) {
-  $(id).replaceChildren(...rows);
+  const list = $(id);
+  if (list.children.length !== rows.length || rows.some((row, place) => list.children[place] !== row)) { list.replaceChildren(...rows); }
   $(empty).hidden = rows.length > 0;
   const table = $(`${id}-table`);
   if (table) { table.hidden = rows.length === 0; }
@@ -157,7 +161,7 @@ function line(count, what, end) {
 
 function visitCard(each) {
   const lines = each.basket.map((held) => {
-    const sure = made("span", { class: held.sure >= 0.95 ? "tag good" : "tag warn", title: "that product and count are right" }, percent(held.sure));
+    const sure = made("span", { class: held.sure >= SURE ? "tag good" : "tag warn", title: "that product and count are right" }, percent(held.sure));
     return line(held.count, [held.name], sure);
   });
   const state = each.left ? made("span", { class: "aside" }, "leaving, being settled") : made("span", { class: "aside" }, `since ${time(each.since)}`);
@@ -186,42 +190,82 @@ function billCard(each) {
 }
 
 const CAUSES = { unsure: "not sure enough to charge", late: "told after the bill", "no price": "has no price" };
+const reviews = new Map();  // visit and product -> card, kept while it says the same, so that a form is not lost while it is filled in
 
-function reviewCard(each, shop) {
-  const quoted = (text) => (/^[\w.-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`);
-  const command = `storeloop shop decide ${quoted(each.visit)} ${quoted(each.product)} ${each.likely} --shop ${quoted(shop)} --by YOU --reason WHY`;
-  const key = `${each.visit}\n${each.product}`;
-  const details = made("details", {}, made("summary", {}, "decide"), made("code", {}, command));
-  details.dataset.key = key;
-  details.open = opened.has(key);
-  details.addEventListener("toggle", () => (details.open ? opened.add(key) : opened.delete(key)));
+function reviewCard(each) {
+  const key = `${each.visit}\n${each.product}`, told = JSON.stringify(each), known = reviews.get(key);
+  if (known && known.told === told) { return known.card; }
+  const fresh = newReviewCard(each);
+  reviews.set(key, { told, card: fresh });
+  return fresh;
+}
+
+function field(label, attributes) {
+  const input = made("input", { required: "", ...attributes });
+  return [made("label", {}, label, input), input];
+}
+
+function newReviewCard(each) {
+  const [countLabel, count] = field("It took", { type: "number", min: 0, max: 100, value: each.likely });
+  const [byLabel, by] = field("Your name", { maxlength: 120, pattern: "[!-~]+", title: "without spaces", autocomplete: "username" });
+  const [whyLabel, why] = field("Why", { maxlength: 500, placeholder: "seen on film" });
+  const result = made("p", { class: "foot", role: "status" }), button = made("button", { type: "submit" }, "Decide");
+  const form = made("form", {}, countLabel, byLabel, whyLabel, button, result);
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    button.disabled = true;
+    const body = { visit: each.visit, product: each.product, count: Number(count.value), by: by.value, reason: why.value };
+    try {
+      const answer = await fetch("/decide", { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
+      result.textContent = answer.ok ? "Told to the till: a correction follows." : (await answer.json()).error;
+      button.disabled = answer.ok;
+    } catch (error) {
+      result.textContent = `Not sent: ${error.message}`;
+      button.disabled = false;
+    }
+  });
   return card(each.visit,
     made("p", { class: "head" }, who(each.visit), made("span", { class: "aside" }, CAUSES[each.cause] || each.cause),
       made("span", { class: "end" }, made("span", { class: "tag warn" }, percent(each.sure)))),
-    made("ul", { class: "lines" }, line(each.likely, [each.name], "likeliest")), details);
+    made("ul", { class: "lines" }, line(each.likely, [each.name], "likeliest")),
+    made("details", {}, made("summary", {}, "decide"), form));
 }
 
-const opened = new Set();
+function fillReviews(told) {
+  fill("reviews", told.map(reviewCard), "no-reviews");
+  const open = new Set(told.map((each) => `${each.visit}\n${each.product}`));
+  for (const key of reviews.keys()) { if (!open.has(key)) { reviews.delete(key); } }
+}
 
 function deedRow(each) {
   const kind = each.deed === "take" ? "took" : "put";
-  const visit = each.visit ? made("td", { class: "id", title: each.visit }, short(each.visit)) : made("td", {}, each.why || "being placed");
-  return made("tr", {}, made("td", { class: "when" }, time(each.time)), made("td", {}, each.shelf),
-    made("td", {}, made("span", { class: `${kind}-word` }, kind === "took" ? "took" : "put in"), ` ${each.count} × ${each.name}`),
-    made("td", { class: "number" }, percent(each.sure)), visit);
+  const whose = each.visit ? short(each.visit) : each.why ? `nobody's: ${each.why}` : "being placed";
+  return made("li", {},
+    made("span", {}, made("span", { class: `${kind}-word` }, kind === "took" ? "took" : "put in"), ` ${each.count} × ${each.name}`),
+    made("span", { class: each.sure >= SURE ? "tag good" : "tag warn" }, percent(each.sure)),
+    made("span", { class: "aside" }, `${time(each.time)} · shelf ${each.shelf} · `, made("span", { title: each.visit || "" }, whose)));
 }
 
 function headRow(each) {
-  const checked = each.extends === null ? "signature" : `signature, goes on from ${each.extends}`;
+  const checked = each.extends === null ? "signed" : `goes on from ${each.extends}`;
   return made("tr", {}, made("td", { class: "number" }, each.size.toLocaleString()),
-    made("td", { class: "id", title: each.root }, each.root.slice(0, 16)), made("td", { class: "when" }, each.when.replace("T", " ").slice(0, 23)),
+    made("td", { class: "id", title: each.root }, each.root.slice(0, 16)), made("td", { class: "when", title: each.when }, time(each.when)),
     made("td", {}, made("span", { class: "tag good" }, "✓"), ` ${checked}`));
+}
+
+// The shop's clock: the latest moment that anything was told of.
+let latest = "";
+function tick(iso) {
+  if (iso && iso > latest) {
+    latest = iso;
+    say("clock", `${iso.slice(0, 10)} ${time(iso)}`);
+  }
 }
 
 function show(board) {
   const figures = board.figures, latency = figures.latency_ms;
   say("shop", board.shop);
-  say("clock", board.time ? `${board.time.slice(0, 10)} ${time(board.time)}` : "");
+  tick(board.time);
   say("note", board.note);
   $("problems").replaceChildren(...board.problems.map((each) => made("p", { class: "error" }, each)));
   say("inside", String(figures.inside));
@@ -238,7 +282,7 @@ function show(board) {
   say("signed", head ? `entries, root ${head.root.slice(0, 8)}` : "entries");
   fill("visits", board.visits.map(visitCard), "no-visits");
   fill("bills", board.bills.map(billCard), "no-bills");
-  fill("reviews", board.reviews.map((each) => reviewCard(each, board.shop)), "no-reviews");
+  fillReviews(board.reviews);
   fill("deeds", board.deeds.map(deedRow), "no-deeds");
   fill("heads", board.heads.map(headRow), "no-heads");
   if (gotDeeds) { board.deeds.filter((each) => each.number > lastDeed).forEach(light); }
@@ -265,4 +309,8 @@ const stream = new EventSource("/stream");
 stream.addEventListener("open", () => { say("link", "live"); $("link").classList.add("on"); });
 stream.addEventListener("error", () => { say("link", "no connection: trying again"); $("link").classList.remove("on"); });
 stream.addEventListener("board", (event) => show(JSON.parse(event.data)));
-stream.addEventListener("places", (event) => movePeople(JSON.parse(event.data)));
+stream.addEventListener("places", (event) => {
+  const [newest, places] = JSON.parse(event.data);
+  tick(newest);
+  movePeople(places);
+});
