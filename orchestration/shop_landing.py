@@ -41,7 +41,7 @@ def land(workspace: Workspace) -> TableOutcome:
         return TableOutcome(True, not_provided(REMEDY), {"note": REMEDY})
     read, days = dict.fromkeys(_ROWS, 0), set[str]()
     for outputs, rows_of in _ROWS.items():
-        consumer = open_consumer(settings, workspace.root, name=READER, outputs=outputs)
+        consumer = open_consumer(settings, workspace.root, name=READER, log=outputs)
         while records := consumer.poll(MOST, _WAIT_S if settings.kafka else 0.0):
             try:
                 told = _read(records, rows_of)

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import typer
 
+    from serving.live.play import Day
+
 
 def _root() -> Path:
     from orchestration.settings import Settings
@@ -43,10 +45,15 @@ def package() -> "typer.Typer":
 
 
 def shop() -> "typer.Typer":
-    """Checkout: events to bills, in the room `serving`."""
+    """The live shop and its checkout, in the room `serving`; the twin's day is made here."""
     from serving.settlement.shop_cli import build_shop_app
 
-    return build_shop_app(_root)
+    def make_day(visits: int, seed: int) -> "Day":
+        from orchestration.shop_play import TwinDay
+
+        return TwinDay(visits, seed)
+
+    return build_shop_app(_root, make_day)
 
 
 def ledger() -> "typer.Typer":

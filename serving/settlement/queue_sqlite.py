@@ -51,6 +51,12 @@ class SqliteQueue(SqliteFile):
             )
             return [Record(0, *row) for row in rows]
 
+    def following(self, topic: str) -> int:
+        """The offset that the next record of a topic gets."""
+        with self._told():
+            found = self._connection().execute("SELECT max(offset) FROM messages WHERE topic = ?", (topic,)).fetchone()
+            return 0 if found[0] is None else int(found[0]) + 1
+
     def begin(self, name: str, topic: str) -> int:
         """A new epoch of a consumer, which ends all before it."""
         with self._told(), self._writing() as connection:

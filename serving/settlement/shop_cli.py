@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from serving.live.cli import MakeDay, live_command
+
 if TYPE_CHECKING:
     from serving.settlement.processor import Processor
     from serving.settlement.shop_settings import ShopSettings
@@ -23,11 +25,11 @@ _BATCH = 500
 _TOLD_S = 5.0  # between lines on how far it is
 
 
-def build_shop_app(home: Folder) -> typer.Typer:
-    """`shop tell|settle|reviews|decide|bill|flink-job`; `home()` gives Storeloop's home."""
-    app = typer.Typer(
-        no_args_is_help=True, help="Checkout: events to bills, reviews, decisions.", context_settings={"obj": home}
-    )
+def build_shop_app(home: Folder, make_day: MakeDay | None = None) -> typer.Typer:
+    """`shop`, the live page, and `shop tell|settle|reviews|decide|bill|flink-job`; `home()` gives Storeloop's home, `make_day` a day
+    of the twin to be played."""
+    app = typer.Typer(help="Checkout, live: events to bills, reviews, decisions.", context_settings={"obj": home})
+    app.callback(invoke_without_command=True)(live_command(make_day))
     for command in (tell, settle, reviews, decide, bill):
         app.command()(command)
     app.command("flink-job")(flink_job)
@@ -115,25 +117,14 @@ def decide(
     as_json: AsJson = False,
 ) -> None:
     """Say what a visit took of a product: the till corrects the bill accordingly."""
-    from serving.settlement.shop_events import Decided
+    from serving.settlement.deciding import decision
     from serving.settlement.shop_settings import open_books, open_producer
     from serving.settlement.transport import Message
 
     with _told():
         settings, home = _settings(), context.obj()
-        if open_books(settings, home).find(shop, f"visit:{visit}") is None:
-            raise ValueError(f"no visit {visit!r} in {shop!r}: `storeloop shop reviews` lists those that are open")
-        now = datetime.now(UTC)
-        event = Decided(
-            event_id=f"decided-{visit}-{product}-{now.timestamp():.6f}",
-            shop=shop,
-            time=now,
-            visit_id=visit,
-            product=product,
-            count=count,
-            by=by,
-            reason=reason,
-        )
+        books, now = open_books(settings, home), datetime.now(UTC)
+        event = decision(books, shop, visit, product, count, by=by, reason=reason, now=now)
         message = Message(settings.names().events, shop, event.model_dump_json().encode())
         open_producer(settings, home).send([message])
         _show({"event": event.event_id, "visit": visit, "product": product, "count": count}, as_json)

@@ -1,5 +1,6 @@
 """Where a shop's logs and books lie, and what its till waits for: `STORELOOP_SHOP_<NAME>`."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ from serving.settlement.books import SCHEMA, Books
 from serving.settlement.database import PostgresDatabase, SqliteDatabase
 from serving.settlement.queue_sqlite import SqliteQueue
 from serving.settlement.till import TillConfig
-from serving.settlement.transport import Consumer, Producer, Topics
+from serving.settlement.transport import Consumer, Follower, Producer, Topics
 
 if TYPE_CHECKING:
     from serving.settlement.transport_kafka import KafkaConfig
@@ -48,19 +49,30 @@ class ShopSettings(BaseSettings):
         return Topics(self.topics)
 
 
-def open_consumer(settings: ShopSettings, home: Path, *, name: str = _TILL, outputs: str = "") -> Consumer:
-    """The reader of events, or of some `outputs`; one of that name that was there before is fenced off."""
-    topic = settings.names().of(outputs) if outputs else settings.names().events
+def open_consumer(settings: ShopSettings, home: Path, *, name: str = _TILL, log: str = "") -> Consumer:
+    """The reader of events, or of another `log`; one of that name that was there before is fenced off."""
+    topic = settings.names().of(log) if log else settings.names().events
     if not settings.kafka:
         return open_queue(home).consumer(name, topic)
     from serving.settlement.transport_kafka import KafkaConsumer
 
-    return KafkaConsumer(_kafka(settings), f"{settings.topics}-{name}" + (f"-{outputs}" if outputs else ""), topic)
+    return KafkaConsumer(_kafka(settings), f"{settings.topics}-{name}" + (f"-{log}" if log else ""), topic)
 
 
 def has_log(settings: ShopSettings, home: Path) -> bool:
     """Whether anything can be read: a broker is named, or the queue's file is there."""
     return bool(settings.kafka) or (home / FOLDER / QUEUE).is_file()
+
+
+def open_follower(settings: ShopSettings, home: Path, topics: Sequence[str], back: int) -> Follower:
+    """Who looks on: it begins `back` records before the end of each partition, and what it reads counts as before."""
+    if not settings.kafka:
+        from serving.settlement.followers import SqliteFollower
+
+        return SqliteFollower(open_queue(home), topics, back)
+    from serving.settlement.follower_kafka import KafkaFollower
+
+    return KafkaFollower(_kafka(settings), topics, back)
 
 
 def open_producer(settings: ShopSettings, home: Path) -> Producer:

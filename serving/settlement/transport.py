@@ -70,6 +70,21 @@ class Consumer(Protocol):
         """Give again what was not committed."""
 
 
+@dataclass(frozen=True)
+class Followed:
+    """A record and the topic that it lies in."""
+
+    topic: str
+    record: Record
+
+
+class Follower(Protocol):
+    """Looks on: one of many readers of some topics, whom nobody waits for and whose place is written down nowhere."""
+
+    def read(self, most: int) -> Sequence[Followed]:
+        """Up to `most` records that came since, in order within a partition; none where there are none."""
+
+
 class Producer(Protocol):
     """Whoever writes into logs."""
 

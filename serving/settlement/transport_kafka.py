@@ -76,24 +76,15 @@ class KafkaConsumer:
 
     def committed(self) -> Mapping[int, int]:
         """Of all partitions."""
-        found = _asked(lambda: self._reader.committed(self._partitions(), self._config.timeout_s))
+        found = asked(lambda: self._reader.committed(self._partitions(), self._config.timeout_s))
         return {each.partition: max(each.offset, 0) for each in found}
 
     def poll(self, most: int, wait_s: float) -> Sequence[Record]:
         """Records of any partitions."""
-        found = []
-        first = _asked(lambda: self._reader.poll(wait_s))
+        first = asked(lambda: self._reader.poll(wait_s))
         # `consume` would wait until there are `most`: the first that comes goes on at once, with what is there beside it.
-        rest = _asked(lambda: self._reader.consume(most - 1, 0.0)) if first is not None and most > 1 else []
-        for each in [first, *rest] if first is not None else []:
-            if each.error() is not None:
-                raise TransportError(f"{self._topic}: {each.error().str()}")
-            found.append(
-                Record(
-                    each.partition(), each.offset(), (each.key() or b"").decode(errors="replace"), each.value() or b""
-                )
-            )
-        return found
+        rest = asked(lambda: self._reader.consume(most - 1, 0.0)) if first is not None and most > 1 else []
+        return [record_of(each) for each in ([first, *rest] if first is not None else [])]
 
     def commit(self, consumed: Mapping[int, int], messages: Sequence[Message]) -> None:
         """In one transaction."""
@@ -103,10 +94,10 @@ class KafkaConsumer:
             raise TransportError(f"{self._topic}: rewind first, the last transaction failed")
         offsets = [TopicPartition(self._topic, partition, offset) for partition, offset in consumed.items()]
         try:
-            _asked(writer.begin_transaction)
+            asked(writer.begin_transaction)
             _produce(writer, messages, wait_s)
-            _asked(lambda: writer.send_offsets_to_transaction(offsets, self._reader.consumer_group_metadata(), wait_s))
-            _asked(lambda: writer.commit_transaction(wait_s))
+            asked(lambda: writer.send_offsets_to_transaction(offsets, self._reader.consumer_group_metadata(), wait_s))
+            asked(lambda: writer.commit_transaction(wait_s))
         except TransportError:
             self._writer = None
             with suppress(KafkaException):
@@ -117,9 +108,9 @@ class KafkaConsumer:
         """Back to what was committed, once no transaction is under way any more."""
         if self._writer is None:
             writer = Writer(self._config.common() | {"transactional.id": self._name, "linger.ms": 0})
-            _asked(lambda: writer.init_transactions(self._config.timeout_s))
+            asked(lambda: writer.init_transactions(self._config.timeout_s))
             self._writer = writer
-        _asked(
+        asked(
             lambda: self._reader.assign(
                 [
                     TopicPartition(self._topic, partition, offset or OFFSET_BEGINNING)
@@ -133,7 +124,7 @@ class KafkaConsumer:
         self._reader.close()
 
     def _partitions(self) -> list[TopicPartition]:
-        topics = _asked(lambda: self._reader.list_topics(self._topic, self._config.timeout_s)).topics
+        topics = asked(lambda: self._reader.list_topics(self._topic, self._config.timeout_s)).topics
         partitions = topics[self._topic].partitions
         if not partitions:
             raise TransportError(f"{self._config.servers} has no topic {self._topic!r}: make it first")
@@ -156,14 +147,23 @@ def _produce(writer: Writer, messages: Sequence[Message], wait_s: float) -> None
             ) from None
         except KafkaException as error:
             raise _of(error) from error
-    left = _asked(lambda: writer.flush(wait_s))
+    left = asked(lambda: writer.flush(wait_s))
     if left or failed:
         raise TransportError(
             f"{left + len(failed)} of {len(messages)} messages were not taken: {(failed or ['no answer'])[0]}"
         )
 
 
-def _asked(call: Callable[[], Any]) -> Any:
+def record_of(message: Any) -> Record:
+    """What librdkafka read; TransportError where it is the news of a failure."""
+    if message.error() is not None:
+        raise TransportError(f"{message.topic()}: {message.error().str()}")
+    key = (message.key() or b"").decode(errors="replace")
+    return Record(message.partition(), message.offset(), key, message.value() or b"")
+
+
+def asked(call: Callable[[], Any]) -> Any:
+    """What a call of librdkafka gives; TransportError where it fails, Fenced where another has begun."""
     try:
         return call()
     except KafkaException as error:

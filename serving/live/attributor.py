@@ -1,0 +1,189 @@
+"""From the log of shelves to the log of the shop: each camera event given to the visit whose person stood where one reaches from.
+
+Who stood where is known for seconds (`PositionFeed`), so an event waits until places beyond its moment have come, or for a bounded
+time. What came of it is sent in the same moment in which it counts as consumed. What is nobody's goes to a log of its own, with why.
+"""
+
+import json
+import threading
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from models.behaviour.attribution import reached
+from models.behaviour.people_config import AttributionConfig
+from models.behaviour.people_observed import Floats, GondolaPlace, ShopPlan
+from models.behaviour.visit_events import ShelfDeed
+from serving.live.camera_events import UNATTRIBUTED, CameraEvent, ShelfEvent
+from serving.live.feed import PositionFeed
+from serving.live.floor import Gondola, ShopFloor
+from serving.settlement.shop_events import Moved
+from serving.settlement.transport import Consumer, Fenced, Message, Record, Topics, TransportError
+
+CONSUMER = "attributor"
+MOST = 200  # events a step
+_AGAIN_S = 1.0  # after a failure
+
+
+class AttributorConfig(BaseModel):
+    """How long an event waits for places, and how sure it must be whose it is."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    patience_s: float = Field(
+        default=5.0, ge=0, le=60, description="for places beyond its moment, from when it is read"
+    )
+    places: AttributionConfig = AttributionConfig()
+
+
+@dataclass
+class Attributed:
+    """Since it began."""
+
+    events: int = 0
+    nobodys: int = 0
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class _Waiting:
+    record: Record
+    told: ShelfEvent | None
+    until_s: float
+
+
+class Attributor:
+    """Reads the log of shelves through `consumer`; see the module. `clock` gives seconds that only grow."""
+
+    def __init__(
+        self,
+        consumer: Consumer,
+        floor: ShopFloor,
+        feed: PositionFeed,
+        topics: Topics,
+        config: AttributorConfig | None = None,
+        *,
+        clock: Callable[[], float],
+    ) -> None:
+        self._consumer, self._floor, self._feed, self._topics = consumer, floor, feed, topics
+        self._config, self._clock = config or AttributorConfig(), clock
+        self._gondolas = {each.name: number for number, each in enumerate(floor.gondolas)}
+        gates = [np.array([x, 0.0]) for x in (floor.entrance_m, floor.exit_m)]
+        places = [GondolaPlace(each.x_m, each.y_m, each.to_x, each.to_y) for each in floor.gondolas]
+        self._plan = ShopPlan(gates[0], gates[1], places)
+        self._waiting: deque[_Waiting] = deque()
+        self.done = Attributed()
+
+    def step(self, wait_s: float = 0.1) -> int:
+        """One step; how many events it is done with."""
+        until = self._clock() + self._config.patience_s
+        records = self._consumer.poll(MOST, wait_s)
+        self._waiting += [_Waiting(record, _read(record), until) for record in records]
+        ready: list[_Waiting] = []
+        while self._waiting and self._due(self._waiting[0]):
+            ready.append(self._waiting.popleft())
+        if ready:
+            messages = [message for each in ready if (message := self._message(each)) is not None]
+            self._consumer.commit({each.record.partition: each.record.offset + 1 for each in ready}, messages)
+            self.done.events += len(ready)
+            self.done.nobodys += sum(each.topic != self._topics.events for each in messages)
+        return len(ready)
+
+    def run(self, stop: threading.Event) -> None:
+        """Step until `stop`; what fails is tried again for ever, Fenced ends it."""
+        while not stop.is_set():
+            try:
+                if self.done.problem:
+                    self._waiting.clear()
+                    self._consumer.rewind()
+                self.step()
+                self.done.problem = ""
+            except Fenced:
+                raise
+            except TransportError as error:
+                self.done.problem = str(error)
+                stop.wait(_AGAIN_S)
+
+    def _due(self, waiting: _Waiting) -> bool:
+        newest = self._feed.newest
+        if waiting.told is None or self._clock() >= waiting.until_s:
+            return True
+        return newest is not None and newest >= waiting.told.event.time + timedelta(
+            seconds=self._config.places.window_s
+        )
+
+    def _message(self, waiting: _Waiting) -> Message | None:
+        """What it brings about; none for what is no shelf event, for only the intake writes this log."""
+        if waiting.told is None:
+            return None
+        told = waiting.told
+        found = self._moved(told)
+        if isinstance(found, Moved):
+            return Message(self._topics.events, told.shop, found.model_dump_json().encode())
+        body = json.dumps({"why": found, "told": told.model_dump(mode="json")}, ensure_ascii=False)
+        return Message(self._topics.of(UNATTRIBUTED), told.shop, body.encode())
+
+    def _moved(self, told: ShelfEvent) -> Moved | str:
+        """The event as the till hears it; or why it is nobody's."""
+        event = told.event
+        if event.product is None:
+            return "the camera cannot tell the product"
+        gondola = self._gondolas.get(self._floor.cameras.get(f"{event.box_id}/{event.camera}", ""))
+        if gondola is None:
+            return f"the floor plan has no gondola for camera {event.box_id}/{event.camera}: add it to `cameras`"
+        visits, shares = self._shares(event, gondola)
+        if not visits:
+            return "nobody's place at that moment is known"
+        best = int(shares.argmax())
+        sure = float(shares[best]) * event.confidence
+        if sure < self._config.places.least_sure:
+            return (
+                f"{sure:.0%} sure that it is of the likeliest visit, {self._config.places.least_sure:.0%} is the least"
+            )
+        try:
+            return Moved(
+                event_id=f"camera-{event.event_id}"[:120],
+                shop=told.shop,
+                time=event.time,
+                visit_id=visits[best],
+                deed=event.kind,
+                product=event.product,
+                count=event.count,
+                confidence=min(sure, 1.0),
+                shelf=self._floor.gondolas[gondola].name,
+            )
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_context=False)[0]
+            return f"{first['loc'][0]}: {first['msg']}"
+
+    def _shares(self, event: CameraEvent, gondola: int) -> tuple[list[str], Floats]:
+        """Visits whose persons are known, and the posterior (V,) that it is each one's."""
+        names, tracks = self._feed.tracks()
+        visits = sorted(set(names))
+        if not visits:
+            return [], np.zeros(0)
+        belongs = np.array([[float(name == visit) for name in names] for visit in visits])
+        at_s = event.time.timestamp()
+        deeds = [
+            ShelfDeed(event.kind, 0, event.count, gondola, along, at_s, event.confidence)
+            for along in _middles(self._floor.gondolas[gondola], event.product or "")
+        ]
+        # It was at one of the product's lanes: who stood before any of them may have done it.
+        shares = reached(deeds, tracks, belongs, self._plan, self._config.places).max(axis=0)
+        return visits, np.asarray(shares / max(float(shares.sum()), 1.0))
+
+
+def _middles(gondola: Gondola, product: str) -> list[float]:
+    """Of the lanes planned for a product; of the gondola where there are none."""
+    return [(lane.left_m + lane.right_m) / 2 for lane in gondola.lanes if lane.product == product] or [0.0]
+
+
+def _read(record: Record) -> ShelfEvent | None:
+    try:
+        return ShelfEvent.model_validate_json(record.value)
+    except ValidationError:
+        return None
