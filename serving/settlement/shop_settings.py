@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from serving.settlement.transport_kafka import KafkaConfig
 
 FOLDER, QUEUE, BOOKS = "shop", "queue.sqlite", "books.sqlite"
-_TILL = "till"
+_CONSUMER = "till"
 
 
 class ShopSettings(BaseSettings):
@@ -48,14 +48,14 @@ class ShopSettings(BaseSettings):
         return Topics(self.topics)
 
 
-def open_consumer(settings: ShopSettings, home: Path, *, name: str = _TILL, outputs: str = "") -> Consumer:
-    """The reader of events, or of some `outputs`; one of that name that was there before is fenced off."""
-    topic = settings.names().of(outputs) if outputs else settings.names().events
+def open_consumer(settings: ShopSettings, home: Path, name: str = _CONSUMER, topic: str = "") -> Consumer:
+    """The reader of a topic, of events where none is named; one that was there before under `name` is fenced off."""
+    topic = topic or settings.names().events
     if not settings.kafka:
         return open_queue(home).consumer(name, topic)
     from serving.settlement.transport_kafka import KafkaConsumer
 
-    return KafkaConsumer(_kafka(settings), f"{settings.topics}-{name}" + (f"-{outputs}" if outputs else ""), topic)
+    return KafkaConsumer(_kafka(settings), f"{settings.topics}-{name}", topic)
 
 
 def has_log(settings: ShopSettings, home: Path) -> bool:
