@@ -16,6 +16,8 @@ TAKEN = dg.AssetSelection.assets(["features", "interactions"], ["features", "ite
 PRICED = dg.AssetSelection.assets(["features", "fresh_goods"], ["pricing", "proposals"])
 # And the packages of a day, whose approved samples go into the release.
 PACKED = dg.AssetSelection.assets(["belt", "approved_samples"], ["belt", "inspections"])
+# And what the unmanned shop settled, whose books are closed at night.
+SETTLED = dg.AssetSelection.groups("shop")
 RELEASES = dg.AssetSelection.assets(*([model, "release"] for model in MODELS))
 
 full_job = dg.define_asset_job(
@@ -27,9 +29,9 @@ full_job = dg.define_asset_job(
 daily_job = dg.define_asset_job(
     "daily",
     # Pictures of cameras and image sets go into no release: no shop's day waits for photographs.
-    TABLES_AND_FEATURES | TAKEN | RELEASES | PRICED | PACKED,
+    TABLES_AND_FEATURES | TAKEN | RELEASES | PRICED | PACKED | SETTLED,
     description="A new day: tables, gate, features, online store, forecasts and recommendations with the champions in "
-    "place, prices proposed for the morning. " + HOW_TO_CHOOSE,
+    "place, prices proposed for the morning, the shop's books balanced. " + HOW_TO_CHOOSE,
 )
 retrain_job = dg.define_asset_job(
     "retrain",

@@ -22,7 +22,7 @@ from serving.settlement.tree import leaf_hash
 if TYPE_CHECKING:
     import pyarrow as pa
 
-READER = "lake"  # under which name the logs are read
+READER = "lake"  # under whose name, and that of the log, each is read
 REMEDY = "no shop has told anything: let the twin's be visited, or `storeloop shop tell` and `storeloop shop settle`"
 MOST = 20_000  # records at once: what bounds the memory
 _WAIT_S = 3.0  # for a broker's next records
@@ -41,12 +41,13 @@ def land(workspace: Workspace) -> TableOutcome:
         return TableOutcome(True, not_provided(REMEDY), {"note": REMEDY})
     read, days = dict.fromkeys(_ROWS, 0), set[str]()
     for outputs, rows_of in _ROWS.items():
-        consumer = open_consumer(settings, workspace.root, name=READER, log=outputs)
+        topic = settings.names().of(outputs)
+        consumer = open_consumer(settings, workspace.root, f"{READER}-{outputs}", topic)
         while records := consumer.poll(MOST, _WAIT_S if settings.kafka else 0.0):
             try:
                 told = _read(records, rows_of)
             except (ValueError, KeyError, TypeError) as error:
-                return TableOutcome(False, {"unchanged": False}, {"reason": f"{settings.names().of(outputs)}: {error}"})
+                return TableOutcome(False, {"unchanged": False}, {"reason": f"{topic}: {error}"})
             for table, rows in told.items():
                 days |= _add(workspace, table, rows)
             consumer.commit({each.partition: each.offset + 1 for each in records}, [])

@@ -45,7 +45,8 @@ def package() -> "typer.Typer":
 
 
 def shop() -> "typer.Typer":
-    """The live shop and its checkout, in the room `serving`; the twin's day is made here."""
+    """The live shop and its checkout, in the room `serving`; the twin's day is made here, and reconciliation with the lake."""
+    from orchestration.commands.shop import reconcile
     from serving.settlement.shop_cli import build_shop_app
 
     def make_day(visits: int, seed: int) -> "Day":
@@ -53,7 +54,9 @@ def shop() -> "typer.Typer":
 
         return TwinDay(visits, seed)
 
-    return build_shop_app(_root, make_day)
+    app = build_shop_app(_root, make_day)
+    app.command()(reconcile)
+    return app
 
 
 def ledger() -> "typer.Typer":

@@ -165,7 +165,7 @@ def _attributing(
     floor: ShopFloor, feed: PositionFeed, settings: ShopSettings, home: Path, clock: Callable[[], float]
 ) -> Part:
     topics = settings.names()
-    consumer = open_consumer(settings, home, name=CONSUMER, log=SHELF)
+    consumer = open_consumer(settings, home, CONSUMER, topics.of(SHELF))
     attributor = Attributor(consumer, floor, feed, topics, clock=clock)
     return Part("attributing", attributor.run, lambda: attributor.done.problem)
 

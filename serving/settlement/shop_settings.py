@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from serving.settlement.transport_kafka import KafkaConfig
 
 FOLDER, QUEUE, BOOKS = "shop", "queue.sqlite", "books.sqlite"
-_TILL = "till"
+_CONSUMER = "till"
 
 
 class ShopSettings(BaseSettings):
@@ -49,14 +49,14 @@ class ShopSettings(BaseSettings):
         return Topics(self.topics)
 
 
-def open_consumer(settings: ShopSettings, home: Path, *, name: str = _TILL, log: str = "") -> Consumer:
-    """The reader of events, or of another `log`; one of that name that was there before is fenced off."""
-    topic = settings.names().of(log) if log else settings.names().events
+def open_consumer(settings: ShopSettings, home: Path, name: str = _CONSUMER, topic: str = "") -> Consumer:
+    """The reader of a topic, of events where none is named; one that was there before under `name` is fenced off."""
+    topic = topic or settings.names().events
     if not settings.kafka:
         return open_queue(home).consumer(name, topic)
     from serving.settlement.transport_kafka import KafkaConsumer
 
-    return KafkaConsumer(_kafka(settings), f"{settings.topics}-{name}" + (f"-{log}" if log else ""), topic)
+    return KafkaConsumer(_kafka(settings), f"{settings.topics}-{name}", topic)
 
 
 def has_log(settings: ShopSettings, home: Path) -> bool:

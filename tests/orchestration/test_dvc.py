@@ -46,6 +46,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     params["pricing"] |= {"fresh_steps": 60, "fresh_peer_steps": 20, "hidden": 16, "fresh_shelves": 40, "fresh_days": 2}
     params["inspection"] |= {"width": 4, "epochs": 2, "resamplings": 5, "miss_level": 0.1, "reject_level": 0.1}
     params["belt"] = {"days": 3, "line": {"size_px": 64, "batch_size": 20, "batches_per_day": 4}}
+    params["shop"]["floor"]["crowd"]["visits"] = 3
     params["profiles"] |= {"clusters_max": 4, "epochs": 5, "resamples": 2, "restarts": 2}
     (folder / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
     git = ["git", "-c", "user.name=test", "-c", "user.email=test@example.com"]
@@ -92,7 +93,7 @@ def test_the_graph_through_dvc(clone: Path) -> None:
     before = rmse(clone)
     assert before > 0
     again = dvc(clone, "repro")
-    for stage in ("tables", "belt", "cameras", "images"):
+    for stage in ("tables", "belt", "cameras", "images", "shop"):
         assert f"Running stage '{stage}'" in again  # sources are not DVC's to watch
     for stage in ("features", "forecaster", "recommender", "profiles", "inspection", "detector"):
         assert f"Stage '{stage}' didn't change, skipping" in again
@@ -132,7 +133,7 @@ def test_a_stage_reads_its_source_each_time_or_depends_on_what_was_read() -> Non
     """Dagster's assets that read a source lie in a stage that always runs; every other stage stands on such a one's contents."""
     stages = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
     reading = {name: stage for name, stage in stages.items() if stage.get("always_changed")}
-    assert reading.keys() == {"tables", "belt", "cameras", "images"}
+    assert reading.keys() == {"tables", "belt", "cameras", "images", "shop"}
     contents = {f".storeloop/metrics/{name}.contents.json" for name in reading}
     for name, stage in stages.items():
         if name in reading:

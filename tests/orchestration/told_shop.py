@@ -12,8 +12,8 @@ from serving.settlement.shop_settings import ShopSettings, open_books, open_cons
 from serving.settlement.transport import Message
 
 SHOP = "s1"
-NOON = datetime(2026, 11, 27, 12, tzinfo=UTC)
-FIRST, SECOND = "2026-11-27", "2026-11-28"
+NOON = datetime(2025, 11, 27, 12, tzinfo=UTC)
+FIRST, SECOND = "2025-11-27", "2025-11-28"
 
 
 def _head(name: str, hours: float) -> dict[str, Any]:
