@@ -14,7 +14,15 @@ from typing import Final, Literal
 import duckdb
 import pyarrow as pa
 
-from data_checks.contracts import BELT_TABLES, FLOOR_TABLES, IMAGE_TABLES, WIFI_TABLES, ContractError, load_contract, table_names
+from data_checks.contracts import (
+    BELT_TABLES,
+    FLOOR_TABLES,
+    IMAGE_TABLES,
+    WIFI_TABLES,
+    ContractError,
+    load_contract,
+    table_names,
+)
 from sources.base import SourceError
 from sources.folder_covariates import load_covariates
 from sources.folder_files import TableFile, find_files, fingerprint_of, open_table, quoted, trimmed
@@ -38,7 +46,7 @@ class FolderSource:
         self.name = "folder"
         self._folder = Path(folder)
         self._settings = FolderSettings.of(self._folder)
-        # A sub-folder `images` of a shop's tables holds pictures, not rows; packing lines, Wi-Fi surveys and floors are sources of their own.
+        # A sub-folder `images` of a shop's tables holds pictures, not rows; lines, surveys and floors are sources of their own.
         elsewhere = (*IMAGE_TABLES, *BELT_TABLES, *WIFI_TABLES, *FLOOR_TABLES)
         self._files = find_files(self._folder, [name for name in table_names() if name not in elsewhere])
         if not any(entry in self._files for entry in _ENTRIES):

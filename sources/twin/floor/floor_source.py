@@ -76,7 +76,9 @@ class TwinFloor:
         random, visits = KeyedRandom(self._floor.seed), day.truth.visits
         numbers = np.array([visit.number for visit in visits], dtype=np.int64)
         worn = of_panel(random, number, numbers, share=self._panel)
-        made = {f"floor_{name}": table for name, table in day_tables(self._floor, day, first_day=self._first_day).items()}
+        made = {
+            f"floor_{name}": table for name, table in day_tables(self._floor, day, first_day=self._first_day).items()
+        }
         payers = accounts(random, number, numbers, self._known_on(on), strangers=self._strangers)
         made["floor_visits"] = (
             made["floor_visits"]
