@@ -1,7 +1,7 @@
 """The shop's floor: its newest days through the gate, into the lake or, where they tell of persons' places, beside it."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
@@ -33,7 +33,7 @@ class PanelConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    days: int = Field(10, ge=0, le=365, description="newest days whose visits are watched; 0 watches none")
+    days: int = Field(8, ge=0, le=365, description="newest days whose visits are watched; 0 watches none")
     share: float = Field(1.0, gt=0, le=1, description="share of visits that wear eye trackers and agreed to it")
     strangers: float = Field(0.3, ge=0, le=1, description="share of visits without a customer's account")
 
@@ -113,6 +113,7 @@ def land(workspace: Workspace, table: str, delivery: Delivery, *, run_id: str) -
     """
     from data_checks.contracts import load_contract
     from data_checks.docs_site import build_site
+    from data_checks.gate import failing_rows
     from orchestration.aside import later
     from orchestration.cleaning import last_check
 
@@ -125,7 +126,9 @@ def land(workspace: Workspace, table: str, delivery: Delivery, *, run_id: str) -
         return TableOutcome(True, facts, last_check(workspace, table))
     result = _judged(workspace, contract, delivery.read(days))
     workspace.quarantine.write_days(table, result.failing, column=contract.partition_by, days=days)
-    workspace.history.record(result, run_id=run_id)
+    # Reports keep examples of rows for good, which raw positions must not be.
+    told = replace(result, failing=failing_rows(contract)) if table in RAW else result
+    workspace.history.record(told, run_id=run_id)
     facts = {**result.counts, "unchanged": False, "days_made": len(days)}
     if result.success:
         _keep(workspace, contract, result.good, {day: delivery.made_from[day] for day in days})

@@ -4,7 +4,13 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from orchestration.absence import not_provided
-from orchestration.challengers import absence, current_challenger, make_challenger, record_absence
+from orchestration.challengers import (
+    absence,
+    current_challenger,
+    make_challenger,
+    record_absence,
+    register_challenger,
+)
 from orchestration.fingerprints import fingerprint
 from orchestration.floor_tables import Delivery, absent, behaviour_config, land, morning_after, no_floor
 from orchestration.floors import REMEDY, shop_days
@@ -87,6 +93,12 @@ def train_challenger(workspace: Workspace, *, on_progress: Callable[[str], None]
         return make_challenger(workspace, MODEL, fingerprint(code=_CODE, inputs=inputs), make, headline=HEADLINE)
     except DataError as error:
         return _without(workspace, str(error))
+
+
+def register(workspace: Workspace) -> dict[str, Any]:
+    """The challenger in the registry; where there is none, why."""
+    remedy = no_floor(workspace) or absence(workspace, MODEL)
+    return register_challenger(workspace, MODEL) if remedy is None else not_provided(remedy)
 
 
 def tell_attention(workspace: Workspace, *, run_id: str) -> TableOutcome:

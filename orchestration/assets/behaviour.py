@@ -66,6 +66,22 @@ def challenger(context: dg.AssetExecutionContext, workspace: WorkspaceResource) 
 
 
 @dg.asset(
+    key=["behaviour", "registered"],
+    deps=[CHALLENGER],
+    group_name="behaviour",
+    owners=ENGINEERS,
+    kinds={"mlflow"},
+    op_tags={PRIORITY_TAG: LATER},
+    description="The challenger as an MLflow run with its pictures, and as a version in the registry; no gate promotes it.",
+)
+def registered(workspace: WorkspaceResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
+    """Once an artifact."""
+    from orchestration.watching import register
+
+    return dg.MaterializeResult(metadata=register(workspace.open()))
+
+
+@dg.asset(
     key=TOLD,
     deps=[
         CHALLENGER,
@@ -152,6 +168,7 @@ def expired(workspace: WorkspaceResource) -> dg.MaterializeResult:  # type: igno
 BEHAVIOUR_ASSETS = [
     *(floor_asset(name) for name in TITLES),
     challenger,
+    registered,
     attention,
     attention_features,
     attention_online,
