@@ -21,6 +21,7 @@ __all__ = [
     "CONTRACTS",
     "FLOOR_TABLES",
     "IMAGE_TABLES",
+    "SHOP_TABLES",
     "SUFFIX",
     "WIFI_TABLES",
     "Column",
@@ -54,6 +55,8 @@ FLOOR_TABLES: Final = (
     "floor_devices",
     "attention",
 )
+# Tables that a shop without a till tells through its log, in the same order.
+SHOP_TABLES: Final = ("shop_bills", "shop_bill_lines", "stock_movements", "shop_reviews")
 
 
 @cache

@@ -24,6 +24,8 @@ WATCHED = dg.AssetSelection.groups("floor") | dg.AssetSelection.assets(
     ["behaviour", "heat_map"],
     ["behaviour", "expired"],
 )
+# And what the unmanned shop settled, whose books are closed at night.
+SETTLED = dg.AssetSelection.groups("shop")
 RELEASES = dg.AssetSelection.assets(*([model, "release"] for model in MODELS))
 
 full_job = dg.define_asset_job(
@@ -35,9 +37,9 @@ full_job = dg.define_asset_job(
 daily_job = dg.define_asset_job(
     "daily",
     # Pictures of cameras and image sets go into no release: no shop's day waits for photographs.
-    TABLES_AND_FEATURES | TAKEN | RELEASES | PRICED | PACKED | WATCHED,
+    TABLES_AND_FEATURES | TAKEN | RELEASES | PRICED | PACKED | SETTLED | WATCHED,
     description="A new day: tables, gate, features, online store, forecasts and recommendations with the champions in "
-    "place, prices proposed for the morning, attention told of the shop's visits, raw positions expired. "
+    "place, prices proposed for the morning, the shop's books balanced, attention told of its visits, raw positions expired. "
     + HOW_TO_CHOOSE,
 )
 retrain_job = dg.define_asset_job(

@@ -50,6 +50,15 @@ TABLES: tuple[TableSpec, ...] = (
     TableSpec("wifi_scans", "Scans of devices by Wi-Fi, with their places where a surveyor stood", group="floor"),
     TableSpec("wifi_fingerprints", "Which access points a scan heard", ("wifi_scans",), group="floor"),
 )
-SPECS = {spec.name: spec for spec in TABLES}
+# Told by the log of a shop without a till, whatever the source.
+SHOP_SPECS: tuple[TableSpec, ...] = (
+    TableSpec("shop_bills", "What visits owe, and what corrects it", (), "left_on", "left_on", group="shop"),
+    TableSpec("shop_bill_lines", "What bills are made of", (), "left_on", "left_on", group="shop"),
+    TableSpec(
+        "stock_movements", "What left the shelves and came back, as billed", (), "left_on", "left_on", group="shop"
+    ),
+    TableSpec("shop_reviews", "What a person was asked about", (), "left_on", "left_on", group="shop"),
+)
+SPECS = {spec.name: spec for spec in (*TABLES, *SHOP_SPECS)}
 # Demand must not be made anew because a customer clicked.
 DEMAND_TABLES = tuple(spec.name for spec in TABLES if spec.group is None)

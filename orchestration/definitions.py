@@ -16,6 +16,7 @@ from orchestration.assets.inspection import INSPECTION_ASSETS
 from orchestration.assets.pricing import PRICING_ASSETS
 from orchestration.assets.profiles import PROFILE_ASSETS
 from orchestration.assets.recommender import RECOMMENDER_ASSETS
+from orchestration.assets.shop import SHOP_ASSETS
 from orchestration.assets.tables import TABLE_ASSETS
 from orchestration.automation import JOBS, SCHEDULES, SENSORS
 from orchestration.resources import WorkspaceResource
@@ -38,6 +39,7 @@ def build(settings: Settings) -> dg.Definitions:
             *BEHAVIOUR_ASSETS,
             *DETECTOR_ASSETS,
             *IMAGE_SET_ASSETS,
+            *SHOP_ASSETS,
         ],
         jobs=JOBS,
         schedules=SCHEDULES,

@@ -43,10 +43,13 @@ def package() -> "typer.Typer":
 
 
 def shop() -> "typer.Typer":
-    """Checkout: events to bills, in the room `serving`."""
+    """Checkout: events to bills, in the room `serving`; its reconciliation with the lake."""
+    from orchestration.commands.shop import reconcile
     from serving.settlement.shop_cli import build_shop_app
 
-    return build_shop_app(_root)
+    app = build_shop_app(_root)
+    app.command()(reconcile)
+    return app
 
 
 def ledger() -> "typer.Typer":

@@ -48,14 +48,19 @@ class ShopSettings(BaseSettings):
         return Topics(self.topics)
 
 
-def open_consumer(settings: ShopSettings, home: Path) -> Consumer:
-    """The reader of events; one that was there before is fenced off."""
-    events = settings.names().events
+def open_consumer(settings: ShopSettings, home: Path, name: str = _CONSUMER, topic: str = "") -> Consumer:
+    """The reader of a topic, of events where none is named; one that was there before under `name` is fenced off."""
+    topic = topic or settings.names().events
     if not settings.kafka:
-        return open_queue(home).consumer(_CONSUMER, events)
+        return open_queue(home).consumer(name, topic)
     from serving.settlement.transport_kafka import KafkaConsumer
 
-    return KafkaConsumer(_kafka(settings), f"{settings.topics}-{_CONSUMER}", events)
+    return KafkaConsumer(_kafka(settings), f"{settings.topics}-{name}", topic)
+
+
+def has_log(settings: ShopSettings, home: Path) -> bool:
+    """Whether anything can be read: a broker is named, or the queue's file is there."""
+    return bool(settings.kafka) or (home / FOLDER / QUEUE).is_file()
 
 
 def open_producer(settings: ShopSettings, home: Path) -> Producer:

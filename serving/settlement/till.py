@@ -246,7 +246,8 @@ def _reviewed(shop: str, visit: Visit, now: Mapping[str, Review]) -> Iterable[Ou
     for product in sorted({*visit.reviews, *now}):
         if (review := now.get(product)) == visit.reviews.get(product):
             continue
-        told = {"open": review is not None, "shop": shop, "visit": visit.visit_id, "product": product}
+        left = visit.left.time.astimezone(UTC).isoformat() if visit.left is not None else None
+        told = {"open": review is not None, "shop": shop, "visit": visit.visit_id, "product": product, "left": left}
         yield Output(
             REVIEWS,
             f"{REVIEW}{shop}:{visit.visit_id}:{product}",

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
-from eyes_detections import DetectorErrors, Lookalikes, recording
 
 from models.behaviour.mat_deeds import joined, mat_deeds
 from models.behaviour.mats import mat_changes
@@ -21,7 +20,9 @@ from models.detector.event_confidence import EventsSpec
 from models.detector.fusion import PickPut, fuse
 from models.detector.observed import Recording
 from models.detector.parts import base_events
+from orchestration.billed_right import Basket, Billed
 from orchestration.clip_recordings import LEAST_CONFIDENCE, TOLERANCE_S, told_by
+from orchestration.made_up_detections import DetectorErrors, Lookalikes, recording
 from orchestration.shop_day import (
     fit_positioner,
     mat_matrices,
@@ -41,7 +42,6 @@ from sources.twin.floor.params import FloorParams
 SHOP = "floor"
 MIDNIGHT = datetime(2026, 1, 1, tzinfo=UTC)
 GATE_READ = 0.915  # of the tags that pass, dead ones and shielded ones included: what four days of other worlds told
-Basket = Mapping[str, int]
 
 
 @dataclass(frozen=True)
@@ -101,49 +101,6 @@ def seen_day(floor: Floor, positioner: Positioner, number: int, shelves: Sequenc
 
 def _fused(part: Recording, spec: EventsSpec) -> list[PickPut]:
     return fuse(part, spec.beliefs, least_confidence=LEAST_CONFIDENCE, calibration=spec.of(part))
-
-
-@dataclass(eq=False)
-class Billed:
-    """Of some days: `items` carried out, how many were `right`, `wrong` ones charged, products `asked` about; `visits` and of
-    those how many were billed `exact`."""
-
-    items: int = 0
-    right: int = 0
-    wrong: int = 0
-    asked: int = 0
-    visits: int = 0
-    exact: int = 0
-
-    def add(self, true: Basket, billed: Basket, asked: Sequence[str]) -> None:
-        """Count a visit; what is asked about is not billed."""
-        self.items += sum(true.values())
-        self.right += sum(min(count, billed.get(product, 0)) for product, count in true.items() if product not in asked)
-        self.wrong += sum(max(count - true.get(product, 0), 0) for product, count in billed.items())
-        self.asked += len(asked)
-        self.visits += 1
-        self.exact += not asked and dict(true) == dict(billed)
-
-    @property
-    def items_right(self) -> float:
-        """Share of the items carried out."""
-        return self.right / max(self.items, 1)
-
-    @property
-    def baskets_exact(self) -> float:
-        """Share of the visits."""
-        return self.exact / max(self.visits, 1)
-
-    @property
-    def wrong_charges(self) -> float:
-        """Items charged that were not carried out, over those that were."""
-        return self.wrong / max(self.items, 1)
-
-    def __str__(self) -> str:
-        return (
-            f"items right {self.items_right:.2%}, baskets exact {self.baskets_exact:.2%}, "
-            f"wrong charges {self.wrong_charges:.2%}, in review {self.asked / max(self.items, 1):.2%}"
-        )
 
 
 @dataclass(eq=False)

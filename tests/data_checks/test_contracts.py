@@ -32,7 +32,8 @@ TABLES = (
     "floor_looks", "floor_mat_activity", "floor_shelf_events", "floor_stops", "floor_tracks", "floor_visits", "friendships",
     "image_labels", "images",
     "impressions", "inspections", "inventory", "item_attributes", "label_classes", "label_issues", "price_plans", "prices",
-    "products", "promotions", "sales", "series", "sessions", "social_heat", "stores", "transactions", "weather",
+    "products", "promotions", "sales", "series", "sessions", "shop_bill_lines", "shop_bills", "shop_reviews", "social_heat",
+    "stock_movements", "stores", "transactions", "weather",
     "weather_forecast", "wifi_fingerprints", "wifi_scans",
 )  # fmt: skip
 
