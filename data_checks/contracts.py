@@ -43,8 +43,6 @@ IMAGE_TABLES: Final = ("label_classes", "images", "image_labels", "label_issues"
 BELT_TABLES: Final = ("approved_samples", "inspections")
 # Tables of a Wi-Fi survey and of visits, in the same order: they come from shops with access points, by a source of their own.
 WIFI_TABLES: Final = ("wifi_scans", "wifi_fingerprints")
-# Tables that a shop without a till tells through its log, in the same order.
-SHOP_TABLES: Final = ("shop_bills", "shop_bill_lines", "stock_movements", "shop_reviews")
 # Tables of a shop without tills, in the same order: its floor delivers all but the last, which a model makes of them.
 FLOOR_TABLES: Final = (
     "floor_lanes",
@@ -57,6 +55,8 @@ FLOOR_TABLES: Final = (
     "floor_devices",
     "attention",
 )
+# Tables that a shop without a till tells through its log, in the same order.
+SHOP_TABLES: Final = ("shop_bills", "shop_bill_lines", "stock_movements", "shop_reviews")
 
 
 @cache

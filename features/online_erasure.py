@@ -5,22 +5,19 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
-from features.customer_layout import ENTITY_KEY
-from features.online import entity_keys
 
-
-def erase_online(store: Any, views: Sequence[Any], customer_ids: Sequence[str]) -> None:
-    """Remove the rows of customers from the online store, and what SQLite keeps of removed and replaced rows."""
+def erase_online(store: Any, views: Sequence[Any], entities: Sequence[Any]) -> None:
+    """Remove the rows of `entities` (Feast's keys) from the online store, and what SQLite keeps of removed and replaced rows."""
     from feast.infra.key_encoding_utils import serialize_entity_key
 
     config = store.config
     keys = [
         serialize_entity_key(key, entity_key_serialization_version=config.entity_key_serialization_version)
-        for key in entity_keys(customer_ids, ENTITY_KEY)
+        for key in entities
     ]
     if config.online_store.type == "redis":
         client = store.provider.online_store._get_client(config.online_store)
-        for key in keys:  # all views of a customer lie under one key
+        for key in keys:  # all views of an entity lie under one key
             client.delete(key + config.project.encode())
         return
     with contextlib.closing(sqlite3.connect(config.online_store.path, timeout=60, isolation_level=None)) as database:

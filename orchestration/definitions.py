@@ -5,6 +5,7 @@ import os
 import dagster as dg
 
 from models.common.telemetry import switch_off
+from orchestration.assets.behaviour import BEHAVIOUR_ASSETS
 from orchestration.assets.customers import CUSTOMER_ASSETS
 from orchestration.assets.demand import DEMAND_ASSETS
 from orchestration.assets.detector import DETECTOR_ASSETS
@@ -35,6 +36,7 @@ def build(settings: Settings) -> dg.Definitions:
             *PROFILE_ASSETS,
             *PRICING_ASSETS,
             *INSPECTION_ASSETS,
+            *BEHAVIOUR_ASSETS,
             *DETECTOR_ASSETS,
             *IMAGE_SET_ASSETS,
             *SHOP_ASSETS,

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.behaviour.config import Config
+from models.behaviour.requests import BehaviourInput
 from models.behaviour.sequences import STEP_S, Seen, Sequences, sequences, spread
 from models.behaviour.shop import Floats, Ints, Shop
 from models.common.arrow_columns import need_columns, numbers, refuse_nulls
@@ -67,6 +68,42 @@ class Dataset:
     def trained_until(self) -> np.datetime64:
         """Last day that training or calibration sees."""
         return np.datetime64(self.day[self.test_from - 1])
+
+
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """A request about N paths of one day; `visits` are their V visits, `visit` (N,) the place of each path's there."""
+
+    request: BehaviourInput
+    visits: Sequence[str]
+    visit: Ints
+
+
+def ask(tables: Mapping[str, Any]) -> Asked:
+    """What a predictor is asked about the visits of one day, from Arrow tables `visits`, `tracks`, `shelf_events` and `mat_activity`
+    with the columns of `COLUMNS`. Events of who has no track are left out. DataError as `prepare`."""
+    for name in ("visits", "tracks", "shelf_events", "mat_activity"):
+        need_columns(name, tables[name], COLUMNS[name])
+    visits, tracks, events, mats = (tables[name] for name in ("visits", "tracks", "shelf_events", "mat_activity"))
+    party, pairs = _pairs(visits, tracks)
+    paths = _keys(pairs)
+    event_path = _path_of(events, paths)
+    kept = event_path >= 0
+    number = {visit: place for place, visit in enumerate(dict.fromkeys(visit for visit, _ in pairs))}
+    request = BehaviourInput(
+        party=[party[visit] for visit, _ in pairs],
+        path=_path_of(tracks, paths),
+        **{name: numbers("tracks", tracks, name) for name in ("at_s", "x", "y")},
+        event_path=event_path[kept],
+        event_s=numbers("shelf_events", events, "at_s")[kept],
+        event_gondola=_whole("shelf_events", events, "gondola")[kept],
+        event_lane=_whole("shelf_events", events, "lane")[kept],
+        event_put=np.array([deed == "put" for deed in events["deed"].to_pylist()], dtype=bool)[kept],
+        mat_gondola=_whole("mat_activity", mats, "gondola"),
+        mat_level=_whole("mat_activity", mats, "level"),
+        mat_s=numbers("mat_activity", mats, "at_s"),
+    )
+    return Asked(request, list(number), np.array([number[visit] for visit, _ in pairs], dtype=np.int64))
 
 
 def prepare(tables: Mapping[str, Any], cfg: Config) -> Dataset:
@@ -135,15 +172,8 @@ def _shop(tables: Mapping[str, Any]) -> Shop:
 def _seen(tables: Mapping[str, Any], shop: Shop) -> tuple[Seen, npt.NDArray[np.datetime64], Ints, Any]:
     """What was seen, day (N,) and number of the visit (N,) of each path, and the paths' keys (N,)."""
     visits, tracks, events, mats = (tables[name] for name in ("visits", "tracks", "shelf_events", "mat_activity"))
-    ids = visits["visit_id"].to_pylist()
-    on = dict(zip(ids, visits["day"].cast("int32").to_pylist(), strict=True))
-    party = dict(zip(ids, _whole("visits", visits, "persons").tolist(), strict=True))
-    found = tracks.group_by(["visit_id", "person"]).aggregate([])
-    pairs = list(zip(found["visit_id"].to_pylist(), found["person"].to_pylist(), strict=True))
-    if strange := sorted({visit for visit, _ in pairs} - on.keys()):
-        raise DataError(
-            f"tracks.visit_id: {strange[0]!r} and {len(strange) - 1} more are no visits: add them to visits"
-        )
+    on = dict(zip(visits["visit_id"].to_pylist(), visits["day"].cast("int32").to_pylist(), strict=True))
+    party, pairs = _pairs(visits, tracks)
     pairs.sort(key=lambda pair: (on[pair[0]], pair))
     paths = _keys(pairs)
     at_s, x, y = (numbers("tracks", tracks, name) for name in ("at_s", "x", "y"))
@@ -175,6 +205,18 @@ def _seen(tables: Mapping[str, Any], shop: Shop) -> tuple[Seen, npt.NDArray[np.d
     )
     visit = np.array([number[visit] for visit, _ in pairs], dtype=np.int64)
     return seen, day.astype("datetime64[D]"), visit, paths
+
+
+def _pairs(visits: Any, tracks: Any) -> tuple[dict[str, int], list[tuple[str, str]]]:
+    """Persons of each visit, and visit and person of each path in order."""
+    party = dict(zip(visits["visit_id"].to_pylist(), _whole("visits", visits, "persons").tolist(), strict=True))
+    found = tracks.group_by(["visit_id", "person"]).aggregate([])
+    pairs = sorted(zip(found["visit_id"].to_pylist(), found["person"].to_pylist(), strict=True))
+    if strange := sorted({visit for visit, _ in pairs} - party.keys()):
+        raise DataError(
+            f"tracks.visit_id: {strange[0]!r} and {len(strange) - 1} more are no visits: add them to visits"
+        )
+    return party, pairs
 
 
 def _targets(tables: Mapping[str, Any], shop: Shop, steps: Sequences, paths: Any) -> Targets:

@@ -1,6 +1,6 @@
 """Pictures of attention and dwell as PNG bytes."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -9,6 +9,7 @@ from models.behaviour.spec import LEVELS
 from models.common.figures import BAND, CHAMPION, INK, OTHER, figure, png
 
 SHOWN = 4_000  # points of a cloud
+LONGEST = 20  # products of a bar chart
 _COLOURS = (CHAMPION, INK, OTHER, "#3d6fb4")
 
 
@@ -52,4 +53,15 @@ def calibration_plot(below: Mapping[str, Floats]) -> bytes:
     axis.set_xlabel("level of the quantile")
     axis.set_ylabel("share of stops with less left")
     axis.legend(fontsize=8)
+    return png(drawn)
+
+
+def products_plot(products: Sequence[str], seconds: Floats) -> bytes:
+    """Minutes of attention by product (P,), longest first, the first twenty."""
+    drawn = figure(6, 4.6)
+    axis = drawn.subplots()
+    names, minutes = list(products[:LONGEST]), seconds[:LONGEST] / 60
+    axis.barh(names[::-1], minutes[::-1], color=CHAMPION)
+    axis.tick_params(axis="y", labelsize=7)
+    axis.set_xlabel("minutes looked at, groups alone")
     return png(drawn)

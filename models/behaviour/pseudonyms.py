@@ -50,12 +50,19 @@ class Salts:
         """Destroy the salts of days more than `keep_days` ago, and return those that live."""
         if self.keep_days < 0:
             raise PseudonymError(f"keep_days {self.keep_days}: expected at least 0")
-        told = json.loads(self.file.read_text(encoding="ascii")) if self.file.is_file() else {}
-        salts = {date.fromisoformat(day): bytes.fromhex(salt) for day, salt in told.items()}
+        salts = self._read()
         kept = {day: salt for day, salt in salts.items() if day >= today - timedelta(days=self.keep_days)}
         if len(kept) < len(salts):
             self._write(kept)
         return kept
+
+    def days(self) -> list[date]:
+        """Days whose salts there are, in order."""
+        return sorted(self._read())
+
+    def _read(self) -> dict[date, bytes]:
+        told = json.loads(self.file.read_text(encoding="ascii")) if self.file.is_file() else {}
+        return {date.fromisoformat(day): bytes.fromhex(salt) for day, salt in told.items()}
 
     def _write(self, salts: dict[date, bytes]) -> None:
         text = json.dumps({day.isoformat(): salt.hex() for day, salt in sorted(salts.items())})

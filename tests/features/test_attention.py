@@ -1,6 +1,6 @@
 """Attention by customer and by product: sums by hand, nothing of nobody, and no figure about a few."""
 
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 import ibis
@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from features.attention import (
     ATTENTION,
+    as_known,
+    build_customer_attention,
     build_customer_category_attention,
     build_customer_product_attention,
     build_product_day_attention,
@@ -84,3 +86,31 @@ def test_whatever_is_told_of_a_product_is_told_of_enough_visits(rows: list[tuple
                 own[visit] = own.get(visit, 0.0) + s
         assert visits == len(own) >= 3
         assert max(own.values()) <= seconds / 2 + 1e-9
+
+
+PRODUCTS = [("tea", "hot"), ("jam", "spreads"), ("rum", None)]
+
+
+def products() -> ibis.Table:
+    rows = [{"product_id": name, "category": category} for name, category in PRODUCTS]
+    return ibis.memtable(rows, schema={"product_id": "string", "category": "string"})
+
+
+def test_what_was_known_of_a_customer_after_each_visit() -> None:
+    """After the first day ann has looked 6 s at tea and 2 s at jam; after the third one second more at tea."""
+    found = made(build_customer_attention(as_known(table(ROWS)), products()))
+    ann, later, bob = found
+    assert ann[:4] == ("ann", datetime(2026, 1, 2), 8.0, 1.0) and later[:4] == ("ann", datetime(2026, 1, 4), 9.0, 2.0)
+    assert bob[4:7] == ("hot", None, None)
+    names = ["hot", "spreads", None, pytest.approx(7 / 9), pytest.approx(2 / 9), None, "tea", "jam", None]
+    assert list(later[4:]) == names and ann[7] == pytest.approx(6 / 8)
+
+
+def test_what_comes_later_moves_nothing_that_was_known_before() -> None:
+    before = [row for row in ROWS if row[1] < date(2026, 1, 3)]
+    known = made(build_customer_attention(as_known(table(before)), products()))
+    assert known and known == [
+        row
+        for row in made(build_customer_attention(as_known(table(ROWS)), products()))
+        if row[1] < datetime(2026, 1, 3)
+    ]

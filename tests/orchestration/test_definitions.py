@@ -8,7 +8,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from data_checks.contracts import BELT_TABLES, SHOP_TABLES
+from data_checks.contracts import BELT_TABLES, FLOOR_TABLES, SHOP_TABLES
 from orchestration.catalogue import TABLES
 from orchestration.definitions import build
 from orchestration.graph import mermaid
@@ -51,6 +51,7 @@ def test_every_table_has_blocking_checks(definitions: dg.Definitions) -> None:
         "clean": "gate",
         "demand": "contract",
         "belt": "gate",
+        "floor": "gate",
         "images": "gate",
         "cameras": "gate",
         **dict.fromkeys([f"shop/{table}" for table in SHOP_TABLES], "gate"),
@@ -59,7 +60,7 @@ def test_every_table_has_blocking_checks(definitions: dg.Definitions) -> None:
     }
     keys = {key for key in graph.get_all_asset_keys() if key.path[0] in expected or "/".join(key.path) in expected}
     tables = keys - {dg.AssetKey(["images", "label_quality"])}  # a report, no table
-    assert len(tables) == 2 * len(TABLES) + 3 + len(BELT_TABLES) + 2 + len(SHOP_TABLES) + 2
+    assert len(tables) == 2 * len(TABLES) + 3 + len(BELT_TABLES) + len(FLOOR_TABLES) + 2 + len(SHOP_TABLES) + 2
     assert {key.asset_key for key in graph.asset_check_keys} == tables
     for key in graph.asset_check_keys:
         spec = graph.get_check_spec(key)
