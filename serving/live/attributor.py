@@ -25,8 +25,8 @@ from serving.settlement.shop_events import Moved
 from serving.settlement.transport import Consumer, Fenced, Message, Record, Topics, TransportError
 
 CONSUMER = "attributor"
-MOST = 200  # events a step
-_AGAIN_S = 1.0  # after a failure
+MOST = 500  # events a step, and about as many that wait
+_TURN_S, _AGAIN_S = 0.02, 1.0  # after a step that was done with nothing, and after a failure
 
 
 class AttributorConfig(BaseModel):
@@ -57,11 +57,12 @@ class _Waiting:
 
 
 class Attributor:
-    """Reads the log of shelves through `consumer`; see the module. `clock` gives seconds that only grow."""
+    """Reads what `shop`'s boxes told through `consumer`; see the module. `clock` gives seconds that only grow."""
 
     def __init__(
         self,
         consumer: Consumer,
+        shop: str,
         floor: ShopFloor,
         feed: PositionFeed,
         topics: Topics,
@@ -69,7 +70,7 @@ class Attributor:
         *,
         clock: Callable[[], float],
     ) -> None:
-        self._consumer, self._floor, self._feed, self._topics = consumer, floor, feed, topics
+        self._consumer, self._shop, self._floor, self._feed, self._topics = consumer, shop, floor, feed, topics
         self._config, self._clock = config or AttributorConfig(), clock
         self._gondolas = {each.name: number for number, each in enumerate(floor.gondolas)}
         gates = [np.array([x, 0.0]) for x in (floor.entrance_m, floor.exit_m)]
@@ -81,8 +82,8 @@ class Attributor:
     def step(self, wait_s: float = 0.1) -> int:
         """One step; how many events it is done with."""
         until = self._clock() + self._config.patience_s
-        records = self._consumer.poll(MOST, wait_s)
-        self._waiting += [_Waiting(record, _read(record), until) for record in records]
+        records = self._consumer.poll(MOST, wait_s) if len(self._waiting) < MOST else []
+        self._waiting += [_Waiting(record, self._read(record), until) for record in records]
         ready: list[_Waiting] = []
         while self._waiting and self._due(self._waiting[0]):
             ready.append(self._waiting.popleft())
@@ -100,13 +101,23 @@ class Attributor:
                 if self.done.problem:
                     self._waiting.clear()
                     self._consumer.rewind()
-                self.step()
+                done = self.step()
                 self.done.problem = ""
+                if not done:
+                    stop.wait(_TURN_S)
             except Fenced:
                 raise
             except TransportError as error:
                 self.done.problem = str(error)
                 stop.wait(_AGAIN_S)
+
+    def _read(self, record: Record) -> ShelfEvent | None:
+        """None for what is of another shop, or no shelf event."""
+        try:
+            told = ShelfEvent.model_validate_json(record.value)
+        except ValidationError:
+            return None
+        return told if told.shop == self._shop else None
 
     def _due(self, waiting: _Waiting) -> bool:
         newest = self._feed.newest
@@ -117,7 +128,7 @@ class Attributor:
         )
 
     def _message(self, waiting: _Waiting) -> Message | None:
-        """What it brings about; none for what is no shelf event, for only the intake writes this log."""
+        """What it brings about."""
         if waiting.told is None:
             return None
         told = waiting.told
@@ -136,7 +147,7 @@ class Attributor:
         if gondola is None:
             return f"the floor plan has no gondola for camera {event.box_id}/{event.camera}: add it to `cameras`"
         visits, shares = self._shares(event, gondola)
-        if not visits:
+        if not shares.any():
             return "nobody's place at that moment is known"
         best = int(shares.argmax())
         sure = float(shares[best]) * event.confidence
@@ -180,10 +191,3 @@ class Attributor:
 def _middles(gondola: Gondola, product: str) -> list[float]:
     """Of the lanes planned for a product; of the gondola where there are none."""
     return [(lane.left_m + lane.right_m) / 2 for lane in gondola.lanes if lane.product == product] or [0.0]
-
-
-def _read(record: Record) -> ShelfEvent | None:
-    try:
-        return ShelfEvent.model_validate_json(record.value)
-    except ValidationError:
-        return None

@@ -1,8 +1,10 @@
 """`storeloop shop` at work: the page and the doors of boxes, and beside them who settles, attributes, follows and plays."""
 
+import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from socket import socket
@@ -119,8 +121,12 @@ def run_live(
     floor = None if config.day is not None else read_floor(home / FOLDER / FILE)
     if floor is not None:
         board.put_floor(floor)
+    if config.boxes and floor is None:
+        board.say(
+            f"Boxes may tell what they see, but nobody knows where: their events wait in the log for {home / FOLDER / FILE}."
+        )
     if config.boxes and floor is not None:
-        parts.append(_attributing(floor, feed, settings, home, clock))
+        parts.append(_attributing(config.shop, floor, feed, settings, home, clock))
     watch = Watch(
         board,
         config.shop,
@@ -162,11 +168,12 @@ def run_live(
 
 
 def _attributing(
-    floor: ShopFloor, feed: PositionFeed, settings: ShopSettings, home: Path, clock: Callable[[], float]
+    shop: str, floor: ShopFloor, feed: PositionFeed, settings: ShopSettings, home: Path, clock: Callable[[], float]
 ) -> Part:
     topics = settings.names()
-    consumer = open_consumer(settings, home, CONSUMER, topics.of(SHELF))
-    attributor = Attributor(consumer, floor, feed, topics, clock=clock)
+    # By a name of the shop's own: shops of one broker do not fence each other off.
+    consumer = open_consumer(settings, home, f"{CONSUMER}-{shop}", topics.of(SHELF))
+    attributor = Attributor(consumer, shop, floor, feed, topics, clock=clock)
     return Part("attributing", attributor.run, lambda: attributor.done.problem)
 
 
@@ -182,6 +189,13 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         if self.started:
             self._ready()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Unlike uvicorn's own it does not raise them again at the end: what runs beside the server has to end too."""
+        for each in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(each, self.handle_exit)
+        yield
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """End the streams first: the server waits for them."""

@@ -64,11 +64,11 @@ class Watch:
             self._problem = ""
         except TransportError as error:
             self._follower, read, self._problem = None, [], f"the logs cannot be read: {error}"
+        if self._ledger.look():  # before receipts are taken in: it knows the keys then
+            self._board.heads(list(self._ledger.seen))
         for each in read:
             self._take(each)
         self._live = self._live or not (read or self._problem)
-        if self._ledger.look():
-            self._board.heads(list(self._ledger.seen))
         if self._clock() >= self._reviews_s:
             self._ask_books()
             self._reviews_s = self._clock() + _REVIEWS_S

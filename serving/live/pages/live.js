@@ -288,6 +288,7 @@ function show(board) {
   if (gotDeeds) { board.deeds.filter((each) => each.number > lastDeed).forEach(light); }
   lastDeed = Math.max(lastDeed || 0, ...board.deeds.map((each) => each.number));
   gotDeeds = true;
+  $("no-floor").hidden = board.floor || board.note !== "";
   if (board.floor && !floor) { getFloor(); }
 }
 
