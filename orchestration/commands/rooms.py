@@ -50,8 +50,10 @@ def shop() -> "typer.Typer":
     from serving.settlement.shop_cli import build_shop_app
 
     def make_day(visits: int, seed: int) -> "Day":
-        from orchestration.shop_play import TwinDay
-
+        try:
+            from orchestration.shop_play import TwinDay
+        except ModuleNotFoundError as error:
+            raise ValueError(f"--twin needs a full installation (`make setup`): {error}") from error
         return TwinDay(visits, seed)
 
     app = build_shop_app(_root, make_day)

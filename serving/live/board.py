@@ -31,6 +31,7 @@ _Told = dict[str, Any]
 class _Live:
     visit: Visit
     left_s: float | None = None  # when its leaving was heard, by our clock; None for one that left before we looked
+    shown: _Told | None = None  # made when it is asked for, and kept until it changes
 
 
 @dataclass
@@ -108,7 +109,7 @@ class Board:
             live = self._visits.get(event.visit_id) or _Live(Visit(visit_id=event.visit_id))
             if not live.visit.hear(event):
                 return
-            self._visits[event.visit_id] = live
+            self._visits[event.visit_id], live.shown = live, None
             self._figures.entered += isinstance(event, Entered)
             if isinstance(event, Left):
                 live.left_s = now_s
@@ -178,6 +179,10 @@ class Board:
         with self._changing():
             self._heads = told
 
+    def wrong(self) -> list[str]:
+        """What does not work just now."""
+        return list(self._problems.values())
+
     def told(self) -> tuple[int, bytes]:
         """The version, and all of it as JSON."""
         with self._lock:
@@ -191,10 +196,10 @@ class Board:
             "time": self._latest,
             "note": self._note,
             "refusal": self._refusal,
-            "problems": list(self._problems.values()),
+            "problems": self.wrong(),
             "floor": self.floor is not None,
             "figures": self._figures.told() | {"reviews": self._open_reviews, "inside": len(self._inside())},
-            "visits": [self._visit(live.visit) for live in self._visits.values() if live.visit.entered is not None],
+            "visits": [self._shown(live) for live in self._visits.values() if live.visit.entered is not None],
             "bills": list(self._bills),
             "reviews": self._reviews,
             "heads": self._heads,
@@ -204,23 +209,26 @@ class Board:
     def _inside(self) -> list[_Live]:
         return [live for live in self._visits.values() if live.visit.entered is not None and live.visit.left is None]
 
-    def _visit(self, visit: Visit) -> _Told:
-        held = carried(visit.moved.values(), list(visit.passed.values()), self._beliefs)
-        return {
-            "visit": visit.visit_id,
-            "since": visit.entered.time if visit.entered is not None else None,
-            "left": visit.left is not None,
-            "basket": [
-                {
-                    "product": each.product,
-                    "name": self._name(each.product),
-                    "count": each.count,
-                    "sure": each.confidence,
-                }
-                for each in held
-                if each.count
-            ],
-        }
+    def _shown(self, live: _Live) -> _Told:
+        if live.shown is None:
+            visit = live.visit
+            held = carried(visit.moved.values(), list(visit.passed.values()), self._beliefs)
+            live.shown = {
+                "visit": visit.visit_id,
+                "since": visit.entered.time if visit.entered is not None else None,
+                "left": visit.left is not None,
+                "basket": [
+                    {
+                        "product": each.product,
+                        "name": self._name(each.product),
+                        "count": each.count,
+                        "sure": each.confidence,
+                    }
+                    for each in held
+                    if each.count
+                ],
+            }
+        return live.shown
 
     def _add_deed(self, event_id: str, of: Any, shelf: str, deed: str, visit: str | None) -> None:
         told = event_id.removeprefix("camera-")

@@ -52,7 +52,7 @@ def live_command(make_day: "MakeDay | None") -> Callable[..., None]:
         try:
             if twin:
                 if make_day is None:
-                    raise ValueError("no twin here: a full installation of Storeloop plays one")
+                    raise ValueError("--twin needs a full installation (`make setup`)")
                 day = make_day(visits, seed)
                 home = home / "shop-twin" / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
                 # None of what the environment names: a day of play never gets into a real shop's books.

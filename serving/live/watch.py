@@ -77,10 +77,16 @@ class Watch:
         return len(read)
 
     def run(self, stop: threading.Event) -> None:
-        """Step until `stop`."""
-        while not stop.is_set():
-            if not self.step():
-                stop.wait(_AGAIN_S if self._problem else _WAIT_S)
+        """Step until `stop`; where it cannot go on, the page says so before it stands still."""
+        try:
+            while not stop.is_set():
+                if not self.step():
+                    stop.wait(_AGAIN_S if self._problem else _WAIT_S)
+        except BaseException as error:
+            self._board.problems(
+                {"logs": f"this page stands still ({type(error).__name__}: {error}): start the shop again"}
+            )
+            raise
 
     def _ask_books(self) -> None:
         try:

@@ -79,9 +79,14 @@ class LivePage:
         """The board, once."""
         return Response(self._board.told()[1], media_type=JSON)
 
-    def health(self, _request: Request) -> Response:
+    def alive(self, _request: Request) -> Response:
         """200 while it serves."""
-        return Response(b'{"healthy":true}', media_type=JSON)
+        return Response(b'{"alive":true}', media_type=JSON)
+
+    def health(self, _request: Request) -> Response:
+        """503 with what is wrong, where the page shows a problem."""
+        found = self._board.wrong()
+        return Response(to_json({"healthy": not found, "problems": found}), 503 if found else 200, media_type=JSON)
 
     async def decide(self, request: Request) -> Response:
         """What a person says on the page that a visit took. Refusal 403 for what no page of ours sends."""
@@ -158,7 +163,8 @@ def create_app(page: LivePage, hosts: tuple[str, ...]) -> Starlette:
             Route("/decide", page.decide, methods=["POST"]),
             Route("/camera-events", page.camera_events, methods=["POST"]),
             Route("/positions", page.positions, methods=["POST"]),
-            *(Route(path, page.health) for path in ("/livez", "/readyz", "/healthz")),
+            Route("/healthz", page.health),
+            *(Route(path, page.alive) for path in ("/livez", "/readyz")),
         ],
         middleware=[
             Middleware(WithHeaders),

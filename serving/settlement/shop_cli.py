@@ -28,7 +28,10 @@ _TOLD_S = 5.0  # between lines on how far it is
 def build_shop_app(home: Folder, make_day: MakeDay | None = None) -> typer.Typer:
     """`shop`, the live page, and `shop tell|settle|reviews|decide|bill|flink-job`; `home()` gives Storeloop's home, `make_day` a day
     of the twin to be played."""
-    app = typer.Typer(help="Checkout, live: events to bills, reviews, decisions.", context_settings={"obj": home})
+    app = typer.Typer(
+        help="A shop live on a page of this machine; sub-commands for its events, bills and reviews.",
+        context_settings={"obj": home},
+    )
     app.callback(invoke_without_command=True)(live_command(make_day))
     for command in (tell, settle, reviews, decide, bill):
         app.command()(command)

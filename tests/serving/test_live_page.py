@@ -140,7 +140,9 @@ def test_what_goes_wrong_is_shown_and_what_is_set_aside_is_counted(shop: LiveSho
     shop.problems = {"settling": "the disk is full", "attributing": ""}
     watch.step()
     state = shop.state()
-    assert state["problems"] == ["the disk is full"]
+    assert state["problems"] == ["the disk is full"] and shop.client.get("/livez").status_code == 200
+    health = shop.client.get("/healthz")
+    assert (health.status_code, health.json()["problems"]) == (503, ["the disk is full"])
     assert state["figures"]["refused"] == 1 and "event_id" in state["refusal"]
 
 

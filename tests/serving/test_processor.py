@@ -3,7 +3,9 @@
 import json
 import random
 import sqlite3
+import time
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,8 @@ from till_shop import LIST, entered, left, moved, passed
 from serving.settlement.books import SCHEMA, Books, Overtaken
 from serving.settlement.database import DatabaseError, SqliteDatabase
 from serving.settlement.entries import Entry
+from serving.settlement.follower_kafka import KafkaFollower
+from serving.settlement.followers import SqliteFollower
 from serving.settlement.ledger import Ledger
 from serving.settlement.ledger_sqlite import SqliteLedger
 from serving.settlement.processor import Processor
@@ -23,7 +27,7 @@ from serving.settlement.queue_sqlite import SqliteConsumer, SqliteQueue
 from serving.settlement.receipts import Receipt
 from serving.settlement.shop_events import ShopEvent
 from serving.settlement.till import ENTRIES, MOVEMENTS, REFUSED, REVIEWS
-from serving.settlement.transport import Fenced, Message, Topics
+from serving.settlement.transport import Fenced, Followed, Follower, Message, Topics
 from serving.settlement.transport_kafka import KafkaConsumer, KafkaProducer
 
 KEY = Ed25519PrivateKey.generate()
@@ -112,6 +116,33 @@ def due(shop: Shop) -> dict[str, list[int]]:
 
 def expected(count: int) -> dict[str, list[int]]:
     return {f"v{number}": [119 * (1 + number % 3)] for number in range(count)}
+
+
+def follower(shop: Shop, back: int) -> Follower:
+    topics = [shop.topics.events, shop.topics.of(ENTRIES)]
+    if shop.broker is None:
+        return SqliteFollower(shop.queue, topics, back)
+    return KafkaFollower(shop.broker.config, topics, back)
+
+
+def read(onlooker: Follower, count: int) -> list[Followed]:
+    found, until = list[Followed](), time.monotonic() + 20
+    while len(found) < count and time.monotonic() < until:
+        found += onlooker.read(100)
+    return found
+
+
+def test_who_looks_on_sees_the_end_of_each_log_and_takes_nothing_away(shop: Shop) -> None:
+    shop.tell(*visits(2))
+    onlooker = follower(shop, 5)
+    before = read(onlooker, 5)
+    assert [each.record.offset for each in before] == [8, 9, 10, 11, 12]
+    run_out(shop.processor())
+    shop.tell(entered("late"))
+    found = read(onlooker, 3)
+    by_topic = Counter(each.topic for each in found)
+    assert by_topic == {shop.topics.events: 1, shop.topics.of(ENTRIES): 2}
+    assert due(shop) == expected(2) and onlooker.read(100) == []
 
 
 def test_every_visit_is_billed_with_a_receipt_that_proves_it(shop: Shop) -> None:

@@ -247,10 +247,10 @@ function deedRow(each) {
 }
 
 function headRow(each) {
-  const checked = each.extends === null ? "signed" : `goes on from ${each.extends}`;
+  const checked = each.extends === null ? "signed" : `follows ${each.extends}`;
   return made("tr", {}, made("td", { class: "number" }, each.size.toLocaleString()),
-    made("td", { class: "id", title: each.root }, each.root.slice(0, 16)), made("td", { class: "when", title: each.when }, time(each.when)),
-    made("td", {}, made("span", { class: "tag good" }, "✓"), ` ${checked}`));
+    made("td", { class: "id", title: each.root }, each.root.slice(0, 10)), made("td", { class: "when", title: each.when }, time(each.when)),
+    made("td", { class: "when" }, made("span", { class: "tag good" }, "✓"), ` ${checked}`));
 }
 
 // The shop's clock: the latest moment that anything was told of.

@@ -1,20 +1,27 @@
-"""A real shop's page in Chromium: names of strangers stay text, a phone shows all of it, a lost connection is said and mended."""
+"""`storeloop shop` as a process: from an edge box to a signed bill; in Chromium strangers' names stay text and a phone shows all."""
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
-from live_shop import FLOOR, HOSTILE, SHOP, LiveShop
+from live_shop import FLOOR, HOSTILE, SHOP, TOKEN, LiveShop
 from running import ROOT, free_port
 from till_shop import LIST, entered, left, moved
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
+from edge.eyes.camera_events import PATH, camera_outbox, event_of
+from edge.outbox import to_service
+from serving.settlement.shop_events import Entered, Left
+
+pytestmark = pytest.mark.timeout(120)
 _RUN = (
     "import sys, pathlib; from serving.settlement.shop_cli import build_shop_app; "
     "home = pathlib.Path(sys.argv.pop(1)); build_shop_app(lambda: home)()"
@@ -26,7 +33,12 @@ def start(home: Path, port: int) -> "subprocess.Popen[str]":
     child = subprocess.Popen(
         [sys.executable, "-c", _RUN, str(home), "--shop", SHOP, "--port", str(port)],
         cwd=ROOT,
-        env={**os.environ, "STORELOOP_LEDGER_ORIGIN": "s1.example", "PYTHONUNBUFFERED": "1"},
+        env={
+            **os.environ,
+            "STORELOOP_LEDGER_ORIGIN": "s1.example",
+            "STORELOOP_SERVE_BOXES": f"box-1:{TOKEN}",
+            "PYTHONUNBUFFERED": "1",
+        },
         stdout=subprocess.PIPE,
         text=True,
     )
@@ -44,6 +56,52 @@ def shop(tmp_path: Path) -> Iterator[tuple[LiveShop, int, "subprocess.Popen[str]
     assert child.wait(15) == 0
 
 
+def post(address: str, told: dict[str, Any]) -> None:
+    request = urllib.request.Request(
+        address, json.dumps(told).encode(), {"Content-Type": "application/json", "Authorization": f"Bearer {TOKEN}"}
+    )
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        assert answer.status == 200
+
+
+def test_from_an_edge_box_to_a_signed_bill(shop, tmp_path: Path) -> None:
+    made, port, _ = shop
+    address, now = f"http://127.0.0.1:{port}", datetime.now(UTC)
+    head = {"shop": SHOP, "visit_id": "ann"}
+    made.tell(
+        LIST.model_copy(update={"time": now - timedelta(days=1)}),
+        Entered(event_id="in", time=now - timedelta(seconds=9), account="a", **head),
+    )
+    places = [
+        {"visit_id": "ann", "time": (now - timedelta(seconds=second)).isoformat(), "x_m": 1.7, "y_m": 3.53}
+        for second in range(8, -1, -1)
+    ]
+    post(f"{address}/positions", {"positions": places})
+    outbox = camera_outbox(tmp_path / "box")
+    seen = event_of("left", "take", "milk", box="box-1", items=[1, 2], time=now - timedelta(seconds=4), confidence=0.99)
+    outbox.store(seen.model_dump(mode="json"))
+    assert outbox.forward(to_service(address, path=PATH, token=TOKEN)) == 1 and outbox.refused() == 0
+    outbox.store(seen.model_dump(mode="json"))  # a replay after a kill
+    outbox.forward(to_service(address, path=PATH, token=TOKEN))
+
+    def state() -> dict[str, Any]:
+        with urllib.request.urlopen(f"{address}/state.json", timeout=10) as answer:
+            return json.load(answer)
+
+    def until(holds: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+        ends = time.monotonic() + 30
+        while not holds(found := state()) and time.monotonic() < ends:
+            time.sleep(0.1)
+        return found
+
+    (visit,) = until(lambda found: bool(found["visits"] and found["visits"][0]["basket"]))["visits"]
+    assert [(each["product"], each["count"]) for each in visit["basket"]] == [("milk", 2)]
+    made.tell(Left(event_id="out", time=now, **head))
+    (bill,) = until(lambda found: bool(found["bills"]))["bills"]
+    assert (bill["visit"], bill["total_cents"], bill["verified"]) == ("ann", 238, True)
+
+
+@pytest.mark.browser
 def test_strangers_names_stay_text_and_a_phone_shows_all(shop, chromium: str, tmp_path: Path) -> None:
     from playwright.sync_api import sync_playwright
 
