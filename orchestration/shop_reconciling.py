@@ -20,6 +20,7 @@ LAND_AGAIN = (
 LOOK = "the ledger holds, the lake is wrong: read `storeloop quarantine list`, then make the day anew"
 NOBODY_SIGNED = "nobody has signed it: find out who wrote it, and take it out of the lake"
 FORGED = "run `storeloop ledger audit`, and restore the ledger from a copy"
+BILLING = frozenset({"bill", "correction"})  # kinds of entries
 _ENTRIES = ("entry_id", "shop", "visit_id", "version", "left_on", "currency", "total_cents", "due_cents", "entry_hash")
 
 
@@ -119,6 +120,8 @@ def read_ledger(store: "LedgerStore", keys: "Sequence[TrustedKey]", origin: str)
         try:
             entry = Entry.of(row.content)
         except EntryError:
+            continue
+        if entry.kind not in BILLING:  # whatever else a ledger holds moves no goods
             continue
         body, bill = entry.body, entry.body["bill"]
         left = datetime.fromisoformat(body["left"]).astimezone(UTC).date()

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from models.detector.fusion import PickPut
     from serving.settlement.shop_events import Prices, ShopEvent
     from sources.twin.floor.floor import Floor, ShopDay
+    from sources.twin.source import TwinSource
 
 SHOP = "shop-1"
 FULL_TAX, LOW_TAX = 1_900, 700  # hundredths of a percent
@@ -66,8 +67,8 @@ def prices_of(workspace: Workspace, floor: "Floor", day: date) -> "Prices":
     from serving.settlement.shop_events import Priced, Prices
     from sources.twin.categories import CATEGORIES
 
-    con = workspace.connect("duckdb://")
-    listed = workspace.lake.read("clean", "prices", con, days=[str(day)]).order_by("store_id").to_pyarrow().to_pylist()
+    source: TwinSource = workspace.source  # type: ignore[assignment]
+    listed = source.read_parts("prices", [str(day)]).read_all().to_pylist()
     first = min((row["store_id"] for row in listed), default=None)
     asked = {row["product_id"]: row["price"] for row in listed if row["store_id"] == first}
     stocked = floor.studio.products

@@ -83,7 +83,7 @@ def test_no_shops_day_waits_for_photographs(definitions: dg.Definitions) -> None
         job: {key.path[0] for key in definitions.resolve_job_def(job).asset_layer.selected_asset_keys}
         for job in ("daily", "retrain")
     }
-    assert not {"cameras", "images"} & rooms["daily"] and {"belt", "detector"} <= rooms["daily"]
+    assert not {"cameras", "images"} & rooms["daily"] and {"belt", "detector", "shop"} <= rooms["daily"]
     assert "cameras" in rooms["retrain"]
 
 

@@ -62,6 +62,7 @@ def tell(workspace: Workspace, events: Iterable[ShopEvent]) -> None:
         open_books(settings, workspace.root),
         open_ledger(LedgerSettings(), workspace.root),
         settings.till(),
+        topics=settings.names(),
     )
     while processor.step(0.0):
         pass

@@ -7,7 +7,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,9 +18,14 @@ from ledger_case import ORIGIN, PUBLIC, store_at
 from postgres_server import postgres_server
 from till_shop import LIST, SHOP, decided, entered, heard, left, moved, passed
 
+from data_checks.contracts import SHOP_TABLES
+from orchestration.settings import Settings
+from orchestration.shop_landing import land
+from orchestration.shop_reconciling import read_ledger, reconcile
+from orchestration.workspace import Workspace
 from serving.settlement.audit import audit
-from serving.settlement.entries import Entry
 from serving.settlement.ledger_reader import LedgerReader
+from serving.settlement.notes import TrustedKey
 from serving.settlement.shop_events import ShopEvent
 from serving.settlement.shop_settings import ShopSettings, open_books, open_producer
 from serving.settlement.transport import Message, Topics, TransportError
@@ -70,14 +74,19 @@ def story(rng: random.Random) -> tuple[list[ShopEvent], dict[str, int]]:
 class Stage:
     """What is killed, and the settings by which it is reached."""
 
-    home: Path
+    settings: Settings
     ledger: str
     environment: dict[str, str]
     victims: list[tuple[Callable[[], None], Callable[[], None]]] = field(default_factory=list)  # kill, start
     process: subprocess.Popen[bytes] | None = None
 
     def __post_init__(self) -> None:
+        self.home.mkdir(parents=True)
         self.victims.append((self.kill, self.start))
+
+    @property
+    def home(self) -> Path:
+        return Workspace(self.settings).root
 
     def start(self) -> None:
         path = os.pathsep.join([str(HERE), str(HERE.parents[1]), os.environ.get("PYTHONPATH", "")])
@@ -102,7 +111,7 @@ class Stage:
 
 @pytest.fixture
 def files(tmp_path: Path) -> Stage:
-    return Stage(tmp_path, str(tmp_path / "ledger.sqlite"), {"STORELOOP_SHOP_SOURCES": "boxes"})
+    return Stage(Settings(home=tmp_path), str(tmp_path / "ledger.sqlite"), {"STORELOOP_SHOP_SOURCES": "boxes"})
 
 
 @pytest.fixture
@@ -114,7 +123,7 @@ def servers(tmp_path: Path) -> Iterator[Stage]:
         broker.make_topics(topics.events, *map(topics.of, ("entries", "movements", "reviews", "refused")))
         url = database.database()
         told = {"KAFKA": broker.config.servers, "BOOKS": url, "SOURCES": "boxes"}
-        stage = Stage(tmp_path, url, {f"STORELOOP_SHOP_{name}": value for name, value in told.items()})
+        stage = Stage(Settings(home=tmp_path), url, {f"STORELOOP_SHOP_{name}": value for name, value in told.items()})
         stage.victims += [(broker.kill, broker.start), (database.kill, database.start)]
         yield stage
         broker.stop()
@@ -170,7 +179,9 @@ def judge(stage: Stage, settings: ShopSettings, owed: dict[str, int]) -> None:
     assert audit(store_at(stage.ledger), PUBLIC, origin=ORIGIN).entries == len(entries)
     sent = [json.loads(each)["entry"]["id"] for each in read_all(stage, settings, "entries")]
     assert sorted(sent) == sorted(entries), "each entry is told once, and none that is not in the ledger"
-    stock_moved_as_billed(list(entries.values()), read_all(stage, settings, "movements"))
+    moved = [(each["visit"], each["version"]) for each in map(json.loads, read_all(stage, settings, "movements"))]
+    assert len(moved) == len(set(moved)), "each movement is told once"
+    books_balance(stage, owed)
     books = open_books(settings, stage.home)
     for visit, cents in owed.items():
         kept: dict[str, Any] = json.loads(books.find(SHOP, f"visit:{visit}") or "")
@@ -178,20 +189,15 @@ def judge(stage: Stage, settings: ShopSettings, owed: dict[str, int]) -> None:
     assert not books.waiting() and not books.of_kind(SHOP, "review") and not books.of_kind(SHOP, "open")
 
 
-def stock_moved_as_billed(entries: Sequence[Entry], told: Sequence[bytes]) -> None:
-    """Each entry's movements once, worth to the cent what it makes due, and as many packages as it bills."""
-    moved = {(each["visit"], each["version"]): each["movements"] for each in map(json.loads, told)}
-    assert len(moved) == len(told), "each movement is told once"
-    packages: Counter[tuple[str, str]] = Counter()
-    billed: dict[str, dict[str, Any]] = {}
-    for entry in entries:
-        visit, rows = entry.body["visit"], moved.pop((entry.body["visit"], entry.body["version"]), [])
-        assert sum(row["value_cents"] for row in rows) == entry.body["due_cents"]
-        packages.update({(visit, row["product"]): -row["packages"] for row in rows})
-        billed[visit] = entry.body["bill"]
-    assert not moved
-    bills = {(visit, line["product"]): line["count"] for visit, bill in billed.items() for line in bill["lines"]}
-    assert +packages == Counter(bills)
+def books_balance(stage: Stage, owed: dict[str, int]) -> None:
+    """What landed in the lake, through the same logs, agrees with the ledger to the cent and to the package."""
+    workspace = Workspace(stage.settings)
+    assert land(workspace).passed and land(workspace).made == {}
+    ledger = read_ledger(store_at(stage.ledger), [TrustedKey(PUBLIC)], ORIGIN)
+    found = reconcile(ledger, {table: workspace.lake.arrow("raw", table) for table in SHOP_TABLES})
+    assert found.balanced, "\n".join(map(str, found.findings))
+    assert sum(each.movements_cents for each in found.days) == sum(owed.values())
+    assert not sum(each.in_review for each in found.days)
 
 
 def read_all(stage: Stage, settings: ShopSettings, outputs: str) -> list[bytes]:
