@@ -46,7 +46,7 @@ class FolderSource:
         self.name = "folder"
         self._folder = Path(folder)
         self._settings = FolderSettings.of(self._folder)
-        # A sub-folder `images` of a shop's tables holds pictures, not rows; packing lines, Wi-Fi surveys and logs are sources of their own.
+        # A sub-folder `images` holds pictures, not rows; packing lines, Wi-Fi surveys and logs are sources of their own.
         elsewhere = (*IMAGE_TABLES, *BELT_TABLES, *WIFI_TABLES, *SHOP_TABLES)
         self._files = find_files(self._folder, [name for name in table_names() if name not in elsewhere])
         if not any(entry in self._files for entry in _ENTRIES):
