@@ -21,7 +21,18 @@ LOOK = "the ledger holds, the lake is wrong: read `storeloop quarantine list`, t
 NOBODY_SIGNED = "nobody has signed it: find out who wrote it, and take it out of the lake"
 FORGED = "run `storeloop ledger audit`, and restore the ledger from a copy"
 BILLING = frozenset({"bill", "correction"})  # kinds of entries
-_ENTRIES = ("entry_id", "shop", "visit_id", "version", "left_on", "currency", "total_cents", "due_cents", "entry_hash")
+_ENTRIES = (
+    "entry_id",
+    "shop",
+    "visit_id",
+    "version",
+    "left_on",
+    "currency",
+    "total_cents",
+    "due_cents",
+    "leaf_index",
+    "entry_hash",
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,7 +137,7 @@ def read_ledger(store: "LedgerStore", keys: "Sequence[TrustedKey]", origin: str)
         body, bill = entry.body, entry.body["bill"]
         left = datetime.fromisoformat(body["left"]).astimezone(UTC).date()
         told = (entry.entry_id, body["shop"], body["visit"], body["version"], left, bill["currency"])
-        told += (bill["total_cents"], body["due_cents"], leaf_hash(row.content).hex())
+        told += (bill["total_cents"], body["due_cents"], row.number - 1, leaf_hash(row.content).hex())
         entries.append(dict(zip(_ENTRIES, told, strict=True)))
         lines += [
             {
@@ -206,7 +217,8 @@ def _of_product(row: tuple[Any, ...]) -> Finding:
 _VIEWS = """
 CREATE VIEW billed AS
     SELECT entry_id, count(*) AS times, any_value(shop) AS shop, min(left_on) AS left_on, any_value(currency) AS currency,
-        sum(due_cents) AS due_cents, sum(total_cents) AS total_cents, any_value(entry_hash) AS entry_hash
+        sum(due_cents) AS due_cents, sum(total_cents) AS total_cents,
+        any_value(entry_hash) AS entry_hash, min(leaf_index) AS leaf_index
     FROM shop_bills GROUP BY entry_id;
 CREATE VIEW bill_rows AS
     SELECT coalesce(l.left_on, b.left_on) AS left_on, coalesce(l.shop, b.shop) AS shop, coalesce(l.entry_id, b.entry_id) AS entry_id,
@@ -214,6 +226,7 @@ CREATE VIEW bill_rows AS
         concat_ws(', ', CASE WHEN l.due_cents <> b.due_cents THEN 'due cents' END,
             CASE WHEN l.total_cents <> b.total_cents THEN 'total cents' END, CASE WHEN l.left_on <> b.left_on THEN 'days' END,
             CASE WHEN l.shop <> b.shop THEN 'shops' END, CASE WHEN l.currency <> b.currency THEN 'currencies' END,
+            CASE WHEN l.leaf_index <> b.leaf_index THEN 'places' END,
             CASE WHEN l.entry_hash <> b.entry_hash THEN 'hashes' END) AS differs
     FROM ledger AS l FULL JOIN billed AS b ON l.entry_id = b.entry_id
     WHERE l.entry_id IS NULL OR b.entry_id IS NULL OR b.times > 1 OR differs <> '';

@@ -87,6 +87,8 @@ def unsigned(lake: Tables) -> Tables:
          "movement of 'tea': -2 packages, -250 cents; in the ledger -1, -250"),
         (partial(changed, table="shop_bill_lines", entry="bill:s1:v3", column="cents", by=-1), ONE, "bill:s1:v3",
          "line of 'milk': 1 packages, 118 cents; in the ledger 1, 119"),
+        (partial(changed, table="shop_bills", entry="bill:s1:v4", column="leaf_index", by=7), TWO, "bill:s1:v4",
+         "the bills make 750 cents due, the ledger 750 (places differ)"),
         (unsigned, ONE, "bill:s1:v9", "a bill over 5 cents is not in the ledger"),
     ],
 )  # fmt: skip
