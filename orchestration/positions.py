@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -66,16 +66,15 @@ class Positions:
         from models.behaviour.expiry import delete_expired
 
         gone = {table: len(delete_expired(self.root / table, cfg, today=today)) for table in TABLES}
-        kept = {table: self.days(table) for table in TABLES}
-        return gone | {f"{table} quarantined": _purge(quarantine.folder / table, kept[table]) for table in TABLES}
+        since = today - timedelta(days=cfg.positions_days)
+        return gone | {f"{table} quarantined": _purge(quarantine.folder / table, since) for table in TABLES}
 
     def _files(self, table: str) -> list[Path]:
         return sorted((self.root / table).glob("*.parquet"))
 
 
-def _purge(folder: Path, kept: Collection[str]) -> int:
-    """Take the rows of other days than `kept` out of every file of a table's quarantine; how many there were."""
-    import pyarrow as pa
+def _purge(folder: Path, since: date) -> int:
+    """Take rows of days before `since`, and of no readable day, out of every file of a table's quarantine; how many there were."""
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
@@ -87,7 +86,7 @@ def _purge(folder: Path, kept: Collection[str]) -> int:
     with locked(folder):
         for path in sorted(folder.rglob("*.parquet")):
             rows = pq.read_table(path, partitioning=None)
-            left = rows.filter(pc.is_in(rows["day"], pa.array(sorted(kept), pa.string())))
+            left = rows.filter(pc.greater_equal(rows["day"], since.isoformat()))
             if left.num_rows != rows.num_rows:
                 gone += rows.num_rows - left.num_rows
                 replace_file(path, lambda draft, left=left: pq.write_table(left, draft, compression="zstd"))  # type: ignore[misc]
