@@ -21,10 +21,19 @@ class TrackingConfig(BaseModel):
         1e-4, gt=0, le=10, description="persons or false finds that appear anew, per square metre and picture"
     )
     lost_s: float = Field(3.0, gt=0, le=60, description="seconds without a find after which a piece of a track ends")
+    doubted_s: float = Field(
+        0.8, gt=0, le=60, description="and of a piece that has fewer finds than a person: a false find waits for nobody"
+    )
     least_finds: int = Field(6, ge=1, le=1_000, description="fewer finds are no person")
     longest_gap_s: float = Field(60.0, gt=0, le=600, description="between pieces of one track: longer is somebody else")
     hurry_m_s: float = Field(1.5, gt=0, le=10, description="speed at which somebody may have moved on unseen")
     join_log: float = Field(3.0, ge=0, le=50, description="log-likelihood ratio from which two pieces are one track")
+    door_m: float = Field(
+        0.6,
+        ge=0,
+        le=5,
+        description="from a gate's middle within which who is last seen has left, and who is first seen has come",
+    )
     step_s: float = Field(0.4, gt=0, le=5, description="finds within such a step are averaged before smoothing")
 
 

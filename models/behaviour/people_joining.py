@@ -7,7 +7,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from models.behaviour.people_config import TrackingConfig
-from models.behaviour.people_observed import Finds, Floats, Ints
+from models.behaviour.people_observed import Finds, Floats, Ints, ShopPlan
 from models.behaviour.people_tracking import pieces
 from models.behaviour.walk import WalkConfig, follow
 
@@ -43,7 +43,7 @@ class PersonTrack:
         return float(self.at_s[-1])
 
 
-def track_people(finds: Finds, cfg: TrackingConfig | None = None) -> list[PersonTrack]:
+def track_people(finds: Finds, plan: ShopPlan, cfg: TrackingConfig | None = None) -> list[PersonTrack]:
     """Tracks in order of their beginning, whatever the order of the finds. Raises `InputError` for finds that do not fit together
     or are too many."""
     cfg = cfg or TrackingConfig()
@@ -53,15 +53,15 @@ def track_people(finds: Finds, cfg: TrackingConfig | None = None) -> list[Person
     keys = (*finds.looks.T, finds.xy[:, 1], finds.xy[:, 0], finds.camera, finds.at_s)
     ordered = finds.take(np.lexsort(keys).astype(np.int64))
     parts = pieces(ordered, cfg)
-    tracks = [_smoothed(ordered.take(rows), cfg) for rows in _joined(ordered, parts, cfg)]
+    tracks = [_smoothed(ordered.take(rows), cfg) for rows in _joined(ordered, parts, plan, cfg)]
     return sorted(tracks, key=lambda track: (track.begins_s, float(track.xy[0, 0]), float(track.xy[0, 1])))
 
 
-def _joined(finds: Finds, parts: Sequence[Ints], cfg: TrackingConfig) -> list[Ints]:
+def _joined(finds: Finds, parts: Sequence[Ints], plan: ShopPlan, cfg: TrackingConfig) -> list[Ints]:
     """Rows of whole tracks: each piece goes on in at most one other."""
     if len(parts) < 2:
         return list(parts)
-    follows = _chosen(_join_log(finds, parts, cfg), cfg.join_log)
+    follows = _chosen(_join_log(finds, parts, plan, cfg), cfg.join_log)
     chains, taken = [], set(follows.values())
     for first in (k for k in range(len(parts)) if k not in taken):
         numbers = [first]
@@ -85,17 +85,20 @@ def _chosen(ratio: Floats, least: float) -> dict[int, int]:
     return {int(rows[a]): int(columns[b]) for a, b in pairs if cost[a, b] < 0}
 
 
-def _join_log(finds: Finds, parts: Sequence[Ints], cfg: TrackingConfig) -> Floats:
+def _join_log(finds: Finds, parts: Sequence[Ints], plan: ShopPlan, cfg: TrackingConfig) -> Floats:
     """Log-likelihood ratio (M, M) that a piece goes on in another, against two persons; minus infinity where it cannot."""
     count = np.array([rows.size for rows in parts])
     begins, ends = (np.array([finds.at_s[rows[k]] for rows in parts]) for k in (0, -1))
     first, last = (np.array([finds.xy[rows[:3] if k else rows[-3:]].mean(axis=0) for rows in parts]) for k in (1, 0))
     looks = np.array([finds.looks[rows].mean(axis=0) for rows in parts])
     noise = cfg.looks_noise**2 / count + _LIGHT**2
+    came, went = (
+        np.linalg.norm(place - gate, axis=1) < cfg.door_m for place, gate in ((first, plan.entrance), (last, plan.exit))
+    )
     found = np.full((len(parts), len(parts)), -np.inf)
-    for early in range(len(parts)):
+    for early in np.flatnonzero(~went).tolist():
         gap = begins - ends[early]
-        near = np.flatnonzero((gap > -_OVERLAP_S) & (gap < cfg.longest_gap_s) & (begins > begins[early]))
+        near = np.flatnonzero((gap > -_OVERLAP_S) & (gap < cfg.longest_gap_s) & (begins > begins[early]) & ~came)
         if not near.size:
             continue
         wide = _NEAR_M + cfg.hurry_m_s * np.maximum(gap[near], 0.0)

@@ -45,10 +45,10 @@ def pieces(finds: Finds, cfg: TrackingConfig) -> list[Ints]:
     tracker = _Tracker(finds, cfg)
     for begin, end in zip(frames.tolist(), ends, strict=True):
         at_s = float(finds.at_s[begin])
-        lost = [piece for piece in under_way if at_s - piece.at_s > cfg.lost_s]
+        lost = [piece for piece in under_way if tracker.lost(piece, at_s)]
         if lost:
             done += lost
-            under_way = [piece for piece in under_way if at_s - piece.at_s <= cfg.lost_s]
+            under_way = [piece for piece in under_way if not tracker.lost(piece, at_s)]
         under_way += tracker.picture(under_way, begin, end, at_s)
     told = [piece for piece in done + under_way if len(piece.rows) >= cfg.least_finds]
     return [np.array(piece.rows, dtype=np.int64) for piece in sorted(told, key=lambda piece: piece.rows[0])]
@@ -63,6 +63,11 @@ class _Tracker:
         self._size = size
         # Of looks among all persons, for each find: the alternative to every track.
         self._anybody = -0.5 * ((finds.looks**2).sum(axis=1) / spread + size * log(spread))
+
+    def lost(self, piece: _Piece, at_s: float) -> bool:
+        """Whether a piece has ended by a time."""
+        cfg = self._cfg
+        return at_s - piece.at_s > (cfg.doubted_s if len(piece.rows) < cfg.least_finds else cfg.lost_s)
 
     def picture(self, under_way: list[_Piece], begin: int, end: int, at_s: float) -> list[_Piece]:
         """Give a picture's finds to tracks; those that begin with it."""

@@ -17,7 +17,8 @@ from models.behaviour.mat_deeds import Planogram
 from models.behaviour.mats import MatChange
 from models.behaviour.visit_events import Option, ShelfDeed
 
-_MOST_SURE = 0.9999
+_MOST_SURE, _LEAST = 0.9999, 1e-6
+_LIKELY = 0.5  # deed from which a dead tag is held to have moved with it
 
 
 class TagDeedConfig(BaseModel):
@@ -41,6 +42,14 @@ class TagDeedConfig(BaseModel):
     )
     sure: float = Field(0.9995, gt=0, lt=1, description="confidence where mats weigh what the tags say")
     alone: float = Field(0.985, gt=0, lt=1, description="confidence of a tag's move where they do not")
+
+
+@dataclass(frozen=True)
+class SilentTags:
+    """The `share` of a product's tags that no antenna ever read, and the one tag if there is but `only` one: it is known by that."""
+
+    share: float
+    only: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -80,11 +89,11 @@ def tagged(
     tags: Sequence[MovedTag],
     changes: Sequence[MatChange],
     shelves: Mapping[int, Planogram],
-    silent: Mapping[int, float],
+    silent: Mapping[int, SilentTags],
     cfg: TagDeedConfig | None = None,
 ) -> list[ShelfDeed]:
-    """Deeds in order of time, each with the tags that moved with it. `silent` is the share of a product's tags that no antenna ever
-    read, product -> share. `changes` empty: there are no mats."""
+    """Deeds in order of time, each with the tags that moved with it. `silent` are the tags that no antenna ever read, by product.
+    `changes` empty: there are no mats."""
     cfg = cfg or TagDeedConfig()
     found = [
         deed
@@ -120,7 +129,9 @@ def _together(
     return (each for each in found if each.deeds or each.tags)
 
 
-def _told(together: _Together, shelf: Planogram, silent: Mapping[int, float], cfg: TagDeedConfig) -> list[ShelfDeed]:
+def _told(
+    together: _Together, shelf: Planogram, silent: Mapping[int, SilentTags], cfg: TagDeedConfig
+) -> list[ShelfDeed]:
     groups = _groups(together, cfg)
     used = [deed for group in groups for deed in group.deeds]
     left = [deed for deed in together.deeds if not any(deed is other for other in used)]
@@ -137,7 +148,7 @@ def _told(together: _Together, shelf: Planogram, silent: Mapping[int, float], cf
             found += _all(group, together, shelf, cfg.alone)
         else:
             found += _counted(group, silent, cfg)
-    return found + [_untagged(deed, 0, silent, cfg) for deed in left]
+    return found + [_untagged(deed, (), silent, cfg) for deed in left]
 
 
 def _groups(together: _Together, cfg: TagDeedConfig) -> list[_Group]:
@@ -235,18 +246,14 @@ def _place(group: _Group, together: _Together, shelf: Planogram) -> float:
     return min(together.deeds, key=lambda deed: abs(deed.at_s - first.at_s)).along_m if together.deeds else 0.0
 
 
-def _counted(group: _Group, silent: Mapping[int, float], cfg: TagDeedConfig) -> list[ShelfDeed]:
+def _counted(group: _Group, silent: Mapping[int, SilentTags], cfg: TagDeedConfig) -> list[ShelfDeed]:
     """Deeds as told, with their tags: more tags than packages count, fewer may be dead."""
-    if len(group.deeds) > 1 or group.deeds[0].count < len(group.tags):
-        told = sum(deed.count for deed in group.deeds)
-        if told == len(group.tags):
-            return _shared(group)
-        first = max(group.deeds, key=lambda deed: deed.confidence)
-        if first.count < len(group.tags):
-            first = replace(first, count=len(group.tags), confidence=cfg.alone, others=())
-        return [replace(_untagged(first, len(group.tags), silent, cfg), epcs=tuple(tag.epc for tag in group.tags))]
-    only = group.deeds[0]
-    return [replace(_untagged(only, len(group.tags), silent, cfg), epcs=tuple(tag.epc for tag in group.tags))]
+    if len(group.deeds) > 1 and sum(deed.count for deed in group.deeds) == len(group.tags):
+        return _shared(group)
+    first = max(group.deeds, key=lambda deed: deed.confidence)
+    if first.count < len(group.tags):
+        first = replace(first, count=len(group.tags), confidence=cfg.alone, others=())
+    return [_untagged(first, group.tags, silent, cfg)]
 
 
 def _shared(group: _Group) -> list[ShelfDeed]:
@@ -259,27 +266,27 @@ def _shared(group: _Group) -> list[ShelfDeed]:
     return found
 
 
-def _untagged(deed: ShelfDeed, moved: int, silent: Mapping[int, float], cfg: TagDeedConfig) -> ShelfDeed:
-    """A deed of whose packages' tags `moved` did: the options weighed by how likely the others are dead."""
-    options = []
+def _untagged(
+    deed: ShelfDeed, tags: Sequence[MovedTag], silent: Mapping[int, SilentTags], cfg: TagDeedConfig
+) -> ShelfDeed:
+    """A deed of whose packages' tags some moved: the options weighed by how likely the others are dead."""
+    moved, options = len(tags), []
     for option in deed.options:
         own = moved if option.product == deed.product else 0
-        dead = max(silent.get(option.product, 0.0), cfg.dead)
+        dead = max(silent[option.product].share if option.product in silent else 0.0, cfg.dead)
         chance = _dead(option.count, own, dead) * (1.0 if own == moved else cfg.dead**moved)
         options.append(Option(option.product, option.count, option.chance * chance))
-    other = max(1 - sum(option.chance for option in deed.options), 1e-6) * (1.0 if not moved else 0.02)
+    other = max(1 - sum(option.chance for option in deed.options), _LEAST) * (cfg.dead**moved)
     total = sum(option.chance for option in options) + other
     options = [replace(option, chance=min(option.chance / total, _MOST_SURE)) for option in options]
     options.sort(key=lambda option: -option.chance)
-    first = options[0]
-    return replace(
-        deed,
-        product=first.product,
-        count=first.count,
-        confidence=first.chance,
-        others=tuple(options[1:]),
-        traced=True,
-    )
+    first, epcs = options[0], tuple(tag.epc for tag in tags)
+    if first.product in silent and first.count == len(epcs) + 1 and first.chance > _LIKELY:
+        epcs += silent[first.product].only
+    return ShelfDeed(
+        deed.deed, first.product, first.count, deed.gondola, deed.along_m, deed.at_s, first.chance, tuple(options[1:]),
+        epcs, traced=True,
+    )  # fmt: skip
 
 
 def _dead(count: int, moved: int, dead: float) -> float:

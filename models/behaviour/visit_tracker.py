@@ -72,7 +72,7 @@ class VisitTracker:
         day.openings.check()
         if day.reads is not None:
             day.reads.check()
-        tracks = track_people(day.finds, self.cfg.tracking)
+        tracks = track_people(day.finds, self.plan, self.cfg.tracking)
         parties = share_out(
             day.openings, tracks, self.plan, devices=day.devices, payers=day.payers, cfg=self.cfg.parties
         )

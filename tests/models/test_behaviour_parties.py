@@ -33,13 +33,13 @@ def whose(parties: Parties, tracks: list[PersonTrack]) -> list[int]:
 def test_who_comes_in_together_goes_together() -> None:
     """Two openings 0.8 s apart: the first lets one in who stays for long, the second two who leave one after another."""
     ways = [person(2.0, 90.0, 3.0), person(3.0, 50.0, 5.0), person(4.2, 51.5, 6.0)]
-    tracks = track_people(finds(ways, [0, 1, 2]))
+    tracks = track_people(finds(ways, [0, 1, 2]), PLAN)
     assert whose(share_out(openings(0.5, 1.3), tracks, PLAN), tracks) == [1, 1, 0]
 
 
 def test_the_payers_device_tells_what_times_do_not() -> None:
     """Two openings at once, two who come in at once; by times nobody could tell. A device that is not heard tells nothing."""
-    tracks = track_people(finds([person(2.0, 50.0, 0.5), person(2.0, 70.0, 9.5)], [0, 1]))
+    tracks = track_people(finds([person(2.0, 50.0, 0.5), person(2.0, 70.0, 9.5)], [0, 1]), PLAN)
     early, late = sorted(tracks, key=lambda track: track.ends_s)
     payers = {"v0": "d0", "v1": "d1"}
     blind = share_out(openings(0.4, 0.4), tracks, PLAN, payers=payers)
@@ -51,7 +51,7 @@ def test_the_payers_device_tells_what_times_do_not() -> None:
 
 
 def test_nobody_is_of_a_visit_that_began_later_or_long_before() -> None:
-    tracks = track_people(finds([person(30.0, 60.0, 5.0)], [0]))
+    tracks = track_people(finds([person(30.0, 60.0, 5.0)], [0]), PLAN)
     assert whose(share_out(openings(0.0, 33.0), tracks, PLAN), tracks) == [-1]
     assert share_out(openings(), tracks, PLAN).share.shape == (0, 1)
     assert share_out(openings(1.0), [], PLAN).share.shape == (1, 0)
@@ -62,7 +62,8 @@ def test_nobody_is_of_a_visit_that_began_later_or_long_before() -> None:
 def test_the_order_of_openings_does_not_matter(order: list[int]) -> None:
     at_s = [0.5, 1.3, 40.0, 41.0]
     starts = (2.0, 3.0, 4.2, 41.5, 42.6)
-    tracks = track_people(finds([person(a, a + 40 + 3 * k, 4.0) for k, a in enumerate(starts)], [0, 1, 2, 3, 4]))
+    ways = [person(a, a + 40 + 3 * k, 4.0) for k, a in enumerate(starts)]
+    tracks = track_people(finds(ways, [0, 1, 2, 3, 4]), PLAN)
     straight = share_out(openings(*at_s), tracks, PLAN).share
     mixed = share_out(Openings([f"v{k}" for k in order], np.array([at_s[k] for k in order])), tracks, PLAN).share
     np.testing.assert_allclose(mixed, straight[order], atol=1e-12)
