@@ -20,11 +20,15 @@ def salts_of(workspace: Workspace) -> "Salts":
     return Salts(workspace.root / "secrets" / "salts.json", KEEP_DAYS)
 
 
-def disguised(workspace: Workspace, day: date, devices: Sequence[str]) -> list[str]:
-    """Pseudonyms (N,) of devices (N,) heard on a day, under that day's salt: days come in as they are lived."""
+def disguised(workspace: Workspace, today: date, day: date, devices: Sequence[str]) -> list[str]:
+    """Pseudonyms (N,) of devices (N,) heard on a day, under that day's salt, which lives no longer `today` than others: days come in
+    as they are lived."""
     from models.behaviour.pseudonyms import pseudonyms
 
-    return pseudonyms(devices, secret=_secret(workspace), salt=salts_of(workspace).of(day, today=day))
+    salts = salts_of(workspace)
+    names = pseudonyms(devices, secret=_secret(workspace), salt=salts.of(day, today=day))
+    salts.destroy(today=today)
+    return names
 
 
 def _secret(workspace: Workspace) -> bytes:

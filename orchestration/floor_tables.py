@@ -160,7 +160,7 @@ def _source(settings: Settings, newest: date) -> "TwinFloor":
         panel=panel.share,
         strangers=panel.strangers,
         customers=workspace.source.read("customers").read_all() if known else None,
-        disguise=partial(disguised, workspace),
+        disguise=partial(disguised, workspace, newest + timedelta(days=1)),
         first_day=newest - timedelta(days=max(shop_days(workspace).values())),
     )
 
