@@ -14,7 +14,7 @@ from models.behaviour.positioning import Positioner
 from models.behaviour.positioning_config import PositioningConfig
 from models.behaviour.positioning_data import HEARD, SCANS, read_scans
 from models.behaviour.positioning_fit import fit
-from models.behaviour.tag_deeds import MovedTag, SilentTags
+from models.behaviour.tag_deeds import MovedTag
 from models.behaviour.visit_events import Came, Carried, GateReads, Handled, ShelfDeed, VisitEvent
 from models.behaviour.visit_tracker import SensedDay
 from models.common.protocols import InputError
@@ -88,20 +88,14 @@ def moved_tags(paths: Mapping[int, TagPaths]) -> list[MovedTag]:
     ]
 
 
-def silent_tags(paths: Mapping[int, TagPaths], tags: pa.Table, product_of: Sequence[str]) -> dict[int, SilentTags]:
-    """Tags of the books that no shelf's antenna ever read, by product; products of none are left out."""
+def silent_tags(paths: Mapping[int, TagPaths], tags: pa.Table, product_of: Sequence[str]) -> dict[int, float]:
+    """Share of the tags of each product, of those in the books, that no shelf's antenna ever read; products of none are left out."""
     read = frozenset[str]().union(*(told.read for told in paths.values()))
     number = {name: k for k, name in enumerate(product_of)}
     products = [number[name] for name in tags["product_id"].to_pylist()]
-    silent: dict[int, list[str]] = {}
-    for epc, product in zip(tags["epc"].to_pylist(), products, strict=True):
-        if epc not in read:
-            silent.setdefault(product, []).append(epc)
     known = Counter(products)
-    return {
-        product: SilentTags(len(epcs) / known[product], tuple(epcs) if len(epcs) == 1 else ())
-        for product, epcs in silent.items()
-    }
+    silent = Counter(product for epc, product in zip(tags["epc"].to_pylist(), products, strict=True) if epc not in read)
+    return {product: count / known[product] for product, count in silent.items()}
 
 
 @dataclass(frozen=True, eq=False)

@@ -19,6 +19,7 @@ from models.behaviour.people_observed import DevicePlaces, Floats, Openings, Sho
 _REACH = 5.0  # standard deviations about the expected time within which a person may belong to an opening
 _CLOCK_STEPS = 5  # offsets of the radio's clock that are tried
 _FAR_LOG = -6.0  # least that one scan may say: some lie far off
+_UNSEEN_LOG = -8.0  # least that all of them may say: who pays may be one whom no camera followed
 _STRANGERS_S = 60.0  # within which strangers come at any time
 _LATE_LOG = -20.0  # of coming in long after the gate was opened: it closes
 _APART_LOG = -12.0  # of leaving long after others of the party
@@ -154,7 +155,7 @@ class _Judge:
             apart = ((track.at(own) - xy[known]) ** 2).sum(axis=1) / sd[known] ** 2
             apart += (np.maximum(track.begins_s - own, own - track.ends_s).clip(0.0) / 2.0) ** 2
             best = max(best, float(np.maximum(-0.5 * apart, _FAR_LOG).sum()))
-        return cfg.radio_weight * best
+        return max(cfg.radio_weight * best, _UNSEEN_LOG)
 
 
 def _timed(gap_s: float, expected: tuple[float, float], least: float) -> float:

@@ -18,7 +18,7 @@ from models.behaviour.mats import MatChange
 from models.behaviour.visit_events import Option, ShelfDeed
 
 _MOST_SURE, _LEAST = 0.9999, 1e-6
-_LIKELY = 0.5  # deed from which a dead tag is held to have moved with it
+_LIKELY = 0.5  # confidence from which a dead tag is held to have moved
 
 
 class TagDeedConfig(BaseModel):
@@ -42,14 +42,6 @@ class TagDeedConfig(BaseModel):
     )
     sure: float = Field(0.9995, gt=0, lt=1, description="confidence where mats weigh what the tags say")
     alone: float = Field(0.985, gt=0, lt=1, description="confidence of a tag's move where they do not")
-
-
-@dataclass(frozen=True)
-class SilentTags:
-    """The `share` of a product's tags that no antenna ever read, and the one tag if there is but `only` one: it is known by that."""
-
-    share: float
-    only: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -89,11 +81,11 @@ def tagged(
     tags: Sequence[MovedTag],
     changes: Sequence[MatChange],
     shelves: Mapping[int, Planogram],
-    silent: Mapping[int, SilentTags],
+    silent: Mapping[int, float],
     cfg: TagDeedConfig | None = None,
 ) -> list[ShelfDeed]:
-    """Deeds in order of time, each with the tags that moved with it. `silent` are the tags that no antenna ever read, by product.
-    `changes` empty: there are no mats."""
+    """Deeds in order of time, each with the tags that moved with it. `silent` is the share of a product's tags that no
+    antenna ever read, product -> share. `changes` empty: there are no mats."""
     cfg = cfg or TagDeedConfig()
     found = [
         deed
@@ -101,7 +93,24 @@ def tagged(
         if together.deeds or together.changes or not changes
         for deed in _told(together, shelves[_gondola(together)], silent, cfg)
     ]
-    return sorted(found, key=lambda deed: (deed.at_s, deed.gondola, deed.along_m, deed.product))
+    found.sort(key=lambda deed: (deed.at_s, deed.gondola, deed.along_m, deed.product))
+    return _with_dead(found, silent)
+
+
+def _with_dead(deeds: Sequence[ShelfDeed], silent: Mapping[int, float]) -> list[ShelfDeed]:
+    """Dead tags by names of their own: few are, so that what is put is held to be the one of its product that was taken last."""
+    out: dict[int, list[str]] = {}
+    found = list(deeds)
+    for number, deed in enumerate(deeds):
+        if deed.product not in silent or deed.count != len(deed.epcs) + 1 or deed.confidence <= _LIKELY:
+            continue
+        names = out.setdefault(deed.product, [])
+        if deed.deed == "take":
+            names.append(f"dead {number}")
+            found[number] = replace(deed, epcs=(*deed.epcs, names[-1]))
+        elif names:
+            found[number] = replace(deed, epcs=(*deed.epcs, names.pop()))
+    return found
 
 
 def _gondola(together: _Together) -> int:
@@ -129,9 +138,7 @@ def _together(
     return (each for each in found if each.deeds or each.tags)
 
 
-def _told(
-    together: _Together, shelf: Planogram, silent: Mapping[int, SilentTags], cfg: TagDeedConfig
-) -> list[ShelfDeed]:
+def _told(together: _Together, shelf: Planogram, silent: Mapping[int, float], cfg: TagDeedConfig) -> list[ShelfDeed]:
     groups = _groups(together, cfg)
     used = [deed for group in groups for deed in group.deeds]
     left = [deed for deed in together.deeds if not any(deed is other for other in used)]
@@ -246,7 +253,7 @@ def _place(group: _Group, together: _Together, shelf: Planogram) -> float:
     return min(together.deeds, key=lambda deed: abs(deed.at_s - first.at_s)).along_m if together.deeds else 0.0
 
 
-def _counted(group: _Group, silent: Mapping[int, SilentTags], cfg: TagDeedConfig) -> list[ShelfDeed]:
+def _counted(group: _Group, silent: Mapping[int, float], cfg: TagDeedConfig) -> list[ShelfDeed]:
     """Deeds as told, with their tags: more tags than packages count, fewer may be dead."""
     if len(group.deeds) > 1 and sum(deed.count for deed in group.deeds) == len(group.tags):
         return _shared(group)
@@ -266,14 +273,12 @@ def _shared(group: _Group) -> list[ShelfDeed]:
     return found
 
 
-def _untagged(
-    deed: ShelfDeed, tags: Sequence[MovedTag], silent: Mapping[int, SilentTags], cfg: TagDeedConfig
-) -> ShelfDeed:
+def _untagged(deed: ShelfDeed, tags: Sequence[MovedTag], silent: Mapping[int, float], cfg: TagDeedConfig) -> ShelfDeed:
     """A deed of whose packages' tags some moved: the options weighed by how likely the others are dead."""
     moved, options = len(tags), []
     for option in deed.options:
         own = moved if option.product == deed.product else 0
-        dead = max(silent[option.product].share if option.product in silent else 0.0, cfg.dead)
+        dead = max(silent.get(option.product, 0.0), cfg.dead)
         chance = _dead(option.count, own, dead) * (1.0 if own == moved else cfg.dead**moved)
         options.append(Option(option.product, option.count, option.chance * chance))
     other = max(1 - sum(option.chance for option in deed.options), _LEAST) * (cfg.dead**moved)
@@ -281,8 +286,6 @@ def _untagged(
     options = [replace(option, chance=min(option.chance / total, _MOST_SURE)) for option in options]
     options.sort(key=lambda option: -option.chance)
     first, epcs = options[0], tuple(tag.epc for tag in tags)
-    if first.product in silent and first.count == len(epcs) + 1 and first.chance > _LIKELY:
-        epcs += silent[first.product].only
     return ShelfDeed(
         deed.deed, first.product, first.count, deed.gondola, deed.along_m, deed.at_s, first.chance, tuple(options[1:]),
         epcs, traced=True,

@@ -7,7 +7,7 @@ from bench_row import BenchContext, BenchResult, BenchRow
 if TYPE_CHECKING:
     from checkout_day import Judged
 
-SEED, WORLD = 331, 7_331  # 311 was looked at in part while its knobs were chosen
+SEED, WORLD = 347, 7_347  # days of 311 and 331 were looked at while knobs were chosen
 DAYS, ABLATION_DAYS = 9, 2  # of 240 visits each
 VISITS = 2_000
 RIGHT, EXACT, WRONG = 0.99, 0.97, 0.001

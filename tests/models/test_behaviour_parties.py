@@ -50,6 +50,14 @@ def test_the_payers_device_tells_what_times_do_not() -> None:
         assert told.members() == [[k] for k in sorted(range(2), key=lambda k: tracks[k] is not track)]
 
 
+def test_a_device_that_walks_elsewhere_leaves_nobody_without_a_visit() -> None:
+    """Who pays was lost from sight: twenty scans lie far from the one who was followed, who came in with that opening all the same."""
+    tracks = track_people(finds([person(2.0, 50.0, 0.5)], [0]), PLAN)
+    at_s = np.linspace(5.0, 45.0, 20)
+    far = DevicePlaces(np.array(["d0"] * 20), at_s, np.full((20, 2), 9.0), np.full(20, 0.5))
+    assert whose(share_out(openings(0.4), tracks, PLAN, devices=far, payers={"v0": "d0"}), tracks) == [0]
+
+
 def test_nobody_is_of_a_visit_that_began_later_or_long_before() -> None:
     tracks = track_people(finds([person(30.0, 60.0, 5.0)], [0]), PLAN)
     assert whose(share_out(openings(0.0, 33.0), tracks, PLAN), tracks) == [-1]

@@ -10,7 +10,7 @@ from models.behaviour.mats import MatChange
 from models.behaviour.people_config import ExitConfig
 from models.behaviour.people_observed import Floats, Ints
 from models.behaviour.tag_chains import last_takes, returned, tied
-from models.behaviour.tag_deeds import MovedTag, SilentTags, TagDeedConfig, tagged
+from models.behaviour.tag_deeds import MovedTag, TagDeedConfig, tagged
 from models.behaviour.visit_events import GateReads, Option, ShelfDeed
 
 CFG, GATE = TagDeedConfig(), ExitConfig()
@@ -41,10 +41,8 @@ def weighed(grams: float, at_s: float = 10.0) -> MatChange:
     return MatChange(0, 0, at_s, grams, 6.0, 5.0, 0.2, whole=True)
 
 
-def told(
-    deeds: list[ShelfDeed], tags: list[MovedTag], changes: list[MatChange], **silent: SilentTags
-) -> list[ShelfDeed]:
-    return tagged(deeds, tags, changes, {0: Shelf()}, {int(name[1:]): tags for name, tags in silent.items()})
+def told(deeds: list[ShelfDeed], tags: list[MovedTag], changes: list[MatChange], **silent: float) -> list[ShelfDeed]:
+    return tagged(deeds, tags, changes, {0: Shelf()}, {int(name[1:]): share for name, share in silent.items()})
 
 
 def test_two_who_take_at_once_are_told_apart_by_tags_that_weigh_the_same() -> None:
@@ -66,11 +64,8 @@ def test_one_is_not_told_twice() -> None:
 
 def test_what_no_tag_tells_of_has_a_dead_one_or_was_not() -> None:
     """0.9 times a quarter of the product's tags that nobody ever read, against 0.1 that it was nothing."""
-    (dead,) = told([deed(0, sure=0.9)], [], [], p0=SilentTags(0.25, ("d",)))
+    (dead,) = told([deed(0, sure=0.9)], [], [], p0=0.25)
     assert dead.confidence == pytest.approx(0.9 * 0.25 / (0.9 * 0.25 + 0.1)) and dead.traced
-    assert dead.epcs == ("d",), "the one that nobody ever read"
-    (one_of_two,) = told([deed(0, sure=0.9)], [], [], p0=SilentTags(0.5))
-    assert one_of_two.epcs == ()
     (none,) = told([deed(0, sure=0.9)], [], [])
     assert none.confidence == pytest.approx(0.9 * CFG.dead / (0.9 * CFG.dead + 0.1))
 
@@ -78,9 +73,9 @@ def test_what_no_tag_tells_of_has_a_dead_one_or_was_not() -> None:
 def test_one_of_two_may_be_dead() -> None:
     """600 g less a tag that weighs 300 g: two of product 0, one of which is dead; where none is, the count was wrong."""
     options = {"others": (Option(0, 1, 0.009),)}
-    (dead,) = told([deed(0, 2, **options)], [moved("a", 0, 10.0)], [weighed(-600.0)], p0=SilentTags(0.2, ("d",)))
+    (dead,) = told([deed(0, 2, **options)], [moved("a", 0, 10.0)], [weighed(-600.0)], p0=0.2)
     (alive,) = told([deed(0, 2, **options)], [moved("a", 0, 10.0)], [weighed(-600.0)])
-    assert (dead.count, dead.epcs) == (2, ("a", "d")) and dead.confidence > 0.95
+    assert (dead.count, dead.epcs) == (2, ("a", "dead 0")) and dead.confidence > 0.95
     assert alive.count == 1 or alive.confidence < 0.9
 
 
@@ -92,6 +87,15 @@ def test_a_tag_alone_is_believed_where_something_moved() -> None:
     assert (here.product, here.confidence, bare.confidence) == (1, CFG.sure, CFG.alone)
     (named,) = told([deed(0, others=(Option(1, 1, 0.005),))], lone, [weighed(-450.0)])
     assert (named.product, named.along_m, named.confidence) == (1, -0.05, CFG.alone), "what was told may have been this"
+
+
+def test_what_is_put_with_a_dead_tag_was_taken_with_one() -> None:
+    """One is taken, another one too, and one is put: that which was taken last."""
+    deeds = [deed(0, at_s=10.0), deed(0, at_s=20.0), deed(0, at_s=30.0, what="put"), deed(0, at_s=40.0, what="put")]
+    found = told(deeds, [], [], p0=0.3)
+    assert returned(found) == [True] * 4
+    assert [each.epcs for each in told(deeds[:3], [], [], p0=0.3)] == [("dead 0",), ("dead 1",), ("dead 1",)]
+    assert all(not each.epcs for each in told(deeds, [], [])), "where none is silent none is dead"
 
 
 def test_who_puts_a_tag_back_took_it() -> None:
