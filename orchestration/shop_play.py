@@ -12,19 +12,17 @@ from models.behaviour.mat_deeds import mat_deeds
 from models.behaviour.mats import mat_changes
 from models.behaviour.visit_tracker import VisitTracker, Walked
 from orchestration.shop_day import fit_positioner, mat_matrices, planogram, sensed, shop_plan, to_shop_events
+from orchestration.shop_prices import priced
 from serving.live.feed import Position
 from serving.live.floor import Gondola, Lane, ShopFloor
 from serving.live.play import Moment
 from serving.settlement.offers import Promotion
-from serving.settlement.shop_events import Offered, Priced, Prices, ShopEvent
-from sources.twin.categories import CATEGORIES
+from serving.settlement.shop_events import Offered, Prices, ShopEvent
 from sources.twin.floor.floor import Floor
 from sources.twin.floor.params import CrowdParams, FloorParams
 
 _APART_S = 25  # from one visit to the next, on average: three are in at once
 _OPENS_H = 12.0
-_FULL_TAX, _LOW_TAX = 1900, 700  # hundredths of a percent
-_FULLY_TAXED = frozenset({"household", "beverages", "hot_drinks"})  # categories
 _OFF = 1000  # of some products, hundredths of a percent
 _WORLD = 11
 
@@ -54,17 +52,13 @@ class TwinDay:
 
     def opening(self) -> list[ShopEvent]:
         """List prices, and an offer on every tenth product."""
-        stocked, before = self._floor.studio.products, self._midnight - timedelta(days=1)
-        prices = tuple(
-            Priced(product=product, cents=round(100 * float(price)), tax=_tax(int(category)))
-            for product, price, category in zip(self._products, stocked.list_price, stocked.category, strict=True)
-        )
+        before = self._midnight - timedelta(days=1)
         offer = Promotion(
             promotion_id="ten-off", products=frozenset(self._products[::10]), percent=_OFF,
             since=self._midnight, until=self._midnight + timedelta(days=1),
         )  # fmt: skip
         return [
-            Prices(event_id="prices", shop=self.shop, time=before, currency="EUR", prices=prices),
+            Prices(event_id="prices", shop=self.shop, time=before, currency="EUR", prices=priced(self._floor, {})),
             Offered(event_id="offers", shop=self.shop, time=before, promotions=(offer,)),
         ]
 
@@ -126,7 +120,3 @@ class TwinDay:
                     place = Position(visit_id=visit, person=person, time=time, x_m=x, y_m=y, sd_m=sd)
                     found.append(Moment(time, (place,)))
         return found
-
-
-def _tax(category: int) -> int:
-    return _FULL_TAX if CATEGORIES[category].name in _FULLY_TAXED else _LOW_TAX

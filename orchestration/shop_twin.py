@@ -6,7 +6,7 @@ is told; bills are judged by it afterwards.
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any
@@ -19,16 +19,10 @@ from orchestration.workspace import Workspace
 from serving.settlement.shop_settings import ShopSettings
 
 if TYPE_CHECKING:
-    from models.behaviour.positioning import Positioner
-    from models.behaviour.visit_events import VisitEvent
-    from models.detector.fusion import PickPut
-    from serving.settlement.shop_events import Prices, ShopEvent
-    from sources.twin.floor.floor import Floor, ShopDay
-    from sources.twin.source import TwinSource
+    from serving.settlement.shop_events import ShopEvent
+    from sources.twin.floor.floor import Floor
 
 SHOP = "shop-1"
-FULL_TAX, LOW_TAX = 1_900, 700  # hundredths of a percent
-FULLY_TAXED = frozenset({"household", "beverages", "hot_drinks"})  # categories
 _OVER = timedelta(days=1, minutes=1)  # from midnight, when all have been told
 _BATCH = 500
 
@@ -62,87 +56,27 @@ def visit_shop(workspace: Workspace, *, on_progress: Callable[[str], None] = lam
     }
 
 
-def prices_of(workspace: Workspace, floor: "Floor", day: date) -> "Prices":
-    """What the twin's first shop asks on a day, with tax; the list price of what it does not sell then."""
-    from serving.settlement.shop_events import Priced, Prices
-    from sources.twin.categories import CATEGORIES
-
-    source: TwinSource = workspace.source  # type: ignore[assignment]
-    listed = source.read_parts("prices", [str(day)]).read_all().to_pylist()
-    first = min((row["store_id"] for row in listed), default=None)
-    asked = {row["product_id"]: row["price"] for row in listed if row["store_id"] == first}
-    stocked = floor.studio.products
-    products = zip(floor.studio.appearances.ids, stocked.list_price.tolist(), stocked.category.tolist(), strict=True)
-    return Prices(
-        event_id=f"{SHOP}-{day:%Y%m%d}-prices",
-        shop=SHOP,
-        time=_midnight(day),
-        currency="EUR",
-        prices=tuple(
-            Priced(
-                product=name,
-                cents=round(100 * asked.get(name, list_price)),
-                tax=FULL_TAX if CATEGORIES[category].name in FULLY_TAXED else LOW_TAX,
-            )
-            for name, list_price, category in products
-        ),
-    )
-
-
-def sensed_events(floor: "Floor", day: "ShopDay", positioner: "Positioner") -> "list[VisitEvent]":
-    """What all sensors of a day tell of its visits; in the place of a detector stand its errors."""
-    from models.behaviour.mat_deeds import joined, mat_deeds
-    from models.behaviour.mats import mat_changes
-    from models.behaviour.visit_tracker import VisitTracker
-    from orchestration.shop_day import mat_matrices, planogram, sensed, shelf_deeds, shop_plan
-
-    looks, gondolas = floor.studio.appearances, [stand.gondola for stand in floor.stands]
-    fused = [
-        deed
-        for gondola, from_s, events in _filmed(floor, day)
-        for deed in shelf_deeds(events, gondola, gondolas[gondola], from_s)
-    ]
-    weights = [looks[k].weight_g for k in range(len(looks))]
-    shelves = {number: planogram(gondola, weights) for number, gondola in enumerate(gondolas)}
-    changes = mat_changes(mat_matrices(day.observed.mats, floor.mats.cells(0)[0]))
-    tracker = VisitTracker(shop_plan(floor.plan))
-    walked = tracker.walk(sensed(day.observed, positioner, looks.ids))
-    return tracker.attribute(walked, joined(fused, mat_deeds(changes, shelves), shelves))
-
-
-def _filmed(floor: "Floor", day: "ShopDay") -> "Iterator[tuple[int, float, Sequence[PickPut]]]":
-    """Gondola, beginning and events of each clip."""
-    import numpy as np
-
-    from models.detector.beliefs import Beliefs
-    from models.detector.fusion import fuse
-    from models.detector.parts import base_events
-    from orchestration.clip_recordings import LEAST_CONFIDENCE
-    from orchestration.made_up_detections import DetectorErrors, Lookalikes, recording
-
-    errors, spec = DetectorErrors(), base_events(Beliefs())
-    alike = Lookalikes(floor.studio.appearances, errors)
-    for number, shown in enumerate(day.clips()):
-        rng = np.random.default_rng([floor.seed, day.number, number])
-        whole = recording(shown.clip, floor.studio.appearances, alike, errors, rng)
-        calibration = spec.of(whole)
-        yield (
-            shown.gondola,
-            shown.from_s,
-            fuse(whole, spec.beliefs, least_confidence=LEAST_CONFIDENCE, calibration=calibration),
-        )
-
-
 def _lived(workspace: Workspace, floor: "Floor", day: date, number: int) -> dict[str, Any]:
     """A day told and settled: how many events, and how right its bills are, also those of a naive method."""
     from orchestration.shop_day import fit_positioner, to_shop_events
-    from serving.settlement.shop_events import Heard
+    from orchestration.shop_prices import asked_on, priced
+    from orchestration.shop_sensing import ALL, deeds_of, seen_day, visits_of
+    from serving.settlement.shop_events import Heard, Prices
     from sources.twin.floor.naive import bills_by_exit_tags
 
-    shown, ids = floor.day(number), floor.studio.appearances.ids
-    events = sensed_events(floor, shown, fit_positioner(floor.survey(), seed=0))
-    over = Heard(event_id=f"{SHOP}-{day:%Y%m%d}-over", shop=SHOP, time=_midnight(day) + _OVER, source="floor")
-    heard = [prices_of(workspace, floor, day), *to_shop_events(events, SHOP, _midnight(day), ids), over]
+    seen = seen_day(floor, fit_positioner(floor.survey(), seed=0), number, [ALL.shelf])
+    shown, ids = seen.day, floor.studio.appearances.ids
+    midnight, name = datetime.combine(day, time(), UTC), f"{SHOP}-{day:%Y%m%d}"
+    prices = Prices(
+        event_id=f"{name}-prices",
+        shop=SHOP,
+        time=midnight,
+        currency="EUR",
+        prices=priced(floor, asked_on(workspace, day)),
+    )
+    over = Heard(event_id=f"{name}-over", shop=SHOP, time=midnight + _OVER, source="floor")
+    events = visits_of(seen, ALL, deeds_of(seen, ALL))
+    heard = [prices, *to_shop_events(events, SHOP, midnight, ids), over]
     _settle(workspace, heard)
     bills, asked = _bills(workspace, list(shown.truth.baskets))
     billed, by_tags, naive = Billed(), Billed(), bills_by_exit_tags(shown.observed, shown.truth)
@@ -154,6 +88,8 @@ def _lived(workspace: Workspace, floor: "Floor", day: date, number: int) -> dict
 
 
 def _settle(workspace: Workspace, events: "Sequence[ShopEvent]") -> None:
+    from orchestration.shop_sensing import GATE_READ
+    from serving.settlement.basket import BasketBeliefs
     from serving.settlement.ledger_settings import LedgerSettings, open_ledger
     from serving.settlement.processor import Processor
     from serving.settlement.shop_settings import open_books, open_consumer, open_producer
@@ -165,7 +101,8 @@ def _settle(workspace: Workspace, events: "Sequence[ShopEvent]") -> None:
     for first in range(0, len(messages), _BATCH):
         producer.send(messages[first : first + _BATCH])
     books, ledger = open_books(settings, root), open_ledger(LedgerSettings(), root)
-    till = Processor(open_consumer(settings, root), books, ledger, settings.till(), topics=settings.names())
+    config = settings.till().model_copy(update={"beliefs": BasketBeliefs(gate_read=GATE_READ)})
+    till = Processor(open_consumer(settings, root), books, ledger, config, topics=settings.names())
     while till.step(3.0 if settings.kafka else 0.0):
         pass
 
@@ -184,7 +121,3 @@ def _bills(workspace: Workspace, visits: Sequence[str]) -> tuple[dict[str, Count
             bills[name] = visit.bill.counts() if visit.bill is not None else Counter()
             asked[name] = list(visit.reviews)
     return bills, asked
-
-
-def _midnight(day: date) -> datetime:
-    return datetime.combine(day, time(), UTC)

@@ -2,16 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from models.behaviour.visit_events import Handled, ShelfDeed, VisitEvent
 from orchestration.clip_recordings import TOLERANCE_S
-
-if TYPE_CHECKING:
-    from checkout_day import SeenDay
+from orchestration.shop_sensing import SeenDay
 
 
-def true_deeds(seen: "SeenDay") -> list[ShelfDeed]:
+def true_deeds(seen: SeenDay) -> list[ShelfDeed]:
     """Shelf events as they were, with their tags."""
     epc_of = {unit: epc for epc, unit in seen.day.truth.tags.items()}
     gondolas = [stand.gondola for stand in seen.floor.stands]
@@ -34,12 +31,12 @@ def true_deeds(seen: "SeenDay") -> list[ShelfDeed]:
     return found
 
 
-def with_true_visits(seen: "SeenDay", events: Sequence[VisitEvent]) -> list[VisitEvent]:
+def with_true_visits(seen: SeenDay, events: Sequence[VisitEvent]) -> list[VisitEvent]:
     """The same events, each shelf event given to who did it in truth: of the nearest such in time."""
     return [_of_true_visit(seen, event) if isinstance(event, Handled) else event for event in events]
 
 
-def _of_true_visit(seen: "SeenDay", event: Handled) -> Handled:
+def _of_true_visit(seen: SeenDay, event: Handled) -> Handled:
     near = [
         each
         for each in seen.day.truth.events
