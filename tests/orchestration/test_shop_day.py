@@ -6,20 +6,25 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from models.behaviour.mat_deeds import mat_deeds
 from models.behaviour.mats import mat_changes
+from models.behaviour.tag_deeds import MovedTag
 from models.behaviour.visit_events import Came, Carried, Handled, ShelfDeed, VisitEvent, Went
 from models.behaviour.visit_tracker import SensedDay, VisitTracker, Walked
 from models.detector.fusion import PickPut
+from models.detector.tag_moves import TagMove, TagPaths
 from orchestration.shop_day import (
     fit_positioner,
     mat_matrices,
+    moved_tags,
     planogram,
     sensed,
     shelf_deeds,
     shop_plan,
+    silent_tags,
     to_shop_events,
 )  # fmt: skip
 from serving.settlement.shop_events import Entered, Heard, Left, Moved, Passed, Prices
@@ -149,3 +154,10 @@ def test_a_lane_lies_where_its_middle_is() -> None:
     (deed,) = shelf_deeds([PickPut("put", 5, 2, 3, 1.5, 0.8)], 0, gondola, 50.0)
     assert (deed.deed, deed.product, deed.count, deed.at_s, deed.confidence) == ("put", 5, 2, 51.5, 0.8)
     assert deed.along_m == pytest.approx((lane.left + lane.right) / 200)
+
+
+def test_tags_that_moved_and_those_that_nobody_reads() -> None:
+    paths = {0: TagPaths([TagMove("take", "a", 1, 2, 9.0)], frozenset("a")), 3: TagPaths((), frozenset("b"))}
+    assert moved_tags(paths) == [MovedTag("take", "a", 1, 0, 2, 9.0)]
+    tags = pa.table({"epc": list("abcd"), "product_id": ["cola", "milk", "milk", "milk"]})
+    assert silent_tags(paths, tags, ["milk", "cola"]) == {0: 2 / 3}
