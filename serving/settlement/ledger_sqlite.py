@@ -132,7 +132,10 @@ class SqliteLedger(SqliteFile):
     def _told(self) -> Iterator[None]:
         try:
             yield
-        except sqlite3.Error as error:
+        except (
+            sqlite3.Error,
+            UnicodeDecodeError,
+        ) as error:  # the latter: SQLite quotes a damaged schema in its message
             raise LedgerStoreError(
                 f"{self._place}: {error}; nothing of a change under way was kept, send it again"
             ) from error

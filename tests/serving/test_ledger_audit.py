@@ -298,3 +298,12 @@ def test_a_reader_makes_no_file(tmp_path: Path) -> None:
     with pytest.raises(LedgerStoreError, match="is no ledger"):
         SqliteLedger(tmp_path / "none.sqlite", read_only=True)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_schema_that_is_no_text_is_told_in_words(small: Path, tmp_path: Path) -> None:
+    """SQLite quotes it in its message, which Python then cannot read."""
+    content = small.read_bytes()
+    place = content.index(b"triggerheads_") + len("trigger")
+    copy = tmp_path / "copy.sqlite"
+    copy.write_bytes(content[:place] + b"\xd4" + content[place + 1 :])
+    assert not audited(copy).clean
