@@ -91,8 +91,7 @@ def _settle(workspace: Workspace, events: "Sequence[ShopEvent]") -> None:
     from orchestration.shop_sensing import GATE_READ
     from serving.settlement.basket import BasketBeliefs
     from serving.settlement.ledger_settings import LedgerSettings, open_ledger
-    from serving.settlement.processor import Processor
-    from serving.settlement.shop_settings import open_books, open_consumer, open_producer
+    from serving.settlement.shop_settings import open_processor, open_producer
     from serving.settlement.transport import Message
 
     settings, root = ShopSettings(), workspace.root
@@ -100,9 +99,8 @@ def _settle(workspace: Workspace, events: "Sequence[ShopEvent]") -> None:
     producer = open_producer(settings, root)
     for first in range(0, len(messages), _BATCH):
         producer.send(messages[first : first + _BATCH])
-    books, ledger = open_books(settings, root), open_ledger(LedgerSettings(), root)
     config = settings.till().model_copy(update={"beliefs": BasketBeliefs(gate_read=GATE_READ)})
-    till = Processor(open_consumer(settings, root), books, ledger, config, topics=settings.names())
+    till = open_processor(settings, root, open_ledger(LedgerSettings(), root), config)
     while till.step(3.0 if settings.kafka else 0.0):
         pass
 

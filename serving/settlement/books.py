@@ -10,7 +10,8 @@ from serving.settlement.database import Change, Database
 SCHEMA = (
     "CREATE TABLE IF NOT EXISTS till_epochs (epoch BIGINT PRIMARY KEY)",
     "CREATE TABLE IF NOT EXISTS till_positions (partition BIGINT PRIMARY KEY, following BIGINT NOT NULL)",
-    "CREATE TABLE IF NOT EXISTS till_documents (shop TEXT NOT NULL, key TEXT NOT NULL, text TEXT NOT NULL, PRIMARY KEY (shop, key))",
+    "CREATE TABLE IF NOT EXISTS till_documents (shop TEXT NOT NULL, key TEXT COLLATE BINARY NOT NULL, text TEXT NOT NULL, "
+    "PRIMARY KEY (shop, key))",
     "CREATE TABLE IF NOT EXISTS till_outputs (place BIGINT PRIMARY KEY, partition BIGINT NOT NULL, position BIGINT NOT NULL, "
     "kind TEXT NOT NULL, key TEXT NOT NULL, body TEXT NOT NULL)",
 )
@@ -44,7 +45,8 @@ class Step:
 
 
 class Books:
-    """See the module; every call raises DatabaseError where the database refuses. It has the tables of `SCHEMA`."""
+    """See the module; every call raises DatabaseError where the database refuses. It has the tables of `SCHEMA`. Questions say COLLATE
+    again: in tables made before the schema said it, keys are ordered as a language does."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -70,7 +72,7 @@ class Books:
         """All documents of a shop but its visits."""
         return dict(
             self._database.ask(
-                "SELECT key, text FROM till_documents WHERE shop = ? AND (key < ? OR key >= ?)",
+                "SELECT key, text FROM till_documents WHERE shop = ? AND (key COLLATE BINARY < ? OR key COLLATE BINARY >= ?)",
                 (shop, "visit:", "visit" + _AFTER_COLON),
             )
         )
@@ -79,7 +81,8 @@ class Books:
         """Documents whose keys begin with `kind` and a colon."""
         return dict(
             self._database.ask(
-                "SELECT key, text FROM till_documents WHERE shop = ? AND key >= ? AND key < ? ORDER BY key",
+                "SELECT key, text FROM till_documents WHERE shop = ? AND key COLLATE BINARY >= ? AND key COLLATE BINARY < ? "
+                "ORDER BY key COLLATE BINARY",
                 (shop, f"{kind}:", kind + _AFTER_COLON),
             )
         )
@@ -116,9 +119,11 @@ class Books:
             )
             change.execute_all("INSERT INTO till_outputs VALUES (?, ?, ?, ?, ?, ?)", map(astuple, step.outputs))
 
-    def sent(self, place: int) -> None:
-        """Outputs up to `place` have gone out."""
+    def sent(self, place: int, epoch: int) -> None:
+        """Outputs up to `place` have gone out. Overtaken where another has entered since: places of its outputs begin anew, and this
+        would forget them."""
         with self._database.writing() as change:
+            _check(change, epoch)
             change.execute("DELETE FROM till_outputs WHERE place <= ?", (place,))
 
 

@@ -1,6 +1,7 @@
 """A database that threads and processes share, whichever it is: changes that are all or nothing, and on the disk when they end.
 
-Statements are the part of SQL that SQLite and PostgreSQL read alike, with `?` for values.
+Statements are the part of SQL that SQLite and PostgreSQL read alike, with `?` for values and
+`COLLATE BINARY` where texts are compared byte by byte, as no language orders them.
 """
 
 import sqlite3
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 _WAIT_MS = 5_000  # for another writer
 _LOCK = 7_041_963  # of all changes by this module
+_BYTES = "COLLATE BINARY"  # SQLite's name of it
 
 
 class DatabaseError(RuntimeError):
@@ -91,12 +93,16 @@ class _PostgresChange:
         self._connection = connection
 
     def execute(self, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        found = self._connection.execute(statement.replace("?", "%s"), values)
+        found = self._connection.execute(_of_postgres(statement), values)
         return found.fetchall() if found.description else []
 
     def execute_all(self, statement: str, values: Iterable[Sequence[Any]]) -> None:
         with self._connection.cursor() as cursor:
-            cursor.executemany(statement.replace("?", "%s"), list(values))
+            cursor.executemany(_of_postgres(statement), list(values))
+
+
+def _of_postgres(statement: str) -> bytes:
+    return statement.replace("?", "%s").replace(_BYTES, 'COLLATE "C"').encode()
 
 
 class PostgresDatabase:

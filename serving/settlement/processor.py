@@ -18,7 +18,7 @@ from serving.settlement.ledger import Ledger
 from serving.settlement.ledger_store import LedgerStoreError
 from serving.settlement.shop_events import read_event
 from serving.settlement.till import ENTRIES, REFUSED, Documents, Output, Till, TillConfig
-from serving.settlement.transport import Consumer, Fenced, Message, Record, Topics, TransportError
+from serving.settlement.transport import Consumer, Fenced, LogLost, Message, Record, Topics, TransportError
 
 MOST = 500  # events a step
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.2, 10.0  # after a failure, doubled each time
@@ -36,7 +36,8 @@ class Processed:
 
 
 class Processor:
-    """Reads a log through `consumer`; see the module. `configs` by shop, where one differs from `config`."""
+    """Reads a log through `consumer`; see the module. `configs` by shop, where one differs from `config`; `epoch` as the books gave
+    it, where they were entered before. LogLost where the log ends before what the books have read of it."""
 
     def __init__(
         self,
@@ -46,6 +47,7 @@ class Processor:
         config: TillConfig | None = None,
         configs: Mapping[str, TillConfig] | None = None,
         topics: Topics | None = None,
+        epoch: int | None = None,
     ) -> None:
         self._consumer, self._books, self._ledger = consumer, books, ledger
         self._config, self._configs = config or TillConfig(), dict(configs or {})
@@ -54,20 +56,21 @@ class Processor:
         self._tills: dict[str, Till] = {}
         self._positions: dict[int, int] = {}
         self._waiting: list[Kept] = []
-        self._epoch = books.enter()
+        self._epoch = books.enter() if epoch is None else epoch
         self.begin()
 
     def begin(self) -> None:
-        """Forget all that is not written down, and send what was not sent."""
+        """Forget all that is not written down, and send what was not sent. LogLost as for the class."""
         self._books.check(self._epoch)  # first: one that was overtaken may not take the log from who follows
         self._tills.clear()
         self._consumer.rewind()
         committed = self._consumer.committed()
         self._positions = dict(committed) | dict(self._books.positions())
+        _check_log(self._positions, self._consumer.ends())
         waiting = list(self._books.waiting())
         gone = [each for each in waiting if each.offset < committed.get(each.partition, 0)]
         if gone:
-            self._books.sent(gone[-1].place)
+            self._books.sent(gone[-1].place, self._epoch)
         self._waiting = waiting[len(gone) :]
         if self._waiting:
             self._send()
@@ -144,12 +147,22 @@ class Processor:
         self._consumer.commit(self._positions, messages)
         self.done.entries += len(entries)
         if self._waiting:
-            self._books.sent(self._waiting[-1].place)
+            self._books.sent(self._waiting[-1].place, self._epoch)
         self._waiting = []
 
     def _message(self, kept: Kept) -> Message:
         body = self._ledger.receipt(kept.key).to_json() if kept.to == ENTRIES else kept.body
         return Message(self._topics.of(kept.to), kept.key, body.encode())
+
+
+def _check_log(positions: Mapping[int, int], ends: Mapping[int, int]) -> None:
+    for partition, position in sorted(positions.items()):
+        if position > (end := ends.get(partition, 0)):
+            raise LogLost(
+                f"partition {partition} of the log ends at {end:,}, but was read up to {position:,}: it began anew, and its first "
+                "events would never be billed. Bring the log back; where it is gone for good, settle by hand what was open and give "
+                "the till new books"
+            )
 
 
 def _entry(kept: Kept) -> Entry:

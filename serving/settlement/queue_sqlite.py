@@ -103,6 +103,10 @@ class SqliteConsumer:
         """Of its one partition."""
         return {0: self._queue.next_of(self._name, self._topic)}
 
+    def ends(self) -> Mapping[int, int]:
+        """Of its one partition."""
+        return {0: self._queue.following(self._topic)}
+
     def poll(self, most: int, wait_s: float) -> Sequence[Record]:
         """What comes next."""
         until = time.monotonic() + wait_s

@@ -74,15 +74,11 @@ def settle(
 ) -> None:
     """Make bills of events, until Ctrl+C. Of two that run the later goes on alone."""
     from serving.settlement.ledger_settings import LedgerSettings, open_ledger
-    from serving.settlement.processor import Processor
-    from serving.settlement.shop_settings import open_books, open_consumer
+    from serving.settlement.shop_settings import open_processor
 
     with _told():
-        settings, home = _settings(), context.obj()
-        ledger = open_ledger(LedgerSettings(), home)
-        processor = Processor(
-            open_consumer(settings, home), open_books(settings, home), ledger, settings.till(), topics=settings.names()
-        )
+        home = context.obj()
+        processor = open_processor(_settings(), home, open_ledger(LedgerSettings(), home))
         if once:
             while processor.step(1.0):
                 pass

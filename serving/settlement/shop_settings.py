@@ -1,6 +1,6 @@
 """Where a shop's logs and books lie, and what its till waits for: `STORELOOP_SHOP_<NAME>`."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +9,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from serving.settlement.books import SCHEMA, Books
 from serving.settlement.database import PostgresDatabase, SqliteDatabase
+from serving.settlement.ledger import Ledger
+from serving.settlement.processor import Processor
 from serving.settlement.queue_sqlite import SqliteQueue
 from serving.settlement.till import TillConfig
 from serving.settlement.transport import Consumer, Follower, Producer, Topics
@@ -57,6 +59,20 @@ def open_consumer(settings: ShopSettings, home: Path, name: str = _CONSUMER, top
     from serving.settlement.transport_kafka import KafkaConsumer
 
     return KafkaConsumer(_kafka(settings), f"{settings.topics}-{name}", topic)
+
+
+def open_processor(
+    settings: ShopSettings,
+    home: Path,
+    ledger: Ledger,
+    config: TillConfig | None = None,
+    configs: Mapping[str, TillConfig] | None = None,
+) -> Processor:
+    """Who settles; one that did before ends. `config` where it is not that of the settings, `configs` by shop as for `Processor`."""
+    books = open_books(settings, home)
+    epoch = books.enter()  # first: one that still runs writes nothing down while the log changes hands
+    consumer = open_consumer(settings, home)
+    return Processor(consumer, books, ledger, config or settings.till(), configs, settings.names(), epoch)
 
 
 def has_log(settings: ShopSettings, home: Path) -> bool:

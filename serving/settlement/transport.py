@@ -35,6 +35,10 @@ class Fenced(TransportError):
     """Another consumer has taken over: this one is to end."""
 
 
+class LogLost(RuntimeError):
+    """The log ends before what was read of it: it is another one, and a person must look."""
+
+
 @dataclass(frozen=True)
 class Record:
     """A message as it lies in a partition of a log; offsets of one partition grow."""
@@ -59,6 +63,9 @@ class Consumer(Protocol):
 
     def committed(self) -> Mapping[int, int]:
         """By partition, the first offset that does not count as consumed."""
+
+    def ends(self) -> Mapping[int, int]:
+        """By partition of the log, the offset that its next record gets."""
 
     def poll(self, most: int, wait_s: float) -> Sequence[Record]:
         """Up to `most` records after those it gave before, in order within a partition; none where none came within `wait_s`."""

@@ -5,6 +5,7 @@ A transaction that is in doubt when the broker goes away is ended by the next `r
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from confluent_kafka import OFFSET_BEGINNING, KafkaError, KafkaException, TopicPartition
@@ -78,6 +79,14 @@ class KafkaConsumer:
         """Of all partitions."""
         found = asked(lambda: self._reader.committed(self._partitions(), self._config.timeout_s))
         return {each.partition: max(each.offset, 0) for each in found}
+
+    def ends(self) -> Mapping[int, int]:
+        """Of all partitions, as far as transactions have ended."""
+        wait_s = self._config.timeout_s
+        return {
+            each.partition: int(asked(partial(self._reader.get_watermark_offsets, each, wait_s))[1])
+            for each in self._partitions()
+        }
 
     def poll(self, most: int, wait_s: float) -> Sequence[Record]:
         """Records of any partitions."""

@@ -6,9 +6,8 @@ from typing import Any
 
 from orchestration.workspace import Workspace
 from serving.settlement.ledger_settings import LedgerSettings, open_ledger
-from serving.settlement.processor import Processor
 from serving.settlement.shop_events import Decided, Entered, Heard, Left, Moved, Prices, ShopEvent
-from serving.settlement.shop_settings import ShopSettings, open_books, open_consumer, open_producer
+from serving.settlement.shop_settings import ShopSettings, open_processor, open_producer
 from serving.settlement.transport import Message
 
 SHOP = "s1"
@@ -57,12 +56,6 @@ def tell(workspace: Workspace, events: Iterable[ShopEvent]) -> None:
     topic = settings.names().events
     messages = [Message(topic, SHOP, each.model_dump_json().encode()) for each in events]
     open_producer(settings, workspace.root).send(messages)
-    processor = Processor(
-        open_consumer(settings, workspace.root),
-        open_books(settings, workspace.root),
-        open_ledger(LedgerSettings(), workspace.root),
-        settings.till(),
-        topics=settings.names(),
-    )
+    processor = open_processor(settings, workspace.root, open_ledger(LedgerSettings(), workspace.root))
     while processor.step(0.0):
         pass

@@ -30,6 +30,7 @@ from serving.settlement.shop_settings import (
     open_books,
     open_consumer,
     open_follower,
+    open_processor,
     open_producer,
 )
 from serving.settlement.transport import Message
@@ -104,10 +105,7 @@ class LiveShop:
         )
 
     def processor(self) -> Processor:
-        return Processor(
-            open_consumer(self.settings, self.home), open_books(self.settings, self.home),
-            open_ledger(self.ledger, self.home), self.settings.till(), topics=self.topics,
-        )  # fmt: skip
+        return open_processor(self.settings, self.home, open_ledger(self.ledger, self.home))
 
     def attributor(self, **more: Any) -> Attributor:
         consumer = open_consumer(self.settings, self.home, f"attributor-{SHOP}", self.topics.of(SHELF))

@@ -16,6 +16,7 @@ from pathlib import Path
 import psycopg
 
 SEGMENT_MB = 1  # of the log: little is written ahead of time
+_LOCALE = ("--locale-provider=icu", "--icu-locale=en-US", "--locale=C")  # texts are ordered as people do, not by bytes
 
 
 class Postgres:
@@ -28,7 +29,7 @@ class Postgres:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self._port = probe.getsockname()[1]
-        asked = ("--username=shop", "--auth=trust", "--encoding=UTF8", "--locale=C", f"--wal-segsize={SEGMENT_MB}")
+        asked = ("--username=shop", "--auth=trust", "--encoding=UTF8", f"--wal-segsize={SEGMENT_MB}", *_LOCALE)
         command = [binaries / "initdb", "-D", folder / "data", *asked]
         subprocess.run(command, user=user, cwd=folder, check=True, capture_output=True)
         self.start()

@@ -8,8 +8,7 @@ from pathlib import Path
 from ledger_case import KEY, ORIGIN, WHEN, store_at
 
 from serving.settlement.ledger import Ledger
-from serving.settlement.processor import Processor
-from serving.settlement.shop_settings import ShopSettings, open_books, open_consumer
+from serving.settlement.shop_settings import ShopSettings, open_processor
 
 
 def main(home: Path, ledger: str) -> None:
@@ -19,13 +18,7 @@ def main(home: Path, ledger: str) -> None:
     while not stop.is_set():
         try:
             store = Ledger(store_at(ledger), KEY, origin=ORIGIN, clock=lambda: WHEN)
-            processor = Processor(
-                open_consumer(settings, home),
-                open_books(settings, home),
-                store,
-                settings.till(),
-                topics=settings.names(),
-            )
+            processor = open_processor(settings, home, store)
             break
         except Exception as error:
             sys.stderr.write(f"waits: {error}\n")

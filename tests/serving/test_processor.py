@@ -27,7 +27,7 @@ from serving.settlement.queue_sqlite import SqliteConsumer, SqliteQueue
 from serving.settlement.receipts import Receipt
 from serving.settlement.shop_events import ShopEvent
 from serving.settlement.till import ENTRIES, MOVEMENTS, REFUSED, REVIEWS
-from serving.settlement.transport import Fenced, Followed, Follower, Message, Topics
+from serving.settlement.transport import Fenced, Followed, Follower, LogLost, Message, Topics
 from serving.settlement.transport_kafka import KafkaConsumer, KafkaProducer
 
 KEY = Ed25519PrivateKey.generate()
@@ -38,11 +38,12 @@ class Shop:
 
     def __init__(self, home: Path, broker: KafkaBroker | None = None) -> None:
         self.home, self.broker, self.topics = home, broker, Topics(f"shop.{uuid.uuid4().hex[:8]}")
-        if broker is None:
-            self.queue: Any = SqliteQueue(home / "queue.sqlite")
-        else:
-            broker.make_topics(self.topics.events, *map(self.topics.of, (ENTRIES, MOVEMENTS, REVIEWS, REFUSED)))
-            self.queue = KafkaProducer(broker.config)
+        self.queue: Any = SqliteQueue(home / "queue.sqlite") if broker is None else KafkaProducer(broker.config)
+        self.make_topics()
+
+    def make_topics(self) -> None:
+        if self.broker is not None:
+            self.broker.make_topics(self.topics.events, *map(self.topics.of, (ENTRIES, MOVEMENTS, REVIEWS, REFUSED)))
 
     def consumer(self) -> Any:
         if self.broker is None:
@@ -231,6 +232,40 @@ def test_of_two_processors_the_later_goes_on_alone(shop: Shop) -> None:
         old._send()
     run_out(new)
     assert due(shop) == expected(3) and len(shop.sent()) == 3
+
+
+def test_one_that_was_overtaken_forgets_nothing_of_its_follower(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    shop.tell(*visits(1))
+    old, held = shop.processor(), list[tuple[int, int]]()
+    with monkeypatch.context() as stalled:
+        stalled.setattr(old._books, "sent", lambda *told: held.append(told))
+        run_out(old)
+    new = shop.processor()
+    shop.tell(*list(visits(2))[7:])
+    with monkeypatch.context() as killed, pytest.raises(Killed):
+        killed.setattr(new._ledger, "append", kill)
+        run_out(new)
+    with pytest.raises(Overtaken, match="this one ends"):
+        old._books.sent(*held[-1])
+    run_out(shop.processor())
+    assert due(shop) == expected(2) and len(shop.sent()) == 2
+
+
+def kill(*_: Any) -> None:
+    raise Killed
+
+
+def test_a_log_that_began_anew_is_not_taken_for_the_one_that_was_read(shop: Shop) -> None:
+    shop.tell(*visits(3))
+    run_out(shop.processor())
+    shop.processor()  # whose log ends where it was read up to
+    shop.topics = Topics(f"{shop.topics.prefix}.anew")
+    shop.make_topics()
+    shop.tell(*visits(2))
+    with pytest.raises(
+        LogLost, match=r"partition 0 of the log ends at 13, but was read up to 19: .* Bring the log back"
+    ):
+        shop.processor()
 
 
 def test_a_full_disk_keeps_nothing_half_and_goes_on_once_there_is_room(shop: Shop) -> None:
