@@ -2,6 +2,7 @@
 
 Who stood where is known for seconds (`PositionFeed`), so an event waits until places beyond its moment have come, or for a bounded
 time. What came of it is sent in the same moment in which it counts as consumed. What is nobody's goes to a log of its own, with why.
+Now and then it tells the till up to when all is told, so that a bill need not be made before.
 """
 
 import json
@@ -9,7 +10,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -21,12 +22,16 @@ from models.behaviour.visit_events import ShelfDeed
 from serving.live.camera_events import UNATTRIBUTED, CameraEvent, ShelfEvent
 from serving.live.feed import PositionFeed
 from serving.live.floor import Gondola, ShopFloor
-from serving.settlement.shop_events import Moved
+from serving.settlement.shop_events import Heard, Moved
 from serving.settlement.transport import Consumer, Fenced, Message, Record, Topics, TransportError
 
-CONSUMER = "attributor"
+CONSUMER = SOURCE = "attributor"  # its name at the log of shelves, and to the till
 MOST = 500  # events a step, and about as many that wait
 _TURN_S, _AGAIN_S = 0.02, 1.0  # after a step that was done with nothing, and after a failure
+_HEARD_S, _QUIET_S = (
+    1.0,
+    30.0,
+)  # between words to the till where nothing else is told: while somebody is in, and while nobody is
 
 
 class AttributorConfig(BaseModel):
@@ -36,6 +41,9 @@ class AttributorConfig(BaseModel):
 
     patience_s: float = Field(
         default=5.0, ge=0, le=60, description="for places beyond its moment, from when it is read"
+    )
+    late_s: float = Field(
+        default=3.0, ge=0, le=60, description="that a box's word may take; what takes longer corrects the bill"
     )
     places: AttributionConfig = AttributionConfig()
 
@@ -57,7 +65,8 @@ class _Waiting:
 
 
 class Attributor:
-    """Reads what `shop`'s boxes told through `consumer`; see the module. `clock` gives seconds that only grow."""
+    """Reads what `shop`'s boxes told through `consumer`; see the module. `clock` gives seconds that only grow, `now` the
+    time of day."""
 
     def __init__(
         self,
@@ -69,30 +78,54 @@ class Attributor:
         config: AttributorConfig | None = None,
         *,
         clock: Callable[[], float],
+        now: Callable[[], datetime],
     ) -> None:
         self._consumer, self._shop, self._floor, self._feed, self._topics = consumer, shop, floor, feed, topics
-        self._config, self._clock = config or AttributorConfig(), clock
+        self._config, self._clock, self._now = config or AttributorConfig(), clock, now
         self._gondolas = {each.name: number for number, each in enumerate(floor.gondolas)}
         gates = [np.array([x, 0.0]) for x in (floor.entrance_m, floor.exit_m)]
         places = [GondolaPlace(each.x_m, each.y_m, each.to_x, each.to_y) for each in floor.gondolas]
         self._plan = ShopPlan(gates[0], gates[1], places)
         self._waiting: deque[_Waiting] = deque()
+        self._consumed = dict(consumer.committed())
+        self._heard: datetime | None = None  # up to when the till knows that all is told
+        self._heard_again_s = 0.0
         self.done = Attributed()
 
     def step(self, wait_s: float = 0.1) -> int:
         """One step; how many events it is done with."""
         until = self._clock() + self._config.patience_s
-        records = self._consumer.poll(MOST, wait_s) if len(self._waiting) < MOST else []
+        arrived = self._now() - timedelta(seconds=self._config.late_s)
+        records = self._consumer.poll(MOST, wait_s) if (room := len(self._waiting) < MOST) else []
         self._waiting += [_Waiting(record, self._read(record), until) for record in records]
         ready: list[_Waiting] = []
         while self._waiting and self._due(self._waiting[0]):
             ready.append(self._waiting.popleft())
-        if ready:
+        # Where there is no room, or more may lie in the log, nobody knows what is still to be told.
+        heard = self._news(arrived, told=bool(ready)) if room and len(records) < MOST else None
+        if ready or heard is not None:
             messages = [message for each in ready if (message := self._message(each)) is not None]
-            self._consumer.commit({each.record.partition: each.record.offset + 1 for each in ready}, messages)
+            last = [] if heard is None else [Message(self._topics.events, self._shop, heard.model_dump_json().encode())]
+            consumed = self._consumed | {each.record.partition: each.record.offset + 1 for each in ready}
+            self._consumer.commit(consumed, [*messages, *last])
+            self._consumed = consumed
             self.done.events += len(ready)
             self.done.nobodys += sum(each.topic != self._topics.events for each in messages)
+            if heard is not None:
+                self._heard = heard.time
+                self._heard_again_s = self._clock() + (_HEARD_S if self._feed.anybody else _QUIET_S)
         return len(ready)
+
+    def _news(self, arrived: datetime, *, told: bool) -> Heard | None:
+        """How far all is told: up to `arrived` boxes have told theirs, and what waits here is not passed on yet. None where the till
+        knows as much, or where nothing was `told` and it was said just now."""
+        upto = min([arrived, *(each.told.event.time for each in self._waiting if each.told is not None)]).astimezone(
+            UTC
+        )
+        known = self._heard is not None and upto <= self._heard
+        if known or not (told or self._clock() >= self._heard_again_s):
+            return None
+        return Heard(event_id=f"{SOURCE}-{upto.isoformat()}", shop=self._shop, time=upto, source=SOURCE)
 
     def run(self, stop: threading.Event) -> None:
         """Step until `stop`; what fails is tried again for ever, Fenced ends it."""
@@ -101,6 +134,7 @@ class Attributor:
                 if self.done.problem:
                     self._waiting.clear()
                     self._consumer.rewind()
+                    self._consumed = dict(self._consumer.committed())
                 done = self.step()
                 self.done.problem = ""
                 if not done:
@@ -157,7 +191,7 @@ class Attributor:
             )
         try:
             return Moved(
-                event_id=f"camera-{event.event_id}"[:120],
+                event_id=event.shop_id,
                 shop=told.shop,
                 time=event.time,
                 visit_id=visits[best],

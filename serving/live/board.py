@@ -123,13 +123,13 @@ class Board:
         camera = f"{told.event.box_id}/{told.event.camera}"
         gondola = camera if self.floor is None else self.floor.cameras.get(camera, camera)
         with self._changing():
-            self._add_deed(told.event.event_id, told.event, gondola, told.event.kind, None)
+            self._add_deed(told.event.shop_id, told.event, gondola, told.event.kind, None)
 
     def nobodys(self, told: ShelfEvent, why: str) -> None:
         """What a box told is no visit's."""
         with self._changing():
             for each in self._deeds:
-                if each["id"] == told.event.event_id:
+                if each["id"] == told.event.shop_id:
                     each["why"] = why
 
     def refused(self, error: str) -> None:
@@ -231,15 +231,14 @@ class Board:
         return live.shown
 
     def _add_deed(self, event_id: str, of: Any, shelf: str, deed: str, visit: str | None) -> None:
-        told = event_id.removeprefix("camera-")
-        known = next((each for each in self._deeds if each["id"] == told), None)
+        known = next((each for each in self._deeds if each["id"] == event_id), None)
         if known is not None:
             known["visit"] = visit or known["visit"]
             return
         self._deeds_told += 1
         self._deeds.appendleft(
             {
-                "id": told,
+                "id": event_id,
                 "number": self._deeds_told,
                 "time": of.time,
                 "shelf": shelf,

@@ -60,6 +60,13 @@ class PositionFeed:
         """The latest time that any place is of; None before the first."""
         return self._newest
 
+    @property
+    def anybody(self) -> bool:
+        """Whether anybody's places are known."""
+        with self._lock:
+            self._expire(self._clock())
+            return bool(self._people)
+
     def take(self, positions: Sequence[Position]) -> int:
         """Take places in; how many were new. Older ones than the newest of a person tell nothing, as do those of people beyond the
         bound."""

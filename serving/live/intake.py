@@ -99,8 +99,9 @@ class Intake:
             raise Refusal(503, f"camera events cannot be kept now ({error}): send them again") from error
 
     def positions(self, request: PositionsRequest, authorization: str) -> int:
-        """How many were news. Refusal as `teller`."""
+        """How many were news. Refusal as `teller`, InputError for a time out of bounds: none is taken then."""
         self.teller(authorization)
+        request.check(self._now())
         return self._feed.take(request.positions)
 
     def teller(self, authorization: str) -> str:

@@ -13,7 +13,7 @@ from types import FrameType
 import uvicorn
 
 from models.common.protocols import InputError
-from serving.live.attributor import CONSUMER, Attributor
+from serving.live.attributor import CONSUMER, SOURCE, Attributor
 from serving.live.board import Board
 from serving.live.camera_events import SHELF, utc_now
 from serving.live.decisions import Decisions
@@ -22,25 +22,21 @@ from serving.live.floor import FILE, ShopFloor, read_floor
 from serving.live.heads import LedgerWatch
 from serving.live.intake import FILE as INTAKE
 from serving.live.intake import Intake, TakenEvents
+from serving.live.parts import Part
 from serving.live.play import Day, Player
 from serving.live.watch import BACK, Watch, followed_topics
 from serving.live.web import LOOPBACK, LivePage, create_app
-from serving.settlement.books import Overtaken
-from serving.settlement.ledger import LedgerBroken
-from serving.settlement.ledger_reader import LedgerError
 from serving.settlement.ledger_settings import LedgerSettings, open_ledger
-from serving.settlement.processor import Processor
 from serving.settlement.shop_settings import (
     FOLDER,
     ShopSettings,
     open_books,
     open_consumer,
     open_follower,
+    open_processor,
     open_producer,
 )
-from serving.settlement.transport import Fenced
-
-_LONGEST_END_S = 5.0  # that each part may take to end
+from serving.settlement.till import TillConfig
 
 
 @dataclass(frozen=True)
@@ -56,40 +52,6 @@ class LiveConfig:
     boxes: str
     day: Day | None = None
     speed: float = 1.0
-
-
-class Part:
-    """Something that runs in a thread of its own; `problem` says what ended it, or what it suffers from."""
-
-    def __init__(self, name: str, work: Callable[[threading.Event], None], suffers: Callable[[], str]) -> None:
-        self.name, self._work, self._suffers, self._fallen = name, work, suffers, ""
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
-        self._stop = threading.Event()
-
-    def start(self, stop: threading.Event) -> None:
-        """Begin."""
-        self._stop = stop
-        self._thread.start()
-
-    def join(self) -> None:
-        """Wait for it to end."""
-        self._thread.join(_LONGEST_END_S)
-
-    @property
-    def problem(self) -> str:
-        """Empty where all is well."""
-        return self._fallen or self._suffers()
-
-    def _run(self) -> None:
-        try:
-            self._work(self._stop)
-        except (Fenced, Overtaken) as error:
-            self._fallen = f"{self.name} has ended: {error}"
-        except (LedgerBroken, LedgerError) as error:
-            self._fallen = f"{self.name} has ended, and a person must look: {error}"
-        except BaseException as error:
-            self._fallen = f"{self.name} has ended: {type(error).__name__}: {error}"
-            raise
 
 
 def check_host(config: LiveConfig) -> None:
@@ -109,16 +71,13 @@ def run_live(
     stop, clock = threading.Event(), time.monotonic
     topics, board, feed = settings.names(), Board(config.shop, settings.till().beliefs), PositionFeed(clock)
     parts: list[Part] = []
-    if config.settle:
-        processor = Processor(
-            open_consumer(settings, home),
-            open_books(settings, home),
-            open_ledger(ledger, home),
-            settings.till(),
-            topics=topics,
-        )
-        parts.append(Part("settling", processor.run, lambda: processor.done.problem))
     floor = None if config.day is not None else read_floor(home / FOLDER / FILE)
+    attributes = bool(config.boxes) and floor is not None
+    if config.settle:
+        till = settings.till()
+        own = {config.shop: _waiting_for_boxes(till)} if attributes else {}  # who attributes speaks of one shop alone
+        processor = open_processor(settings, home, open_ledger(ledger, home), till, own)
+        parts.append(Part("settling", processor.run, lambda: processor.done.problem))
     if floor is not None:
         board.put_floor(floor)
     if config.boxes and floor is None:
@@ -148,7 +107,8 @@ def run_live(
         config.shop, open_books(settings, home), producer, topics.events, closed=config.anywhere, now=utc_now
     )
     hosts = ("*",) if config.anywhere else (*LOOPBACK, "[::1]")
-    app = create_app(LivePage(board, feed, intake, decisions, stop), hosts)
+    page = LivePage(board, feed, intake, decisions, stop, lambda: [each.fallen for each in parts if each.fallen])
+    app = create_app(page, hosts)
     server = _Server(
         uvicorn.Config(
             app, host=config.host, port=config.port, log_level="warning", server_header=False,
@@ -167,13 +127,18 @@ def run_live(
             part.join()
 
 
+def _waiting_for_boxes(till: TillConfig) -> TillConfig:
+    """A bill is made once what the boxes saw is told."""
+    return till if SOURCE in till.sources else till.model_copy(update={"sources": (*till.sources, SOURCE)})
+
+
 def _attributing(
     shop: str, floor: ShopFloor, feed: PositionFeed, settings: ShopSettings, home: Path, clock: Callable[[], float]
 ) -> Part:
     topics = settings.names()
     # By a name of the shop's own: shops of one broker do not fence each other off.
     consumer = open_consumer(settings, home, f"{CONSUMER}-{shop}", topics.of(SHELF))
-    attributor = Attributor(consumer, shop, floor, feed, topics, clock=clock)
+    attributor = Attributor(consumer, shop, floor, feed, topics, clock=clock, now=utc_now)
     return Part("attributing", attributor.run, lambda: attributor.done.problem)
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import astuple
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from serving.live.decisions import Decisions
     from serving.live.feed import PositionFeed
     from serving.live.intake import Intake
+    from serving.live.parts import Fallen
 
 PAGES = Path(__file__).parent / "pages"
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -48,12 +49,19 @@ Asked = TypeVar("Asked", bound=BaseModel)
 
 
 class LivePage:
-    """The handlers. `stop` ends all streams, so that the server can."""
+    """The handlers. `stop` ends all streams, so that the server can; `fallen` tells what has ended for good."""
 
     def __init__(
-        self, board: "Board", feed: "PositionFeed", intake: "Intake", decisions: "Decisions", stop: threading.Event
+        self,
+        board: "Board",
+        feed: "PositionFeed",
+        intake: "Intake",
+        decisions: "Decisions",
+        stop: threading.Event,
+        fallen: "Callable[[], Sequence[Fallen]]",
     ) -> None:
         self._board, self._feed, self._intake, self._decisions, self._stop = board, feed, intake, decisions, stop
+        self._fallen = fallen
         self._streams = 0
 
     def page(self, _request: Request) -> Response:
@@ -80,8 +88,14 @@ class LivePage:
         return Response(self._board.told()[1], media_type=JSON)
 
     def alive(self, _request: Request) -> Response:
-        """200 while it serves."""
-        return Response(b'{"alive":true}', media_type=JSON)
+        """503 with why, where only a new start helps."""
+        found = [each.why for each in self._fallen() if each.restart]
+        return Response(to_json({"alive": not found, "problems": found}), 503 if found else 200, media_type=JSON)
+
+    def ready(self, _request: Request) -> Response:
+        """503 with why, where something has ended for good."""
+        found = [each.why for each in self._fallen()]
+        return Response(to_json({"ready": not found, "problems": found}), 503 if found else 200, media_type=JSON)
 
     def health(self, _request: Request) -> Response:
         """503 with what is wrong, where the page shows a problem."""
@@ -164,7 +178,8 @@ def create_app(page: LivePage, hosts: tuple[str, ...]) -> Starlette:
             Route("/camera-events", page.camera_events, methods=["POST"]),
             Route("/positions", page.positions, methods=["POST"]),
             Route("/healthz", page.health),
-            *(Route(path, page.alive) for path in ("/livez", "/readyz")),
+            Route("/livez", page.alive),
+            Route("/readyz", page.ready),
         ],
         middleware=[
             Middleware(WithHeaders),

@@ -1,5 +1,6 @@
 """A shop with a floor of two gondolas, and the live page over its logs, stepped by hand. Not a test."""
 
+import json
 import threading
 from collections.abc import Mapping
 from datetime import datetime
@@ -7,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from starlette.testclient import TestClient
-from till_shop import NOON, SHOP
+from till_shop import NOON, SHOP, at
 
 from serving.live.attributor import Attributor
 from serving.live.board import Board
@@ -17,6 +18,7 @@ from serving.live.feed import PositionFeed
 from serving.live.floor import ShopFloor
 from serving.live.heads import LedgerWatch
 from serving.live.intake import Intake, TakenEvents
+from serving.live.parts import Fallen
 from serving.live.watch import Watch, followed_topics
 from serving.live.web import LivePage, create_app
 from serving.settlement.ledger_settings import LedgerSettings, open_ledger
@@ -86,9 +88,10 @@ class LiveShop:
             SHOP, open_books(self.settings, home), self.producer, self.topics.events, closed=closed, now=lambda: NOON
         )
         self.problems: Mapping[str, str] = {}
-        page = LivePage(self.board, self.feed, self.intake, self.decisions, threading.Event())
+        self.fallen: list[Fallen] = []
+        self.page = LivePage(self.board, self.feed, self.intake, self.decisions, threading.Event(), lambda: self.fallen)
         self.client = TestClient(
-            create_app(page, ("127.0.0.1",)), base_url="http://127.0.0.1", raise_server_exceptions=True
+            create_app(self.page, ("127.0.0.1",)), base_url="http://127.0.0.1", raise_server_exceptions=True
         )
 
     def watch(self) -> Watch:
@@ -104,18 +107,28 @@ class LiveShop:
             clock=lambda: self.now_s,
         )
 
-    def processor(self) -> Processor:
-        return open_processor(self.settings, self.home, open_ledger(self.ledger, self.home))
+    def processor(self, **changed: Any) -> Processor:
+        till = self.settings.till().model_copy(update=changed)
+        return open_processor(self.settings, self.home, open_ledger(self.ledger, self.home), till)
 
     def attributor(self, **more: Any) -> Attributor:
         consumer = open_consumer(self.settings, self.home, f"attributor-{SHOP}", self.topics.of(SHELF))
-        return Attributor(consumer, SHOP, FLOOR, self.feed, self.topics, clock=lambda: self.now_s, **more)
+        now = lambda: at(self.now_s)  # noqa: E731
+        return Attributor(consumer, SHOP, FLOOR, self.feed, self.topics, clock=lambda: self.now_s, now=now, **more)
 
     def tell(self, *events: ShopEvent) -> None:
         self.queue.send([Message(self.topics.events, SHOP, each.model_dump_json().encode()) for each in events])
 
     def log(self, topic: str) -> list[bytes]:
         return [each.value for each in self.queue.read(topic, 0, 1_000)]
+
+    def told(self) -> list[dict[str, Any]]:
+        """Events of the log but the attributor's word on how far it is."""
+        return [each for each in map(json.loads, self.log(self.topics.events)) if each["kind"] != "heard"]
+
+    def heard(self) -> list[str]:
+        """That word: times up to which all is told."""
+        return [each["time"] for each in map(json.loads, self.log(self.topics.events)) if each["kind"] == "heard"]
 
     def state(self) -> dict[str, Any]:
         return self.client.get("/state.json").json()

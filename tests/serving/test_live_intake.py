@@ -8,19 +8,24 @@ from typing import Any
 
 import pytest
 from live_shop import BY_TOKEN, LiveShop, at_text, camera_event
-from till_shop import NOON, entered, left
+from till_shop import LIST, NOON, entered, left
 
 from edge.eyes.camera_events import event_of
 from edge.outbox import BATCH
-from serving.live.attributor import AttributorConfig
+from serving.live.attributor import SOURCE, AttributorConfig
 from serving.live.camera_events import MOST_EVENTS, SHELF, UNATTRIBUTED
 from serving.live.feed import KEPT_S, MOST_PEOPLE, SHOWN_S, Position, PositionFeed
+from serving.settlement.till import ENTRIES
 from serving.settlement.transport import TransportError
 
 
 def stood(visit: str, x: float, y: float, seconds: range = range(5, 16), person: int = 0) -> dict[str, Any]:
     places = [{"visit_id": visit, "person": person, "time": at_text(second), "x_m": x, "y_m": y} for second in seconds]
     return {"positions": places}
+
+
+def at_z(second: float) -> str:
+    return at_text(second).replace("+00:00", "Z")
 
 
 @pytest.fixture
@@ -100,7 +105,7 @@ def test_an_event_goes_to_who_stood_before_the_lane(shop: LiveShop) -> None:
     shop.client.post("/camera-events", json={"events": told}, headers=BY_TOKEN)
     attributor = shop.attributor()
     assert attributor.step() == 2 and attributor.done.nobodys == 0
-    first, second = (json.loads(each) for each in shop.log(shop.topics.events))
+    first, second = shop.told()
     assert (first["visit_id"], first["deed"], first["product"], first["shelf"]) == ("ann", "take", "milk", "g1")
     assert (second["visit_id"], second["deed"], second["product"], second["shelf"]) == ("bob", "put", "tea", "g2")
     assert 0.98 < first["confidence"] <= 0.99 and first["event_id"] == "camera-a"
@@ -121,13 +126,73 @@ def test_an_event_waits_for_places_beyond_its_moment_and_no_longer_than_it_may(s
     assert "nobody's place" in json.loads(shop.log(shop.topics.of(UNATTRIBUTED))[0])["why"]
 
 
+def test_the_till_hears_up_to_when_all_is_told(shop: LiveShop, monkeypatch: Any) -> None:
+    config = AttributorConfig(late_s=2)  # the page's clock says 100 s, so boxes have told what was before 98
+    shop.client.post("/camera-events", json={"events": [camera_event("a", 10)]}, headers=BY_TOKEN)
+    shop.feed.take([Position(**each) for each in stood("ann", 1.7, 3.53, range(5, 11))["positions"]])
+    attributor = shop.attributor(config=config)
+    assert attributor.step(0.0) == 0 and shop.heard() == [at_z(10)], "what waits was passed over"
+    shop.feed.take([Position(visit_id="ann", time=at_text(11), x_m=1.7, y_m=3.53)])
+    assert attributor.step(0.0) == 1 and shop.heard()[1:] == [at_z(98)]
+    assert [json.loads(each)["kind"] for each in shop.log(shop.topics.events)] == ["heard", "moved", "heard"]
+    shop.now_s += 0.9
+    attributor.step(0.0)
+    assert len(shop.heard()) == 2, "told too often"
+    shop.now_s += 0.1
+    attributor.step(0.0)
+    assert shop.heard()[2:] == [at_z(99)] and shop.attributor().step(0.0) == 0, "told again what was taken"
+    monkeypatch.setattr("serving.live.attributor.MOST", 1)
+    told = [camera_event("b", 90), camera_event("c", 20)]
+    shop.client.post("/camera-events", json={"events": told}, headers=BY_TOKEN)
+    shop.now_s, before = shop.now_s + 10, len(shop.heard())
+    attributor = shop.attributor(config=config)
+    assert attributor.step(0.0) == 0 and len(shop.heard()) == before, "more lies in the log than was read"
+
+
+def test_a_bill_waits_for_what_boxes_saw(shop: LiveShop) -> None:
+    processor = shop.processor(sources=(SOURCE,))
+    shop.tell(LIST, entered("ann"), left("ann", 20))
+    shop.client.post("/camera-events", json={"events": [camera_event("a")]}, headers=BY_TOKEN)
+    shop.feed.take([Position(**each) for each in stood("ann", 1.7, 3.53, range(5, 11))["positions"]])
+    attributor = shop.attributor()
+    attributor.step(0.0)  # its place is not known yet, and it is told at the latest
+    processor.step(0.0)
+    assert processor.done.entries == 0, "billed before all was told"
+    shop.now_s += 5
+    attributor.step(0.0)
+    while processor.step(0.0):
+        pass
+    (receipt,) = (json.loads(each) for each in shop.log(shop.topics.of(ENTRIES)))
+    body = receipt["entry"]["body"]
+    assert (body["bill"]["total_cents"], body["silent"], body["due_cents"]) == (119, [], 119)
+
+
+def test_long_ids_stay_apart(shop: LiveShop) -> None:
+    names = ["e" * 119 + end for end in "ab"]
+    shop.feed.take([Position(**each) for each in stood("ann", 1.7, 3.53)["positions"]])
+    shop.client.post("/camera-events", json={"events": list(map(camera_event, names))}, headers=BY_TOKEN)
+    assert shop.attributor().step() == 2
+    first, second = (each["event_id"] for each in shop.told())
+    assert first != second and max(len(first), len(second)) <= 120
+
+
+def test_a_place_from_the_future_hides_nobody(shop: LiveShop) -> None:
+    told = stood("ann", 1.7, 3.53, range(1)) | {}
+    wrong = {"positions": [*told["positions"], stood("bob", 1, 1, range(301, 302))["positions"][0]]}
+    answer = shop.client.post("/positions", json=wrong, headers=BY_TOKEN)
+    assert answer.status_code == 400 and "visit 'bob'" in answer.json()["error"] and "clock" in answer.json()["error"]
+    assert shop.feed.newest is None and not shop.feed.anybody
+    assert shop.client.post("/positions", json=told, headers=BY_TOKEN).status_code == 200
+    assert [each.visit_id for each in shop.feed.seen()] == ["ann"]
+
+
 def test_what_nobody_can_place_is_told_with_why(shop: LiveShop) -> None:
     shop.feed.take([Position(**each) for each in stood("ann", 1.5, 3.53)["positions"]])  # before g1, far from g2
     told = [camera_event("a", camera="right"), camera_event("b", product=None), camera_event("c", camera="ceiling"),
             camera_event("d", product="crème", camera="left")]  # fmt: skip
     shop.client.post("/camera-events", json={"events": told}, headers=BY_TOKEN)
     attributor = shop.attributor()
-    assert (attributor.step(), attributor.done.nobodys) == (4, 4) and shop.log(shop.topics.events) == []
+    assert (attributor.step(), attributor.done.nobodys) == (4, 4) and shop.told() == []
     found = [json.loads(each) for each in shop.log(shop.topics.of(UNATTRIBUTED))]
     assert [each["told"]["event"]["event_id"] for each in found] == ["a", "b", "c", "d"]
     assert "30% is the least" in found[0]["why"] and "cannot tell" in found[1]["why"]
@@ -151,10 +216,7 @@ def test_killed_before_it_counts_it_is_told_once_all_the_same(shop: LiveShop, mo
     monkeypatch.setattr(attributor._consumer, "commit", fails_once)
     monkeypatch.setattr("serving.live.attributor._AGAIN_S", 0.01)
     attributor.run(stop)
-    assert len(tries) == 2 and [json.loads(each)["kind"] for each in shop.log(shop.topics.events)] == [
-        "entered",
-        "moved",
-    ]
+    assert len(tries) == 2 and [each["kind"] for each in shop.told()] == ["entered", "moved"]
     shop.tell(left("ann"))
     processor = shop.processor()
     while processor.step(0.0):

@@ -4,6 +4,7 @@ import asyncio
 import json
 import sqlite3
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,13 @@ from till_shop import LIST, entered, left, moved
 
 from models.common.protocols import InputError
 from serving.live.floor import read_floor
-from serving.live.web import HEADERS, MOST_STREAMS, LivePage
+from serving.live.parts import Part
+from serving.live.web import HEADERS, MOST_STREAMS
+from serving.settlement.books import Overtaken
+from serving.settlement.ledger import LedgerBroken
 from serving.settlement.ledger_settings import FOLDER, STORE
 from serving.settlement.till import ENTRIES
-from serving.settlement.transport import Message
+from serving.settlement.transport import Fenced, LogLost, Message
 
 
 @pytest.fixture
@@ -146,9 +150,36 @@ def test_what_goes_wrong_is_shown_and_what_is_set_aside_is_counted(shop: LiveSho
     assert state["figures"]["refused"] == 1 and "event_id" in state["refusal"]
 
 
+@pytest.mark.parametrize(
+    ("error", "alive", "ready"),
+    [
+        (Fenced("another has begun"), 200, 200),
+        (Overtaken("another has begun"), 200, 200),
+        (LedgerBroken("forged"), 200, 503),
+        (LogLost("it began anew"), 200, 503),
+        (MemoryError("no room"), 503, 503),
+    ],
+)
+def test_what_ended_for_good_is_told_to_who_looks_after_it(
+    shop: LiveShop, error: BaseException, alive: int, ready: int
+) -> None:
+    def work(_: threading.Event) -> None:
+        raise error
+
+    part = Part("settling", work, lambda: "")
+    assert [shop.client.get(path).status_code for path in ("/livez", "/readyz")] == [200, 200] and part.problem == ""
+    with suppress(MemoryError):
+        part._run()
+    shop.fallen = [part.fallen] if part.fallen else []
+    assert part.problem.startswith("settling has ended")
+    told = [shop.client.get(path) for path in ("/livez", "/readyz")]
+    assert [each.status_code for each in told] == [alive, ready]
+    assert told[1].json()["problems"] == ([part.problem] if ready == 503 else [])
+
+
 def test_deeds_of_boxes_are_shown_before_and_after_they_are_somebodys(shop: LiveShop) -> None:
     watch = shop.watch()
-    events = [camera_event("a"), camera_event("b", product=None, time=at_text(11))]
+    events = [camera_event("a" * 120), camera_event("b", product=None, time=at_text(11))]
     shop.client.post("/camera-events", json={"events": events}, headers=BY_TOKEN)
     watch.step()
     assert [(each["shelf"], each["name"], each["visit"], each["why"]) for each in shop.state()["deeds"]] == [
@@ -186,9 +217,8 @@ def test_the_page_has_no_script_or_style_within_and_never_writes_html(shop: Live
 
 
 def test_a_stream_more_than_the_bound_is_refused(shop: LiveShop) -> None:
-    page = LivePage(shop.board, shop.feed, shop.intake, shop.decisions, threading.Event())
-    page._streams = MOST_STREAMS
-    answer = asyncio.run(page.stream(Request({"type": "http", "headers": []})))
+    shop.page._streams = MOST_STREAMS
+    answer = asyncio.run(shop.page.stream(Request({"type": "http", "headers": []})))
     assert answer.status_code == 503
 
 
