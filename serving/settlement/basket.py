@@ -49,6 +49,7 @@ def carried(moved: Iterable[Moved], passed: Sequence[Passed], beliefs: BasketBel
     by_product: dict[str, list[Moved]] = {}
     for event in sorted(moved, key=lambda each: (each.time, each.event_id)):
         by_product.setdefault(event.product, []).append(event)
+    passed = sorted(passed, key=lambda each: (each.time, each.event_id))
     tags: dict[str, str] = {tag.epc: tag.product for each in passed for tag in each.tags}
     read: dict[str, int] = {}
     for product in tags.values():

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from models.common.protocols import InputError
 from serving.settlement.offers import Coupon, Promotion, Unit, promote, redeem
 from serving.settlement.shop_events import Moved, Prices
 
@@ -74,7 +75,12 @@ class PriceBook:
     _price: dict[tuple[str, datetime, str], Price] = field(default_factory=dict)
 
     def add(self, told: Prices) -> None:
-        """A list that holds from its time on; of two of one time the one with the later id counts."""
+        """A list that holds from its time on; of two of one time the one with the later id counts. InputError for another
+        currency than before: a bill is of one."""
+        if self.currency not in ("", told.currency):
+            raise InputError(
+                f"prices in {told.currency!r}, where those before are in {self.currency!r}: tell them to a shop of their own"
+            )
         self.currency = told.currency
         for each in told.prices:
             key = (told.time, told.event_id)

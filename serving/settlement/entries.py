@@ -10,7 +10,7 @@ LONGEST_ENTRY = 1 << 16  # bytes
 LARGEST_NUMBER = 1 << 53  # beyond it some readers of JSON round
 DEEPEST = 16
 _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-_ID = re.compile(r"[\x21-\x7e]{1,200}")
+_ID = re.compile(r"[\x21-\x7e]{1,256}")
 
 
 class EntryError(ValueError):
@@ -31,7 +31,7 @@ class Entry:
         for what, name in (("id", self.entry_id), ("kind", self.kind)):
             if not _ID.fullmatch(name):
                 raise EntryError(
-                    f"{what} {name[:80]!r} of an entry: use 1 to 200 printable ASCII characters without spaces"
+                    f"{what} {name[:80]!r} of an entry: use 1 to 256 printable ASCII characters without spaces"
                 )
         body = dict(self.body)
         _check(body, 0)

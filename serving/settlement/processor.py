@@ -21,6 +21,7 @@ from serving.settlement.till import ENTRIES, REFUSED, Documents, Output, Till, T
 from serving.settlement.transport import Consumer, Fenced, LogLost, Message, Record, Topics, TransportError
 
 MOST = 500  # events a step
+MOST_SHOWN = 1 << 16  # bytes of an event that is refused: it has to fit into a message again, quoted
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.2, 10.0  # after a failure, doubled each time
 
 
@@ -129,7 +130,7 @@ class Processor:
             return self._till(event.shop).apply(event)
         except InputError as error:
             self.done.refused += 1
-            told = {"error": str(error), "event": record.value.decode(errors="replace")}
+            told = {"error": str(error), "event": record.value[:MOST_SHOWN].decode(errors="replace")}
             return [Output(REFUSED, f"{record.partition}:{record.offset}", told)]
 
     def _till(self, shop: str) -> Till:

@@ -95,6 +95,7 @@ def reviews(context: typer.Context, *, as_json: AsJson = False) -> None:
     with _told():
         books = open_books(_settings(), context.obj())
         found = [json.loads(text) for shop in books.shops() for text in books.of_kind(shop, "review").values()]
+        found.sort(key=lambda each: (each["left"] or "", each["visit"], each["product"]))
         if as_json:
             _show({"reviews": found}, as_json)
             return

@@ -4,14 +4,27 @@ and the price lists, promotions and coupons that hold. All that a bill hangs on 
 An event is known by its `event_id`: sent twice it counts once. `time` is when it happened, which may be long before it is heard.
 """
 
+from datetime import UTC, datetime
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    TypeAdapter,
+    ValidationError,
+)
 
 from models.common.protocols import InputError
 from serving.settlement.offers import Coupon, Promotion
 
 Name = Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{1,120}$")]
+# Names of shops and visits are parts of the ids of bills, which colons separate.
+Part = Annotated[str, StringConstraints(pattern=r"^[\x21-\x39\x3b-\x7e]{1,120}$")]
+EARLIEST, LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 MOST_COUNT = 100  # packages in one reach
 MOST_TAGS = 1_000  # read at the gate of one visit
 MOST_PRICES = 100_000
@@ -19,16 +32,22 @@ MOST_CENTS = 10_000_000
 LONGEST_EVENT = 8 << 20  # bytes
 
 
+def _sound(time: datetime) -> datetime:
+    if not EARLIEST <= time < LATEST:
+        raise ValueError(f"{time.isoformat()} lies outside {EARLIEST:%Y} to {LATEST:%Y}: set the clock of who tells it")
+    return time
+
+
 class _Event(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     event_id: Name
-    shop: Name
-    time: AwareDatetime = Field(description="when it happened, with its time zone")
+    shop: Part
+    time: Annotated[AwareDatetime, AfterValidator(_sound)] = Field(description="when it happened, with its time zone")
 
 
 class _OfVisit(_Event):
-    visit_id: Name
+    visit_id: Part
 
 
 class Entered(_OfVisit):

@@ -6,7 +6,7 @@ What comes later corrects the bill by an entry of its own.
 """
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -16,13 +16,14 @@ from pydantic import BaseModel, ConfigDict, Field
 from models.common.protocols import InputError
 from serving.settlement.basket import BasketBeliefs
 from serving.settlement.billing import Bill, PriceBook
-from serving.settlement.entries import Entry
+from serving.settlement.entries import Entry, EntryError
 from serving.settlement.movements import movements
 from serving.settlement.offers import Coupon, Promotion
-from serving.settlement.shop_events import Heard, Moved, Name, Offered, OfVisit, Passed, Prices, ShopEvent
+from serving.settlement.shop_events import Decided, Heard, Moved, Name, Offered, OfVisit, Passed, Prices, ShopEvent
 from serving.settlement.visit import MOST_EVENTS, Charged, Review, Visit, charge, known_offers
 
 REVIEW = "review:"  # documents of what a person is asked about begin so
+MOST_ASKED = 100  # products of a bill that is too long for the ledger
 ENTRIES, MOVEMENTS, REVIEWS, REFUSED = "entries", "movements", "reviews", "refused"  # where outputs go
 
 
@@ -106,7 +107,8 @@ class Till:
                 self._offer(event)
             case _:
                 outputs += self._of_visit(event)
-        if self._latest is None or event.time > self._latest:
+        # Prices and offers are told ahead, and a person decides by a clock of their own: neither says that others were silent.
+        if not isinstance(event, Prices | Offered | Decided) and (self._latest is None or event.time > self._latest):
             self._latest = event.time
             self.documents.put("latest", event.time.isoformat())
         for visit_id in sorted(name for name, each in self._open.items() if self._complete(each)):
@@ -139,7 +141,7 @@ class Till:
             return False
         if self._latest is not None and self._latest >= left + timedelta(seconds=self.config.patience_s):
             return True
-        return not self._silent(left)
+        return visit.entered is not None and not self._silent(left)
 
     def _silent(self, left: datetime) -> list[str]:
         """Sources that may still have something to tell of what happened before."""
@@ -155,23 +157,33 @@ class Till:
             least_confidence=self.config.least_confidence,
             beliefs=self.config.beliefs,
         )
+        told = self._entries(visit, found)
+        if not _fits(told):
+            found = _unbilled(visit, found)
+            told = self._entries(visit, found)
+        visit.version += bool(told)
         reviewed = list(_reviewed(self.shop, visit, found.reviews))
-        outputs = [*self._entries(visit, found), *reviewed]
+        outputs = [*told, *reviewed]
         for each in reviewed:
             self.documents.put(each.key, json.dumps(each.body, ensure_ascii=False) if each.body["open"] else None)
+        for coupon in {*(visit.bill.coupons if visit.bill is not None else ())} - {*found.bill.coupons}:
+            if self._used.pop(coupon, None) is not None:
+                self.documents.put(f"used:{coupon}", None)
         for coupon in found.bill.coupons:
             self._used[coupon] = visit.visit_id
             self.documents.put(f"used:{coupon}", visit.visit_id)
-        visit.bill, visit.reviews = found.bill, dict(found.reviews)
+        visit.bill, visit.account, visit.reviews = found.bill, _account(visit), dict(found.reviews)
+        if told:
+            visit.told = tuple(sorted(each.event_id for each in visit.decided.values()))
         if self._open.pop(visit.visit_id, None) is not None:
             self.documents.put(f"open:{visit.visit_id}", None)
         self._keep(visit)
         return outputs
 
-    def _entries(self, visit: Visit, found: Charged) -> Iterator[Output]:
+    def _entries(self, visit: Visit, found: Charged) -> list[Output]:
         """The bill, or what corrects it where anything changed, and what that moves in the stock."""
-        if found.bill == visit.bill:
-            return
+        if found.bill == visit.bill and _account(visit) == visit.account:
+            return []
         before = visit.bill.total_cents if visit.bill is not None else 0
         left = visit.left
         body: dict[str, Any] = {
@@ -179,7 +191,7 @@ class Till:
             "shop": self.shop,
             "visit": visit.visit_id,
             "version": visit.version,
-            "account": visit.entered.account if visit.entered is not None else None,
+            "account": _account(visit),
             "left": left.time.astimezone(UTC).isoformat() if left is not None else None,
             "bill": found.bill.model_dump(mode="json"),
             "due_cents": found.bill.total_cents - before,
@@ -189,16 +201,20 @@ class Till:
             body["silent"] = self._silent(left.time)
         else:
             body["changes"] = _changes(visit.bill, found.bill)
-            body["decided"] = {
-                product: {"by": each.by, "reason": each.reason} for product, each in sorted(visit.decided.items())
-            }
+        decided = {
+            product: {"by": each.by, "reason": each.reason}
+            for product, each in sorted(visit.decided.items())
+            if each.event_id not in visit.told
+        }
+        if decided or visit.bill is not None:
+            body["decided"] = decided
         name = f"bill:{self.shop}:{visit.visit_id}" + (f":{visit.version}" if visit.version else "")
-        yield Output(ENTRIES, name, body)
+        outputs = [Output(ENTRIES, name, body)]
         if moved := movements(visit.bill, found.bill):
             told = {part: body[part] for part in ("shop", "visit", "version", "left", "due_cents")}
             told |= {"currency": found.bill.currency, "movements": [each.model_dump() for each in moved]}
-            yield Output(MOVEMENTS, name, told)
-        visit.version += 1
+            outputs.append(Output(MOVEMENTS, name, told))
+        return outputs
 
     def _offer(self, told: Offered) -> None:
         """What was offered first under an id holds."""
@@ -233,6 +249,31 @@ class Till:
                 case "open":
                     if (visit := self.visit(name)) is not None:
                         self._open[name] = visit
+
+
+def _account(visit: Visit) -> str | None:
+    return visit.entered.account if visit.entered is not None else None
+
+
+def _fits(outputs: Iterable[Output]) -> bool:
+    """Whether the ledger can hold them: a bill that it refuses would hold up all others for ever."""
+    try:
+        for each in outputs:
+            if each.to == ENTRIES:
+                each.entry().content()
+    except EntryError:
+        return False
+    return True
+
+
+def _unbilled(visit: Visit, found: Charged) -> Charged:
+    """In the place of a bill that is too long for the ledger: what held before, and a person is asked."""
+    bill = visit.bill if visit.bill is not None else Bill(currency=found.bill.currency)
+    asked = [
+        Review(product=product, likely=count, confidence=1.0, cause="too long", evidence=())
+        for product, count in sorted(found.bill.counts().items())[:MOST_ASKED]
+    ]
+    return Charged(bill, {each.product: each for each in asked})
 
 
 def _changes(before: Bill | None, after: Bill) -> dict[str, int]:

@@ -12,7 +12,7 @@ from serving.settlement.billing import Bill, Price, PriceBook, bill, picks
 from serving.settlement.offers import Coupon, Promotion
 from serving.settlement.shop_events import Decided, Entered, Left, Moved, OfVisit, Passed
 
-Cause: TypeAlias = Literal["unsure", "late", "no price"]
+Cause: TypeAlias = Literal["unsure", "late", "no price", "too long"]
 MOST_EVENTS = 10_000  # of one visit: a shopper makes some ten
 
 
@@ -31,8 +31,8 @@ class Review(BaseModel):
 class Visit(BaseModel):
     """What was told of a visit, by event id where there may be several, and what was settled.
 
-    `prices` are those that its bills were made with and `offers` the promotions and coupons known at the first: a list that is
-    heard later changes no bill that was handed out.
+    `account` is who was billed, `told` the decisions that entries have told of. `prices` are those that its bills were made with
+    and `offers` the promotions and coupons known at the first: a list that is heard later changes no bill that was handed out.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -45,6 +45,8 @@ class Visit(BaseModel):
     decided: dict[str, Decided] = Field(default_factory=dict)
     version: int = 0
     bill: Bill | None = None
+    account: str | None = None
+    told: tuple[str, ...] = ()
     reviews: dict[str, Review] = Field(default_factory=dict)
     prices: dict[str, tuple[int, int]] = Field(default_factory=dict)
     offers: tuple[str, ...] | None = None
@@ -111,24 +113,40 @@ def charge(
     What is not sure enough is asked about and not charged. After the first bill a refund that is sure is given, and what would
     make the bill larger is asked about: nobody is charged more behind their back. What a person decided counts.
     """
-    left = _ended(visit)
     held = {each.product: each for each in carried(visit.moved.values(), list(visit.passed.values()), beliefs)}
     before = visit.bill.counts() if visit.bill is not None else None
     prices = _FrozenPrices(visit, book)
-    taken: dict[str, list[datetime]] = {}
+    counts: dict[str, int] = {}
     reviews: dict[str, Review] = {}
     for product in sorted(held.keys() | visit.decided.keys()):
         found = held.get(product, Held(product, 0, 1.0, ()))
         count, cause = _count(found, visit.decided.get(product), before, least_confidence)
-        moved = [event for event in visit.moved.values() if event.product == product]
-        times = picks(moved, count, left)
-        if any(prices.at(product, time) is None for time in times):
-            times, cause = [], "no price"
+        if any(prices.at(product, time) is None for time in _times(visit, product, count)):
+            count, cause = 0, "no price"
         if cause is not None:
             reviews[product] = _asked(found, cause)
-        if times:
-            taken[product] = times
-    return Charged(bill(taken, prices, promotions, coupons), reviews)
+        counts[product] = count
+
+    def made(counts: Mapping[str, int]) -> Bill:
+        taken = {product: _times(visit, product, count) for product, count in counts.items() if count}
+        return bill(taken, prices, promotions, coupons)
+
+    charged = made(counts)
+    if visit.bill is None or before is None:
+        return Charged(charged, reviews)
+    # What is put back may cost more than it did: an offer hung on it. Then it is a refund for a person to give.
+    given_back = {product: before[product] for product, count in counts.items() if count < before[product]}
+    given_back = {product: count for product, count in given_back.items() if product not in visit.decided}
+    news = any(counts[product] != before[product] for product in visit.decided)
+    held_back = made(counts | given_back) if news else visit.bill
+    if charged.total_cents <= held_back.total_cents or (news and not given_back):
+        return Charged(charged, reviews)
+    return Charged(held_back, {product: _asked(held[product], "late") for product in given_back} | reviews)
+
+
+def _times(visit: Visit, product: str, count: int) -> list[datetime]:
+    """When so many packages of a product were taken."""
+    return picks((event for event in visit.moved.values() if event.product == product), count, _ended(visit))
 
 
 def _count(

@@ -218,6 +218,14 @@ def test_what_cannot_be_read_is_set_aside_and_holds_nothing_up(shop: Shop) -> No
     assert "kind" in first["error"] and first["event"] == "{}" and second["event"] == "\ufffd"
 
 
+def test_a_huge_message_that_is_no_text_holds_nothing_up(shop: Shop) -> None:
+    """Quoted whole it would be three times as long, and no message any more."""
+    shop.queue.send([Message(shop.topics.events, "s1", b"\xff" * (3 << 20))])
+    shop.tell(*visits(2))
+    run_out(shop.processor())
+    assert due(shop) == expected(2)
+
+
 def test_of_two_processors_the_later_goes_on_alone(shop: Shop) -> None:
     shop.tell(*visits(3))
     old = shop.processor()
