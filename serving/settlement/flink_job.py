@@ -22,9 +22,10 @@ class FlinkJobConfig(BaseModel):
     topics: str = Field(default="shop", pattern=_PLAIN, description="what the names of the logs begin with")
     checkpoint_interval: str = Field(default="10 s", pattern=r"^[0-9]{1,6} (ms|s|min)$")
     state_ttl: str = Field(
-        default="40 d",
+        default="0 s",
         pattern=r"^[0-9]{1,6} (s|min|h|d)$",
-        description="a minute without entries for so long is forgotten",
+        description="a minute without entries for so long is forgotten, and a correction after that puts a wrong total in place of "
+        "the right one; 0 s: none is ever forgotten",
     )
     refunds: int = Field(
         default=3, ge=1, le=1_000_000, description="refunds of an account in an hour that are suspicious"

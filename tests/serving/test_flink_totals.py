@@ -120,9 +120,7 @@ def test_totals_equal_a_recomputation_across_a_restart(tmp_path: Path) -> None:
     chain = Chain(tmp_path, broker)
     events, _ = story(random.Random(3))
     half = len(events) // 2
-    told = FlinkJobConfig(
-        servers=chain.config.servers, checkpoints=checkpoints.as_uri(), checkpoint_interval="500 ms", state_ttl="40 d"
-    )
+    told = FlinkJobConfig(servers=chain.config.servers, checkpoints=checkpoints.as_uri(), checkpoint_interval="500 ms")
     flink.start()
     try:
         flink.submit(job(told))

@@ -1,6 +1,8 @@
 -- Chain-wide totals and suspicious accounts, in Apache Flink over the log of entries: takings of each shop by the minute in which
 -- visits left, and accounts by hour of which much was given back. Late corrections count where their visit left: an upsert tells
--- the new total of a minute however old it is, so what stands in the topics is what a recomputation over all entries gives.
+-- the new total of a minute however old it is, so what stands in the topics is what a recomputation over all entries gives. That holds
+-- while the topic of entries keeps all of them and no state is forgotten: a few hundred bytes for each shop and minute with a visit, and
+-- for each account and hour. With a state_ttl a correction that comes later than that tells its own cents as the minute's total.
 -- ${...} is put in by whoever submits it: storeloop shop flink-job.
 
 SET 'pipeline.name' = 'storeloop-totals';
