@@ -160,18 +160,22 @@ def read_ledger(store: "LedgerStore", keys: "Sequence[TrustedKey]", origin: str)
 def reconcile_shop(
     workspace: Workspace, *, day: date | None = None, before: date | None = None
 ) -> Reconciliation | None:
-    """The ledger of a workspace against its lake; None where no shop has told anything. A ledger that is gone is a finding."""
+    """The ledger of a workspace against its lake; None where no shop has told anything: there is no log, and neither lake nor
+    ledger hold a row. A ledger that is gone is a finding, and so is one whose log is."""
     from data_checks.contracts import SHOP_TABLES, load_contract
-    from serving.settlement.ledger_settings import LedgerSettings, open_store, trusted_keys
+    from serving.settlement.ledger_settings import LedgerSettings, has_store, open_store, trusted_keys
     from serving.settlement.shop_settings import ShopSettings, has_log
 
     lake, settings = workspace.lake, LedgerSettings()
     there = [table for table in SHOP_TABLES if lake.version("clean", table) is not None]
-    if not has_log(ShopSettings(), workspace.root) and not any(lake.arrow("clean", name).num_rows for name in there):
+    told = has_log(ShopSettings(), workspace.root) or any(lake.arrow("clean", name).num_rows for name in there)
+    if not told and not has_store(settings, workspace.root):
         return None
     tables = {name: lake.arrow("clean", name) if name in there else load_contract(name).empty() for name in SHOP_TABLES}
     try:
         store = open_store(settings, workspace.root, read_only=True)
+        if not told and next(iter(store.rows(1, 1)), None) is None:
+            return None
         ledger = read_ledger(store, trusted_keys(settings, workspace.root), settings.origin)
     except (OSError, RuntimeError, ValueError) as error:
         nothing = {name: load_contract(name).empty() for name in ("shop_bills", "shop_bill_lines")}

@@ -1,5 +1,6 @@
 """Ledger, bills and stock movements against each other: sound days balance, and whatever is wrong is named."""
 
+import shutil
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -15,9 +16,9 @@ from told_shop import DAY_ONE, DAY_TWO, DECIDED, FIRST, SECOND, tell
 from data_checks.contracts import SHOP_TABLES
 from orchestration.settings import Settings
 from orchestration.shop_landing import land
-from orchestration.shop_reconciling import DayBalance, Ledgered, read_ledger, reconcile, report
+from orchestration.shop_reconciling import DayBalance, Ledgered, read_ledger, reconcile, reconcile_shop, report
 from orchestration.workspace import Workspace
-from serving.settlement.ledger_settings import LedgerSettings, open_store, trusted_keys
+from serving.settlement.ledger_settings import LedgerSettings, open_ledger, open_store, trusted_keys
 
 Tables = dict[str, pa.Table]
 ONE, TWO = date.fromisoformat(FIRST), date.fromisoformat(SECOND)
@@ -124,3 +125,15 @@ def test_a_ledger_that_was_tampered_with_is_found_though_the_lake_agrees(make_se
     found = reconcile(*books(workspace))
     assert any("changed" in each.said and each.day is None for each in found.findings)
     assert any(each.said.startswith("the bills make 119 cents due, the ledger 118") for each in found.findings)
+
+
+def test_a_log_that_is_gone_is_found_and_where_nothing_was_told_nothing_is(make_settings: Callable[..., Any]) -> None:
+    workspace = Workspace(make_settings())
+    assert reconcile_shop(workspace) is None
+    open_ledger(LedgerSettings(), workspace.root)
+    assert reconcile_shop(workspace) is None, "a ledger without an entry tells nothing"
+    tell(workspace, DAY_ONE)
+    shutil.rmtree(workspace.root / "shop")
+    assert land(workspace).metadata["provided"] is False
+    (found,) = reconcile_shop(workspace).findings  # type: ignore[union-attr]
+    assert (found.day, found.said) == (ONE, "none of its 3 entries over 607 cents is among the bills")
