@@ -20,6 +20,7 @@ LAND_AGAIN = (
 LOOK = "the ledger holds, the lake is wrong: read `storeloop quarantine list`, then make the day anew"
 NOBODY_SIGNED = "nobody has signed it: find out who wrote it, and take it out of the lake"
 FORGED = "run `storeloop ledger audit`, and restore the ledger from a copy"
+WRONG_SUM = "its till sums wrongly: mend it, and correct the bill by an entry of its own"
 BILLING = frozenset({"bill", "correction"})  # kinds of entries
 _ENTRIES = (
     "entry_id",
@@ -110,6 +111,7 @@ def reconcile(
         absent = {(each.day, each.shop) for each in balances if each.entries and not each.bills}
         found = [Finding(None, "", "", problem, FORGED) for problem in ledger.problems]
         found += [_absent(each) for each in balances if (each.day, each.shop) in absent]
+        found += map(_of_sums, rows("wrong_sums"))
         for told in (map(_of_bill, rows("bill_rows")), map(_of_product, rows("product_rows"))):
             found += [each for each in told if (each.day, each.shop) not in absent]
     return Reconciliation(balances, found)
@@ -212,6 +214,12 @@ def _of_bill(row: tuple[Any, ...]) -> Finding:
     return Finding(day, shop, entry_id, f"the bills make {told} cents due, the ledger {due} ({differs} differ)", LOOK)
 
 
+def _of_sums(row: tuple[Any, ...]) -> Finding:
+    day, shop, entry_id, due, moved, total, lines = row
+    said = f"the ledger makes {due} cents due of {total}, what it moves and its lines make {moved} of {lines}"
+    return Finding(day, shop, entry_id, said, WRONG_SUM)
+
+
 def _of_product(row: tuple[Any, ...]) -> Finding:
     day, shop, entry_id, book, product, cents, packages, told_cents, told_packages, known = row
     said = f"{book} of {product!r}: {told_packages} packages, {told_cents} cents; in the ledger {packages}, {cents}"
@@ -243,6 +251,12 @@ CREATE VIEW ledger_moves AS
     SELECT l.entry_id, s.product_id, sum(s.packages) AS packages, sum(s.cents) AS cents
     FROM steps AS s JOIN ledger AS l ON (l.shop, l.visit_id, l.version) = (s.shop, s.visit_id, s.version)
     GROUP BY ALL;
+CREATE VIEW wrong_sums AS
+    WITH sums AS (SELECT l.left_on, l.shop, l.entry_id, l.due_cents, coalesce(m.cents, 0) AS moved, l.total_cents,
+            coalesce(x.cents, 0) AS lines
+        FROM ledger AS l LEFT JOIN (SELECT entry_id, sum(cents) AS cents FROM ledger_moves GROUP BY entry_id) AS m USING (entry_id)
+        LEFT JOIN (SELECT entry_id, sum(cents) AS cents FROM ledger_lines GROUP BY entry_id) AS x USING (entry_id))
+    SELECT * FROM sums WHERE due_cents <> moved OR total_cents <> lines;
 CREATE VIEW product_rows AS
     WITH books AS (
         SELECT 'line' AS book, entry_id, product_id, sum(packages) AS packages, sum(cents) AS cents, 'ledger' AS of FROM ledger_lines

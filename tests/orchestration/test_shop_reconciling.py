@@ -4,6 +4,7 @@ import shutil
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from datetime import date
 from functools import partial
 from typing import Any
@@ -103,6 +104,19 @@ def test_each_difference_is_named_alone(
     assert found.remedy and f"{day} s1 {entry}: {said}" in str(found)
     other = TWO if day == ONE else ONE
     assert reconcile(ledger, given, day=other).balanced and not reconcile(ledger, given, day=day).balanced
+
+
+@pytest.mark.parametrize(("due", "total"), [(300, 300), (0, 300), (300, 0)])
+def test_sums_that_no_line_makes_are_found_though_ledger_and_bills_agree(
+    settled: Workspace, due: int, total: int
+) -> None:
+    ledger, lake = books(settled)
+    both = {"ledger": ledger.entries, "shop_bills": lake["shop_bills"]}
+    for table in both:
+        both = changed(changed(both, table, "bill:s1:v4", "due_cents", due), table, "bill:s1:v4", "total_cents", total)
+    found = reconcile(replace(ledger, entries=both["ledger"]), lake | {"shop_bills": both["shop_bills"]})
+    said = f"the ledger makes {750 + due} cents due of {750 + total}, what it moves and its lines make 750 of 750"
+    assert [(each.entry_id, each.said) for each in found.findings] == [("bill:s1:v4", said)]
 
 
 def test_a_day_that_never_landed_is_one_finding(settled: Workspace) -> None:
