@@ -138,12 +138,15 @@ def land(workspace: Workspace, table: str, delivery: Delivery, *, run_id: str) -
 
 
 def absent(workspace: Workspace, table: str, remedy: str) -> TableOutcome:
-    """An empty table, and why."""
+    """Why nothing is told, and an empty table where there is none: what was told before stays."""
     from data_checks.contracts import load_contract
 
+    rows = 0
     if table not in RAW:
-        workspace.lake.write("clean", table, load_contract(table).empty(), fingerprint="absent")
-    return TableOutcome(True, {**not_provided(remedy), "rows": 0}, {"note": remedy})
+        version = workspace.lake.version("clean", table)
+        version = version or workspace.lake.write("clean", table, load_contract(table).empty(), fingerprint="absent")
+        rows = version.rows
+    return TableOutcome(True, {**not_provided(remedy), "rows": rows}, {"note": remedy})
 
 
 @lru_cache(maxsize=1)
