@@ -47,3 +47,27 @@ def test_too_few_days_draw_no_heat_map(unwatched: Workspace, monkeypatch: pytest
     monkeypatch.setattr("orchestration.watching.dataset", too_few)
     drawn = draw_heat_map(unwatched)
     assert drawn == {"provided": False, "remedy": "visits.day: 2 days, at least 3 are needed"}
+
+
+def test_a_row_that_a_steward_releases_lands(unwatched: Workspace) -> None:
+    """Of 300 devices one has no scan; its day is made again once that is waived, and no other day."""
+    days, count = {DAY: "a", "2024-01-21": "b"}, 300
+    asked: list[list[str]] = []
+
+    def read(some: list[str]) -> pa.Table:
+        asked.append(some)
+        return pa.concat_tables(
+            pa.table({
+                "day": pa.array([date.fromisoformat(day)] * count), "device_id": [f"{days[day]}{k:031x}" for k in range(count)],
+                "from_s": [1.0] * count, "to_s": [2.0] * count,
+                "scans": pa.array([1] * (count - 1) + [int(day != DAY)], pa.int64()),
+            }) for day in some
+        )  # fmt: skip
+
+    def rows() -> Any:
+        return land(unwatched, "floor_devices", Delivery(days, read), run_id="r").metadata["rows"]
+
+    assert rows() == 2 * count - 1 == rows()
+    unwatched.quarantine.decide("floor_devices", verdict="release", reason="known", who="dora", every_row=True)
+    assert rows() == 2 * count == rows()
+    assert asked == [list(days), [DAY]]
