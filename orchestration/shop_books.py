@@ -28,6 +28,7 @@ def balance_books(workspace: Workspace) -> TableOutcome:
         "bills cents": sum(each.bills_cents for each in found.days),
         "movements cents": sum(each.movements_cents for each in found.days),
         "packages": sum(each.ledger_packages for each in found.days),
+        "not landed yet": found.waiting,
         "in review": sum(each.in_review for each in found.days),
         "differences": len(found.findings),
         "report": markdown("\n".join(report(found))),

@@ -79,10 +79,12 @@ class DayBalance:
 
 @dataclass(frozen=True)
 class Reconciliation:
-    """By day what each book says, and every difference."""
+    """By day what each book says, and every difference. `waiting` entries are newer than any that landed: they are in no day, and
+    differ once something newer has landed without them."""
 
     days: Sequence[DayBalance]
     findings: Sequence[Finding]
+    waiting: int
 
     @property
     def balanced(self) -> bool:
@@ -98,7 +100,7 @@ def reconcile(
     import duckdb
 
     with duckdb.connect() as con:
-        for name, table in {"ledger": ledger.entries, "ledger_lines": ledger.lines, **lake}.items():
+        for name, table in {"ledger_entries": ledger.entries, "ledger_lines": ledger.lines, **lake}.items():
             con.register(name, table)
         con.execute(_VIEWS)
         wanted = "WHERE ($day IS NULL OR left_on = $day) AND ($before IS NULL OR left_on < $before)"
@@ -114,7 +116,8 @@ def reconcile(
         found += map(_of_sums, rows("wrong_sums"))
         for told in (map(_of_bill, rows("bill_rows")), map(_of_product, rows("product_rows"))):
             found += [each for each in told if (each.day, each.shop) not in absent]
-    return Reconciliation(balances, found)
+        waiting = len(rows("waiting"))
+    return Reconciliation(balances, found, waiting)
 
 
 def read_ledger(store: "LedgerStore", keys: "Sequence[TrustedKey]", origin: str) -> Ledgered:
@@ -193,6 +196,8 @@ def report(found: Reconciliation, most: int = 20) -> Iterator[str]:
         cents = (f"{amount / 100:.2f}" for amount in (each.ledger_cents, each.bills_cents, each.movements_cents))
         parts = (each.day, each.shop, each.entries, each.bills, *cents, each.ledger_packages, each.movements_packages)
         yield f"| {' | '.join(map(str, (*parts, each.in_review)))} |"
+    if found.waiting:
+        yield f"\n{found.waiting} entries are newer than what landed."
     yield from (f"\n- {each}" for each in found.findings[:most])
     if len(found.findings) > most:
         yield f"\n- and {len(found.findings) - most} more: `storeloop shop reconcile --json`"
@@ -227,6 +232,11 @@ def _of_product(row: tuple[Any, ...]) -> Finding:
 
 
 _VIEWS = """
+-- A till settles while the books are balanced: what it signed after all that landed is not missing yet.
+CREATE VIEW waiting AS
+    SELECT * FROM ledger_entries
+    WHERE leaf_index > (SELECT max(leaf_index) FROM ledger_entries SEMI JOIN shop_bills USING (entry_id));
+CREATE VIEW ledger AS SELECT * FROM ledger_entries ANTI JOIN waiting USING (entry_id);
 CREATE VIEW billed AS
     SELECT entry_id, count(*) AS times, any_value(shop) AS shop, min(left_on) AS left_on, any_value(currency) AS currency,
         sum(due_cents) AS due_cents, sum(total_cents) AS total_cents,
@@ -276,13 +286,15 @@ CREATE VIEW product_rows AS
     SELECT coalesce(l.left_on, t.left_on) AS left_on, coalesce(l.shop, t.shop) AS shop, s.entry_id, book, product_id, cents, packages,
         told_cents, told_packages, l.entry_id IS NOT NULL AS known
     FROM sides AS s LEFT JOIN ledger AS l ON l.entry_id = s.entry_id LEFT JOIN told AS t ON t.entry_id = s.entry_id
-    WHERE cents <> told_cents OR packages <> told_packages;
+    WHERE (cents <> told_cents OR packages <> told_packages) AND s.entry_id NOT IN (SELECT entry_id FROM waiting)
+        AND (l.entry_id IS NULL OR s.entry_id IN (SELECT entry_id FROM shop_bills));
 CREATE VIEW balances AS
     WITH parts AS (
         SELECT left_on, shop, 1 AS entries, 0 AS bills, due_cents AS ledger_cents, 0 AS bills_cents, 0 AS movements_cents,
             0 AS ledger_packages, 0 AS movements_packages, 0 AS in_review FROM ledger
         UNION ALL SELECT left_on, shop, 0, 1, 0, due_cents, 0, 0, 0, 0 FROM shop_bills
-        UNION ALL SELECT left_on, shop, 0, 0, 0, 0, value_cents, 0, -packages, 0 FROM stock_movements
+        UNION ALL SELECT left_on, shop, 0, 0, 0, 0, value_cents, 0, -packages, 0
+            FROM stock_movements ANTI JOIN waiting USING (entry_id)
         UNION ALL SELECT l.left_on, l.shop, 0, 0, 0, 0, 0, m.packages, 0, 0
             FROM ledger_moves AS m JOIN ledger AS l ON l.entry_id = m.entry_id
         UNION ALL SELECT left_on, shop, 0, 0, 0, 0, 0, 0, 0, 1

@@ -127,6 +127,31 @@ def test_a_day_that_never_landed_is_one_finding(settled: Workspace) -> None:
     assert (found.day, found.said) == (TWO, "none of its 2 entries over 750 cents is among the bills")
 
 
+def test_what_is_settled_after_the_landing_waits_until_something_newer_has_landed(
+    make_settings: Callable[..., Any],
+) -> None:
+    workspace = Workspace(make_settings())
+    tell(workspace, DAY_ONE)
+    land(workspace)
+    _, early = books(workspace)
+    tell(workspace, DAY_TWO)
+    ledger, _ = books(workspace)
+    land(workspace)
+    _, late = books(workspace)
+    # Logs are read one after another: of what is settled meanwhile, movements land before their bills.
+    for lake in (early, early | {"stock_movements": late["stock_movements"]}):
+        found = reconcile(ledger, lake)
+        assert found.balanced and found.waiting == 3 and [(each.day, each.entries) for each in found.days] == [(ONE, 3)]
+        assert "\n3 entries are newer than what landed." in list(report(found))
+    late = {
+        table: without(late, table, "bill:s1:v4")[table] if table != "shop_reviews" else rows
+        for table, rows in late.items()
+    }
+    found = reconcile(ledger, late)
+    assert found.waiting == 0
+    assert [each.said for each in found.findings] == ["the ledger makes 750 cents due, the bills lack it"]
+
+
 def test_a_ledger_that_was_tampered_with_is_found_though_the_lake_agrees(make_settings: Callable[..., Any]) -> None:
     workspace = Workspace(make_settings())
     tell(workspace, DAY_ONE)
