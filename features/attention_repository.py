@@ -46,7 +46,8 @@ def attention_states(attention: ir.Table, products: ir.Table, product_days: ir.T
 
 
 def publish_attention(repository: Repository, states: Mapping[str, ir.Table], *, con: Any) -> dict[str, int]:
-    """Write the file of each view, from which training joins; their rows."""
+    """Write the file of each view, from which training joins; their rows. Keys that a file had and has no more go offline first:
+    later, nothing would tell of them, not even to an erasure."""
     rows = {}
     for view, state in states.items():
         target, keys = source_file(repository.folder, view), KEYS[view]
@@ -56,6 +57,10 @@ def publish_attention(repository: Repository, states: Mapping[str, ir.Table], *,
             **{feature.name: state[feature.name] for feature in features_of(view)},
         ).order_by([*keys, "event_timestamp"])
         with locked(repository.folder):
+            if gone := sorted(_keys(target, keys) - _keys_of(con.to_pyarrow(told.select(*keys).distinct()), keys)):
+                store = repository.open()
+                entities = [_entity(dict(zip(keys, key, strict=True)), keys) for key in gone]
+                erase_online(store, [store.get_feature_view(view)], entities, others_stay=True)
             replace_file(target, lambda draft, told=told: con.to_parquet(told, draft, compression="zstd"))  # type: ignore[misc]
         rows[view] = int(pq.read_metadata(target).num_rows)
     return rows
@@ -98,6 +103,15 @@ def _named(rows: ir.Table, view: str, *columns: str) -> ir.Table:
     return rows.mutate(**{feature.name: rows[column].cast("float64") for feature, column in names})
 
 
+def _keys(path: Path, keys: Sequence[str]) -> set[tuple[str, ...]]:
+    """Those of a published file; none where there is none."""
+    return _keys_of(pq.read_table(path, columns=list(keys), partitioning=None), keys) if path.is_file() else set()
+
+
+def _keys_of(rows: pa.Table, keys: Sequence[str]) -> set[tuple[str, ...]]:
+    return set(zip(*(rows[key].to_pylist() for key in keys), strict=True))
+
+
 def _newest(folder: Path, view: str) -> list[dict[str, Any]]:
     """The last row of each key; rows lie in order of key and time."""
     rows = pq.read_table(source_file(folder, view), partitioning=None).to_pylist()
@@ -111,7 +125,7 @@ def _blocks(rows: Sequence[dict[str, Any]]) -> Iterator[Sequence[dict[str, Any]]
 def _write_changed(store: Any, name: str, rows: Sequence[dict[str, Any]]) -> int:
     view, names = store.get_feature_view(name), [feature.name for feature in features_of(name)]
     entities = [_entity(row, KEYS[name]) for row in rows]
-    there = store.provider.online_read(store.config, view, entities, names)
+    there = store.provider.online_read(store.config, view, entities, list(names))  # of Redis, Feast adds to the list
     changed = []
     for row, entity, (_, held) in zip(rows, entities, there, strict=True):
         values = {feature: _value(row[feature]) for feature in names}

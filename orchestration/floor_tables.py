@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from orchestration.absence import not_provided
+from orchestration.day_inputs import WHOLE, decided
 from orchestration.disguise import disguised
 from orchestration.floors import REMEDY, floor_of, shop_days
 from orchestration.ingest import TableOutcome
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
 OFF = "the shop's floor is not watched: set panel.days in params.yaml above 0"
 _CODE = ("orchestration/floor_tables.py", "sources/twin/floor", "data_checks", "features/cleaning.py")
-_ALL = "all"  # the one day of a table that is not cut
 
 
 class PanelConfig(BaseModel):
@@ -96,7 +96,7 @@ def clean_floor_table(workspace: Workspace, table: str, *, run_id: str) -> Table
     about = {"table": table, "floor": floor.params.model_dump(mode="json"), "seed": floor.seed,
              "panel": panel.model_dump(exclude={"days"})}  # fmt: skip
     numbers = watched_days(workspace)
-    days = (_ALL,) if table == LANES else numbers
+    days = (WHOLE,) if table == LANES else numbers
     made_from = {day: fingerprint(code=_CODE, inputs=about | {"day": day}) for day in days}
 
     def read(some: list[str]) -> "pa.Table":
@@ -118,9 +118,9 @@ def land(workspace: Workspace, table: str, delivery: Delivery, *, run_id: str) -
     from orchestration.cleaning import last_check
 
     contract, runs = load_contract(table), workspace.history.runs(table)
-    held = _held(workspace, contract)
+    held, made_from = _held(workspace, contract), _with_verdicts(workspace, contract, delivery.made_from)
     settled = bool(runs) and runs[-1].success
-    days = [day for day, said in delivery.made_from.items() if not settled or held.get(day) != said]
+    days = [day for day, said in made_from.items() if not settled or held.get(day) != said]
     if not days and settled:
         facts = {**runs[-1].counts, **_facts(workspace, table), "unchanged": True}
         return TableOutcome(True, facts, last_check(workspace, table))
@@ -131,19 +131,22 @@ def land(workspace: Workspace, table: str, delivery: Delivery, *, run_id: str) -
     workspace.history.record(told, run_id=run_id)
     facts = {**result.counts, "unchanged": False, "days_made": len(days)}
     if result.success:
-        _keep(workspace, contract, result.good, {day: delivery.made_from[day] for day in days})
+        _keep(workspace, contract, result.good, {day: made_from[day] for day in days})
         facts |= _facts(workspace, table)
     later(build_site, workspace.site, history=workspace.history, quarantine=workspace.quarantine, judged=table)
     return TableOutcome(result.success, facts, last_check(workspace, table))
 
 
 def absent(workspace: Workspace, table: str, remedy: str) -> TableOutcome:
-    """An empty table, and why."""
+    """Why nothing is told, and an empty table where there is none: what was told before stays."""
     from data_checks.contracts import load_contract
 
+    rows = 0
     if table not in RAW:
-        workspace.lake.write("clean", table, load_contract(table).empty(), fingerprint="absent")
-    return TableOutcome(True, {**not_provided(remedy), "rows": 0}, {"note": remedy})
+        version = workspace.lake.version("clean", table)
+        version = version or workspace.lake.write("clean", table, load_contract(table).empty(), fingerprint="absent")
+        rows = version.rows
+    return TableOutcome(True, {**not_provided(remedy), "rows": rows}, {"note": remedy})
 
 
 @lru_cache(maxsize=1)
@@ -184,6 +187,17 @@ def _judged(workspace: Workspace, contract: "Contract", raw: "pa.Table") -> Any:
     return judge(tagged, contract, references=references, decisions=decisions, con=con)
 
 
+def _with_verdicts(workspace: Workspace, contract: "Contract", made_from: Mapping[str, str]) -> dict[str, str]:
+    """What each day is made from, and the stewards' verdicts on its rows, where there are any."""
+    from orchestration.fingerprints import fingerprint
+
+    decisions = workspace.quarantine.decisions(contract.name)
+    verdicts = decided(workspace, contract.name, contract.partition_by, decisions) if len(decisions) else {}
+    mixed = {day: fingerprint(code=(), inputs={"rows": made_from[day], "verdicts": verdicts[day]})
+             for day in verdicts.keys() & made_from.keys()}  # fmt: skip
+    return {**made_from, **mixed}
+
+
 def _held(workspace: Workspace, contract: "Contract") -> dict[str, str]:
     """Day -> what it was made from."""
     if contract.name in RAW:
@@ -192,14 +206,14 @@ def _held(workspace: Workspace, contract: "Contract") -> dict[str, str]:
     if version is None:
         return {}
     if contract.partition_by is None:
-        return {_ALL: version.fingerprint}
+        return {WHOLE: version.fingerprint}
     return {file.day: file.made_from for file in version.files if file.day}
 
 
 def _keep(workspace: Workspace, contract: "Contract", good: Any, made_from: Mapping[str, str]) -> None:
     lake, order = workspace.lake, contract.primary_key
     if contract.partition_by is None:
-        lake.write("clean", contract.name, good, fingerprint=made_from[_ALL], sort_by=order)
+        lake.write("clean", contract.name, good, fingerprint=made_from[WHOLE], sort_by=order)
         return
     if contract.name not in RAW:
         with lake.update("clean", contract.name, partition_by=contract.partition_by, sort_by=order) as update:

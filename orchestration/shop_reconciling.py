@@ -20,6 +20,7 @@ LAND_AGAIN = (
 LOOK = "the ledger holds, the lake is wrong: read `storeloop quarantine list`, then make the day anew"
 NOBODY_SIGNED = "nobody has signed it: find out who wrote it, and take it out of the lake"
 FORGED = "run `storeloop ledger audit`, and restore the ledger from a copy"
+WRONG_SUM = "its till sums wrongly: mend it, and correct the bill by an entry of its own"
 BILLING = frozenset({"bill", "correction"})  # kinds of entries
 _ENTRIES = (
     "entry_id",
@@ -78,10 +79,12 @@ class DayBalance:
 
 @dataclass(frozen=True)
 class Reconciliation:
-    """By day what each book says, and every difference."""
+    """By day what each book says, and every difference. `waiting` entries are newer than any that landed: they are in no day, and
+    differ once something newer has landed without them."""
 
     days: Sequence[DayBalance]
     findings: Sequence[Finding]
+    waiting: int
 
     @property
     def balanced(self) -> bool:
@@ -97,7 +100,7 @@ def reconcile(
     import duckdb
 
     with duckdb.connect() as con:
-        for name, table in {"ledger": ledger.entries, "ledger_lines": ledger.lines, **lake}.items():
+        for name, table in {"ledger_entries": ledger.entries, "ledger_lines": ledger.lines, **lake}.items():
             con.register(name, table)
         con.execute(_VIEWS)
         wanted = "WHERE ($day IS NULL OR left_on = $day) AND ($before IS NULL OR left_on < $before)"
@@ -110,9 +113,11 @@ def reconcile(
         absent = {(each.day, each.shop) for each in balances if each.entries and not each.bills}
         found = [Finding(None, "", "", problem, FORGED) for problem in ledger.problems]
         found += [_absent(each) for each in balances if (each.day, each.shop) in absent]
+        found += map(_of_sums, rows("wrong_sums"))
         for told in (map(_of_bill, rows("bill_rows")), map(_of_product, rows("product_rows"))):
             found += [each for each in told if (each.day, each.shop) not in absent]
-    return Reconciliation(balances, found)
+        waiting = len(rows("waiting"))
+    return Reconciliation(balances, found, waiting)
 
 
 def read_ledger(store: "LedgerStore", keys: "Sequence[TrustedKey]", origin: str) -> Ledgered:
@@ -160,18 +165,22 @@ def read_ledger(store: "LedgerStore", keys: "Sequence[TrustedKey]", origin: str)
 def reconcile_shop(
     workspace: Workspace, *, day: date | None = None, before: date | None = None
 ) -> Reconciliation | None:
-    """The ledger of a workspace against its lake; None where no shop has told anything. A ledger that is gone is a finding."""
+    """The ledger of a workspace against its lake; None where no shop has told anything: there is no log, and neither lake nor
+    ledger hold a row. A ledger that is gone is a finding, and so is one whose log is."""
     from data_checks.contracts import SHOP_TABLES, load_contract
-    from serving.settlement.ledger_settings import LedgerSettings, open_store, trusted_keys
+    from serving.settlement.ledger_settings import LedgerSettings, has_store, open_store, trusted_keys
     from serving.settlement.shop_settings import ShopSettings, has_log
 
     lake, settings = workspace.lake, LedgerSettings()
     there = [table for table in SHOP_TABLES if lake.version("clean", table) is not None]
-    if not has_log(ShopSettings(), workspace.root) and not any(lake.arrow("clean", name).num_rows for name in there):
+    told = has_log(ShopSettings(), workspace.root) or any(lake.arrow("clean", name).num_rows for name in there)
+    if not told and not has_store(settings, workspace.root):
         return None
     tables = {name: lake.arrow("clean", name) if name in there else load_contract(name).empty() for name in SHOP_TABLES}
     try:
         store = open_store(settings, workspace.root, read_only=True)
+        if not told and next(iter(store.rows(1, 1)), None) is None:
+            return None
         ledger = read_ledger(store, trusted_keys(settings, workspace.root), settings.origin)
     except (OSError, RuntimeError, ValueError) as error:
         nothing = {name: load_contract(name).empty() for name in ("shop_bills", "shop_bill_lines")}
@@ -187,6 +196,8 @@ def report(found: Reconciliation, most: int = 20) -> Iterator[str]:
         cents = (f"{amount / 100:.2f}" for amount in (each.ledger_cents, each.bills_cents, each.movements_cents))
         parts = (each.day, each.shop, each.entries, each.bills, *cents, each.ledger_packages, each.movements_packages)
         yield f"| {' | '.join(map(str, (*parts, each.in_review)))} |"
+    if found.waiting:
+        yield f"\n{found.waiting} entries are newer than what landed."
     yield from (f"\n- {each}" for each in found.findings[:most])
     if len(found.findings) > most:
         yield f"\n- and {len(found.findings) - most} more: `storeloop shop reconcile --json`"
@@ -208,6 +219,12 @@ def _of_bill(row: tuple[Any, ...]) -> Finding:
     return Finding(day, shop, entry_id, f"the bills make {told} cents due, the ledger {due} ({differs} differ)", LOOK)
 
 
+def _of_sums(row: tuple[Any, ...]) -> Finding:
+    day, shop, entry_id, due, moved, total, lines = row
+    said = f"the ledger makes {due} cents due of {total}, what it moves and its lines make {moved} of {lines}"
+    return Finding(day, shop, entry_id, said, WRONG_SUM)
+
+
 def _of_product(row: tuple[Any, ...]) -> Finding:
     day, shop, entry_id, book, product, cents, packages, told_cents, told_packages, known = row
     said = f"{book} of {product!r}: {told_packages} packages, {told_cents} cents; in the ledger {packages}, {cents}"
@@ -215,6 +232,11 @@ def _of_product(row: tuple[Any, ...]) -> Finding:
 
 
 _VIEWS = """
+-- A till settles while the books are balanced: what it signed after all that landed is not missing yet.
+CREATE VIEW waiting AS
+    SELECT * FROM ledger_entries
+    WHERE leaf_index > (SELECT max(leaf_index) FROM ledger_entries SEMI JOIN shop_bills USING (entry_id));
+CREATE VIEW ledger AS SELECT * FROM ledger_entries ANTI JOIN waiting USING (entry_id);
 CREATE VIEW billed AS
     SELECT entry_id, count(*) AS times, any_value(shop) AS shop, min(left_on) AS left_on, any_value(currency) AS currency,
         sum(due_cents) AS due_cents, sum(total_cents) AS total_cents,
@@ -239,6 +261,12 @@ CREATE VIEW ledger_moves AS
     SELECT l.entry_id, s.product_id, sum(s.packages) AS packages, sum(s.cents) AS cents
     FROM steps AS s JOIN ledger AS l ON (l.shop, l.visit_id, l.version) = (s.shop, s.visit_id, s.version)
     GROUP BY ALL;
+CREATE VIEW wrong_sums AS
+    WITH sums AS (SELECT l.left_on, l.shop, l.entry_id, l.due_cents, coalesce(m.cents, 0) AS moved, l.total_cents,
+            coalesce(x.cents, 0) AS lines
+        FROM ledger AS l LEFT JOIN (SELECT entry_id, sum(cents) AS cents FROM ledger_moves GROUP BY entry_id) AS m USING (entry_id)
+        LEFT JOIN (SELECT entry_id, sum(cents) AS cents FROM ledger_lines GROUP BY entry_id) AS x USING (entry_id))
+    SELECT * FROM sums WHERE due_cents <> moved OR total_cents <> lines;
 CREATE VIEW product_rows AS
     WITH books AS (
         SELECT 'line' AS book, entry_id, product_id, sum(packages) AS packages, sum(cents) AS cents, 'ledger' AS of FROM ledger_lines
@@ -258,13 +286,15 @@ CREATE VIEW product_rows AS
     SELECT coalesce(l.left_on, t.left_on) AS left_on, coalesce(l.shop, t.shop) AS shop, s.entry_id, book, product_id, cents, packages,
         told_cents, told_packages, l.entry_id IS NOT NULL AS known
     FROM sides AS s LEFT JOIN ledger AS l ON l.entry_id = s.entry_id LEFT JOIN told AS t ON t.entry_id = s.entry_id
-    WHERE cents <> told_cents OR packages <> told_packages;
+    WHERE (cents <> told_cents OR packages <> told_packages) AND s.entry_id NOT IN (SELECT entry_id FROM waiting)
+        AND (l.entry_id IS NULL OR s.entry_id IN (SELECT entry_id FROM shop_bills));
 CREATE VIEW balances AS
     WITH parts AS (
         SELECT left_on, shop, 1 AS entries, 0 AS bills, due_cents AS ledger_cents, 0 AS bills_cents, 0 AS movements_cents,
             0 AS ledger_packages, 0 AS movements_packages, 0 AS in_review FROM ledger
         UNION ALL SELECT left_on, shop, 0, 1, 0, due_cents, 0, 0, 0, 0 FROM shop_bills
-        UNION ALL SELECT left_on, shop, 0, 0, 0, 0, value_cents, 0, -packages, 0 FROM stock_movements
+        UNION ALL SELECT left_on, shop, 0, 0, 0, 0, value_cents, 0, -packages, 0
+            FROM stock_movements ANTI JOIN waiting USING (entry_id)
         UNION ALL SELECT l.left_on, l.shop, 0, 0, 0, 0, 0, m.packages, 0, 0
             FROM ledger_moves AS m JOIN ledger AS l ON l.entry_id = m.entry_id
         UNION ALL SELECT left_on, shop, 0, 0, 0, 0, 0, 0, 0, 1

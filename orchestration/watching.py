@@ -172,12 +172,16 @@ def draw_heat_map(workspace: Workspace) -> dict[str, Any]:
 
     from models.behaviour.heat_map import heat_map, heat_map_plot
     from models.behaviour.plots import products_plot
+    from models.common.protocols import DataError
     from orchestration.image_pictures import markdown
 
     if remedy := no_floor(workspace):
         return not_provided(remedy)
     group_min = behaviour_config(workspace.settings).group_min
-    data = dataset(workspace, panel=False)
+    try:
+        data = dataset(workspace, panel=False)
+    except DataError as error:
+        return not_provided(str(error))
     heat = heat_map(data, group_min=group_min)
     told = workspace.lake.arrow("features", "product_attention")
     sums = told.group_by("product_id").aggregate([("seconds", "sum")]).sort_by([("seconds_sum", "descending")])

@@ -101,7 +101,8 @@ class VisitTracker:
             for doubt, back in zip(reckoning.doubts, returned(ordered), strict=True)
             if (event := self._handled(doubt, visits, back=back)) is not None
         ]
-        events += self._left(walked, None if tags is None else _told(tags, reckoning, last_takes(ordered), cfg.exit))
+        told = None if tags is None else _told(tags, reckoning, last_takes(ordered), cfg.exit)
+        events += self._left(walked, told, _last_s(walked, ordered))
         return sorted(events, key=lambda event: (event.at_s, event.visit_id, type(event).__name__))
 
     def _handled(self, doubt: Doubt, visits: Sequence[str], *, back: bool) -> Handled | None:
@@ -129,18 +130,27 @@ class VisitTracker:
             if np.linalg.norm(walked.tracks[k].xy[-1] - self.plan.exit) <= near
         ]
 
-    def _left(self, walked: Walked, told: Mapping[int, list[ReadTag]] | None) -> list[VisitEvent]:
-        """What each visit carried past the antenna, and that it has gone: also one that was lost from sight before the exit."""
+    def _left(self, walked: Walked, told: Mapping[int, list[ReadTag]] | None, last_s: float) -> list[VisitEvent]:
+        """What each visit carried past the antenna, and that it has gone: also one that was lost from sight before the exit. One of
+        which no person is sure may have been anybody until `last_s`, and what it carried is not known."""
         events: list[VisitEvent] = []
         for number, members in enumerate(walked.parties.members()):
+            visit = walked.openings.visit_id[number]
             if not members:
+                events.append(Went(visit, last_s))
                 continue
-            visit, at_s = walked.openings.visit_id[number], max(walked.tracks[k].ends_s for k in members)
+            at_s = max(walked.tracks[k].ends_s for k in members)
             if told is not None:
                 tags = tuple((tag.epc, tag.product) for tag in told.get(number, []))
                 events.append(Carried(visit, at_s, tags))
             events.append(Went(visit, at_s))
         return events
+
+
+def _last_s(walked: Walked, deeds: Sequence[ShelfDeed]) -> float:
+    """The last moment of which anything is known; -inf of an empty day."""
+    moments = [*(track.ends_s for track in walked.tracks), *(deed.at_s for deed in deeds)]
+    return max([*moments, *walked.openings.at_s.tolist()], default=-np.inf)
 
 
 def _told(

@@ -34,6 +34,8 @@ def reconcile(
                 f"{each.day}  {each.shop}  {each.entries} entries, {each.ledger_packages} packages; ledger {ledger}, bills {bills}, "
                 f"movements {moved}; {each.in_review} in review"
             )
+        if found.waiting:
+            typer.echo(f"{found.waiting} entries are newer than what landed")
         for finding in found.findings:
             typer.echo(str(finding))
         typer.echo("balanced" if found.balanced else f"{len(found.findings)} differences", err=True)

@@ -42,10 +42,26 @@ class LedgerSettings(BaseSettings):
 
 def open_store(settings: LedgerSettings, home: Path, *, read_only: bool) -> LedgerStore:
     """The store that the settings name; LedgerStoreError where it is not there, and is not to be made."""
+    place = _place(settings, home)
+    return (
+        PostgresLedger(place, read_only=read_only)
+        if isinstance(place, str)
+        else SqliteLedger(place, read_only=read_only)
+    )
+
+
+def has_store(settings: LedgerSettings, home: Path) -> bool:
+    """Whether anything can be read: a database is named, or the file is there."""
+    place = _place(settings, home)
+    return isinstance(place, str) or place.is_file()
+
+
+def _place(settings: LedgerSettings, home: Path) -> str | Path:
+    """The address of a database, or a SQLite file."""
     place = settings.store.get_secret_value()
     if place.startswith(("postgresql://", "postgres://")):
-        return PostgresLedger(place, read_only=read_only)
-    return SqliteLedger(Path(place) if place else home / FOLDER / STORE, read_only=read_only)
+        return place
+    return Path(place) if place else home / FOLDER / STORE
 
 
 def read_keys(named: Sequence[str]) -> list[TrustedKey]:

@@ -72,6 +72,19 @@ def test_one_lost_from_sight_has_gone_all_the_same() -> None:
     assert went.at_s == pytest.approx(50.0, abs=0.5)
 
 
+def test_a_visit_of_which_nobody_is_sure_ends_too() -> None:
+    """One person came in as two opened the gate at once, so that either visit may be theirs; nobody came in at 5 s."""
+    day = TRACKER.walk(
+        SensedDay(finds([V0], [0], noise_m=0.05), openings(0.5, 0.5, 5.0), DevicePlaces.none(), {}, NOTHING_READ)
+    )
+    assert day.parties.members() == [[], [], []]
+    events = TRACKER.attribute(day, [deed("take", 20.0), deed("take", 90.0)])
+    (took,) = [event for event in events if isinstance(event, Handled)]
+    assert took.visit_id in ("v0", "v1") and took.at_s == 20.0 and took.confidence < 0.6
+    assert events[-3:] == [Went("v0", 90.0), Went("v1", 90.0), Went("v2", 90.0)], "the last moment known"
+    assert not any(isinstance(event, Carried) for event in events)
+
+
 def test_two_at_one_place_are_told_by_what_only_one_can_put_back() -> None:
     day = walked()
     (unknown,) = handled(day, deed("take", 44.0))

@@ -2,16 +2,22 @@
 
 import json
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pytest
 from told_shop import DAY_ONE, DAY_TWO, DECIDED, FIRST, SECOND, tell
 from typer.testing import CliRunner
 
+from data_checks.contracts import SHOP_TABLES
+from orchestration.cleaning import clean_table
 from orchestration.commands.rooms import shop
 from orchestration.runner import run
 from orchestration.settings import Settings
+from orchestration.shop_books import write_sales
+from orchestration.shop_landing import land
 from orchestration.shop_reconciling import reconcile_shop
 from orchestration.shop_twin import visit_shop
 from orchestration.workspace import Workspace
@@ -72,3 +78,18 @@ def test_what_does_not_balance_stops_what_lies_behind_and_says_why(
     told = runner.invoke(shop(), ["reconcile", "--json"], env=environment)
     assert told.exit_code == 1 and [each["entry_id"] for each in json.loads(told.stdout)["findings"]] == ["bill:s1:v4"]
     assert runner.invoke(shop(), ["reconcile", "--day", FIRST], env=environment).exit_code == 0
+
+
+def test_a_day_that_is_not_over_is_not_sold_yet(
+    make_settings: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace = Workspace(make_settings())
+    tell(workspace, [*DAY_ONE, *DAY_TWO])
+    land(workspace)
+    assert all(clean_table(workspace, table, run_id="r").passed for table in SHOP_TABLES)
+    for today, days in ((SECOND, {FIRST}), ("2025-11-29", {FIRST, SECOND})):
+        monkeypatch.setattr("orchestration.shop_books._today", lambda today=today: date.fromisoformat(today))
+        assert not write_sales(workspace)["unchanged"]
+        sold = workspace.lake.arrow("gold", "shop_sales")["left_on"].to_pylist()
+        assert {str(day) for day in sold} == days
+    assert write_sales(workspace)["unchanged"]

@@ -1,8 +1,10 @@
 """Ledger, bills and stock movements against each other: sound days balance, and whatever is wrong is named."""
 
+import shutil
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from datetime import date
 from functools import partial
 from typing import Any
@@ -15,9 +17,9 @@ from told_shop import DAY_ONE, DAY_TWO, DECIDED, FIRST, SECOND, tell
 from data_checks.contracts import SHOP_TABLES
 from orchestration.settings import Settings
 from orchestration.shop_landing import land
-from orchestration.shop_reconciling import DayBalance, Ledgered, read_ledger, reconcile, report
+from orchestration.shop_reconciling import DayBalance, Ledgered, read_ledger, reconcile, reconcile_shop, report
 from orchestration.workspace import Workspace
-from serving.settlement.ledger_settings import LedgerSettings, open_store, trusted_keys
+from serving.settlement.ledger_settings import LedgerSettings, open_ledger, open_store, trusted_keys
 
 Tables = dict[str, pa.Table]
 ONE, TWO = date.fromisoformat(FIRST), date.fromisoformat(SECOND)
@@ -104,12 +106,50 @@ def test_each_difference_is_named_alone(
     assert reconcile(ledger, given, day=other).balanced and not reconcile(ledger, given, day=day).balanced
 
 
+@pytest.mark.parametrize(("due", "total"), [(300, 300), (0, 300), (300, 0)])
+def test_sums_that_no_line_makes_are_found_though_ledger_and_bills_agree(
+    settled: Workspace, due: int, total: int
+) -> None:
+    ledger, lake = books(settled)
+    both = {"ledger": ledger.entries, "shop_bills": lake["shop_bills"]}
+    for table in both:
+        both = changed(changed(both, table, "bill:s1:v4", "due_cents", due), table, "bill:s1:v4", "total_cents", total)
+    found = reconcile(replace(ledger, entries=both["ledger"]), lake | {"shop_bills": both["shop_bills"]})
+    said = f"the ledger makes {750 + due} cents due of {750 + total}, what it moves and its lines make 750 of 750"
+    assert [(each.entry_id, each.said) for each in found.findings] == [("bill:s1:v4", said)]
+
+
 def test_a_day_that_never_landed_is_one_finding(settled: Workspace) -> None:
     ledger, lake = books(settled)
     (found,) = reconcile(
         ledger, {name: rows.filter(pc.field("left_on") != TWO) for name, rows in lake.items()}
     ).findings
     assert (found.day, found.said) == (TWO, "none of its 2 entries over 750 cents is among the bills")
+
+
+def test_what_is_settled_after_the_landing_waits_until_something_newer_has_landed(
+    make_settings: Callable[..., Any],
+) -> None:
+    workspace = Workspace(make_settings())
+    tell(workspace, DAY_ONE)
+    land(workspace)
+    _, early = books(workspace)
+    tell(workspace, DAY_TWO)
+    ledger, _ = books(workspace)
+    land(workspace)
+    _, late = books(workspace)
+    # Logs are read one after another: of what is settled meanwhile, movements land before their bills.
+    for lake in (early, early | {"stock_movements": late["stock_movements"]}):
+        found = reconcile(ledger, lake)
+        assert found.balanced and found.waiting == 3 and [(each.day, each.entries) for each in found.days] == [(ONE, 3)]
+        assert "\n3 entries are newer than what landed." in list(report(found))
+    late = {
+        table: without(late, table, "bill:s1:v4")[table] if table != "shop_reviews" else rows
+        for table, rows in late.items()
+    }
+    found = reconcile(ledger, late)
+    assert found.waiting == 0
+    assert [each.said for each in found.findings] == ["the ledger makes 750 cents due, the bills lack it"]
 
 
 def test_a_ledger_that_was_tampered_with_is_found_though_the_lake_agrees(make_settings: Callable[..., Any]) -> None:
@@ -124,3 +164,15 @@ def test_a_ledger_that_was_tampered_with_is_found_though_the_lake_agrees(make_se
     found = reconcile(*books(workspace))
     assert any("changed" in each.said and each.day is None for each in found.findings)
     assert any(each.said.startswith("the bills make 119 cents due, the ledger 118") for each in found.findings)
+
+
+def test_a_log_that_is_gone_is_found_and_where_nothing_was_told_nothing_is(make_settings: Callable[..., Any]) -> None:
+    workspace = Workspace(make_settings())
+    assert reconcile_shop(workspace) is None
+    open_ledger(LedgerSettings(), workspace.root)
+    assert reconcile_shop(workspace) is None, "a ledger without an entry tells nothing"
+    tell(workspace, DAY_ONE)
+    shutil.rmtree(workspace.root / "shop")
+    assert land(workspace).metadata["provided"] is False
+    (found,) = reconcile_shop(workspace).findings  # type: ignore[union-attr]
+    assert (found.day, found.said) == (ONE, "none of its 3 entries over 607 cents is among the bills")
