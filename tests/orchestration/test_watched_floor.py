@@ -9,8 +9,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
-from floor_case import DAYS, TARGET, watched
 from test_erasure import naming
+from watched_floor import DAYS, TARGET, watched
 
 from features.attention_registry import KEYS, features_of
 from orchestration.assets.behaviour import BEHAVIOUR_ASSETS
