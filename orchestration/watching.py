@@ -102,17 +102,16 @@ def register(workspace: Workspace) -> dict[str, Any]:
 
 
 def tell_attention(workspace: Workspace, *, run_id: str) -> TableOutcome:
-    """`clean/attention` of every day whose positions live, by the network; days before stay as they were told."""
+    """`clean/attention` of every day whose positions live and that was not told yet, by the network in place: a later one has
+    learned from looks of that very day. A day is told again if what was sensed of it has changed, or verdicts on its rows."""
     from models.behaviour.predict import load
-    from models.common.artifact import read_artifact
 
     if remedy := no_floor(workspace) or absence(workspace, MODEL):
         return absent(workspace, "attention", remedy)
     artifact = current_challenger(workspace, MODEL).artifact
-    about = {"artifact": read_artifact(artifact).artifact_id}
     made = {table: workspace.positions.days(table) for table in ("floor_tracks", "floor_shelf_events")}
     made_from = {
-        day: fingerprint(code=_CODE, inputs=about | {"tracks": said, "events": made["floor_shelf_events"].get(day)})
+        day: fingerprint(code=(), inputs={"tracks": said, "events": made["floor_shelf_events"].get(day)})
         for day, said in made["floor_tracks"].items()
     }
 

@@ -150,7 +150,8 @@ class VisitTracker:
 def _last_s(walked: Walked, deeds: Sequence[ShelfDeed]) -> float:
     """The last moment of which anything is known; -inf of an empty day."""
     moments = [*(track.ends_s for track in walked.tracks), *(deed.at_s for deed in deeds)]
-    return max([*moments, *walked.openings.at_s.tolist()], default=-np.inf)
+    read = [] if walked.reads is None else walked.reads.at_s.tolist()
+    return max([*moments, *read, *walked.openings.at_s.tolist()], default=-np.inf)
 
 
 def _told(

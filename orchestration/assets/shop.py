@@ -49,11 +49,14 @@ def visits(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> d
 )
 def log(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
     """Land the logs."""
+    from orchestration.alerts import report_refusal
     from orchestration.ingest import known_days
     from orchestration.shop_landing import land
 
     opened = workspace.open()
     outcome = land(opened)
+    if not outcome.passed:
+        report_refusal(opened, "shop/log readable")
     if outcome.made:
         sync_days(context.instance, known_days(opened))
         report_days(context, LOG, outcome.made)
@@ -99,9 +102,13 @@ def shop_table(spec: TableSpec) -> dg.AssetsDefinition:
 )
 def books(workspace: WorkspaceResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
     """Balance the books."""
+    from orchestration.alerts import report_refusal
     from orchestration.shop_books import balance_books
 
-    outcome = balance_books(workspace.open())
+    opened = workspace.open()
+    outcome = balance_books(opened)
+    if not outcome.passed:
+        report_refusal(opened, "shop/books balanced")
     return dg.MaterializeResult(metadata=outcome.metadata, check_results=[judged(outcome, "balanced")])
 
 

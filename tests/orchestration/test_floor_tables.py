@@ -10,6 +10,7 @@ import pytest
 
 from data_checks.contracts import load_contract
 from models.common.protocols import DataError
+from orchestration.challengers import Challenger
 from orchestration.floor_tables import Delivery, land
 from orchestration.settings import Settings
 from orchestration.watching import draw_heat_map, tell_attention
@@ -71,3 +72,36 @@ def test_a_row_that_a_steward_releases_lands(unwatched: Workspace) -> None:
     unwatched.quarantine.decide("floor_devices", verdict="release", reason="known", who="dora", every_row=True)
     assert rows() == 2 * count == rows()
     assert asked == [list(days), [DAY]]
+
+
+def test_after_a_refusal_days_that_were_kept_are_not_made_again(unwatched: Workspace) -> None:
+    asked: list[list[str]] = []
+
+    def read(some: list[str]) -> pa.Table:
+        asked.append(some)
+        days = pa.array([date.fromisoformat(day) for day in some])
+        scans = pa.array([int(day == DAY) for day in some], pa.int64())
+        return pa.table({"day": days, "device_id": [f"{k:032x}" for k in range(len(some))], "from_s": [1.0] * len(some),
+                         "to_s": [2.0] * len(some), "scans": scans})  # fmt: skip
+
+    for made_from, passed in (
+        ({DAY: "a"}, True),
+        (both := {DAY: "a", "2024-01-21": "b"}, False),
+        (both, False),
+        ({DAY: "a"}, True),
+    ):
+        assert land(unwatched, "floor_devices", Delivery(made_from, read), run_id="r").passed is passed
+    assert asked == [[DAY], ["2024-01-21"], ["2024-01-21"], [DAY]], "at last to tell that all is well"
+
+
+def test_a_new_network_tells_no_day_again_that_was_told(unwatched: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    delivered: list[Delivery] = []
+    monkeypatch.setattr("orchestration.watching.no_floor", lambda _: None)
+    monkeypatch.setattr("orchestration.watching.land", lambda _, __, delivery, **___: delivered.append(delivery))
+    for network, sensed in (("old", "a"), ("new", "a"), ("new", "b")):
+        folder = unwatched.root / "challengers" / "behaviour" / network
+        monkeypatch.setattr("orchestration.watching.current_challenger", lambda *_, at=folder: Challenger(at))
+        unwatched.positions.write("floor_tracks", DAY, load_contract("floor_tracks").empty(), made_from=sensed)
+        tell_attention(unwatched, run_id="r")
+    old, new, changed = (each.made_from for each in delivered)
+    assert old == new and list(new) == [DAY] and changed[DAY] != new[DAY]

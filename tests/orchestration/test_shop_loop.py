@@ -21,6 +21,8 @@ from orchestration.shop_landing import land
 from orchestration.shop_reconciling import reconcile_shop
 from orchestration.shop_twin import visit_shop
 from orchestration.workspace import Workspace
+from serving.settlement.shop_settings import open_queue
+from serving.settlement.transport import Message
 
 
 def test_the_twins_day_is_billed_landed_and_balanced(finished: Workspace) -> None:
@@ -75,6 +77,12 @@ def test_what_does_not_balance_stops_what_lies_behind_and_says_why(
     said = "bill:s1:v4: movement of 'tea': 6 packages, 1500 cents; in the ledger 3, 750"
     assert said in broken.failures["shop__books"]
     assert workspace.lake.version("gold", "shop_sales").rows == 3  # type: ignore[union-attr]
+    (alert,) = (workspace.root / "alerts" / "alerts.jsonl").read_text(encoding="utf-8").splitlines()
+    assert json.loads(alert)["table"] == "shop/books balanced"
+    open_queue(workspace.root).send([Message("shop-movements", "bill:s1:v9", b"{}")])
+    assert run(settings, "shop/log").steps["shop__log"] == "failure"
+    alert = (workspace.root / "alerts" / "alerts.jsonl").read_text(encoding="utf-8").splitlines()[-1]
+    assert json.loads(alert)["table"] == "shop/log readable"
     told = runner.invoke(shop(), ["reconcile", "--json"], env=environment)
     assert told.exit_code == 1 and [each["entry_id"] for each in json.loads(told.stdout)["findings"]] == ["bill:s1:v4"]
     assert runner.invoke(shop(), ["reconcile", "--day", FIRST], env=environment).exit_code == 0
