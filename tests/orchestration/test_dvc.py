@@ -27,7 +27,7 @@ from orchestration.promotion import Budgets, InspectionBudgets, PricingBudgets, 
 from orchestration.runner import RunOutcome
 
 ROOT = Path(__file__).parents[2]
-pytestmark = [pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.timeout(1_500)]
 
 
 @pytest.fixture(scope="module")
