@@ -36,7 +36,10 @@ def data(case: ModuleType) -> Dataset:
 
 def test_the_oracle_shares_a_look_over_the_boards_of_its_column_alone(data: Dataset) -> None:
     """Lanes of two boards stand in four columns; all attract alike, and what was taken is known."""
-    floor = SimpleNamespace(assortment=SimpleNamespace(appeal=np.zeros(100)))
+    appearances = SimpleNamespace(ids=data.shop.products)
+    floor = SimpleNamespace(
+        assortment=SimpleNamespace(appeal=np.zeros(100)), studio=SimpleNamespace(appearances=appearances)
+    )
     true = data.targets.attention_s
     told = oracle(floor, data)
     np.testing.assert_allclose(told.sum(axis=1), true.sum(axis=1))
