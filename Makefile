@@ -7,7 +7,7 @@ unexport PYTHONDONTWRITEBYTECODE # without bytecode every start is two to four t
 PY := .venv/bin/python
 BOT ?= forecaster
 WORKERS ?= 2
-NEEDS_TOOLS := services or broker or browser or container or spark or realdata
+NEEDS_TOOLS := services or broker or browser or container or spark or streams or realdata
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,7 +22,7 @@ test: setup ## all tests that need no server, browser, container, Java or real d
 	$(PY) -m pytest -n $(WORKERS) --dist loadfile --durations=10 -m "not ($(NEEDS_TOOLS))"
 
 test-full: test ## those too; what is absent is skipped with its reason (CI=true: fails)
-	$(PY) -m pytest --durations=10 -m "$(NEEDS_TOOLS)"
+	$(PY) -m pytest -n $(WORKERS) --dist loadfile --durations=10 -m "$(NEEDS_TOOLS)"
 
 check: setup ## lint, format, types, imports one way, shape of the tree
 	.venv/bin/ruff check .

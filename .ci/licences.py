@@ -20,6 +20,8 @@ KNOWN = {
     "PSF-2.0": r"python software foundation|psf",
     "ISC": r"\bisc\b",
     "AGPL-3.0-or-later": r"agpl",
+    "GPL-3.0-or-later": r"\bgpl-?v?3(\.0)?(\+|-or-later)",
+    "LGPL-3.0": r"\blgpl-?v?3",
 }
 
 

@@ -19,8 +19,11 @@ if TYPE_CHECKING:
 __all__ = [
     "BELT_TABLES",
     "CONTRACTS",
+    "FLOOR_TABLES",
     "IMAGE_TABLES",
+    "SHOP_TABLES",
     "SUFFIX",
+    "WIFI_TABLES",
     "Column",
     "Contract",
     "ContractError",
@@ -38,6 +41,22 @@ CONTRACTS = Path(__file__).parent / "contracts"
 IMAGE_TABLES: Final = ("label_classes", "images", "image_labels", "label_issues")
 # Tables of a packing line, in the same order: packages are inspected beside a shop, by a source of their own.
 BELT_TABLES: Final = ("approved_samples", "inspections")
+# Tables of a Wi-Fi survey and of visits, in the same order: they come from shops with access points, by a source of their own.
+WIFI_TABLES: Final = ("wifi_scans", "wifi_fingerprints")
+# Tables of a shop without tills, in the same order: its floor delivers all but the last, which a model makes of them.
+FLOOR_TABLES: Final = (
+    "floor_lanes",
+    "floor_visits",
+    "floor_tracks",
+    "floor_shelf_events",
+    "floor_looks",
+    "floor_stops",
+    "floor_mat_activity",
+    "floor_devices",
+    "attention",
+)
+# Tables that a shop without a till tells through its log, in the same order.
+SHOP_TABLES: Final = ("shop_bills", "shop_bill_lines", "stock_movements", "shop_reviews")
 
 
 @cache

@@ -18,7 +18,8 @@ from data_checks.durable import locked, replace_file
 from data_checks.lake import LAYERS, MANIFEST, Lake, Layer
 from data_checks.tombstones import NAMED_BY, Tombstones, forget
 
-KEPT = frozenset({"transactions"})  # sales stay sales; what was erased is who made them
+# Sales stay sales and visits visits; what was erased is whose they were.
+KEPT = frozenset({"transactions", "floor_visits", "attention"})
 NOBODY = "(erased)"
 
 

@@ -17,8 +17,8 @@ from typing import IO, TYPE_CHECKING, Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
 
-from edge.keys import is_signed, key_id, sign
 from edge.members import Member, MemberError, chunks, members
+from models.common.keys import is_signed, key_id, sign
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey

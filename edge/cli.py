@@ -31,7 +31,7 @@ def keygen(
     as_json: AsJson = False,
 ) -> None:
     """Make an Ed25519 key pair; the private file is readable by its owner alone."""
-    from edge.keys import generate_keys
+    from models.common.keys import generate_keys
 
     with errors(as_json):
         name = generate_keys(private, public)
@@ -58,7 +58,7 @@ def build(
 ) -> None:
     """Sign a release into one bundle file, with a self-test that every box runs before it takes the bundle over."""
     from edge.export import build_bundle
-    from edge.keys import read_private_key
+    from models.common.keys import read_private_key
 
     with errors(as_json):
         folder, found = _release(release)
@@ -92,7 +92,7 @@ def verify(
 ) -> None:
     """Check signature, names, sizes and hashes, to the last byte."""
     from edge.bundle import verify as verify_bundle
-    from edge.keys import key_id, read_public_key
+    from models.common.keys import key_id, read_public_key
 
     with errors(as_json):
         public = read_public_key(key)
@@ -110,9 +110,9 @@ def update(
     as_json: AsJson = False,
 ) -> None:
     """Verify, self-test and take over a bundle in one step; on any failure the running one stays (exit code 1)."""
-    from edge.keys import read_public_key
     from edge.runtime import tester
     from edge.update import update as update_box
+    from models.common.keys import read_public_key
 
     with errors(as_json):
         public = read_public_key(key)
@@ -130,8 +130,8 @@ def rollback(
     as_json: AsJson = False,
 ) -> None:
     """Run the former bundle again."""
-    from edge.keys import read_public_key
     from edge.update import rollback as roll_back
+    from models.common.keys import read_public_key
 
     with errors(as_json):
         show(roll_back(home, read_public_key(key), reason=reason).model_dump(), as_json)
@@ -173,8 +173,8 @@ def run(
     as_json: AsJson = False,
 ) -> None:
     """Answer with the installed bundle: one request from the options, many from standard input, or cameras until they end."""
-    from edge.keys import read_public_key
     from edge.runtime import open_box
+    from models.common.keys import read_public_key
 
     with errors(as_json):
         if camera:
@@ -205,10 +205,10 @@ def run(
 def status(home: Home, key: PublicKey, as_json: AsJson = False) -> None:
     """What is installed, whether it is whole, and how old its knowledge is."""
     from edge.eyes.cameras import camera_status
-    from edge.keys import read_public_key
     from edge.refused import refused_status
     from edge.runtime import open_bundle
     from edge.update import BUNDLES, installed
+    from models.common.keys import read_public_key
 
     with errors(as_json):
         state = installed(home)

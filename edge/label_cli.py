@@ -31,7 +31,7 @@ def price(
     as_json: AsJson = False,
 ) -> None:
     """Decide what is new and write labels.json in the box's folder; exit code 1 when a situation was refused."""
-    from edge.keys import read_public_key
+    from models.common.keys import read_public_key
 
     with errors(as_json):
         trusted = read_public_key(key)

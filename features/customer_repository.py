@@ -19,14 +19,19 @@ from features.repository import Repository, let_readers_go_on, register
 
 def apply_customers(repository: Repository, provided: Collection[str]) -> Any:
     """Register entity, views and push source for a source with these clean tables; returns the FeatureStore."""
+    from features.store.attention import attention_definitions
     from features.store.customers import customer_definitions
 
     text = (
+        "from features.store.attention import attention_definitions\n"
         "from features.store.customers import customer_definitions\n\n"
-        "customer, state, online, recent = customer_definitions("
-        f"Path(__file__).resolve().parent, {sorted(provided)!r})\n"
+        "FOLDER = Path(__file__).resolve().parent\n"
+        f"customer, state, online, recent = customer_definitions(FOLDER, {sorted(provided)!r})\n"
+        "product, category, *attention = attention_definitions(FOLDER, customer)\n"
+        "by_customer, by_pair, by_category, by_product = attention\n"
     )
-    store = register(repository, customer_definitions(repository.folder, provided), text)
+    customers = customer_definitions(repository.folder, provided)
+    store = register(repository, [*customers, *attention_definitions(repository.folder, customers[0])], text)
     let_readers_go_on(store)
     return store
 

@@ -120,7 +120,7 @@ class FeastCustomers:
         """See OnlineCustomers: rows of both views go, and so do their bytes in SQLite's file and log."""
         with self._alone(), self._lock:
             held = [self._read(view, customer_ids, []) for view in (self._online, self._recent)]
-            erase_online(self._store, (self._online, self._recent), customer_ids)
+            erase_online(self._store, (self._online, self._recent), entity_keys(customer_ids, ENTITY_KEY))
         return sum(any(row is not None for row in rows) for rows in zip(*held, strict=True))
 
     def _read(self, view: Any, names: Sequence[str], fields: Sequence[str]) -> list[Any]:

@@ -1,5 +1,6 @@
 """The page that documents every feature: what it means, in which unit, and which tables it is made of."""
 
+from features.attention_registry import ATTENTION_FEATURES, KEYS
 from features.customer_registry import CUSTOMER_FEATURES
 from features.feature_spec import BASIC_TABLES, GROUPS
 from features.known_ahead import KNOWN_AHEAD
@@ -69,6 +70,20 @@ def feature_page() -> str:
     lines += [
         _row(f"`{feature.name}`", feature.meaning, feature.unit, ", ".join(feature.tables))
         for feature in CUSTOMER_FEATURES
+    ]
+    lines += [
+        "",
+        "## Attention in the shop",
+        "",
+        "What visits of the shop without tills looked at, as known at the end of a day, offline and online alike; of products what "
+        "groups of visits did alone.",
+        "",
+        "| feature | meaning | unit | by |",
+        _RULE * 4 + "|",
+    ]
+    lines += [
+        _row(f"`{feature.name}`", feature.meaning, feature.unit, ", ".join(KEYS[feature.view]))
+        for feature in ATTENTION_FEATURES
     ]
     return "\n".join(lines) + "\n"
 

@@ -16,6 +16,16 @@ TAKEN = dg.AssetSelection.assets(["features", "interactions"], ["features", "ite
 PRICED = dg.AssetSelection.assets(["features", "fresh_goods"], ["pricing", "proposals"])
 # And the packages of a day, whose approved samples go into the release.
 PACKED = dg.AssetSelection.assets(["belt", "approved_samples"], ["belt", "inspections"])
+# And what the shop's floor tells of a day, by the network in place; raw positions go when their time is up.
+WATCHED = dg.AssetSelection.groups("floor") | dg.AssetSelection.assets(
+    ["floor", "attention"],
+    ["features", "attention"],
+    ["features", "attention_online"],
+    ["behaviour", "heat_map"],
+    ["behaviour", "expired"],
+)
+# And what the unmanned shop settled, whose books are closed at night.
+SETTLED = dg.AssetSelection.groups("shop")
 RELEASES = dg.AssetSelection.assets(*([model, "release"] for model in MODELS))
 
 full_job = dg.define_asset_job(
@@ -27,14 +37,15 @@ full_job = dg.define_asset_job(
 daily_job = dg.define_asset_job(
     "daily",
     # Pictures of cameras and image sets go into no release: no shop's day waits for photographs.
-    TABLES_AND_FEATURES | TAKEN | RELEASES | PRICED | PACKED,
+    TABLES_AND_FEATURES | TAKEN | RELEASES | PRICED | PACKED | SETTLED | WATCHED,
     description="A new day: tables, gate, features, online store, forecasts and recommendations with the champions in "
-    "place, prices proposed for the morning. " + HOW_TO_CHOOSE,
+    "place, prices proposed for the morning, the shop's books balanced, attention told of its visits, raw positions expired. "
+    + HOW_TO_CHOOSE,
 )
 retrain_job = dg.define_asset_job(
     "retrain",
     # Which origins there are depends on the model's parameters.
-    dg.AssetSelection.groups(*MODELS, "features"),
+    dg.AssetSelection.groups(*MODELS, "behaviour", "features"),
     description="Train challengers on the tables at hand, judge them, release the champions. " + HOW_TO_CHOOSE,
 )
 

@@ -8,7 +8,7 @@ class TableSpec:
     """One contract's table: its title and the tables its rules refer to.
 
     Facts are cut by day: `partition_by` is the clean table's column, `dated_by` the raw column that tells the day. Tables of
-    the group `customers` are read by models of customers alone.
+    the group `customers` are read by models of customers alone, those of the group `floor` by positioning.
     """
 
     name: str
@@ -47,7 +47,18 @@ TABLES: tuple[TableSpec, ...] = (
     ),
     TableSpec("events", "What customers took, looked at or played", (), "happened_on", "event_time", group="customers"),
     TableSpec("item_attributes", "What is known of an item besides who took it", group="customers"),
+    TableSpec("wifi_scans", "Scans of devices by Wi-Fi, with their places where a surveyor stood", group="floor"),
+    TableSpec("wifi_fingerprints", "Which access points a scan heard", ("wifi_scans",), group="floor"),
 )
-SPECS = {spec.name: spec for spec in TABLES}
+# Told by the log of a shop without a till, whatever the source.
+SHOP_SPECS: tuple[TableSpec, ...] = (
+    TableSpec("shop_bills", "What visits owe, and what corrects it", (), "left_on", "left_on", group="shop"),
+    TableSpec("shop_bill_lines", "What bills are made of", (), "left_on", "left_on", group="shop"),
+    TableSpec(
+        "stock_movements", "What left the shelves and came back, as billed", (), "left_on", "left_on", group="shop"
+    ),
+    TableSpec("shop_reviews", "What a person was asked about", (), "left_on", "left_on", group="shop"),
+)
+SPECS = {spec.name: spec for spec in (*TABLES, *SHOP_SPECS)}
 # Demand must not be made anew because a customer clicked.
-DEMAND_TABLES = tuple(spec.name for spec in TABLES if spec.group != "customers")
+DEMAND_TABLES = tuple(spec.name for spec in TABLES if spec.group is None)

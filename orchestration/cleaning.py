@@ -35,10 +35,11 @@ def clean_table(workspace: Workspace, table: str, *, run_id: str, force: Collect
     steward's decisions are part of the inputs: a release makes the next run judge those days again. Of a table cut by days
     the days in `force` are judged whatever they are made from.
     """
-    from data_checks.contracts import load_contract
+    from data_checks.contracts import SHOP_TABLES, load_contract
 
     lake, contract = workspace.lake, load_contract(table)
-    if table not in workspace.source.tables:
+    told = table in SHOP_TABLES and lake.version("raw", table)
+    if table not in workspace.source.tables and not (told and told.rows):
         lake.write("clean", table, contract.empty(), fingerprint="absent")
         return TableOutcome(True, {"provided": False, "rows": 0}, {"note": "this source has no such table"})
     decisions = workspace.quarantine.decisions(table)

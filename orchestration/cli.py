@@ -64,6 +64,10 @@ COMMANDS: dict[str, LazyCommand] = {
     ),
     "serve": LazyCommand("orchestration.commands.rooms:serve", "Serve a bot on loopback."),
     "package": LazyCommand("orchestration.commands.rooms:package", "Build and containerise a bot's bento."),
+    "shop": LazyCommand("orchestration.commands.rooms:shop", "An unmanned shop, live; its events, bills, reviews."),
+    "ledger": LazyCommand(
+        "orchestration.commands.rooms:ledger", "Signed heads, receipts and audits of what was settled."
+    ),
     "edge": LazyCommand("edge.cli:app", "Build, verify, run, update and roll back edge bundles."),
 }
 

@@ -14,6 +14,7 @@ CODE = ("orchestration/customers.py", "features/customers.py", "features/custome
 TABLES = ("events", "transactions", "sessions", "impressions", "customers", "friendships", "products", "promotions")
 FACTS = TABLES[:4]
 PROFILES = "customer_profiles"
+ATTENTION = "customer_attention"
 WEEKS = 4  # moments of the state that training may join to: the newest, and one a week before it
 BEGINNING = date(1970, 1, 1)  # newest day of a source that knows no times; what it tells is known at any moment
 PROFILE_FIELDS = {
@@ -36,6 +37,20 @@ def repository(workspace: Workspace) -> Any:
     return demand.model_copy(
         update={"folder": workspace.feast_customers, "project": f"{demand.project[:53]}_customers"}
     )
+
+
+def applied_repository(workspace: Workspace) -> Any:
+    """The same with its views applied to Feast's registry, once for each set of tables and definitions."""
+    from features.customer_repository import apply_customers
+
+    made, provided = repository(workspace), sorted(_provided(workspace))
+    store_at = workspace.settings.online_store.rpartition("@")[2]
+    applied = Stamp(workspace.feast_customers / "applied.json")
+    definitions = fingerprint(code=CODE, inputs={"tables": provided, "store": store_at})
+    if not applied.says(definitions):
+        apply_customers(made, provided)
+        applied.write(definitions, {})
+    return made
 
 
 def build_state(workspace: Workspace) -> dict[str, Any]:
@@ -71,20 +86,13 @@ def build_state(workspace: Workspace) -> dict[str, Any]:
 def materialise_online(workspace: Workspace) -> dict[str, Any]:
     """Apply Feast's repository of customers, publish their state for training, and carry what changed online."""
     from features.customer_repository import (
-        apply_customers,
         materialise_customers,
         publish_customer_state,
         publish_customers,
     )
 
-    lake, made = workspace.lake, repository(workspace)
-    provided = sorted(_provided(workspace))
-    store_at = workspace.settings.online_store.rpartition("@")[2]
-    applied, published = (Stamp(workspace.feast_customers / f"{name}.json") for name in ("applied", "published"))
-    definitions = fingerprint(code=CODE, inputs={"tables": provided, "store": store_at})
-    if not applied.says(definitions):
-        apply_customers(made, provided)
-        applied.write(definitions, {})
+    lake, made = workspace.lake, applied_repository(workspace)
+    published = Stamp(workspace.feast_customers / "published.json")
     profiles = lake.content_hash("features", PROFILES)
     made_from = fingerprint(code=CODE, inputs={**_inputs(workspace), PROFILES: profiles})
     if not published.says(made_from):
@@ -99,11 +107,14 @@ def materialise_online(workspace: Workspace) -> dict[str, Any]:
 
 def build_360(workspace: Workspace) -> dict[str, Any]:
     """Write `features/customer_360`, one row per customer, and `features/customer_360_fields`, where each field is from."""
+    import ibis
     import pyarrow as pa
+
+    from features.attention_registry import CUSTOMER_VIEW, features_of
 
     lake = workspace.lake
     profiles = lake.version("features", PROFILES)
-    inputs = {name: lake.content_hash("features", name) for name in ("customer_state", PROFILES)}
+    inputs = {name: lake.content_hash("features", name) for name in ("customer_state", PROFILES, ATTENTION)}
     made_from = fingerprint(code=CODE, inputs={**inputs, "customers": lake.content_hash("clean", "customers")})
     version = lake.version("features", "customer_360")
     unchanged = version is not None and version.fingerprint == made_from
@@ -117,6 +128,10 @@ def build_360(workspace: Workspace) -> dict[str, Any]:
             there = {name for name, _ in profiles.columns}
             told = tuple(name for name in PROFILE_FIELDS if name in there)
             rows = _beside(rows, lake.read("features", PROFILES, con), told)
+        if lake.version("features", ATTENTION) is not None:
+            looked = lake.read("features", ATTENTION, con)
+            newest = looked.filter(looked.moment == looked.moment.max().over(ibis.window(group_by="customer_id")))
+            rows = _beside(rows, newest, tuple(feature.name for feature in features_of(CUSTOMER_VIEW)))
         version = lake.write("features", "customer_360", rows, fingerprint=made_from, sort_by=("customer_id",))
         lineage = pa.Table.from_pylist(_lineage([name for name, _ in version.columns]))
         lake.write("features", "customer_360_fields", lineage, fingerprint=made_from, sort_by=("field",))
@@ -169,6 +184,7 @@ def _beside(rows: Any, other: Any, names: tuple[str, ...]) -> Any:
 
 def _lineage(columns: list[str]) -> list[dict[str, Any]]:
     """Meaning, unit and tables of each field, in the order of the columns."""
+    from features.attention_registry import ATTENTION_FEATURES
     from features.customer_registry import CUSTOMER_FEATURES
 
     known: dict[str, tuple[str, str, list[str]]] = {
@@ -176,6 +192,7 @@ def _lineage(columns: list[str]) -> list[dict[str, Any]]:
         "as_of": ("moment before which everything here was known", "time", list(FACTS)),
     }
     known |= {feature.name: (feature.meaning, feature.unit, list(feature.tables)) for feature in CUSTOMER_FEATURES}
+    known |= {feature.name: (feature.meaning, feature.unit, ["attention"]) for feature in ATTENTION_FEATURES}
     known |= {name: (*said, ["customers"]) for name, said in CUSTOMER_FIELDS.items()}
     known |= {name: (*said, [PROFILES]) for name, said in PROFILE_FIELDS.items()}
     return [

@@ -71,7 +71,6 @@ def day_inputs(workspace: Workspace, table: str, contract: "Contract", decisions
         lake = workspace.lake
         refers = {name: lake.content_hash("clean", name) for name in references(workspace, table)}
         add("references", {WHOLE: _digest([json.dumps(refers, sort_keys=True)])})
-        add("decisions", {WHOLE: _digest(_spelt(decisions.verdicts))})
     else:
         if table == "transactions":
             matches = _matches(workspace, contract)
@@ -82,7 +81,7 @@ def day_inputs(workspace: Workspace, table: str, contract: "Contract", decisions
             add("repeated", day_digests(repeated, "_day"))
         for alias, digests in _referred(workspace, table, contract).items():
             add(alias, digests)
-        add("decisions", _decided(workspace, table, decisions))
+    add("decisions", decided(workspace, table, SPECS[table].partition_by, decisions))
     return DayInputs(
         {day: _digest([common, json.dumps(p, sort_keys=True)]) for day, p in parts.items()}, raw, matches, repeated
     )
@@ -238,11 +237,13 @@ def _digests_of(
     return {day: _digest(found) for day, found in by_day.items()}
 
 
-def _decided(workspace: Workspace, table: str, decisions: "Decisions") -> dict[str, str]:
-    """Day -> digest of the verdicts in force on its rows."""
+def decided(workspace: Workspace, table: str, column: str | None, decisions: "Decisions") -> dict[str, str]:
+    """Day -> digest of the verdicts in force on its rows; `column` tells the day, None of a table that is not cut."""
+    if column is None:
+        return {WHOLE: _digest(_spelt(decisions.verdicts))}
     if not len(decisions):
         return {}
-    days = workspace.quarantine.texts_of(table, SPECS[table].partition_by)
+    days = workspace.quarantine.texts_of(table, column)
     by_day: dict[str, list[str]] = defaultdict(list)
     for key, line in zip(decisions.verdicts["_row_key"].to_pylist(), _spelt(decisions.verdicts), strict=True):
         by_day[days.get(key) or "undated"].append(line)

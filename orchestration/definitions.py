@@ -5,6 +5,7 @@ import os
 import dagster as dg
 
 from models.common.telemetry import switch_off
+from orchestration.assets.behaviour import BEHAVIOUR_ASSETS
 from orchestration.assets.customers import CUSTOMER_ASSETS
 from orchestration.assets.demand import DEMAND_ASSETS
 from orchestration.assets.detector import DETECTOR_ASSETS
@@ -15,6 +16,7 @@ from orchestration.assets.inspection import INSPECTION_ASSETS
 from orchestration.assets.pricing import PRICING_ASSETS
 from orchestration.assets.profiles import PROFILE_ASSETS
 from orchestration.assets.recommender import RECOMMENDER_ASSETS
+from orchestration.assets.shop import SHOP_ASSETS
 from orchestration.assets.tables import TABLE_ASSETS
 from orchestration.automation import JOBS, SCHEDULES, SENSORS
 from orchestration.resources import WorkspaceResource
@@ -34,8 +36,10 @@ def build(settings: Settings) -> dg.Definitions:
             *PROFILE_ASSETS,
             *PRICING_ASSETS,
             *INSPECTION_ASSETS,
+            *BEHAVIOUR_ASSETS,
             *DETECTOR_ASSETS,
             *IMAGE_SET_ASSETS,
+            *SHOP_ASSETS,
         ],
         jobs=JOBS,
         schedules=SCHEDULES,

@@ -124,9 +124,12 @@ def _journals(root: Path) -> list[Path]:
 def _erase_online(workspace: Workspace, customer_ids: Collection[str]) -> int:
     if not (workspace.feast_customers / "feature_store.yaml").is_file():
         return 0
+    from features.attention_repository import erase_attention
     from features.online_customers import FeastCustomers
+    from orchestration.customers import repository
 
-    return FeastCustomers.open(workspace.feast_customers).erase(list(customer_ids))
+    looked = erase_attention(repository(workspace).open(), customer_ids)
+    return looked + FeastCustomers.open(workspace.feast_customers).erase(list(customer_ids))
 
 
 def _drop_bentos(workspace: Workspace) -> int:

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Mapping, Set
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from orchestration.catalogue import SPECS
+from orchestration.catalogue import SHOP_SPECS, SPECS
 from orchestration.fingerprints import fingerprint
 from orchestration.workspace import Workspace
 
@@ -48,12 +48,13 @@ def take_snapshot(workspace: Workspace) -> dict[str, Any]:
 
 
 def known_days(workspace: Workspace) -> list[str]:
-    """ISO days, ascending, that some fact has rows of: as the source names them, else as they were last delivered."""
+    """ISO days, ascending, that some fact has rows of: as the source names them, else as they were last delivered or told."""
     source, lake = workspace.source, workspace.lake
     parted = _parted(source)
     days: set[str] = set()
-    for table in (spec.name for spec in SPECS.values() if spec.dated_by and spec.name in source.tables):
-        parts = parted.parts(table) if parted else None
+    told = {spec.name for spec in SHOP_SPECS}
+    for table in (spec.name for spec in SPECS.values() if spec.dated_by and spec.name in source.tables | told):
+        parts = parted.parts(table) if parted and table not in told else None
         version = lake.version("raw", table)
         days |= parts.keys() if parts is not None else made_days(version, version.partitions if version else ()).keys()
     sales = lake.version("gold", "sales")  # of a source that reports its sales the only table by day

@@ -122,7 +122,7 @@ def build_edge_bundle(workspace: Workspace, model: str) -> dict[str, Any]:
     """Sign the released champion for edge boxes; the key pair is made on first use and stays in the workspace."""
     from edge.bundle import verify
     from edge.export import build_bundle
-    from edge.keys import generate_keys, key_id, read_private_key, read_public_key
+    from models.common.keys import generate_keys, key_id, read_private_key, read_public_key
 
     release = released_pointer(workspace, model).release
     keys, folder = workspace.root / "keys", workspace.root / "edge" / model

@@ -19,7 +19,8 @@ class WorkspaceResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     @classmethod
     def of(cls, settings: Settings) -> "WorkspaceResource":
         """The resource for these settings."""
-        return cls(settings=settings.model_dump(mode="json", exclude_none=True))
+        # The UI shows what travels; a secret is read from the environment where it is used.
+        return cls(settings=settings.model_dump(mode="json", exclude_none=True, exclude={"pseudonym_secret"}))
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator["WorkspaceResource"]:

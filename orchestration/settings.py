@@ -5,7 +5,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 HORIZON_MAX = 42
@@ -22,9 +22,13 @@ SECTIONS = (
     "belt",
     "detector",
     "cameras",
+    "shop",
+    "panel",
+    "behaviour",
 )
 SOURCE_FORMS = (
-    "twin | folder:PATH | rossmann:PATH | online_retail:PATH | amazon_beauty:PATH | lastfm:PATH | dunnhumby:PATH"
+    "twin | folder:PATH | rossmann:PATH | online_retail:PATH | amazon_beauty:PATH | lastfm:PATH | dunnhumby:PATH | "
+    "ujiindoorloc:PATH"
 )
 
 
@@ -90,6 +94,12 @@ class Settings(BaseSettings):
     threads: int = Field(default=2, ge=1, le=256, description="Threads of the table engine.")
     engine: str = Field(default="duckdb://", description="Table engine: duckdb:// here, spark://... at scale.")
     online_store: str = Field(default="sqlite", description="sqlite, or a redis://host:port address.")
+    pseudonym_secret: SecretStr | None = Field(
+        default=None,
+        min_length=16,
+        description="Secret behind the names that devices in the shop have for a day; from the environment alone. Default: one is "
+        "drawn and kept under home for its owner.",
+    )
     actor: str = Field(default="storeloop", min_length=1, max_length=100, description="Who acts, where nobody says.")
 
     @field_validator("home", "params", "twin_params", "pricing_instances", "sets_home")

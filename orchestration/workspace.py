@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from data_checks.quarantine import Quarantine
     from data_checks.tombstones import Tombstones
     from data_checks.validation_history import ValidationHistory
+    from orchestration.positions import Positions
     from orchestration.registry import Registry
     from sources.base import Source
 
@@ -125,6 +126,13 @@ class Workspace:
     def feast_customers(self) -> Path:
         """Feast's repository of customers, apart from that of series."""
         return self.root / "feast_customers"
+
+    @property
+    def positions(self) -> "Positions":
+        """Raw positions of persons in the shop, until they expire."""
+        from orchestration.positions import Positions
+
+        return Positions(self.root / "positions")
 
     def exclusive(self) -> AbstractContextManager[None]:
         """Hold this workspace alone: one run, promotion or roll-back at a time; others wait."""

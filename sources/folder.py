@@ -14,7 +14,16 @@ from typing import Final, Literal
 import duckdb
 import pyarrow as pa
 
-from data_checks.contracts import BELT_TABLES, IMAGE_TABLES, ContractError, load_contract, table_names
+from data_checks.contracts import (
+    BELT_TABLES,
+    FLOOR_TABLES,
+    IMAGE_TABLES,
+    SHOP_TABLES,
+    WIFI_TABLES,
+    ContractError,
+    load_contract,
+    table_names,
+)
 from sources.base import SourceError
 from sources.folder_covariates import load_covariates
 from sources.folder_files import TableFile, find_files, fingerprint_of, open_table, quoted, trimmed
@@ -38,8 +47,8 @@ class FolderSource:
         self.name = "folder"
         self._folder = Path(folder)
         self._settings = FolderSettings.of(self._folder)
-        # A sub-folder `images` of a shop's tables holds pictures, not rows; a packing line is a source of its own.
-        elsewhere = (*IMAGE_TABLES, *BELT_TABLES)
+        # A sub-folder `images` of a shop's tables holds pictures, not rows; lines, surveys, floors and logs are sources of their own.
+        elsewhere = (*IMAGE_TABLES, *BELT_TABLES, *WIFI_TABLES, *FLOOR_TABLES, *SHOP_TABLES)
         self._files = find_files(self._folder, [name for name in table_names() if name not in elsewhere])
         if not any(entry in self._files for entry in _ENTRIES):
             raise SourceError(

@@ -7,7 +7,10 @@ from typing import Literal
 
 from sources.base import Source, SourceError
 
-FORMS = "twin | folder:PATH | rossmann:PATH | online_retail:PATH | amazon_beauty:PATH | lastfm:PATH | dunnhumby:PATH"
+FORMS = (
+    "twin | folder:PATH | rossmann:PATH | online_retail:PATH | amazon_beauty:PATH | lastfm:PATH | dunnhumby:PATH | "
+    "ujiindoorloc:PATH"
+)
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,7 @@ def open_source(spec: str, *, twin: TwinOptions | None = None) -> Source:
         "amazon_beauty": _open_amazon_beauty,
         "lastfm": _open_lastfm,
         "dunnhumby": _open_dunnhumby,
+        "ujiindoorloc": _open_ujiindoorloc,
     }
     if kind not in openers:
         raise SourceError(f"source {spec!r} is of no known kind; use one of {FORMS}")
@@ -99,3 +103,9 @@ def _open_dunnhumby(path: Path) -> Source:
     from sources.adapters.dunnhumby import DunnhumbySource
 
     return DunnhumbySource(path)
+
+
+def _open_ujiindoorloc(path: Path) -> Source:
+    from sources.adapters.ujiindoorloc import UjiIndoorLocSource
+
+    return UjiIndoorLocSource(path)

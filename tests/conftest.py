@@ -20,6 +20,12 @@ def _absent(*commands: str) -> str:
     return f"not on PATH: {', '.join(gone)}" if gone else ""
 
 
+def _no_services() -> str:
+    if gone := _absent("redis-server", "openssl"):
+        return gone
+    return "" if list(Path("/usr/lib/postgresql").glob("*/bin/initdb")) else "not under /usr/lib/postgresql: initdb"
+
+
 def _no_spark() -> str:
     return _absent("java") or ("" if find_spec("pyspark") else "not installed: pyspark (extra `scale`)")
 
@@ -42,11 +48,12 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 # marker -> why its tests cannot run here ("" = they can)
 TOOLS: dict[str, Callable[[], str]] = {
-    "services": lambda: _absent("redis-server"),
+    "services": _no_services,
     "broker": lambda: _absent("mosquitto"),
     "browser": lambda: _absent("|".join(BROWSERS)),
     "container": _no_containers,
     "spark": _no_spark,
+    "streams": lambda: _absent("java", "mvn"),
     "realdata": _no_real_data,
 }
 

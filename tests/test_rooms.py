@@ -46,6 +46,7 @@ NETWORKS = (
     *(f"models.forecaster.networks.{name}" for name in ("adversary", "architecture", "losses")),
     *(f"models.pricing.{name}" for name in ("dqn", "model", "peers", "vec_env")),
     *(f"models.detector.{name}" for name in ("embedder_model", "finder_model", "finder_training")),
+    "models.behaviour.model",
     "models.inspection.model",
     "models.profiles.model",
     "models.recommender.model",

@@ -37,7 +37,7 @@ def tag_evidence(reads: TagReads, boards: int, from_s: float, to_s: float, noise
     if not known.size:
         empty = np.zeros((rounds + 1, boards, 0, MOST_COUNT))
         return TagEvidence(at_s, products, empty, empty)
-    still, hand = (_summed(reads, boards, known, at_s, noise, what) for what in ("on", "hand"))
+    still, hand = (summed(reads, boards, known, at_s, noise, what) for what in ("on", "hand"))
     reach = round(noise.hand_s * noise.rounds_per_s)
     late, early = np.minimum(np.arange(rounds + 1) + reach, rounds), np.maximum(np.arange(rounds + 1) - reach, 0)
     gone = still + (hand[late] - hand)
@@ -55,7 +55,7 @@ def tag_evidence(reads: TagReads, boards: int, from_s: float, to_s: float, noise
     return TagEvidence(at_s, products, *found)
 
 
-def _summed(reads: TagReads, boards: int, known: Ints, at_s: Floats, noise: TagNoise, what: str) -> Floats:
+def summed(reads: TagReads, boards: int, known: Ints, at_s: Floats, noise: TagNoise, what: str) -> Floats:
     """Log-likelihood ratio (T, B, K) of each tag being on the board, or in a hand before it, rather than elsewhere, summed over
     the rounds up to each time."""
     chance, mean = (noise.on, noise.on_dbm) if what == "on" else (noise.hand, noise.hand_dbm)

@@ -46,12 +46,13 @@ def customers_online(workspace: WorkspaceResource) -> dg.MaterializeResult:  # t
 
 @dg.asset(
     key=["features", "customer_360"],
-    deps=[dg.AssetKey(["features", "customer_state"])],
+    deps=[dg.AssetKey(["features", "customer_state"]), dg.AssetKey(["features", "attention"])],
     group_name="customers",
     owners=ENGINEERS,
     kinds={"ibis", "duckdb"},
     op_tags={PRIORITY_TAG: LATER},
-    description="One row per customer: records, behaviour, and profile where there is one; each field with its lineage.",
+    description="One row per customer: records, behaviour, attention in the shop, and profile where there is one; each field with its "
+    "lineage.",
 )
 def customer_360(workspace: WorkspaceResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
     """Records, state and profile side by side."""

@@ -101,8 +101,8 @@ def _by_day(spec: TableSpec) -> str:
 
 
 def _later(spec: TableSpec) -> dict[str, str]:
-    """Tables of customers wait for all else that is ready: a shop's demand is not to be late because of them."""
-    return {PRIORITY_TAG: LATER} if spec.group == "customers" else {}
+    """Tables of customers and floors wait for all else that is ready: a shop's demand is not to be late because of them."""
+    return {PRIORITY_TAG: LATER} if spec.group else {}
 
 
 def judged(outcome: "TableOutcome", name: str = "gate") -> dg.AssetCheckResult:

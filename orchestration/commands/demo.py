@@ -65,6 +65,8 @@ def summarise(workspace: Workspace) -> dict[str, Any]:
             where[f"evidence page of the {model}"] = workspace.root / "evidence" / model / "index.html"
         if models[model].get("champion"):
             where[f"release of the {model}"] = workspace.releases / model
+    if workspace.lake.version("gold", "shop_sales") is not None:
+        where["books of the shop"] = "storeloop shop reconcile"
     return {"models": models, "where": {**where, "everything": "make ui"}}
 
 

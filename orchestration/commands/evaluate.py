@@ -86,6 +86,20 @@ def profiles(
 
 
 @app.command()
+def behaviour(
+    json_file: JsonOption = None,
+    seed: SeedOption = None,
+    twin_size: TwinSizeOption = None,
+    twin_seed: TwinSeedOption = None,
+    twin_params: TwinParamsOption = None,
+) -> None:
+    """Attention and dwell of visits to the twin's shop, beside a naive rule and two boosters."""
+    home = home_of(["behaviour", seed])
+    settings = settings_with("twin", twin_size, twin_seed, twin_params, home=home, seed=seed)
+    evaluate_model("behaviour", settings, json_file)
+
+
+@app.command()
 def pricing(
     instances: Annotated[
         Path | None,

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import typer
 
+    from serving.live.play import Day
+
 
 def _root() -> Path:
     from orchestration.settings import Settings
@@ -40,3 +42,27 @@ def package() -> "typer.Typer":
     from serving.cli import build_package_app
 
     return build_package_app(lambda: _root() / "releases")
+
+
+def shop() -> "typer.Typer":
+    """The live shop and its checkout, in the room `serving`; the twin's day is made here, and reconciliation with the lake."""
+    from orchestration.commands.shop import reconcile
+    from serving.settlement.shop_cli import build_shop_app
+
+    def make_day(visits: int, seed: int) -> "Day":
+        try:
+            from orchestration.shop_play import TwinDay
+        except ModuleNotFoundError as error:
+            raise ValueError(f"--twin needs a full installation (`make setup`): {error}") from error
+        return TwinDay(visits, seed)
+
+    app = build_shop_app(_root, make_day)
+    app.command()(reconcile)
+    return app
+
+
+def ledger() -> "typer.Typer":
+    """Heads, receipts and audits of the settlement's ledger, in the room `serving`."""
+    from serving.settlement.ledger_cli import build_ledger_app
+
+    return build_ledger_app(_root)

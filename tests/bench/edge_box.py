@@ -28,7 +28,7 @@ def _beside(name: str) -> ModuleType:
 def _box(folder: Path) -> tuple[Path, dict[str, Any], list[str]]:
     """Python of a fresh edge environment, the cloud's forecasts, and the arguments that name an installed box."""
     from edge.export import build_bundle
-    from edge.keys import generate_keys, read_private_key
+    from models.common.keys import generate_keys, read_private_key
 
     made = _beside("edge_release").write_release(folder / "release")
     generate_keys(folder / "signing.pem", folder / "trusted.pem")

@@ -110,7 +110,7 @@ class Box:
 
     def __init__(self, python: Path, folder: Path, release: Path) -> None:
         from edge.export import build_bundle
-        from edge.keys import generate_keys, read_private_key
+        from models.common.keys import generate_keys, read_private_key
 
         folder.mkdir(parents=True)
         generate_keys(folder / "signing.pem", folder / "trusted.pem")

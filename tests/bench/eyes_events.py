@@ -5,12 +5,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from eyes_detections import DetectorErrors, Lookalikes, recording
 
 from models.detector.calibration import Calibration, expected_calibration_error, fit_calibration
 from models.detector.fusion import fuse
 from models.detector.observed import Bools, Floats, Recording
 from orchestration.clip_recordings import LEAST_CONFIDENCE, matched
+from orchestration.made_up_detections import DetectorErrors, Lookalikes, recording
 from sources.twin.cameras.params import CameraParams
 from sources.twin.cameras.studio import Studio
 from sources.twin.cameras.truth import Event

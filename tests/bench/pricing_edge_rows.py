@@ -25,7 +25,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 import numpy as np
 from safetensors.numpy import load as load_tensors
-from edge.keys import read_public_key
+from models.common.keys import read_public_key
 from edge.label_situations import read_situation
 from edge.labels import open_prices, reprice
 from edge.pricing import open_bot
@@ -161,7 +161,7 @@ def _service(release: Path, cloud: Any, made: Any) -> dict[str, Any]:
 
 def edge(context: BenchContext) -> BenchResult:
     from edge.export import ExportError, build_bundle
-    from edge.keys import generate_keys, read_private_key
+    from models.common.keys import generate_keys, read_private_key
     from models.pricing.predict import load
 
     folder = context.scratch

@@ -28,10 +28,13 @@ from data_checks.rules import Rule
 from data_checks.samples import tagged, valid_rows
 
 TABLES = (
-    "approved_samples", "calendar", "covariates", "customers", "events", "friendships", "image_labels", "images",
+    "approved_samples", "attention", "calendar", "covariates", "customers", "events", "floor_devices", "floor_lanes",
+    "floor_looks", "floor_mat_activity", "floor_shelf_events", "floor_stops", "floor_tracks", "floor_visits", "friendships",
+    "image_labels", "images",
     "impressions", "inspections", "inventory", "item_attributes", "label_classes", "label_issues", "price_plans", "prices",
-    "products", "promotions", "sales", "series", "sessions", "social_heat", "stores", "transactions", "weather",
-    "weather_forecast",
+    "products", "promotions", "sales", "series", "sessions", "shop_bill_lines", "shop_bills", "shop_reviews", "social_heat",
+    "stock_movements", "stores", "transactions", "weather",
+    "weather_forecast", "wifi_fingerprints", "wifi_scans",
 )  # fmt: skip
 
 

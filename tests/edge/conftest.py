@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from edge.bundle import unpack
-from edge.keys import generate_keys, read_public_key
+from models.common.keys import generate_keys, read_public_key
 
 sys.path.insert(0, str(Path(__file__).parent))  # the helpers beside this file are no package
 

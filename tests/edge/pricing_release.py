@@ -11,7 +11,6 @@ import numpy as np
 
 from edge.export import build_bundle
 from edge.fresh_checks import FreshTrial
-from edge.keys import generate_keys, read_private_key, read_public_key
 from edge.label_situations import read_situation
 from edge.label_store import LabelStore
 from edge.labels import LABELS_FILE, Report, open_prices, reprice
@@ -19,6 +18,7 @@ from edge.pricing_checks import situations
 from edge.runtime import tester as by_itself
 from edge.update import BUNDLES, installed, update
 from models.common.artifact import write_artifact
+from models.common.keys import generate_keys, read_private_key, read_public_key
 from models.pricing import fresh_state
 from models.pricing.config import Config
 from models.pricing.fresh import WEEK, Goods

@@ -117,8 +117,8 @@ def test_a_bundle_that_answers_differently_is_not_taken_over(release, bundles, t
     from safetensors.numpy import load, save
 
     from edge.bundle import build, unpack
-    from edge.keys import read_private_key, read_public_key
     from edge.runtime import SELF_TEST_FILE
+    from models.common.keys import read_private_key, read_public_key
 
     trust, home = ("--key", release.public), ("--home", tmp_path / "box")
     command("update", bundles[0], *home, *trust)

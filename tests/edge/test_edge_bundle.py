@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from edge.bundle import MANIFEST, SIGNATURE, BundleError, BundleManifest, build, safe_name, unpack, verify
-from edge.keys import KeyFileError, generate_keys, key_id, read_private_key, read_public_key, sign
+from models.common.keys import KeyFileError, generate_keys, key_id, read_private_key, read_public_key, sign
 
 FILES = {"artifact/manifest.json": b'{"a": 1}', "artifact/model.onnx": bytes(range(256)) * 5, "state/state.json": b"{}"}
 

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from edge.bundle import HEADER_MAX_BYTES, MANIFEST, SIGNATURE, BundleError, build, unpack, verify
-from edge.keys import generate_keys, read_private_key, read_public_key
+from models.common.keys import generate_keys, read_private_key, read_public_key
 
 FILES = {"artifact/model.onnx": bytes(range(256)) * 5, "state/state.json": b"{}"}
 BLOCK = 512

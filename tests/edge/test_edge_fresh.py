@@ -17,12 +17,12 @@ from edge.bots import SelfTestError
 from edge.bundle import BundledFile, BundleManifest
 from edge.export import ExportError, rewrite
 from edge.fresh_checks import FreshTrial
-from edge.keys import read_public_key
 from edge.pricing import GraphNetwork, PricingBot, convert, open_bot
 from edge.pricing_checks import RELATIVE_TOLERANCE, moved_rows, relative
 from edge.pricing_requests import FreshShelf
 from edge.runtime import EdgeRuntime, RuntimeConfig, open_bundle
 from models.common.artifact import ArtifactError, read_artifact, read_file
+from models.common.keys import read_public_key
 from models.common.protocols import InputError
 from models.pricing.fresh_predict import FreshPredictor
 from models.pricing.fresh_rules import FreshNetwork

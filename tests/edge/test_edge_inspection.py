@@ -20,9 +20,9 @@ from edge.bots import Answer, SelfTestError
 from edge.cli import app
 from edge.export import build_bundle
 from edge.inspection import InspectionBot, open_bot
-from edge.keys import generate_keys, read_private_key
 from edge.runtime import EdgeRuntime, RuntimeConfig
 from models.common.artifact import ArtifactError
+from models.common.keys import generate_keys, read_private_key
 from models.common.protocols import InputError
 from models.inspection.config import Config
 from models.inspection.data import READINGS, prepare

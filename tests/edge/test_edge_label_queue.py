@@ -18,10 +18,10 @@ from typer.testing import CliRunner
 
 from edge import label_queue, labels
 from edge.cli import app
-from edge.keys import read_public_key
 from edge.label_queue import price_path
 from edge.label_store import LabelStore
 from edge.labels import LABELS_FILE, open_prices
+from models.common.keys import read_public_key
 from models.common.protocols import InputError
 
 ROOT = Path(__file__).parents[2]
@@ -148,7 +148,7 @@ PASS = """
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from edge.keys import read_public_key
+from models.common.keys import read_public_key
 from edge.label_queue import price_path
 from edge.labels import open_prices
 home, key, queue = map(Path, sys.argv[1:])

@@ -11,12 +11,12 @@ import pytest
 
 from edge import label_situations, label_store
 from edge.bundle import BundleError
-from edge.keys import read_public_key
 from edge.label_situations import read_situation, read_situations
 from edge.label_store import LabelStore
 from edge.labels import LABELS_FILE, RULES_FILE, open_prices, reprice
 from edge.runtime import tester as by_itself
 from edge.update import rollback, update
+from models.common.keys import read_public_key
 from models.common.protocols import InputError
 from models.pricing.predict import load
 
@@ -255,7 +255,7 @@ def test_too_much_at_once_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_box_of_another_bot_prices_no_labels(release: Any, tmp_path: Path) -> None:
     from edge.export import build_bundle
-    from edge.keys import read_private_key
+    from models.common.keys import read_private_key
 
     build_bundle(release.folder, tmp_path / "1.bundle", read_private_key(release.private), revision=1)
     key = read_public_key(release.public)

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from edge.export import INT8_TOLERANCE, Precision, build_bundle
-from edge.keys import read_private_key, read_public_key
 from edge.runtime import EdgeRuntime, open_bundle
+from models.common.keys import read_private_key, read_public_key
 from models.forecaster.predict import load
 
 

@@ -13,10 +13,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from edge.bots import SelfTestError
-from edge.keys import read_public_key
 from edge.pricing import GraphNetwork, PricingBot, open_bot
 from edge.pricing_checks import RELATIVE_TOLERANCE, moved_rows, relative, situations
 from edge.runtime import EdgeRuntime, RuntimeConfig, open_bundle
+from models.common.keys import read_public_key
 from models.common.protocols import InputError
 from models.pricing.market import FACTORS, build_market
 from models.pricing.predict import Predictor, PriceInput, load

@@ -15,9 +15,9 @@ from typer.testing import CliRunner
 from edge.bundle import unpack
 from edge.cli import app
 from edge.export import ExportError
-from edge.keys import read_public_key
 from edge.pricing import GraphNetwork, convert, open_bot
 from models.common.artifact import ArtifactError, read_manifest
+from models.common.keys import read_public_key
 from models.pricing.graph import to_graph
 from models.pricing.ladder import NAME
 from models.pricing.network import Network

@@ -11,12 +11,12 @@ import pytest
 
 from edge.bundle import BundleError
 from edge.export import build_bundle
-from edge.keys import read_private_key, read_public_key
 from edge.labels import open_prices
 from edge.pricing import open_bot
 from edge.pricing_checks import situations
 from edge.runtime import EdgeRuntime, open_bundle
 from models.common.artifact import ArtifactError
+from models.common.keys import read_private_key, read_public_key
 from models.pricing.instances import SHIPPED, read_instances
 from models.pricing.ladder import NAME, read_ladders, write_ladders
 from models.pricing.market import build_market

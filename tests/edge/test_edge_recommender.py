@@ -17,10 +17,10 @@ from edge.bots import Answer, SelfTestError
 from edge.bundle import unpack
 from edge.cli import app
 from edge.export import INT8_TOLERANCE, build_bundle
-from edge.keys import generate_keys, read_private_key, read_public_key
 from edge.recommender import HISTORY_MAX, RecommenderBot, open_bot
 from edge.runtime import EdgeRuntime, RuntimeConfig, open_bundle
 from features.online_customers import CustomerBatch, write_customers_snapshot
+from models.common.keys import generate_keys, read_private_key, read_public_key
 from models.common.protocols import InputError
 from models.recommender.config import Config
 from models.recommender.data import prepare

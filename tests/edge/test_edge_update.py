@@ -115,7 +115,7 @@ def test_unreadable_state_says_what_to_do(box: Box) -> None:
 UPDATE = """
 import os, signal, sys
 from pathlib import Path
-from edge.keys import read_public_key
+from models.common.keys import read_public_key
 from edge.update import update
 home, bundle, key = map(Path, sys.argv[1:])
 key = read_public_key(key)

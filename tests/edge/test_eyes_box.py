@@ -112,8 +112,8 @@ def test_a_bundle_that_sees_otherwise_is_not_taken_over(shop: Path, tmp_path: Pa
     from safetensors.numpy import load, save
 
     from edge.bundle import build, unpack
-    from edge.keys import read_private_key, read_public_key
     from edge.runtime import SELF_TEST_FILE
+    from models.common.keys import read_private_key, read_public_key
 
     box = ("--home", tmp_path / "box", "--key", shop / "t.pem")
     command("update", shop / "1.bundle", *box)

@@ -15,7 +15,7 @@ from PIL import Image
 from edge.bundle import unpack
 from edge.export import build_bundle
 from edge.eyes.bot import open_bot
-from edge.keys import generate_keys, read_private_key, read_public_key
+from models.common.keys import generate_keys, read_private_key, read_public_key
 from models.detector.config import Config
 from models.detector.data import prepare
 from models.detector.enrol import enrol

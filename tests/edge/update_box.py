@@ -4,8 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from edge.bundle import build
-from edge.keys import generate_keys, read_private_key, read_public_key
 from edge.update import BUNDLES, UpdateReport, start, update
+from models.common.keys import generate_keys, read_private_key, read_public_key
 
 
 class Box:

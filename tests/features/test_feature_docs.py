@@ -2,6 +2,7 @@
 
 import pytest
 
+from features.attention_registry import ATTENTION_FEATURES
 from features.customer_registry import CUSTOMER_FEATURES
 from features.feature_docs import feature_page
 from features.feature_spec import GROUPS, Frequency
@@ -62,5 +63,5 @@ def test_the_page_tells_every_feature_with_its_unit_by_group() -> None:
     assert headings == [group.capitalize() for group in GROUPS if group in groups]
     widths = {line.count("|") for line in page.splitlines() if line.startswith("|")}
     assert widths == {5, 6, 7}  # customers, state, what is known ahead
-    for feature in CUSTOMER_FEATURES:
+    for feature in (*CUSTOMER_FEATURES, *ATTENTION_FEATURES):
         assert f"| `{feature.name}` | {feature.meaning} | {feature.unit} |" in page

@@ -8,6 +8,7 @@ from types import ModuleType
 import pytest
 
 HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE))  # the helpers beside this file are no package
 
 
 def load_by_path(path: Path) -> ModuleType:
@@ -28,6 +29,12 @@ def load_by_path(path: Path) -> ModuleType:
 def synthetic() -> ModuleType:
     """tests/models/synthetic_retail.py"""
     return load_by_path(HERE / "synthetic_retail.py")
+
+
+@pytest.fixture(scope="session")
+def wifi_shop() -> ModuleType:
+    """tests/models/wifi_shop.py"""
+    return load_by_path(HERE / "wifi_shop.py")
 
 
 @pytest.fixture(scope="session")

@@ -17,6 +17,8 @@ recommender: {width: 16, epochs: 2, steps_min: 30, batch: 64, negatives: 10, ran
 pricing: {fresh_steps: 200, fresh_peer_steps: 20, hidden: 16, fresh_shelves: 80, fresh_days: 5}
 inspection: {width: 4, epochs: 2, resamplings: 5, miss_level: 0.1, reject_level: 0.1}
 belt: {days: 3, line: {size_px: 64, batch_size: 20, batches_per_day: 4}}
+panel: {days: 0}
+shop: {floor: {crowd: {visits: 3}}}
 promotion: {}
 """
 

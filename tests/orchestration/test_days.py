@@ -11,7 +11,7 @@ import dagster as dg
 import pytest
 
 from orchestration.automation import every_morning
-from orchestration.catalogue import DEMAND_TABLES, SPECS
+from orchestration.catalogue import DEMAND_TABLES, SHOP_SPECS, SPECS, TABLES
 from orchestration.days import CHANGED, DAYS, sync_days
 from orchestration.definitions import build
 from orchestration.ingest import ingest_raw, known_days
@@ -34,12 +34,13 @@ def keys_of(days: range) -> list[str]:
 def test_every_fact_has_the_days_and_makes_them_in_one_run() -> None:
     graph = build(Settings()).resolve_asset_graph()
     daily = {"/".join(key.path) for key in graph.get_all_asset_keys() if graph.get(key).partitions_def is not None}
-    of_customers = {name for name, spec in SPECS.items() if spec.partition_by} - set(FACTS)
+    of_customers = {spec.name for spec in TABLES if spec.partition_by} - set(FACTS)
     assert daily == {
         *BY_DAY,
         *BY_ORIGIN,
         *WITH_SALES,
         *(f"{layer}/{n}" for layer in ("raw", "clean") for n in of_customers),
+        *("shop/log", *(f"shop/{spec.name}" for spec in SHOP_SPECS)),
     }
     for name in daily:
         node = graph.get(dg.AssetKey(name.split("/")))

@@ -8,7 +8,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from data_checks.contracts import BELT_TABLES
+from data_checks.contracts import BELT_TABLES, FLOOR_TABLES, SHOP_TABLES
 from orchestration.catalogue import TABLES
 from orchestration.definitions import build
 from orchestration.graph import mermaid
@@ -51,16 +51,23 @@ def test_every_table_has_blocking_checks(definitions: dg.Definitions) -> None:
         "clean": "gate",
         "demand": "contract",
         "belt": "gate",
+        "floor": "gate",
         "images": "gate",
         "cameras": "gate",
+        **dict.fromkeys([f"shop/{table}" for table in SHOP_TABLES], "gate"),
+        "shop/log": "readable",
+        "shop/books": "balanced",
     }
-    keys = {key for key in graph.get_all_asset_keys() if key.path[0] in expected}
+    keys = {key for key in graph.get_all_asset_keys() if key.path[0] in expected or "/".join(key.path) in expected}
     tables = keys - {dg.AssetKey(["images", "label_quality"])}  # a report, no table
-    assert len(tables) == 2 * len(TABLES) + 3 + len(BELT_TABLES) + 2
+    assert len(tables) == 2 * len(TABLES) + 3 + len(BELT_TABLES) + len(FLOOR_TABLES) + 2 + len(SHOP_TABLES) + 2
     assert {key.asset_key for key in graph.asset_check_keys} == tables
     for key in graph.asset_check_keys:
         spec = graph.get_check_spec(key)
-        assert (spec.name, spec.blocking) == (expected[key.asset_key.path[0]], True), key
+        assert (spec.name, spec.blocking) == (
+            expected.get(key.asset_key.path[0]) or expected["/".join(key.asset_key.path)],
+            True,
+        ), key
         assert spec.description, key
 
 
@@ -76,7 +83,7 @@ def test_no_shops_day_waits_for_photographs(definitions: dg.Definitions) -> None
         job: {key.path[0] for key in definitions.resolve_job_def(job).asset_layer.selected_asset_keys}
         for job in ("daily", "retrain")
     }
-    assert not {"cameras", "images"} & rooms["daily"] and {"belt", "detector"} <= rooms["daily"]
+    assert not {"cameras", "images"} & rooms["daily"] and {"belt", "detector", "shop"} <= rooms["daily"]
     assert "cameras" in rooms["retrain"]
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from models.behaviour.config import Config as BehaviourConfig
 from models.detector.config import Config as DetectorConfig
 from models.forecaster.config import Config
 from models.inspection.config import Config as InspectionConfig
@@ -20,11 +21,13 @@ from orchestration.belt import BeltConfig
 from orchestration.camera_pictures import CamerasConfig
 from orchestration.detector_budgets import DetectorBudgets
 from orchestration.dvc_outputs import write_metrics
+from orchestration.floor_tables import PanelConfig
+from orchestration.floors import ShopConfig
 from orchestration.promotion import Budgets, InspectionBudgets, PricingBudgets, RecommenderBudgets
 from orchestration.runner import RunOutcome
 
 ROOT = Path(__file__).parents[2]
-pytestmark = [pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.timeout(1_500)]
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +48,9 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     params["pricing"] |= {"fresh_steps": 60, "fresh_peer_steps": 20, "hidden": 16, "fresh_shelves": 40, "fresh_days": 2}
     params["inspection"] |= {"width": 4, "epochs": 2, "resamplings": 5, "miss_level": 0.1, "reject_level": 0.1}
     params["belt"] = {"days": 3, "line": {"size_px": 64, "batch_size": 20, "batches_per_day": 4}}
+    params["shop"]["floor"]["crowd"]["visits"] = 3
+    params["panel"] |= {"days": 5}
+    params["behaviour"] |= {"epochs": 1, "width": 4}
     params["profiles"] |= {"clusters_max": 4, "epochs": 5, "resamples": 2, "restarts": 2}
     (folder / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
     git = ["git", "-c", "user.name=test", "-c", "user.email=test@example.com"]
@@ -91,9 +97,9 @@ def test_the_graph_through_dvc(clone: Path) -> None:
     before = rmse(clone)
     assert before > 0
     again = dvc(clone, "repro")
-    for stage in ("tables", "belt", "cameras", "images"):
+    for stage in ("tables", "belt", "floor", "cameras", "images", "shop"):
         assert f"Running stage '{stage}'" in again  # sources are not DVC's to watch
-    for stage in ("features", "forecaster", "recommender", "profiles", "inspection", "detector"):
+    for stage in ("features", "forecaster", "recommender", "profiles", "inspection", "behaviour", "detector"):
         assert f"Stage '{stage}' didn't change, skipping" in again
     other_content_makes_the_later_stages_stale(clone)
 
@@ -116,6 +122,7 @@ def other_content_makes_the_later_stages_stale(clone: Path) -> None:
     for read, asset, there, later in (
         ("tables", "demand/sales", True, {"features", "forecaster", "recommender", "profiles"}),
         ("belt", "belt/inspections", True, {"inspection"}),
+        ("floor", "floor/tracks", True, {"behaviour"}),
         ("cameras", "cameras/pictures", False, {"detector"}),  # they are off here
     ):
         contents = clone / ".storeloop" / "metrics" / f"{read}.contents.json"
@@ -131,7 +138,7 @@ def test_a_stage_reads_its_source_each_time_or_depends_on_what_was_read() -> Non
     """Dagster's assets that read a source lie in a stage that always runs; every other stage stands on such a one's contents."""
     stages = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
     reading = {name: stage for name, stage in stages.items() if stage.get("always_changed")}
-    assert reading.keys() == {"tables", "belt", "cameras", "images"}
+    assert reading.keys() == {"tables", "belt", "floor", "cameras", "images", "shop"}
     contents = {f".storeloop/metrics/{name}.contents.json" for name in reading}
     for name, stage in stages.items():
         if name in reading:
@@ -184,5 +191,11 @@ def test_the_knobs_of_params_yaml_are_the_defaults() -> None:
     assert BeltConfig(**params["belt"]) == BeltConfig()
     assert DetectorConfig(**params["detector"]) == DetectorConfig()
     assert CamerasConfig(**params["cameras"]) == CamerasConfig()
+    assert ShopConfig(**params["shop"]) == ShopConfig()
+    assert PanelConfig(**params["panel"]) == PanelConfig()
+    epochs = params["behaviour"]["epochs"]  # fewer, so that the demo stays quick
+    assert (
+        BehaviourConfig(**params["behaviour"]) == BehaviourConfig(epochs=epochs) and epochs < BehaviourConfig().epochs
+    )
     assert DetectorBudgets(**params["promotion"]["detector"]) == DetectorBudgets()
     assert InspectionBudgets(**params["promotion"]["inspection"]) == InspectionBudgets()

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from edge import runtime
-from edge.keys import read_public_key
 from edge.update import update
+from models.common.keys import read_public_key
 from orchestration.forecaster_tenant import newest_state
 from orchestration.releases import KEPT_RELEASES, POINTER, _sweep, build_bento, build_edge_bundle
 from orchestration.settings import Settings

@@ -9,8 +9,9 @@ from sources.twin.cameras.clips import Clip
 from sources.twin.cameras.params import CameraParams, ClipParams, EffectParams, PictureParams, SensorParams, ShelfParams
 from sources.twin.cameras.planogram import Gondola, plan, stock
 from sources.twin.cameras.sensors import RFID_READS, TAGS, WEIGHTS, Sensed, sense
+from sources.twin.cameras.story import Story
 from sources.twin.cameras.studio import Studio
-from sources.twin.cameras.visits import Story, tell
+from sources.twin.cameras.visits import tell
 
 TIDY = ShelfParams(width_cm=70, levels=3, misplaced_share=0, turned_share=0, fallen_share=0)
 EXACT = SensorParams(
@@ -193,6 +194,16 @@ def test_cameras_tell_no_effects_from_truth() -> None:
         PARAMS.model_copy(update={"effects": EffectParams(noise=0, jpeg_lowest=100)}), 2, world_seed=11
     ).clip(5)
     assert plain.truth.events == STUDIO.clip(5).truth.events
+
+
+def test_clips_are_those_that_the_base_checkpoints_were_learnt_on() -> None:
+    """Taken before stories could be given: whoever changes a draw must make the checkpoints anew."""
+    clip = STUDIO.clip(3, developed=False)
+    told = (clip.truth.events, clip.weights.to_pylist(), clip.reads.to_pylist(), clip.tags.to_pylist())
+    tables = [repr(told).encode(), repr([(p.camera_id, p.at_s) for p in clip.seen.pictures]).encode()]
+    boxes = [getattr(clip.truth.boxes, name).tobytes() for name in ("item", "product", "amodal", "visible", "share")]
+    found = [hashlib.sha256(b"".join(parts)).hexdigest()[:16] for parts in (tables, boxes)]
+    assert found == ["826fc996d879a97e", "cd1004bf1a40ec35"]
 
 
 def test_an_undeveloped_clip_lacks_pixels_alone() -> None:

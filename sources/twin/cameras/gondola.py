@@ -21,6 +21,7 @@ from sources.twin.cameras.planogram import BOARD_CM, Gondola
 RAIL_CM = 3.6
 _RAIL_PX_PER_CM = 9
 _PIECES = 4  # of a long side: a bent lens bends it piece by piece
+_PLAIN: Pixels = np.zeros((4, _PIECES, 3), dtype=np.uint8)
 _METALS = ((214, 214, 210), (236, 234, 228), (92, 94, 98), (176, 160, 138))
 _RAILS = ((206, 208, 212), (186, 30, 40), (38, 70, 120), (240, 196, 60), (40, 40, 44))
 
@@ -58,7 +59,7 @@ def draw_items(
     for k in np.argsort(-canvas.camera.depth(middles), kind="stable"):
         placed = items[int(k)]
         gain = 1.0 if gains is None else gains[int(k)]
-        canvas.draw(wrapping.faces(placed, canvas.camera), placed.item, gain)
+        canvas.draw_package(placed, wrapping, gain)
 
 
 def _bay(
@@ -97,7 +98,7 @@ def _board(
         dark = np.full((4, 12, 3), tinted(metal, (0, 0, 0), 0.72), dtype=np.uint8)
         _strip(canvas, np.array([(-x, below, 0), (x, below, 0), (x, below, z), (-x, below, z)]), dark)
     front = np.array([(-x, y, 0.2), (x, y, 0.2), (x, y - RAIL_CM, 0.2), (-x, y - RAIL_CM, 0.2)])
-    _strip(canvas, front, _rail(gondola, level, prices, rail))
+    _strip(canvas, front, _rail(gondola, level, prices, rail) if canvas.coloured else _PLAIN)
 
 
 def _rail(gondola: Gondola, level: int, prices: Floats, colour: tuple[int, int, int]) -> Pixels:
@@ -134,7 +135,7 @@ def _strip(canvas: Canvas, corners: Floats, texture: Pixels) -> None:
         upper = [corners[0] + share * (corners[1] - corners[0]) for share in (a, b)]
         lower = [corners[3] + share * (corners[2] - corners[3]) for share in (b, a)]
         piece = np.ascontiguousarray(texture[:, first:last])
-        canvas.draw([Face(np.array([*upper, *lower]), [piece])])
+        canvas.draw_strip(np.array([*upper, *lower]), piece)
 
 
 def _slab(canvas: Canvas, x: float, low: float, high: float, gondola: Gondola, colour: tuple[int, int, int]) -> None:

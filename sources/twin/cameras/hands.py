@@ -95,7 +95,7 @@ def _rod(canvas: Canvas, start: Floats, end: Floats, r0: float, r1: float, colou
     if (high <= low).any():
         return
     size = (int(high[1] - low[1]), int(high[0] - low[0]))
-    shown = np.empty((*size, 3), dtype=np.uint8)
+    shown = np.empty((*size, 3), dtype=np.uint8) if canvas.coloured else None
     covered = np.zeros(size, dtype=np.uint8)
     # From dark and wide to light and narrow, the light strips moved towards the light: a rounded look for four fills.
     for share, shade, lift in ((1.0, 0.62, 0.0), (0.86, 0.82, 0.06), (0.64, 1.0, 0.16), (0.3, 1.08, 0.3)):
@@ -104,8 +104,11 @@ def _rod(canvas: Canvas, start: Floats, end: Floats, r0: float, r1: float, colou
         outline = _capsule(flat - low + shift, radii * share)
         points = np.round(outline * 16).astype(np.int32)
         if share == 1.0:
-            shown[:] = tone
             cv2.fillConvexPoly(covered, points, 255, cv2.LINE_8, 4)
+        if shown is None:
+            break
+        if share == 1.0:
+            shown[:] = tone
         else:
             cv2.fillConvexPoly(shown, points, tone, cv2.LINE_AA, 4)
     canvas.stamp(shown, covered, int(low[0]), int(low[1]))

@@ -24,6 +24,7 @@ _KEPT, _KEPT_FINE = 3_000, 300  # textures; at about 90 and 560 kB each, under 3
 _COARSE, _FINE = 170.0, 420.0  # pixels along a package's longest side
 _FRONT = 0.42  # of the way round a package, which is more than is seen at once without bending
 _SMALLEST_PX = 10  # of a texture's halvings
+_BLANK: Pixels = np.zeros((2, 2, 3), dtype=np.uint8)
 _SHADE = {"front": 1.0, "back": 0.95, "left": 0.72, "right": 0.8, "top": 1.1, "bottom": 0.5}
 # Right-hand and upward direction of each side of a box, in the package's axes; their cross product points out of it.
 _AXES = {
@@ -87,10 +88,12 @@ class _Kept(Generic[T]):
 
 
 class Wrapping:
-    """Draws and keeps the textures of packages. `fine` ones suit a package that fills the picture."""
+    """Draws and keeps the textures of packages. `fine` ones suit a package that fills the picture; `blank` ones have nothing
+    printed on them and the same outlines, for canvases without colour."""
 
-    def __init__(self, appearances: Appearances, *, fine: bool = False) -> None:
+    def __init__(self, appearances: Appearances, *, fine: bool = False, blank: bool = False) -> None:
         self.appearances = appearances
+        self._blank = blank
         self._long_side = _FINE if fine else _COARSE
         most = _KEPT_FINE if fine else _KEPT
         self._drawn: _Kept[_Drawn] = _Kept(most)
@@ -128,6 +131,7 @@ class Wrapping:
         right = _cross(axis, level)
         turns = round(float(np.arctan2(front @ right, front @ level)) / _STEP)
         tilt = int(np.floor(np.arcsin(sine) / _STEP))
+        turns = 0 if self._blank else turns
         drawn = self._drawn.get((look.product, turns, tilt), lambda: self._seen(look, turns, tilt))
         left, top, far, bottom = drawn.ends
         up = _cross(towards, right)
@@ -150,11 +154,15 @@ class Wrapping:
 
     def _printed(self, look: Appearance, name: str) -> Pixels:
         """One side of a box or pouch with its shade."""
+        if self._blank and look.shape != "pouch":
+            return _BLANK
         wide = look.depth if name in ("left", "right") else look.width
         high = look.depth if name in ("top", "bottom") else look.height
         rows, columns = self._pixels(look, high), self._pixels(look, wide)
         tray_top = look.shape == "tray" and name == "top"
-        if name == "front" or tray_top:
+        if self._blank:
+            picture = np.zeros((rows, columns, 3), dtype=np.uint8)
+        elif name == "front" or tray_top:
             picture = labels.front(rows, columns, look)
         elif name == "top":
             picture = labels.lid(rows, columns, look)
@@ -168,6 +176,8 @@ class Wrapping:
 
     def _body(self, look: Appearance) -> Body:
         """The unrolled surface of a round package: its label between bottom and lid, the front in the middle."""
+        if self._blank:
+            return Body(look.shape, look.width, look.height, _BLANK, _BLANK, 0.0)
         rows, columns = self._pixels(look, look.height), self._pixels(look, np.pi * look.width)
         wrap: Pixels = np.empty((rows, columns, 3), dtype=np.uint8)
         # From the top: where the label begins and ends, and where lid or cap ends, as shares of the height.

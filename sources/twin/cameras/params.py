@@ -35,12 +35,21 @@ class ShelfParams(Knobs):
     depth_cm: float = Field(38.0, ge=20, le=60, description="from the front edge to the back panel")
     facings: int = Field(2, ge=1, le=4, description="most packages of one product side by side")
     rows: int = Field(2, ge=1, le=4, description="packages of a lane that are drawn, one behind another")
+    fewest_rows: int = Field(
+        1, ge=1, le=4, description="least rows of a lane that is stocked, where the board is deep enough"
+    )
     gap_share: float = Field(0.12, ge=0, le=0.9, description="chance that a lane is sold out")
     misplaced_share: float = Field(0.03, ge=0, le=0.5, description="chance that a package stands in another's lane")
     turned_share: float = Field(0.12, ge=0, le=1, description="chance that a package does not face the aisle")
     fallen_share: float = Field(0.03, ge=0, le=0.5, description="chance that a package lies on its side")
     restocking_share: float = Field(0.2, ge=0, le=1, description="chance that boxes of restocking stand in the way")
     hand_share: float = Field(0.35, ge=0, le=1, description="chance that a customer's arm is in the picture")
+
+    @model_validator(mode="after")
+    def _sound(self) -> Self:
+        if self.fewest_rows > self.rows:
+            raise ValueError(f"shelf: fewest_rows {self.fewest_rows} lies above rows {self.rows}: lower it")
+        return self
 
 
 class CheckoutParams(Knobs):

@@ -83,7 +83,8 @@ def stock(
         pitch = (lane.right - lane.left) / lane.columns
         for column in range(lane.columns):
             deepest = int((gondola.depth - _FRONT_CM) // (look.depth + _BETWEEN_CM))
-            rows = int(rng.integers(1, min(params.rows, max(deepest, 1)) + 1))
+            most = min(params.rows, max(deepest, 1))
+            rows = int(rng.integers(min(params.fewest_rows, most), most + 1))
             for row in range(rows):
                 product = lane.product
                 if row == 0 and rng.random() < params.misplaced_share:

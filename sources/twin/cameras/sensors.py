@@ -5,16 +5,17 @@ board reads the tags on it now and then, and sometimes those of a neighbouring b
 elsewhere in the shop. Tables carry each sensor's own clock.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 
-from sources.twin.arrays import Bools, Floats
+from sources.twin.arrays import Bools, Floats, Ints
 from sources.twin.cameras.appearance import Appearances
 from sources.twin.cameras.params import SensorParams
 from sources.twin.cameras.planogram import Gondola
-from sources.twin.cameras.visits import Story
+from sources.twin.cameras.story import Story
 
 _TEXT, _REAL = pa.string(), pa.float64()
 WEIGHTS = pa.schema([("sensor_id", _TEXT), ("at_s", _REAL), ("grams", _REAL)])
@@ -39,6 +40,16 @@ class Sensed:
     epcs: dict[str, int]
 
 
+@dataclass(frozen=True, eq=False)
+class Units:
+    """Single packages: `product` (N,), the `epc` of each one's tag, whether the tag is `alive` (N,), and weight in `grams` (N,)."""
+
+    product: Ints
+    epc: Sequence[str]
+    alive: Bools
+    grams: Floats
+
+
 def sense(
     params: SensorParams,
     clock_offset_s: float,
@@ -46,17 +57,46 @@ def sense(
     gondola: Gondola,
     appearances: Appearances,
     rng: np.random.Generator,
+    *,
+    units: Units | None = None,
+    clocks: Mapping[str, float] | None = None,
 ) -> Sensed:
-    """All readings of a story. Unit weights spread about the catalogue's."""
+    """All readings of a story. Its packages, and some elsewhere in the shop, are drawn where `units` does not give them: their
+    weights then spread about the catalogue's. `clocks` are the offsets of sensors that are known."""
     levels = len(gondola.boards)
     names = [f"{kind}{level + 1}" for kind in "WR" for level in range(levels)]
     offsets = {name: float(rng.uniform(-clock_offset_s, clock_offset_s)) for name in names}
+    offsets |= {name: offset for name, offset in (clocks or {}).items() if name in offsets}
     on_board = _on_boards(story, gondola)
-    weights = _weights(params, story, on_board, appearances, offsets, rng)
-    reads, epcs, products = _reads(params, story, on_board, appearances, offsets, rng)
-    ids = [appearances.ids[product] for product in products]
-    tags = pa.table([pa.array(epcs, _TEXT), pa.array(ids, _TEXT)], schema=TAGS)
-    return Sensed(weights, reads, tags, offsets, {epc: item for item, epc in enumerate(epcs[: len(story.items)])})
+    net = np.array([appearances[placed.product].weight_g for placed in story.items])
+    grams = net * np.exp(params.package_spread * rng.normal(size=net.size))
+    if units is not None:
+        grams = units.grams[: net.size]
+    weights = _weights(params, story, on_board, grams, offsets, rng)
+    if units is None:
+        units = _drawn_units(params, story, appearances, grams, rng)
+    reads = _reads(params, story, on_board, units, offsets, rng)
+    ids = [appearances.ids[product] for product in units.product.tolist()]
+    tags = pa.table([pa.array(units.epc, _TEXT), pa.array(ids, _TEXT)], schema=TAGS)
+    epcs = {epc: item for item, epc in enumerate(units.epc[: net.size])}
+    return Sensed(weights, reads, tags, offsets, epcs)
+
+
+def epc_of(product: int, serial: int) -> str:
+    """The code of a package's tag: a company prefix, then the product, then a serial number below 2^32, as serialised item numbers
+    have it."""
+    return f"3034257BF4{product:06X}{serial:08X}"
+
+
+def _drawn_units(
+    params: SensorParams, story: Story, appearances: Appearances, grams: Floats, rng: np.random.Generator
+) -> Units:
+    """The story's packages, then some from elsewhere."""
+    products = [placed.product for placed in story.items]
+    products += rng.integers(len(appearances), size=_ELSEWHERE).tolist()
+    serials = rng.integers(2**24, size=len(products)).tolist()
+    epcs = [epc_of(p, (serial << 8) + k % 256) for k, (p, serial) in enumerate(zip(products, serials, strict=True))]
+    return Units(np.array(products), epcs, rng.random(len(products)) >= params.rfid_dead, grams)
 
 
 def _on_boards(story: Story, gondola: Gondola) -> Bools:
@@ -72,12 +112,10 @@ def _weights(
     params: SensorParams,
     story: Story,
     on_board: Bools,
-    appearances: Appearances,
+    unit: Floats,
     offsets: dict[str, float],
     rng: np.random.Generator,
 ) -> pa.Table:
-    net = np.array([appearances[placed.product].weight_g for placed in story.items])
-    unit = net * np.exp(params.package_spread * rng.normal(size=net.size))
     times = np.arange(0.0, story.length_s, 1.0 / params.weight_hz)
     changes = np.array([state.from_s for state in story.standing])
     rows = []
@@ -103,23 +141,13 @@ def _reads(
     params: SensorParams,
     story: Story,
     on_board: Bools,
-    appearances: Appearances,
+    units: Units,
     offsets: dict[str, float],
     rng: np.random.Generator,
-) -> tuple[pa.Table, list[str], list[int]]:
-    """Reads, the EPC of every tag and its product: tags of the story's items first, then some from elsewhere."""
-    products = [placed.product for placed in story.items]
-    products += rng.integers(len(appearances), size=_ELSEWHERE).tolist()
-    # A company prefix, then the product, then a serial number, as serialised item numbers have it.
-    serials = rng.integers(2**24, size=len(products))
-    epcs = [
-        f"3034257BF4{p:06X}{serial:06X}{k % 256:02X}"
-        for k, (p, serial) in enumerate(zip(products, serials, strict=True))
-    ]
-    alive = rng.random(len(products)) >= params.rfid_dead
+) -> pa.Table:
     times = np.arange(0.0, story.length_s, 1.0 / params.rfid_hz)
     state = np.searchsorted([each.from_s for each in story.standing], times, side="right") - 1
-    held = np.zeros((times.size, len(products)), dtype=bool)
+    held = np.zeros((times.size, len(units.epc)), dtype=bool)
     for number, at_s in enumerate(times):
         for placed in story.held(float(at_s)):
             held[number, placed.item] = True
@@ -137,14 +165,13 @@ def _reads(
         in_hand = held & np.array(own, dtype=bool)[:, None]
         chance[in_hand], weaker[in_hand] = _HAND_READ * params.rfid_read, _HAND_DB
         chance[:, items:], weaker[:, items:] = 0.5 * params.rfid_stray, _ELSEWHERE_DB
-        read = (rng.random(held.shape) < chance) & alive
+        read = (rng.random(held.shape) < chance) & units.alive
         rounds, tags = np.nonzero(read)
         name = f"R{level + 1}"
         signal = params.rfid_rssi_dbm - weaker[read] + params.rfid_rssi_spread * rng.normal(size=rounds.size)
         at_s = times[rounds] + offsets[name] + rng.uniform(0, 0.5 / params.rfid_hz, rounds.size)
-        rows.append(_rows(RFID_READS, name, at_s, np.array(epcs, dtype=object)[tags], np.round(signal, 1)))
-    ordered = pa.concat_tables(rows).combine_chunks().sort_by([("at_s", "ascending"), ("epc", "ascending")])
-    return ordered, epcs, products
+        rows.append(_rows(RFID_READS, name, at_s, np.array(units.epc, dtype=object)[tags], np.round(signal, 1)))
+    return pa.concat_tables(rows).combine_chunks().sort_by([("at_s", "ascending"), ("epc", "ascending")])
 
 
 def _near(touches: tuple[tuple[int, float, float], ...]) -> list[tuple[int, float, float]]:

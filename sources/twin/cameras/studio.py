@@ -4,7 +4,8 @@ The catalogue and its packages hang on `world_seed`, what happens in pictures on
 seed is judged on another with the same packages, or on a range of numbers that it has not seen.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -12,10 +13,13 @@ from sources.base import SourceError
 from sources.twin.arrays import Ints
 from sources.twin.cameras.appearance import Appearances
 from sources.twin.cameras.checkout import checkout_scene, enrol_photos
-from sources.twin.cameras.clips import Clip, clip
-from sources.twin.cameras.packages import Wrapping
+from sources.twin.cameras.clips import Clip, Stand, clip, clip_of
+from sources.twin.cameras.packages import Placed, Wrapping
 from sources.twin.cameras.params import CameraParams
+from sources.twin.cameras.planogram import plan, stock
+from sources.twin.cameras.sensors import Units
 from sources.twin.cameras.shelf import shelf_scene
+from sources.twin.cameras.story import Story
 from sources.twin.cameras.truth import Scene
 from sources.twin.catalogue import build_catalogue
 from sources.twin.keyed_random import KeyedRandom
@@ -47,6 +51,7 @@ class Studio:
         self.appearances = Appearances(self.world_seed, self.products)
         self._wrapping = Wrapping(self.appearances)
         self._fine = Wrapping(self.appearances, fine=True)
+        self._blank = Wrapping(self.appearances, blank=True)
         self._random = KeyedRandom(seed)
 
     def shelf_scene(self, number: int, products: Sequence[int] | None = None) -> Scene:
@@ -64,7 +69,27 @@ class Studio:
         """Clip `number` of a customer at a gondola, with the readings of scales and antennas. Where boxes are enough, leave its
         pictures not `developed`: they have no pixels and come faster."""
         rng, chosen = self._generator("cameras.clip", number), self._chosen(products)
-        return clip(self.params, self._wrapping, chosen, self.products.list_price, rng, developed=developed)
+        wrapping = self._wrapping if developed else self._blank
+        return clip(self.params, wrapping, chosen, self.products.list_price, rng, developed=developed)
+
+    def stand(self, number: int, products: Sequence[int], clocks: Mapping[str, float]) -> Stand:
+        """Gondola `number` of a shop, planned for `products`, which stays as it is with the cameras before it. One named several
+        times may get several lanes. `clocks` are the offsets of its sensors."""
+        rng, chosen = self._generator("cameras.stand", number), self._chosen(products)
+        gondola = plan(self.params.shelf, self.appearances, chosen, rng)
+        return replace(Stand.drawn(self.params, gondola, rng), clocks=clocks)
+
+    def stocked(self, stand: Stand, products: Sequence[int], *ids: int) -> list[Placed]:
+        """Packages as they stand at `stand`, in one way for each key `ids`; those out of place are of `products`."""
+        rng, chosen = self._generator("cameras.stocked", *ids), self._chosen(products)
+        return stock(stand.gondola, self.params.shelf, self.appearances, chosen, rng)
+
+    def film(self, stand: Stand, story: Story, units: Units, *ids: int, developed: bool = True) -> Clip:
+        """The clip of a given story, with noise by key `ids`; `units` are the story's packages in its order, then those elsewhere
+        in the shop."""
+        wrapping = self._wrapping if developed else self._blank
+        rng, prices = self._generator("cameras.film", *ids), self.products.list_price
+        return clip_of(self.params, wrapping, stand, story, units, prices, rng, developed=developed)
 
     def enrol_photos(self, product: int, count: int = 5) -> Scene:
         """`count` photos of one product alone, to enrol it from; the last of five or more shows the package from

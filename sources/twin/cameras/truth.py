@@ -3,15 +3,17 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from sources.twin.arrays import Bools, Floats, Ints
-from sources.twin.cameras.canvas import Canvas, extent
+from sources.twin.cameras.canvas import Canvas, Outline, extent
 from sources.twin.cameras.packages import Placed
 from sources.twin.cameras.seen import Seen
 
 Deed: TypeAlias = Literal["take", "put"]
+_Row: TypeAlias = tuple[float, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,23 +50,44 @@ class Boxes:
 
 
 def boxes_of(canvases: Iterable[Canvas], items: Sequence[Placed]) -> Boxes:
-    """Boxes counted in the pictures of numbers beside the colours."""
+    """Boxes counted in the pictures of numbers beside the colours. In a copied canvas only what was drawn over is counted anew."""
     product = {placed.item: placed.product for placed in items}
-    rows = [row for number, canvas in enumerate(canvases) for row in _rows(number, canvas, product)]
+    known: WeakKeyDictionary[Canvas, dict[int, _Row]] = WeakKeyDictionary()
+    rows: list[tuple[float, ...]] = []
+    for number, canvas in enumerate(canvases):
+        same: dict[int, _Row] = {}
+        if canvas.origin is not None:
+            if canvas.origin not in known:
+                known[canvas.origin] = {
+                    item: _row(canvas.origin, item, outline) for item, outline in canvas.origin.outlines.items()
+                }
+            same = _untouched(canvas, canvas.origin, known[canvas.origin])
+        for each, outline in sorted(canvas.outlines.items()):
+            rows.append((number, each, product[each], *(same.get(each) or _row(canvas, each, outline))))
     table = np.array(rows, dtype=np.float64).reshape(-1, 12)
     picture, item, kind = (table[:, k].astype(np.int64) for k in range(3))
     return Boxes(picture, item, kind, table[:, 3:7], table[:, 7:11], table[:, 11])
 
 
-def _rows(picture: int, canvas: Canvas, product: dict[int, int]) -> list[tuple[float, ...]]:
-    made: list[tuple[float, ...]] = []
-    for item, outline in sorted(canvas.outlines.items()):
-        left, top, right, bottom = outline.box
-        left, top = max(left, 0), max(top, 0)
-        shown = canvas.ids[top : max(bottom, 0), left : max(right, 0)] == item + 1
-        box = extent(shown, left, top) or (0, 0, 0, 0)
-        made.append((picture, item, product[item], *outline.box, *box, np.count_nonzero(shown) / outline.pixels))
-    return made
+def _row(canvas: Canvas, item: int, outline: Outline) -> _Row:
+    """Amodal box, visible box and share of an item."""
+    left, top, right, bottom = outline.box
+    left, top = max(left, 0), max(top, 0)
+    shown = canvas.ids[top : max(bottom, 0), left : max(right, 0)] == item + 1
+    return (*outline.box, *(extent(shown, left, top) or (0, 0, 0, 0)), np.count_nonzero(shown) / outline.pixels)
+
+
+def _untouched(canvas: Canvas, origin: Canvas, rows: dict[int, _Row]) -> dict[int, _Row]:
+    """Rows of the origin's items that nothing drawn since reaches."""
+    boxes = np.array([row[:4] for row in rows.values()], dtype=np.int64).reshape(-1, 1, 4)
+    over = np.array(canvas.drawn_over, dtype=np.int64).reshape(1, -1, 4)
+    before, after = boxes[..., 2:] <= over[..., :2], boxes[..., :2] >= over[..., 2:]
+    apart: Bools = np.all(np.concatenate([before, after], axis=-1).any(axis=-1), axis=1)
+    return {
+        item: row
+        for (item, row), free in zip(rows.items(), apart.tolist(), strict=True)
+        if free and canvas.outlines[item] is origin.outlines[item]
+    }
 
 
 @dataclass(frozen=True, eq=False)
