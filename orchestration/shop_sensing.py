@@ -84,10 +84,10 @@ def seen_day(floor: Floor, positioner: Positioner, number: int, shelves: Sequenc
         for (cameras, scales, antennas), told in clips.items():
             part = told_by(whole, cameras, weighed=scales, tagged=antennas)
             told.append((shown.gondola, shown.from_s, _fused(part, spec)))
-    return SeenDay(floor, day, positioner, clips, paths_of(floor, reads, spec))
+    return SeenDay(floor, day, positioner, clips, _paths(floor, reads, spec))
 
 
-def paths_of(floor: Floor, reads: Mapping[int, Sequence[ClipReads]], spec: EventsSpec) -> dict[int, TagPaths]:
+def _paths(floor: Floor, reads: Mapping[int, Sequence[ClipReads]], spec: EventsSpec) -> dict[int, TagPaths]:
     """Paths of the tags of each gondola that was filmed."""
     return {
         gondola: tag_paths(told, len(floor.stands[gondola].gondola.boards), spec.beliefs.tags)

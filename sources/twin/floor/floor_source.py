@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from data_checks.contracts import FLOOR_TABLES
 from sources.base import SourceError
 from sources.twin.floor.accounts import accounts, of_panel
 from sources.twin.floor.floor import Floor, ShopDay
@@ -14,15 +15,7 @@ from sources.twin.floor.panel import FIRST_DAY, day_tables, shop_tables
 from sources.twin.keyed_random import KeyedRandom
 
 LANES = "floor_lanes"
-DAILY = (
-    "floor_visits",
-    "floor_tracks",
-    "floor_shelf_events",
-    "floor_looks",
-    "floor_stops",
-    "floor_mat_activity",
-    "floor_devices",
-)
+DAILY = tuple(name for name in FLOOR_TABLES if name not in (LANES, "attention"))  # attention is told by a model
 OF_PANEL = ("floor_looks", "floor_stops")
 Disguise = Callable[[date, Sequence[str]], Sequence[str]]
 
