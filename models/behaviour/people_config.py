@@ -25,6 +25,15 @@ class TrackingConfig(BaseModel):
         0.8, gt=0, le=60, description="and of a piece that has fewer finds than a person: a false find waits for nobody"
     )
     least_finds: int = Field(6, ge=1, le=1_000, description="fewer finds are no person")
+    meet_m: float = Field(
+        1.0, ge=0, le=10, description="between two persons within which the one may be taken for the other"
+    )
+    exchanged_log: float = Field(
+        1.0,
+        ge=0,
+        le=50,
+        description="log-likelihood ratio from which after a meeting a piece is held to be of the other",
+    )
     longest_gap_s: float = Field(60.0, gt=0, le=600, description="between pieces of one track: longer is somebody else")
     hurry_m_s: float = Field(1.5, gt=0, le=10, description="speed at which somebody may have moved on unseen")
     join_log: float = Field(3.0, ge=0, le=50, description="log-likelihood ratio from which two pieces are one track")

@@ -7,13 +7,13 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from models.behaviour.people_config import TrackingConfig
+from models.behaviour.people_meeting import LIGHT, cut_where_met
 from models.behaviour.people_observed import Finds, Floats, Ints, ShopPlan
 from models.behaviour.people_tracking import pieces
 from models.behaviour.walk import WalkConfig, follow
 
 _OVERLAP_S = 0.6  # by which pieces of one person may overlap: cameras' clocks differ
 _NEAR_M = 0.5  # of the end of a piece to the beginning of the next, however short the gap
-_LIGHT = 0.1  # standard deviation by which mean looks change with the place
 _COVERAGE = 0.9
 MOST_PIECES = 20_000
 
@@ -52,7 +52,7 @@ def track_people(finds: Finds, plan: ShopPlan, cfg: TrackingConfig | None = None
         return []
     keys = (*finds.looks.T, finds.xy[:, 1], finds.xy[:, 0], finds.camera, finds.at_s)
     ordered = finds.take(np.lexsort(keys).astype(np.int64))
-    parts = pieces(ordered, cfg)
+    parts = cut_where_met(ordered, pieces(ordered, cfg), cfg)
     tracks = [_smoothed(ordered.take(rows), cfg) for rows in _joined(ordered, parts, plan, cfg)]
     return sorted(tracks, key=lambda track: (track.begins_s, float(track.xy[0, 0]), float(track.xy[0, 1])))
 
@@ -91,7 +91,7 @@ def _join_log(finds: Finds, parts: Sequence[Ints], plan: ShopPlan, cfg: Tracking
     begins, ends = (np.array([finds.at_s[rows[k]] for rows in parts]) for k in (0, -1))
     first, last = (np.array([finds.xy[rows[:3] if k else rows[-3:]].mean(axis=0) for rows in parts]) for k in (1, 0))
     looks = np.array([finds.looks[rows].mean(axis=0) for rows in parts])
-    noise = cfg.looks_noise**2 / count + _LIGHT**2
+    noise = cfg.looks_noise**2 / count + LIGHT**2
     came, went = (
         np.linalg.norm(place - gate, axis=1) < cfg.door_m for place, gate in ((first, plan.entrance), (last, plan.exit))
     )

@@ -18,6 +18,7 @@ from models.detector.rfid import summed
 MOST_CELLS = 200_000_000  # rounds times boards times tags
 _AT_FIRST = 0.8  # share of known tags that lie on the boards when a day begins
 _MOVES = 1e-3  # chance that a tag moves from one round to the next
+_PASSING_S = 2.0  # nobody puts a package down and takes it again so soon: it was carried past that board
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +73,9 @@ def tag_paths(clips: Sequence[ClipReads], boards: int, noise: TagNoise) -> TagPa
     told = np.concatenate([_told(clip, count, boards, number, noise) for clip, count in spans])
     at_s = np.concatenate([clip.from_s + np.arange(count) / noise.rounds_per_s for clip, count in spans])
     path, names = _likeliest(told), list(number)
-    moves = sorted(_changes(path, at_s, names, product), key=lambda move: (move.at_s, move.epc, move.deed))
+    moves = sorted(
+        _changes(_lying(path, at_s), at_s, names, product), key=lambda move: (move.at_s, move.epc, move.deed)
+    )
     return TagPaths(moves, frozenset(names[k] for k in np.flatnonzero(path.any(axis=0))))
 
 
@@ -123,6 +126,17 @@ def _likeliest(told: Floats) -> Ints:
     for number in range(rounds - 1, 0, -1):
         path[number - 1] = np.take_along_axis(came[number], path[number][None], axis=0)[0]
     return path
+
+
+def _lying(path: Ints, at_s: Floats) -> Ints:
+    """The paths (T, K) without boards that a tag was only carried past: there it was in somebody's hand."""
+    tags, rounds = np.nonzero(np.diff(path, axis=0).T)
+    found = path.copy()
+    same = tags[1:] == tags[:-1]
+    brief = same & (at_s[rounds[1:] + 1] - at_s[rounds[:-1] + 1] < _PASSING_S)
+    for k in np.flatnonzero(brief).tolist():
+        found[rounds[k] + 1 : rounds[k + 1] + 1, tags[k]] = 0
+    return found
 
 
 def _changes(path: Ints, at_s: Floats, names: Sequence[str], product: Sequence[int]) -> Iterator[TagMove]:
