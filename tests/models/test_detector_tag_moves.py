@@ -56,6 +56,16 @@ def test_a_round_or_two_that_is_missed_moves_nothing() -> None:
         assert (move.deed, move.epc) == ("take", "moves") and move.at_s == pytest.approx(203.8, abs=1.0)
 
 
+@pytest.mark.parametrize(("rounds", "moves"), [(6, ["take 0"]), (12, ["put 1", "take 0", "take 1"])])
+def test_a_board_that_a_tag_is_carried_past(rounds: int, moves: list[str]) -> None:
+    """It leaves board 0 and is read at board 1 for 1.2 s, on the way out; for 2.4 s it has lain there."""
+    path = [0] * 4 + [1] * rounds + [-1] * (ROUNDS - 4 - rounds)
+    clips = [clip(from_s, {"stays": STAYS, "moves": way}) for from_s, way in ((100.0, path), (200.0, GONE))]
+    told = tag_paths(clips, 2, NOISE)
+    assert sorted(f"{move.deed} {move.level}" for move in told.moves) == moves
+    assert told.moves[0].at_s == pytest.approx(100.8)
+
+
 def test_nothing_and_what_does_not_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     assert tag_paths([], 2, NOISE).moves == ()
     good = clip(0.0, {"a": STAYS})
