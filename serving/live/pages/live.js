@@ -24,6 +24,9 @@ const say = (id, text) => { if ($(id).textContent !== text) { $(id).textContent 
 // The last part of a pseudonym; the whole stands in the element's title.
 const short = (visit) => `#${(visit.split(/[-_:./]/).pop() || visit).slice(-8)}`;
 const percent = (share) => (share >= 0.9995 ? ">99.9 %" : `${(100 * share).toFixed(share >= 0.99 ? 1 : 0)} %`);
+// The server looks into the logs that often (_WAIT_S in watch.py): what comes between two looks seems to come at once.
+const LOOKS_MS = 40;
+const milliseconds = (ms) => (ms < LOOKS_MS ? `<${LOOKS_MS} ms` : `${Math.round(ms)} ms`);
 const time = (iso) => (iso ? iso.slice(11, 19) : "");
 const counted = (count, one, many) => `${count} ${count === 1 ? one : many}`;
 
@@ -180,7 +183,7 @@ function billCard(each) {
     : made("span", { class: "tag bad" }, "receipt does not verify");
   const tax = Object.entries(each.tax_cents).map(([rate, cents]) => `${money(cents, each.currency)} at ${Number(rate) / 100} %`).join(", ");
   const feet = [tax ? `tax ${tax}` : "", ...Object.entries(each.coupons).map(([name, cents]) => `coupon ${name} −${money(cents, each.currency)}`),
-    each.latency_ms === null ? "" : `receipt after ${Math.round(each.latency_ms)} ms`].filter(Boolean);
+    each.latency_ms === null ? "" : `receipt in ${milliseconds(each.latency_ms)}`].filter(Boolean);
   const kind = each.kind === "correction" ? made("span", { class: "tag warn" }, `correction ${each.version}, ${money(each.due_cents, each.currency)}`) : null;
   return card(each.visit,
     made("p", { class: "head" }, who(each.visit), kind, proof, made("span", { class: "end total" }, money(each.total_cents, each.currency))),
@@ -275,8 +278,8 @@ function show(board) {
   say("refused", figures.refused ? `${counted(figures.refused, "event", "events")} set aside` : "");
   $("refused").title = board.refusal;
   say("asked", String(figures.reviews));
-  say("latency", latency ? `${Math.round(latency.p50)} ms` : "–");
-  say("latencies", latency ? `median; p99 ${Math.round(latency.p99)} ms` : "once someone leaves");
+  say("latency", latency ? milliseconds(latency.p50) : "–");
+  say("latencies", latency ? `median; p99 ${milliseconds(latency.p99)}` : "once someone leaves");
   const head = board.heads[0];
   say("size", head ? head.size.toLocaleString() : "0");
   say("signed", head ? `entries, root ${head.root.slice(0, 8)}` : "entries");
