@@ -1,10 +1,11 @@
 """What a shop's tills tell, from their logs into raw tables by day: each row once, whenever it is killed.
 
-A log's records are written under the keys of their rows and count as consumed afterwards: what is read again adds nothing.
+A log's records are written under the keys of their rows and count as consumed afterwards: what is read again adds nothing. A log
+whose table is not there, or no more, is read from its beginning.
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from serving.settlement.notes import signature_of
 from serving.settlement.receipts import Receipt
 from serving.settlement.shop_settings import ShopSettings, has_log, open_consumer
 from serving.settlement.till import ENTRIES, MOVEMENTS, REVIEWS
-from serving.settlement.transport import Record
+from serving.settlement.transport import Consumer, Record
 from serving.settlement.tree import leaf_hash
 
 if TYPE_CHECKING:
@@ -34,15 +35,17 @@ def land(workspace: Workspace) -> TableOutcome:
     """Write what the logs have that is new; `made` are the days that got rows. The check fails, and the logs stay where they are,
     for a record that cannot be read."""
     settings = ShopSettings()
-    for table in SHOP_TABLES:
-        if workspace.lake.version("raw", table) is None:
-            _add(workspace, table, [])
-    if not has_log(settings, workspace.root):
+    missing = {table for table in SHOP_TABLES if workspace.lake.version("raw", table) is None}
+    consumers: dict[str, Consumer] = {}
+    if has_log(settings, workspace.root):
+        consumers = {outputs: _consumer(settings, workspace, outputs, missing) for outputs in _ROWS}
+    for table in missing:
+        _add(workspace, table, [])
+    if not consumers:
         return TableOutcome(True, not_provided(REMEDY), {"note": REMEDY})
     read, days = dict.fromkeys(_ROWS, 0), set[str]()
-    for outputs, rows_of in _ROWS.items():
-        topic = settings.names().of(outputs)
-        consumer = open_consumer(settings, workspace.root, f"{READER}-{outputs}", topic)
+    for outputs, consumer in consumers.items():
+        topic, rows_of = settings.names().of(outputs), _ROWS[outputs]
         while records := consumer.poll(MOST, _WAIT_S if settings.kafka else 0.0):
             try:
                 told = _read(records, rows_of)
@@ -56,6 +59,14 @@ def land(workspace: Workspace) -> TableOutcome:
     rows_there = {table: version.rows for table, version in versions.items() if version is not None}
     facts = {**rows_there, **{f"{outputs} read": count for outputs, count in read.items()}, "unchanged": not days}
     return TableOutcome(True, facts, {"tables": len(SHOP_TABLES)}, made_days(versions["shop_bills"], days))
+
+
+def _consumer(settings: ShopSettings, workspace: Workspace, outputs: str, missing: Set[str]) -> Consumer:
+    consumer = open_consumer(settings, workspace.root, f"{READER}-{outputs}", settings.names().of(outputs))
+    if not missing.isdisjoint(_TABLES[outputs]):
+        consumer.commit(dict.fromkeys(consumer.committed(), 0), [])
+        consumer.rewind()
+    return consumer
 
 
 def _read(records: Sequence[Record], rows_of: "Callable[[Record], Iterator[tuple[str, Row]]]") -> dict[str, list[Row]]:
@@ -138,6 +149,11 @@ _ROWS: Mapping[str, Callable[[Record], Iterator[tuple[str, Row]]]] = {
     ENTRIES: _of_entry,
     MOVEMENTS: _of_movement,
     REVIEWS: _of_review,
+}
+_TABLES = {
+    ENTRIES: ("shop_bills", "shop_bill_lines"),
+    MOVEMENTS: ("stock_movements",),
+    REVIEWS: ("shop_reviews",),
 }
 
 

@@ -1,6 +1,7 @@
 """From the tills' logs into the lake by day: every row once, only days with news, whenever it is killed."""
 
 import random
+import shutil
 from collections.abc import Callable
 from typing import Any
 
@@ -90,6 +91,20 @@ def test_killed_anywhere_each_row_lands_once(
     for table in SHOP_TABLES:
         here, there = (each.lake.arrow("raw", table) for each in (workspace, other))
         assert here.equals(there) and here.num_rows, table
+
+
+@pytest.mark.parametrize("lost", SHOP_TABLES)
+def test_a_lost_table_is_told_again(make_settings: Callable[..., Settings], lost: str) -> None:
+    workspace = Workspace(make_settings())
+    tell(workspace, [*DAY_ONE, *DAY_TWO, *DECIDED])
+    land(workspace)
+    before = {table: workspace.lake.arrow("raw", table) for table in SHOP_TABLES}
+    shutil.rmtree(workspace.lake.root / "raw" / lost)
+    assert workspace.lake.version("raw", lost) is None
+    assert land(workspace).passed
+    for table, rows in before.items():
+        assert workspace.lake.arrow("raw", table).equals(rows) and rows.num_rows, table
+    assert land(workspace).metadata["unchanged"] is True
 
 
 def test_a_record_that_is_none_stops_the_landing_and_says_which(make_settings: Callable[..., Settings]) -> None:
