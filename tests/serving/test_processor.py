@@ -2,11 +2,11 @@
 
 import json
 import random
-import sqlite3
 import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -69,10 +69,7 @@ class Shop:
         if self.broker is None:
             return [json.loads(each.value) for each in self.queue.read(self.topics.of(topic), 0, 10_000)]
         reader = KafkaConsumer(self.broker.config, f"look-{uuid.uuid4().hex}", self.topics.of(topic))
-        found: list[dict[str, Any]] = []
-        while records := reader.poll(1_000, 2.0):
-            found += [json.loads(each.value) for each in records]
-        return found
+        return [json.loads(each.value) for each in read_all(reader)]
 
 
 @pytest.fixture(scope="session")
@@ -144,6 +141,22 @@ def test_who_looks_on_sees_the_end_of_each_log_and_takes_nothing_away(shop: Shop
     by_topic = Counter(each.topic for each in found)
     assert by_topic == {shop.topics.events: 1, shop.topics.of(ENTRIES): 2}
     assert due(shop) == expected(2) and onlooker.read(100) == []
+
+
+def test_a_log_may_be_read_again_from_its_beginning(shop: Shop) -> None:
+    shop.tell(LIST, *visits(3))
+    reader = shop.consumer()
+    first = read_all(reader)
+    reader.commit({first[-1].partition: first[-1].offset + 1}, [])
+    assert read_all(shop.consumer()) == []
+    reader = shop.consumer()
+    reader.commit(dict.fromkeys(reader.committed(), 0), [])
+    reader.rewind()
+    assert [each.value for each in read_all(reader)] == [each.value for each in first] and len(first) > 3
+
+
+def read_all(reader: Any) -> list[Any]:
+    return [each for records in takewhile(bool, (reader.poll(1_000, 2.0) for _ in range(1_000))) for each in records]
 
 
 def test_every_visit_is_billed_with_a_receipt_that_proves_it(shop: Shop) -> None:
@@ -304,4 +317,3 @@ def test_a_queue_that_is_no_file_says_so(tmp_path: Path) -> None:
     (tmp_path / "queue.sqlite").write_bytes(b"no database" * 100)
     with pytest.raises(RuntimeError, match="not a database; nothing of this was kept"):
         SqliteQueue(tmp_path / "queue.sqlite")
-    assert sqlite3.sqlite_version_info > (3, 35)
