@@ -45,9 +45,3 @@ def job(config: FlinkJobConfig) -> str:
     statements = re.sub(r"^--.*\n", "", text, flags=re.MULTILINE)
     recover = f"SET 'execution.state-recovery.path' = '{config.recover}';\n" if config.recover else ""
     return recover + statements.lstrip()
-
-
-def newest_checkpoint(folder: Path) -> Path | None:
-    """The newest whole checkpoint under a local folder of checkpoints; None where there is none."""
-    whole = [each.parent for each in folder.glob("*/chk-*/_metadata")]
-    return max(whole, key=lambda each: (each / "_metadata").stat().st_mtime_ns, default=None)

@@ -131,3 +131,9 @@ class FlinkCluster:
                 env=os.environ | {"FLINK_CONF_DIR": str(self._home / "conf"), "FLINK_LOG_DIR": str(self._home)},
                 stdout=log, stderr=log, start_new_session=True, cwd=self._home,
             )  # fmt: skip
+
+
+def newest_checkpoint(folder: Path) -> Path | None:
+    """The newest whole checkpoint under a local folder of checkpoints; None where there is none."""
+    whole = [each.parent for each in folder.glob("*/chk-*/_metadata")]
+    return max(whole, key=lambda each: (each / "_metadata").stat().st_mtime_ns, default=None)

@@ -10,14 +10,14 @@ from typing import Any
 import duckdb
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from flink_cluster import FlinkCluster
+from flink_cluster import FlinkCluster, newest_checkpoint
 from kafka_broker import KafkaBroker
 from pydantic import ValidationError
 from test_settlement_kills import story
 
 from serving.settlement.books import SCHEMA, Books
 from serving.settlement.database import SqliteDatabase
-from serving.settlement.flink_job import FlinkJobConfig, job, newest_checkpoint
+from serving.settlement.flink_job import FlinkJobConfig, job
 from serving.settlement.ledger import Ledger
 from serving.settlement.ledger_sqlite import SqliteLedger
 from serving.settlement.processor import Processor
