@@ -1,11 +1,11 @@
 """What a shop's tills tell, from their logs into raw tables by day: each row once, whenever it is killed.
 
 A log's records are written under the keys of their rows and count as consumed afterwards: what is read again adds nothing. A log
-whose table is not there, or no more, is read from its beginning.
+of which a table is not there, or no row is, is read from its beginning.
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -35,12 +35,12 @@ def land(workspace: Workspace) -> TableOutcome:
     """Write what the logs have that is new; `made` are the days that got rows. The check fails, and the logs stay where they are,
     for a record that cannot be read."""
     settings = ShopSettings()
-    missing = {table for table in SHOP_TABLES if workspace.lake.version("raw", table) is None}
     consumers: dict[str, Consumer] = {}
     if has_log(settings, workspace.root):
-        consumers = {outputs: _consumer(settings, workspace, outputs, missing) for outputs in _ROWS}
-    for table in missing:
-        _add(workspace, table, [])
+        consumers = {outputs: _consumer(settings, workspace, outputs) for outputs in _ROWS}
+    for table in SHOP_TABLES:
+        if workspace.lake.version("raw", table) is None:
+            _add(workspace, table, [])
     if not consumers:
         return TableOutcome(True, not_provided(REMEDY), {"note": REMEDY})
     read, days = dict.fromkeys(_ROWS, 0), set[str]()
@@ -61,9 +61,10 @@ def land(workspace: Workspace) -> TableOutcome:
     return TableOutcome(True, facts, {"tables": len(SHOP_TABLES)}, made_days(versions["shop_bills"], days))
 
 
-def _consumer(settings: ShopSettings, workspace: Workspace, outputs: str, missing: Set[str]) -> Consumer:
+def _consumer(settings: ShopSettings, workspace: Workspace, outputs: str) -> Consumer:
     consumer = open_consumer(settings, workspace.root, f"{READER}-{outputs}", settings.names().of(outputs))
-    if not missing.isdisjoint(_TABLES[outputs]):
+    versions = [workspace.lake.version("raw", table) for table in _TABLES[outputs]]
+    if None in versions or not any(version.rows for version in versions if version is not None):
         consumer.commit(dict.fromkeys(consumer.committed(), 0), [])
         consumer.rewind()
     return consumer

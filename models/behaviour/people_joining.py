@@ -52,7 +52,7 @@ def track_people(finds: Finds, plan: ShopPlan, cfg: TrackingConfig | None = None
         return []
     keys = (*finds.looks.T, finds.xy[:, 1], finds.xy[:, 0], finds.camera, finds.at_s)
     ordered = finds.take(np.lexsort(keys).astype(np.int64))
-    parts = cut_where_met(ordered, pieces(ordered, cfg), cfg)
+    parts = cut_where_met(ordered, pieces(ordered, cfg), plan, cfg)
     tracks = [_smoothed(ordered.take(rows), cfg) for rows in _joined(ordered, parts, plan, cfg)]
     return sorted(tracks, key=lambda track: (track.begins_s, float(track.xy[0, 0]), float(track.xy[0, 1])))
 

@@ -4,24 +4,29 @@ While a piece grows each find is judged by looks as they were known at the time,
 for good. Afterwards all that was seen of both, before they met and after, can be weighed.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from models.behaviour.people_config import TrackingConfig
-from models.behaviour.people_observed import Finds, Floats, Ints
+from models.behaviour.people_observed import Finds, Floats, Ints, ShopPlan
 
 _STEP_S = 0.2  # between places that are compared
 _PARTED_S = 2.0  # apart for so long, two have parted; shorter, they are meeting still
 _MOST_FINDS = 150  # before and after a meeting: of those farther off more may have changed
+_Bools: TypeAlias = npt.NDArray[np.bool_]
 _Means: TypeAlias = tuple[Floats, Ints]  # of each stretch the mean looks (M, K), and of how many finds (M,)
 LIGHT = 0.1  # standard deviation by which mean looks change with the place
 
 
-def cut_where_met(finds: Finds, parts: Sequence[Ints], cfg: TrackingConfig) -> list[Ints]:
-    """Pieces (rows of `finds`, ascending in time), some of them cut in two or more. Nothing is lost, and none is empty."""
+def cut_where_met(finds: Finds, parts: Sequence[Ints], plan: ShopPlan, cfg: TrackingConfig) -> list[Ints]:
+    """Pieces (rows of `finds`, ascending in time), some of them cut in two or more. Nothing is lost, none is too short for a person,
+    and none is cut in a gate, where it would seem to have left and come."""
+    apart = [np.linalg.norm(finds.xy - gate, axis=1) for gate in (plan.entrance, plan.exit)]
+    inside = np.minimum(*apart) > 2 * cfg.door_m
     begins, ends = (np.array([finds.at_s[rows[k]] for rows in parts]) for k in (0, -1))
     cuts: list[set[int]] = [set() for _ in parts]
     for one in range(len(parts)):
@@ -30,12 +35,16 @@ def cut_where_met(finds: Finds, parts: Sequence[Ints], cfg: TrackingConfig) -> l
         for other in beside.tolist():
             for from_s, to_s in _meetings(finds, parts[one], parts[other], cfg):
                 for mine, its in ((one, other), (other, one)):
-                    cuts[mine].add(_exchanged(finds, parts[mine], parts[its], from_s, to_s, cfg))
-    return [part for rows, places in zip(parts, cuts, strict=True) for part in _split(rows, sorted(places - {0}))]
+                    cuts[mine].add(_exchanged(finds, inside, parts[mine], parts[its], from_s, to_s, cfg))
+    return [part for rows, places in zip(parts, cuts, strict=True) for part in _split(rows, places, cfg.least_finds)]
 
 
-def _split(rows: Ints, places: Sequence[int]) -> list[Ints]:
-    return [rows[begin:end] for begin, end in pairwise([0, *places, rows.size])]
+def _split(rows: Ints, places: Iterable[int], least: int) -> list[Ints]:
+    ends = [0]
+    for place in sorted(places):
+        if place - ends[-1] >= least:
+            ends.append(place)
+    return [rows[begin:end] for begin, end in pairwise([*ends, rows.size])]
 
 
 def _meetings(finds: Finds, one: Ints, other: Ints, cfg: TrackingConfig) -> Iterator[tuple[float, float]]:
@@ -57,10 +66,12 @@ def _along(finds: Finds, rows: Ints, axis: int) -> tuple[Floats, Floats]:
     return finds.at_s[rows], finds.xy[rows, axis]
 
 
-def _exchanged(finds: Finds, mine: Ints, its: Ints, from_s: float, to_s: float, cfg: TrackingConfig) -> int:
+def _exchanged(
+    finds: Finds, inside: _Bools, mine: Ints, its: Ints, from_s: float, to_s: float, cfg: TrackingConfig
+) -> int:
     """The place in `mine` from which on it looks like what the other was until then; 0 where it stays what it was."""
     at_s = finds.at_s[mine]
-    places = np.flatnonzero((at_s >= from_s) & (at_s <= to_s))
+    places = np.flatnonzero((at_s >= from_s) & (at_s <= to_s) & inside[mine])
     then = np.searchsorted(finds.at_s[its], at_s[places])
     least = cfg.least_finds
     known = (places >= least) & (mine.size - places >= least) & (then >= least)

@@ -133,7 +133,8 @@ def _lying(path: Ints, at_s: Floats) -> Ints:
     tags, rounds = np.nonzero(np.diff(path, axis=0).T)
     found = path.copy()
     same = tags[1:] == tags[:-1]
-    brief = same & (at_s[rounds[1:] + 1] - at_s[rounds[:-1] + 1] < _PASSING_S)
+    # From the last round elsewhere: between two clips it may have come at any time.
+    brief = same & (at_s[rounds[1:] + 1] - at_s[rounds[:-1]] < _PASSING_S)
     for k in np.flatnonzero(brief).tolist():
         found[rounds[k] + 1 : rounds[k + 1] + 1, tags[k]] = 0
     return found

@@ -1,5 +1,7 @@
 """Two people who are much alike meet and turn round: whose track is whose is told by all that was seen before and after."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from floor_walks import PLAN
@@ -40,7 +42,7 @@ def pieces(who: np.ndarray, *, exchanged: bool) -> list[np.ndarray]:
 @pytest.mark.parametrize("seed", range(5))
 def test_pieces_are_cut_where_they_changed(seed: int) -> None:
     finds, who = met(seed, 1.0)
-    parts = cut_where_met(finds, pieces(who, exchanged=True), CFG)
+    parts = cut_where_met(finds, pieces(who, exchanged=True), PLAN, CFG)
     assert len(parts) == 4 and sum(part.size for part in parts) == who.size
     assert sorted(abs(part.size - MET) < 0.1 * MET for part in parts) == [True] * 4
     assert all((np.diff(part) > 0).all() for part in parts)
@@ -49,12 +51,33 @@ def test_pieces_are_cut_where_they_changed(seed: int) -> None:
 @pytest.mark.parametrize(("apart", "least"), [(0.0, 16), (0.6, 19), (3.0, 20)])
 def test_pieces_of_one_person_stay_whole(apart: float, least: int) -> None:
     """Of 20; where both look the same it is a guess, and joining has another look."""
-    assert [len(cut_where_met(*_of(seed, apart), CFG)) for seed in range(20)].count(2) >= least
+    assert [len(cut_where_met(*_of(seed, apart), PLAN, CFG)) for seed in range(20)].count(2) >= least
 
 
 def _of(seed: int, apart: float) -> tuple[Finds, list[np.ndarray]]:
     finds, who = met(seed, apart)
     return finds, pieces(who, exchanged=False)
+
+
+@pytest.mark.parametrize("gate", [PLAN.entrance, PLAN.exit])
+def test_nothing_is_cut_in_a_gate(gate: np.ndarray) -> None:
+    """A half that seems to have come or gone would be joined to nothing."""
+    finds, who = met(0, 1.0)
+    there = replace(finds, xy=finds.xy + gate - (5.0, 5.0))
+    assert len(cut_where_met(there, pieces(who, exchanged=True), PLAN, CFG)) == 2
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_no_piece_is_too_short_for_a_person(seed: int) -> None:
+    """Three alike people meet in pairs within a few finds, and all are taken for the next."""
+    rng, one = np.random.default_rng(seed), np.arange(2 * MET)
+    at_s = np.repeat(one / RATE, 3)
+    xy = np.array([5.0, 5.0]) + rng.normal(0, 0.2, (at_s.size, 2))
+    who = np.tile([0, 1, 2], 2 * MET)
+    looks = 0.5 * np.eye(LOOKS)[who] + rng.normal(0, 0.45, (at_s.size, LOOKS))
+    rows = [np.append(3 * one[:MET] + k, 3 * one[MET:] + (k + 1) % 3) for k in range(3)]
+    parts = cut_where_met(Finds(np.zeros(at_s.size, dtype=np.int64), at_s, xy, looks), rows, PLAN, CFG)
+    assert len(parts) > 3 and min(part.size for part in parts) >= CFG.least_finds
 
 
 def test_it_buys_whole_tracks() -> None:

@@ -66,6 +66,16 @@ def test_a_board_that_a_tag_is_carried_past(rounds: int, moves: list[str]) -> No
     assert told.moves[0].at_s == pytest.approx(100.8)
 
 
+def test_what_came_unfilmed_between_two_clips_may_have_lain_long() -> None:
+    """At board 1 in the first eight rounds of the second clip, 1.6 s; somebody then takes it."""
+    clips = [clip(100.0, {"stays": STAYS, "moves": GONE}), clip(200.0, {"stays": STAYS, "moves": [1] * 8 + [-1] * 12})]
+    told = tag_paths(clips, 2, NOISE)
+    assert [(move.deed, move.level, round(move.at_s, 1)) for move in told.moves] == [
+        ("put", 1, 200.0),
+        ("take", 1, 201.6),
+    ]
+
+
 def test_nothing_and_what_does_not_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     assert tag_paths([], 2, NOISE).moves == ()
     good = clip(0.0, {"a": STAYS})

@@ -156,7 +156,7 @@ def test_a_log_may_be_read_again_from_its_beginning(shop: Shop) -> None:
 
 
 def read_all(reader: Any) -> list[Any]:
-    return [each for records in takewhile(bool, (reader.poll(1_000, 2.0) for _ in range(1_000))) for each in records]
+    return [each for records in takewhile(bool, (reader.poll(1_000, 4.0) for _ in range(1_000))) for each in records]
 
 
 def test_every_visit_is_billed_with_a_receipt_that_proves_it(shop: Shop) -> None:
