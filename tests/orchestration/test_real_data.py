@@ -1,4 +1,4 @@
-"""Rossmann and UCI Online Retail from raw files through every room to a served, gated forecast."""
+"""Rossmann and UCI Online Retail from raw files through every room to a served, gated forecast; what the forecaster needs alone."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.realdata, pytest.mark.timeout(1500)]
 
 
 def whole_way(settings: Settings) -> Workspace:
-    outcome = run(settings, "full")
+    outcome = run(settings, "+forecaster/release")
     assert outcome.success, outcome.failures
     workspace = Workspace(settings)
     root = workspace.releases / "forecaster"
