@@ -11,11 +11,12 @@ from models.behaviour.people_meeting import LIGHT, cut_where_met
 from models.behaviour.people_observed import Finds, Floats, Ints, ShopPlan
 from models.behaviour.people_tracking import pieces
 from models.behaviour.walk import WalkConfig, follow
+from models.common.protocols import InputError
 
 _OVERLAP_S = 0.6  # by which pieces of one person may overlap: cameras' clocks differ
 _NEAR_M = 0.5  # of the end of a piece to the beginning of the next, however short the gap
 _COVERAGE = 0.9
-MOST_PIECES = 20_000
+MOST_PIECES = 20_000  # each is weighed against each
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +54,8 @@ def track_people(finds: Finds, plan: ShopPlan, cfg: TrackingConfig | None = None
     keys = (*finds.looks.T, finds.xy[:, 1], finds.xy[:, 0], finds.camera, finds.at_s)
     ordered = finds.take(np.lexsort(keys).astype(np.int64))
     parts = cut_where_met(ordered, pieces(ordered, cfg), plan, cfg)
+    if len(parts) > MOST_PIECES:
+        raise InputError(f"{len(parts):,} pieces of tracks, {MOST_PIECES:,} is the bound: give one day of one shop")
     tracks = [_smoothed(ordered.take(rows), cfg) for rows in _joined(ordered, parts, plan, cfg)]
     return sorted(tracks, key=lambda track: (track.begins_s, float(track.xy[0, 0]), float(track.xy[0, 1])))
 

@@ -8,7 +8,7 @@ from floor_walks import PLAN, finds, without
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.behaviour import people_observed
+from models.behaviour import people_joining, people_observed
 from models.behaviour.people_config import TrackingConfig
 from models.behaviour.people_joining import track_people
 from models.behaviour.people_observed import Finds, GondolaPlace
@@ -93,6 +93,9 @@ def test_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
         track_people(replace(found, xy=np.full_like(found.xy, np.nan)), PLAN)
     with pytest.raises(InputError, match=r"camera \(3,\): expected \(50,\)"):
         track_people(replace(found, camera=found.camera[:3]), PLAN)
+    monkeypatch.setattr(people_joining, "MOST_PIECES", 1)
+    with pytest.raises(InputError, match="2 pieces of tracks, 1 is the bound"):
+        track_people(finds([EAST, NORTH], [0, 1]), PLAN)
     monkeypatch.setattr(people_observed, "MOST_FINDS", 9)
     with pytest.raises(InputError, match="50 finds, 9 is the bound"):
         track_people(found, PLAN)

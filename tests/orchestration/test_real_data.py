@@ -1,4 +1,4 @@
-"""Rossmann and UCI Online Retail from raw files through every room to a served, gated forecast; what the forecaster needs alone."""
+"""Rossmann and UCI Online Retail from raw files to a served, gated forecast, by what the forecaster needs of the graph."""
 
 from collections.abc import Callable
 from pathlib import Path

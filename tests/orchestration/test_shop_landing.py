@@ -112,6 +112,19 @@ def test_a_lost_table_is_told_again(make_settings: Callable[..., Settings], lost
     assert land(workspace).metadata["unchanged"] is True
 
 
+def test_a_log_that_was_away_is_told_again(make_settings: Callable[..., Settings]) -> None:
+    """The lake was lost and landed while the log was not there: its tables are there then, and empty."""
+    workspace = Workspace(make_settings())
+    tell(workspace, DAY_ONE)
+    land(workspace)
+    bills = workspace.lake.arrow("raw", "shop_bills")
+    shutil.rmtree(workspace.lake.root / "raw")
+    away = (workspace.root / "shop").rename(workspace.root / "away")
+    assert land(workspace).metadata["provided"] is False
+    away.rename(workspace.root / "shop")
+    assert land(workspace).passed and workspace.lake.arrow("raw", "shop_bills").equals(bills) and bills.num_rows == 3
+
+
 def test_a_record_that_is_none_stops_the_landing_and_says_which(make_settings: Callable[..., Settings]) -> None:
     workspace = Workspace(make_settings())
     tell(workspace, DAY_ONE)
