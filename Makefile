@@ -7,6 +7,8 @@ unexport PYTHONDONTWRITEBYTECODE # without bytecode every start is two to four t
 PY := .venv/bin/python
 BOT ?= forecaster
 WORKERS ?= 2
+# threads that wait by spinning take the cores that the other worker needs
+test test-full: export OMP_WAIT_POLICY := passive
 NEEDS_TOOLS := services or broker or browser or container or spark or streams or realdata
 
 help: ## this list

@@ -13,6 +13,16 @@ from models.common.telemetry import switch_off
 
 switch_off(os.environ)  # before a test imports what it switches off
 
+# Spark on a few rows: to plan again after every stage, and to compile each one, would take most of the time.
+SPARK_OF_FEW_ROWS = {
+    "spark.sql.adaptive.enabled": "false",
+    "spark.sql.codegen.wholeStage": "false",
+    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+}
+os.environ["PYSPARK_SUBMIT_ARGS"] = (
+    " ".join(f"--conf {name}={value}" for name, value in SPARK_OF_FEW_ROWS.items()) + " pyspark-shell"
+)
+
 
 def _absent(*commands: str) -> str:
     """Which of these commands (alternatives joined by `|`) are not on PATH."""

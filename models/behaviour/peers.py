@@ -136,10 +136,13 @@ def _xgboost_quantiles(seed: int) -> Callable[[Floats, Floats], Callable[[Floats
 def _histograms(seed: int, **more: Any) -> Callable[[Floats, Floats], Any]:
     def fitted(features: Floats, target: Floats) -> Any:
         from sklearn.ensemble import HistGradientBoostingRegressor
+        from threadpoolctl import threadpool_limits
 
-        return HistGradientBoostingRegressor(
+        booster = HistGradientBoostingRegressor(
             max_iter=_TREES, learning_rate=_RATE, min_samples_leaf=_LEAST, random_state=seed, **more
-        ).fit(features, target)
+        )
+        with threadpool_limits(1):  # threads that wait for each other on busy cores take many times as long
+            return booster.fit(features, target)
 
     return fitted
 

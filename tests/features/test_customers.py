@@ -109,8 +109,6 @@ def test_another_future_moves_no_row_and_a_planted_leak_is_caught() -> None:
 @pytest.mark.timeout(600)
 def test_duckdb_and_spark_agree(tmp_path: Path) -> None:
     session = connect("spark://local[2]", memory_limit_gb=1, temp_directory=tmp_path)
-    for option in ("adaptive.enabled", "codegen.wholeStage"):
-        session.raw_sql(f"SET spark.sql.{option}=false")
     asked = [("ann", NOON), ("ann", before(days=6.5)), ("bob", NOON), ("eve", NOON), ("nobody", NOON)]
     moments = table(asked, {"customer_id": TEXT, "moment": TIME})
     found = session.to_pyarrow(customer_state(shop(), moments)).to_pylist()

@@ -202,13 +202,6 @@ def same(a: Any, b: Any) -> bool:
 def test_duckdb_and_spark_agree(tmp_path: Path) -> None:
     duck = results(connect(memory_limit_gb=1), tmp_path)
     session = connect("spark://local[2]", memory_limit_gb=1, temp_directory=tmp_path)
-    # Few rows: planning again after every stage and compiling each one would take most of the time.
-    for option, value in (
-        ("adaptive.enabled", "false"),
-        ("codegen.wholeStage", "false"),
-        ("codegen.factoryMode", "NO_CODEGEN"),
-    ):
-        session.raw_sql(f"SET spark.sql.{option}={value}")
     spark = results(session, tmp_path)
     assert len(duck["state"][0]) == 2 + len(state_feature_names("daily", BESIDE))
     for name, rows in duck.items():

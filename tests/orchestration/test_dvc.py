@@ -111,7 +111,7 @@ def test_the_graph_through_dvc(clone: Path) -> None:
     assert any((clone / "plots").rglob("*profiles_plots*"))
     assert 3 <= headline(clone, "profiles", "number of segments (champion)") <= 4
 
-    dvc(clone, "exp", "run", "-q", "-S", "forecaster.depth=2")
+    dvc(clone, "exp", "run", "-q", "-S", "forecaster.depth=2", "forecaster")
     assert rmse(clone) != before
     listed = dvc(clone, "exp", "show", "--csv")
     assert "forecaster.depth" in listed.splitlines()[0]

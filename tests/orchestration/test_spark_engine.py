@@ -17,12 +17,6 @@ from orchestration.workspace import Workspace
 
 TARGET = "group:sources,group:gate,group:demand,features/sales_state,features/known_future"
 WORLD = "{stores: 2, regions: 1, products: 3, categories: 2, days: 50, transactions: {baskets_per_store_day: 6}}"
-# A few hundred rows: to plan again after every stage, and to compile each one, would take most of the time.
-SMALL = {
-    "spark.sql.adaptive.enabled": "false",
-    "spark.sql.codegen.wholeStage": "false",
-    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
-}
 
 
 def tables_of(lake: Lake) -> set[tuple[str, str]]:
@@ -55,7 +49,6 @@ def test_spark_by_configuration_leaves_the_same_lake(make_settings: Callable[...
         "STORELOOP_ENGINE": "spark://local[2]",
         "STORELOOP_HOME": str(there.home),
         "STORELOOP_HORIZON": "7",
-        "PYSPARK_SUBMIT_ARGS": " ".join(f"--conf {name}={value}" for name, value in SMALL.items()) + " pyspark-shell",
     }
     command = [sys.executable, "-m", "orchestration.cli", "run", TARGET, "--twin-size", "tiny"]
     done = subprocess.run(
