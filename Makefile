@@ -7,6 +7,8 @@ unexport PYTHONDONTWRITEBYTECODE # without bytecode every start is two to four t
 PY := .venv/bin/python
 BOT ?= forecaster
 WORKERS ?= 2
+# a file at a time to whoever is free, in the order of tests/conftest.py
+TESTS = $(PY) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --durations=10
 # threads that wait by spinning take the cores that the other worker needs
 test test-full: export OMP_WAIT_POLICY := passive
 NEEDS_TOOLS := services or broker or browser or container or spark or streams or realdata
@@ -21,10 +23,10 @@ demo: setup ## tables -> gate -> features -> model -> registry -> packaged champ
 	@.venv/bin/storeloop demo
 
 test: setup ## all tests that need no server, browser, container, Java or real data
-	$(PY) -m pytest -n $(WORKERS) --dist loadfile --durations=10 -m "not ($(NEEDS_TOOLS))"
+	$(TESTS) -m "not ($(NEEDS_TOOLS))"
 
 test-full: test ## those too; what is absent is skipped with its reason (CI=true: fails)
-	$(PY) -m pytest -n $(WORKERS) --dist loadfile --durations=10 -m "$(NEEDS_TOOLS)"
+	$(TESTS) -m "$(NEEDS_TOOLS)"
 
 check: setup ## lint, format, types, imports one way, shape of the tree
 	.venv/bin/ruff check .

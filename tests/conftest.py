@@ -78,6 +78,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with the tests that may take longest come first: begun last, one would keep a worker while the others idle."""
+    longest: dict[Path, float] = {}
+    for item in items:
+        bound = item.get_closest_marker("timeout")
+        longest[item.path] = max(longest.get(item.path, 0.0), float(bound.args[0]) if bound else 0.0)
+    items.sort(key=lambda item: -longest[item.path])
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip with a reason, or fail, a test whose tool is absent; data sets are never required."""
     for marker, why_not in TOOLS.items():
