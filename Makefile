@@ -9,8 +9,6 @@ BOT ?= forecaster
 WORKERS ?= 2
 # a file at a time to whoever is free, in the order of tests/conftest.py
 TESTS = $(PY) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --durations=10
-# threads that wait by spinning take the cores that the other worker needs
-test test-full: export OMP_WAIT_POLICY := passive
 NEEDS_TOOLS := services or broker or browser or container or spark or streams or realdata
 
 help: ## this list

@@ -78,12 +78,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Files with the tests that may take longest come first: begun last, one would keep a worker while the others idle."""
-    longest: dict[Path, float] = {}
+    usual, longest = float(config.getini("timeout")), dict[Path, float]()
     for item in items:
         bound = item.get_closest_marker("timeout")
-        longest[item.path] = max(longest.get(item.path, 0.0), float(bound.args[0]) if bound else 0.0)
+        longest[item.path] = max(longest.get(item.path, 0.0), float(bound.args[0]) if bound else usual)
     items.sort(key=lambda item: -longest[item.path])
 
 

@@ -116,6 +116,14 @@ def test_a_source_without_customers_has_no_rows() -> None:
     assert not behaviour(con, nobody)
 
 
+# Tests of Spark plan and compile less (tests/conftest.py); one has to run what users run.
+SPARK_AS_USERS_HAVE_IT = {
+    "spark.sql.adaptive.enabled": "true",
+    "spark.sql.codegen.wholeStage": "true",
+    "spark.sql.codegen.factoryMode": "FALLBACK",
+}
+
+
 @pytest.mark.spark
 @pytest.mark.slow
 @pytest.mark.timeout(600)
@@ -126,7 +134,12 @@ def test_duckdb_and_spark_agree(tmp_path: Path) -> None:
     found = []
     for engine in ("duckdb://", "spark://local[1]"):
         con = connect(engine, memory_limit_gb=1, temp_directory=tmp_path)
+        if engine != "duckdb://":
+            for option, value in SPARK_AS_USERS_HAVE_IT.items():
+                con.raw_sql(f"SET {option}={value}")
         made = {name: con.read_parquet(str(tmp_path / f"{name}.parquet")) for name in arrow}
         purchases = build_customer_purchases(events=made["events"], products=made["products"])
         found.append(behaviour(con, purchases, **{name: made[name] for name in ("events", "sessions", "customers")}))
+    for option in SPARK_AS_USERS_HAVE_IT:
+        con.raw_sql(f"RESET {option}")  # the session is the process's: later tests are back at conftest's
     assert found[0] == found[1]
