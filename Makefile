@@ -7,7 +7,7 @@ unexport PYTHONDONTWRITEBYTECODE # without bytecode every start is two to four t
 PY := .venv/bin/python
 BOT ?= forecaster
 WORKERS ?= 2
-# a file at a time to whoever is free, in the order of tests/conftest.py
+# shared out as tests/conftest.py says, in its order
 TESTS = $(PY) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --durations=10
 NEEDS_TOOLS := services or broker or browser or container or spark or streams or realdata
 
@@ -23,8 +23,8 @@ demo: setup ## tables -> gate -> features -> model -> registry -> packaged champ
 test: setup ## all tests that need no server, browser, container, Java or real data
 	$(TESTS) -m "not ($(NEEDS_TOOLS))"
 
-test-full: test ## those too; what is absent is skipped with its reason (CI=true: fails)
-	$(TESTS) -m "$(NEEDS_TOOLS)"
+test-full: setup ## those too; what is absent is skipped with its reason (CI=true: fails)
+	$(TESTS)
 
 check: setup ## lint, format, types, imports one way, shape of the tree
 	.venv/bin/ruff check .

@@ -118,7 +118,10 @@ def _imports(text: str, package: tuple[str, ...]) -> frozenset[tuple[str, ...]]:
 
 
 def _run_time(node: ast.AST) -> Iterator[ast.AST]:
+    """Statements that run below `node`; no expression is looked into, for none imports."""
     for child in ast.iter_child_nodes(node):
+        if not isinstance(child, ast.stmt | ast.excepthandler | ast.match_case):
+            continue
         if isinstance(child, ast.If) and "TYPE_CHECKING" in ast.dump(child.test):
             for other in child.orelse:
                 yield other

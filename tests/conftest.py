@@ -3,11 +3,14 @@
 import os
 import shutil
 from collections.abc import Callable
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
 import prometheus_client  # noqa: F401 - Feast, where it comes first, makes its counters shared between processes
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
 from models.common.telemetry import switch_off
 
@@ -85,6 +88,25 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         bound = item.get_closest_marker("timeout")
         longest[item.path] = max(longest.get(item.path, 0.0), float(bound.args[0]) if bound else usual)
     items.sort(key=lambda item: -longest[item.path])
+
+
+class OneRunOneWorker(LoadFileScheduling):
+    """A file at a time to whoever is free; files that look at `finished`, a whole run of minutes, all to one worker."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = super()._split_scope(nodeid)
+        return "finished" if _looks_at_a_whole_run(self.config.rootpath / file) else file
+
+
+@cache
+def _looks_at_a_whole_run(file: Path) -> bool:
+    return "finished: Workspace" in file.read_text(encoding="utf-8")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> OneRunOneWorker:
+    """In place of whatever `--dist` says, so that the run is not made once a worker."""
+    return OneRunOneWorker(config, log)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -107,7 +107,8 @@ def fit_network_member(
     def tell(stage: str, fraction: float) -> None:
         on_progress(stage, 0.5 + 0.3 * fraction)
 
-    return fit_member(kind, data, cfg, NetworkConfig(), names, effects, refit=refit, seed=seed, on_progress=tell)
+    network = NetworkConfig(ensemble=cfg.network_ensemble)
+    return fit_member(kind, data, cfg, network, names, effects, refit=refit, seed=seed, on_progress=tell)
 
 
 def judged_rows(

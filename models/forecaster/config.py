@@ -79,6 +79,9 @@ class Config(BaseModel):
         description="sequence network that is tried as a member of the blend; auto: an LSTM where values are no whole units "
         "and (series, origin) pairs are many; on single units it costs minutes, and what it buys was not measured",
     )
+    network_ensemble: int = Field(
+        default=3, ge=1, le=16, description="networks that are fitted and averaged; time grows with their number"
+    )
     quantile_trees: int = Field(default=100, ge=5, le=5_000, description="most trees of each quantile")
     learning_rate: float = Field(default=0.1, gt=0, le=1, description="shrinkage of the mean; smaller wants more trees")
     quantile_learning_rate: float = Field(default=0.12, gt=0, le=1, description="shrinkage of the quantiles")

@@ -12,7 +12,7 @@ from orchestration.settings import Settings
 from orchestration.workspace import Workspace
 
 QUICK = """\
-forecaster: {trees: 60, quantile_trees: 25, max_pairs: 1500, max_rows: 30000, quantile_rows: 8000}
+forecaster: {trees: 60, quantile_trees: 25, max_pairs: 1500, max_rows: 30000, quantile_rows: 8000, network_ensemble: 1}
 recommender: {width: 16, epochs: 2, steps_min: 30, batch: 64, negatives: 10, ranker_epochs: 1, mix_candidates: 10}
 pricing: {fresh_steps: 200, fresh_peer_steps: 20, hidden: 16, fresh_shelves: 80, fresh_days: 5}
 inspection: {width: 4, epochs: 2, resamplings: 5, miss_level: 0.1, reject_level: 0.1}
