@@ -53,7 +53,9 @@ class KafkaBroker:
         }
         self._settings.write_text("".join(f"{name}={value}\n" for name, value in told.items()))
         cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        self._java("kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(self._settings)).wait(60)
+        formatted = ("format", f"--cluster-id={cluster}", "-c", str(self._settings))  # one id in 64 begins with a dash
+        if self._java("kafka.tools.StorageTool", *formatted).wait(60):
+            raise RuntimeError((self._home / "broker.log").read_text()[-2_000:])
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
