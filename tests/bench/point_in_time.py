@@ -17,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from bench_row import BenchContext, BenchResult, BenchRow
+from peak_memory import peak_bytes
 
 OURS, PEER = "features.offline_store.AsofOfflineStore", "duckdb"
 ENTITY_ROWS, SERIES, DAYS = 1_000_000, 1_000, 730
@@ -93,12 +94,6 @@ def join(kind: str, folder: Path, out: Path) -> dict[str, float]:
     peak = peak_bytes()
     pq.write_table(found, out)
     return {"seconds": seconds, "peak_gb": peak / 1e9, "before_gb": before / 1e9}
-
-
-def peak_bytes() -> int:
-    """Most memory this process has held. (getrusage would count the parent's, from before the program was loaded.)"""
-    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
-    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
 
 
 def compare(folder: Path, entity_rows: int) -> dict[str, dict[str, float]]:

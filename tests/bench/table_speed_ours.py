@@ -6,7 +6,6 @@ each step and the peak of memory; with `lines`, then writes the tagged lines too
 """
 
 import json
-import resource
 import sys
 import time
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from typing import Any
 import ibis
 import ibis.expr.types as ir
 import pyarrow.parquet as pq
+from peak_memory import peak_bytes
 
 from data_checks.contracts import load_contract
 from features.cleaning import ROW, cast_value
@@ -51,7 +51,7 @@ def run(raw: Path, out: Path, memory_gb: float, *, lines: bool) -> dict[str, flo
     cleaned = time.perf_counter()
     _by_stores(con, _read(con, sorted((out / "totals").glob("*.parquet"))), out / "features")
     ended = time.perf_counter()
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
+    peak = peak_bytes() / 1e9
     for block in _blocks(files) if lines else ():
         tagged = _tagged(con, block, matches, contract)
         texts = con.to_pyarrow(suspicious_texts(cast_value(_read(con, block).receipt_text, "str")))

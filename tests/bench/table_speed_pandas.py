@@ -6,13 +6,13 @@ Prints seconds of each step and the peak of memory; with `lines`, then writes th
 """
 
 import json
-import resource
 import sys
 import time
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from peak_memory import peak_bytes
 
 from features.cleaning_text import encoding_repairs
 
@@ -29,7 +29,7 @@ def run(raw: Path, out: Path, *, lines: bool) -> dict[str, float]:
     cleaned = time.perf_counter()
     features(totals(table)).to_parquet(out / "features" / "all.parquet", index=False)
     ended = time.perf_counter()
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
+    peak = peak_bytes() / 1e9
     if lines:
         del files
         mended(table).to_parquet(out / "lines" / "all.parquet", index=False)

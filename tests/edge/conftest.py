@@ -2,6 +2,7 @@
 
 import importlib.util
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -27,8 +28,8 @@ class Release:
     public: Path
 
 
-def _beside(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
+def _beside(name: str, folder: Path = Path(__file__).parent) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, folder / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -44,6 +45,15 @@ def _made(folder: Path, network: str, seed: int = 3) -> Release:
         folder / "signing.pem",
         folder / "trusted.pem",
     )
+
+
+@pytest.fixture
+def grown() -> Callable[[], int]:
+    """Bytes by which this process has grown at most since the test began, whatever tests before it held."""
+    memory = _beside("peak_memory", Path(__file__).parents[1] / "bench")
+    memory.forget_peak()
+    before = memory.peak_bytes()
+    return lambda: memory.peak_bytes() - before
 
 
 @pytest.fixture(scope="session")
