@@ -8,7 +8,7 @@ PY := .venv/bin/python
 BOT ?= forecaster
 WORKERS ?= 2
 # shared out as tests/conftest.py says, in its order
-TESTS = $(PY) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --durations=10
+TESTS = $(PY) -m pytest -n $(WORKERS) --no-loadscope-reorder --durations=10
 NEEDS_TOOLS := services or broker or browser or container or spark or streams or realdata
 
 help: ## this list

@@ -9,9 +9,10 @@ import pytest
 from pydantic import ValidationError
 
 from models.forecaster.blend import SEGMENTS, Blend, convex_weights, fit_blend, segment_of
-from models.forecaster.blending import _weeks
+from models.forecaster.blending import _weeks, fit_network_member
 from models.forecaster.config import Config
 from models.forecaster.data import Dataset, prepare
+from models.forecaster.networks import NetworkConfig, member
 from models.forecaster.predict import ForecastInput, load
 from models.forecaster.steps import HORIZON_BUCKETS
 from models.forecaster.train import Trained, train
@@ -80,6 +81,16 @@ def test_segments_have_weights_of_their_own_and_the_useless_stay_out() -> None:
     combined = blend.combine(outputs, segment, step)
     assert np.sqrt(np.mean((combined[:, 0] - target) ** 2)) < 0.12
     np.testing.assert_array_equal(combined[:, 1:], trees[:, 1:])
+
+
+def test_as_many_networks_are_fitted_as_the_config_says(data: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    monkeypatch.setattr(member, "fit_member", lambda *given, **_: asked.append(given[3].ensemble))
+    for config in (CONFIG, CONFIG.model_copy(update={"network_ensemble": 2})):
+        fit_network_member(
+            data, config, (), None, counts=False, refit=False, seed=0, on_progress=lambda stage, fraction: None
+        )
+    assert asked == [NetworkConfig().ensemble, 2]
 
 
 def test_few_rows_leave_the_trees_alone() -> None:

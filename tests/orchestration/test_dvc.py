@@ -66,8 +66,6 @@ def attempt(clone: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         "PYTHONPATH": str(clone),  # the clone's rooms, not those of the installed checkout
         "STORELOOP_TWIN_SIZE": "tiny",
         "STORELOOP_CAMERAS": "off",
-        "STORELOOP_THREADS": "1",
-        "STORELOOP_PEER_TRIALS": "1",
         "STORELOOP_HOME": str(clone / ".storeloop"),
         "GIT_AUTHOR_NAME": "test",
         "GIT_AUTHOR_EMAIL": "test@example.com",

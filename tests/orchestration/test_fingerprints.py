@@ -58,6 +58,20 @@ def test_imports_are_followed_through_the_rooms(tree: Path) -> None:
     }
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "try:\n    pass\nexcept OSError:\n    import a.late\n",
+        "try:\n    pass\nfinally:\n    import a.late\n",
+        "match 1:\n    case _:\n        import a.late\n",
+        "class A:\n    async def f(self):\n        async with self:\n            for _ in ():\n                import a.late\n",
+    ],
+)
+def test_an_import_within_any_statement_counts(tree: Path, text: str) -> None:
+    (tree / "a" / "within.py").write_text(text, encoding="utf-8")
+    assert "a/late.py" in names("a/within.py", root=tree)
+
+
 def test_a_caller_of_all_rooms_is_taken_by_itself(tree: Path) -> None:
     assert names("orchestration/work.py", root=tree) == {"orchestration/work.py"}
 
